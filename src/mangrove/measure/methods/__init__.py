@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The measuring methods: named, versioned functions from one declared flow to coefficients."""

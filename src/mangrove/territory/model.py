@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The declared nouns: places, carriers, flows, assets, links, and the territory that holds them.
+
+Nothing here reads files: `load.py` builds these frozen values from a folder and reports every problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from mangrove.errors import RuleError, Where
+from mangrove.times import Step
+from mangrove.units import Quantity, Unit
+
+CARRIER_KINDS = (
+    "electricity", "heat", "steam", "cooling", "water", "wastewater", "fuel", "hydrogen", "material", "waste",
+    "refrigerant", "process", "vehicle_km", "livestock", "cropland", "land", "gas", "CO2", "reported", "stack",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Carrier:
+    """What flows: `(kind, code, level)`, written `kind:code@level`; code and level may be empty.
+
+    Example:
+        >>> Carrier.parse("fuel:anthracite").code
+        'anthracite'
+    """
+
+    kind: str
+    code: str = ""
+    level: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Carrier:
+        """Reads `electricity`, `fuel:diesel`, `heat@120degC`; raises `RuleError` for an unknown kind."""
+        head, _, level = text.strip().partition("@")
+        kind, _, code = head.partition(":")
+        if kind not in CARRIER_KINDS:
+            raise RuleError("territory.unknown_carrier", text=text, options=", ".join(CARRIER_KINDS))
+        return cls(kind, code, level)
+
+    def __str__(self) -> str:
+        return self.kind + (f":{self.code}" if self.code else "") + (f"@{self.level}" if self.level else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A node of the containment tree, with its validity dates (half-open: `valid_to` is the first day it is gone).
+
+    Attributes:
+        id: unique key.
+        parent: the place that contains it; None for a root.
+        kind: `city`, `province`, `district`, `ward`, `park`, `lot`, `facility`, `building`, `link`, `country`, ...
+        name_key: `mangrove.text.canonical(name)`.
+        area: km2; population: persons; lon, lat: WGS84 degrees of the center.
+        geometry: a GeoJSON geometry (WGS84) when the true boundary was given.
+        props: further declared columns, as text.
+    """
+
+    id: str
+    name: str
+    kind: str
+    parent: str | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    area: float | None = None
+    population: float | None = None
+    lon: float | None = None
+    lat: float | None = None
+    geometry: Mapping[str, object] | None = None
+    props: Mapping[str, str] = field(default_factory=dict)
+    where: Where | None = None
+
+    def valid_on(self, day: date) -> bool:
+        """Whether the place exists on `day`."""
+        return (self.valid_from is None or self.valid_from <= day) and (
+            self.valid_to is None or day < self.valid_to
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """A declared stream of one carrier at one place.
+
+    Attributes:
+        id: unique key; readings name it.
+        place, to_place: ids of places; `to_place` only for a flow between places.
+        unit: unit of the stored values (readings in another unit are converted at the door).
+        step: nominal length of one value's interval; None when it varies (then each file says).
+        semantics: `sum` (amount in the interval), `mean` (rate: the amount is value x hours, unit per hour or a power),
+            `counter` (register that only grows; increments are derived), `state` (no amount).
+        sector: free word of the territory's own sector list; scope: 1, 2, 3 or None (outside the inventory).
+        gpc: GPC reference number ("I.3.1"); category: ISO 14064-1 category ("1".."6").
+        method: name of a measuring method; empty means the default for the carrier kind.
+        factor: activity key of the factor ("combustion/manufacturing/anthracite"); empty means the method's default.
+        parameters: named quantities that the method needs ("boiler_efficiency": 85 %); text values keep their text.
+        uncertainty: half-width of the 95 % interval of the values, as a fraction; None when not stated.
+        meter: identity of the meter or provider; flows with the same meter share its error.
+        account: `inventory`, `memo` (shown beside it), `avoided` or `removal`.
+        spread: how a value stands for smaller places: empty, `population`, `area` (basis: modelled).
+        basis: `fact`, `derived`, `assumed`, `generated`: where the numbers come from.
+        note: the source of the numbers, in words.
+    """
+
+    id: str
+    place: str
+    carrier: Carrier
+    unit: Unit
+    step: Step | None = None
+    to_place: str | None = None
+    semantics: str = "sum"
+    name: str = ""
+    sector: str = ""
+    scope: int | None = None
+    gpc: str = ""
+    category: str = ""
+    method: str = ""
+    factor: str = ""
+    parameters: Mapping[str, Quantity | str] = field(default_factory=dict)
+    uncertainty: float | None = None
+    meter: str = ""
+    account: str = "inventory"
+    spread: str = ""
+    basis: str = ""
+    note: str = ""
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """Something that can be operated or sized; `parameters` are quantities ("200 kW") or words."""
+
+    id: str
+    place: str
+    type: str
+    parameters: Mapping[str, Quantity | str] = field(default_factory=dict)
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Who may exchange what with whom."""
+
+    id: str
+    place: str
+    to_place: str
+    carrier: Carrier
+    parameters: Mapping[str, Quantity | str] = field(default_factory=dict)
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFactor:
+    """A row of the territory's own `factors.csv`; it stands above the built-in tables.
+
+    `unit` is mass of the gas per unit of activity ("kg CO2/TJ"); `source` says who approved it.
+    """
+
+    activity: str
+    gas: str
+    value: float
+    unit: Unit
+    source: str
+    valid_from: date | None = None
+    valid_to: date | None = None
+    uncertainty: float | None = None
+    note: str = ""
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Crosswalk:
+    """One line of the old-to-new table of boundaries: `share` of `old` (by population) lies in `new`."""
+
+    old: str
+    new: str
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class NotationKey:
+    """A declared notation key: the GPC reference `gpc` is NO, NE, IE or C, with the reason."""
+
+    gpc: str
+    key: str
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Territory:
+    """A city or a park as declared. Build it with `mangrove.territory.load`.
+
+    Attributes:
+        path: the folder; name, kind (`city` or `park`); timezone (IANA); currency; lang (`vi` or `en`).
+        gwp: the GWP set its reports use by default ("AR5"), or None.
+        places, flows, assets, links: by id, in file order.
+        crosswalk: old-to-new boundaries; notation: declared notation keys.
+        content_hash: SHA-256 (hex) over the parsed declaration, independent of formatting.
+    """
+
+    path: Path
+    name: str
+    kind: str
+    timezone: str
+    currency: str
+    lang: str
+    gwp: str | None
+    places: Mapping[str, Place]
+    flows: Mapping[str, Flow]
+    assets: Mapping[str, Asset] = field(default_factory=dict)
+    links: Mapping[str, Link] = field(default_factory=dict)
+    factors: tuple[LocalFactor, ...] = ()
+    crosswalk: tuple[Crosswalk, ...] = ()
+    notation: tuple[NotationKey, ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+    content_hash: str = ""
+
+    @property
+    def tz(self) -> ZoneInfo:
+        """The territory's time zone."""
+        return ZoneInfo(self.timezone)
+
+    def ancestors(self, place: str) -> Iterator[Place]:
+        """The place itself, its parent, and so on up to its root."""
+        current: str | None = place
+        while current is not None:
+            node = self.places[current]
+            yield node
+            current = node.parent
+
+    def children(self, place: str, on: date | None = None) -> list[Place]:
+        """The places directly inside `place` (that exist on the day `on`, when given), in file order."""
+        return [p for p in self.places.values() if p.parent == place and (on is None or p.valid_on(on))]

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Time: UTC inside, territory time outside; a value carries the start of its interval.
+
+Comes in: what people write ("2024", "2024-03", "15min"). Goes out: `Span`, a half-open UTC interval, and `Step`,
+a fixed or calendar length of time.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from mangrove.errors import RequestError
+
+_STEP = re.compile(r"(\d+)\s*(s|min|h|d|w|mo|y)")
+_SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
+_MONTHS = {"mo": 1, "y": 12}
+HOUR = timedelta(hours=1)
+
+
+def zone(name: str) -> ZoneInfo:
+    """The time zone `name`; raises `RequestError` when the IANA database has no such zone."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise RequestError("base.unknown_zone", text=name) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A length of time: fixed (`seconds`) or by the calendar (`months`); exactly one of the two is not zero.
+
+    Example:
+        >>> Step.parse("15min").hours
+        0.25
+    """
+
+    seconds: int = 0
+    months: int = 0
+
+    @classmethod
+    def parse(cls, text: str) -> Step:
+        """Reads `5min`, `1h`, `1d`, `1w`, `1mo`, `1y`; raises `RequestError` on anything else."""
+        match = _STEP.fullmatch(text.strip())
+        if not match or int(match[1]) == 0:
+            raise RequestError("base.not_a_step", text=text)
+        count, unit = int(match[1]), match[2]
+        if unit in _MONTHS:
+            return cls(months=count * _MONTHS[unit])
+        return cls(seconds=count * _SECONDS[unit])
+
+    @property
+    def hours(self) -> float:
+        """The length in hours; a month counts 730.5 h (a twelfth of a mean year of 8,766 h)."""
+        return self.seconds / 3600 if self.seconds else self.months * 730.5
+
+    def __str__(self) -> str:
+        if self.months:
+            return f"{self.months // 12}y" if self.months % 12 == 0 else f"{self.months}mo"
+        for unit in ("d", "h", "min"):
+            if self.seconds % _SECONDS[unit] == 0:
+                return f"{self.seconds // _SECONDS[unit]}{unit}"
+        return f"{self.seconds}s"
+
+    def after(self, start: datetime, tz: ZoneInfo) -> datetime:
+        """The UTC instant one step after the UTC instant `start`; days and months follow the calendar of `tz`."""
+        if self.seconds and self.seconds % 86400:
+            return start + timedelta(seconds=self.seconds)
+        local = start.astimezone(tz).replace(tzinfo=None)
+        if self.months:
+            index = local.year * 12 + local.month - 1 + self.months
+            local = local.replace(year=index // 12, month=index % 12 + 1)
+        else:
+            local += timedelta(seconds=self.seconds)
+        return local.replace(tzinfo=tz).astimezone(UTC)
+
+    def floor(self, instant: datetime, tz: ZoneInfo) -> datetime:
+        """The start of the step of `tz`'s calendar that holds the UTC `instant`; weeks start on Monday."""
+        local = instant.astimezone(tz).replace(tzinfo=None)
+        if self.months:
+            index = (local.year * 12 + local.month - 1) // self.months * self.months
+            local = datetime(index // 12, index % 12 + 1, 1)  # noqa: DTZ001 - a wall-clock time, placed in tz below
+        else:
+            monday = datetime(1970, 1, 5)  # noqa: DTZ001 - a wall-clock time
+            seconds = int((local - monday).total_seconds()) // self.seconds * self.seconds
+            local = monday + timedelta(seconds=seconds)
+        return local.replace(tzinfo=tz).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open interval `[start, end)` in UTC.
+
+    Example:
+        >>> Span.parse("2024-03", ZoneInfo("Asia/Ho_Chi_Minh")).start.isoformat()
+        '2024-02-29T17:00:00+00:00'
+    """
+
+    start: datetime
+    end: datetime
+
+    def __post_init__(self) -> None:
+        if self.end <= self.start:
+            raise RequestError("base.period_reversed", start=self.start, end=self.end)
+
+    @classmethod
+    def parse(cls, text: str, tz: ZoneInfo) -> Span:
+        """Reads a year, a month, a day or an instant (one second long) in local time; `RequestError` otherwise."""
+        text = text.strip()
+        if re.fullmatch(r"\d{4}", text):
+            first, step = f"{text}-01-01", Step(months=12)
+        elif re.fullmatch(r"\d{4}-\d{2}", text):
+            first, step = f"{text}-01", Step(months=1)
+        elif re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            first, step = text, Step(seconds=86400)
+        else:
+            first, step = text, Step(seconds=1)
+        try:
+            moment = datetime.fromisoformat(first)
+        except ValueError:
+            raise RequestError("base.not_a_period", text=text) from None
+        start = (moment if moment.tzinfo else moment.replace(tzinfo=tz)).astimezone(UTC)
+        return cls(start, step.after(start, tz))
+
+    @classmethod
+    def between(cls, start: str | date | datetime, end: str | date | datetime, tz: ZoneInfo) -> Span:
+        """From the beginning of `start` to the beginning of `end` (a written period counts from its first instant)."""
+        return cls(instant(start, tz), instant(end, tz))
+
+    @property
+    def hours(self) -> float:
+        """The length in hours."""
+        return (self.end - self.start) / HOUR
+
+
+def instant(value: str | date | datetime, tz: ZoneInfo) -> datetime:
+    """The UTC instant at which `value` begins; dates and naive times are read in `tz`."""
+    if isinstance(value, str):
+        return Span.parse(value, tz).start
+    if not isinstance(value, datetime):
+        value = datetime(value.year, value.month, value.day, tzinfo=tz)
+    return (value if value.tzinfo else value.replace(tzinfo=tz)).astimezone(UTC)
+
+
+def parse_date(text: str) -> date:
+    """A calendar date written `2024-12-31`; raises `RequestError` on anything else."""
+    try:
+        return date.fromisoformat(text.strip())
+    except ValueError:
+        raise RequestError("base.not_a_date", text=text) from None
