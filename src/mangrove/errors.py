@@ -17,11 +17,12 @@ catalogue in the reader's language (see `mangrove.messages`). The tree of except
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from mangrove import messages
+from mangrove import text as words
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -38,6 +39,26 @@ class Where:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """A placeholder that is a sentence of its own: "did you mean `word`?", said in the reader's language."""
+
+    word: str
+
+    def text(self, lang: str = "en") -> str:
+        """The hint in `lang`, with a leading space."""
+        return messages.render("base.did_you_mean", lang, word=self.word)
+
+    def __str__(self) -> str:
+        return self.text()
+
+
+def did_you_mean(word: str, options: Iterable[str]) -> Hint | str:
+    """The hint that names the option nearest to `word`; an empty text when nothing is near."""
+    near = words.suggest(word, options)
+    return Hint(near) if near else ""
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One finding: a message code, its placeholders, where it stands and whether it stops the work."""
 
@@ -49,7 +70,8 @@ class Problem:
 
     def text(self, lang: str = "en") -> str:
         """The sentence in `lang` (`en` or `vi`), without the place."""
-        return messages.render(self.code, lang, **self.data)
+        data = {key: value.text(lang) if isinstance(value, Hint) else value for key, value in self.data.items()}
+        return messages.render(self.code, lang, **data)
 
     def line(self, lang: str = "en") -> str:
         """The finding as one line: `file:line:column: sentence`."""

@@ -15,8 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
-from mangrove import messages, text
-from mangrove.errors import RuleError
+from mangrove.errors import RuleError, did_you_mean
 
 # Exponents of (mass kg, length m, time s, energy J, temperature K, money VND, count 1, normal volume Nm3).
 Dimension = tuple[int, int, int, int, int, int, int, int]
@@ -193,8 +192,7 @@ def _part(part: str, written: str) -> tuple[float, Dimension, str]:
         else:
             words.append(token)
     if not known:
-        near = text.suggest(part.strip(), [*_TABLE, *_ALIASES])
-        hint = messages.render("base.did_you_mean", word=near) if near else ""
+        hint = did_you_mean(part.strip(), [*_ALIASES, *_TABLE])
         raise RuleError("base.unknown_unit", text=written, hint=hint)
     return scale, tuple(dimension), " ".join(words)  # type: ignore[return-value]
 

@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from mangrove.errors import RuleError, Where
+from mangrove.errors import RuleError, Where, did_you_mean
 from mangrove.times import Step
 from mangrove.units import Quantity, Unit
 
@@ -41,7 +41,10 @@ class Carrier:
         head, _, level = text.strip().partition("@")
         kind, _, code = head.partition(":")
         if kind not in CARRIER_KINDS:
-            raise RuleError("territory.unknown_carrier", text=text, options=", ".join(CARRIER_KINDS))
+            hint = did_you_mean(kind, CARRIER_KINDS)
+            raise RuleError(
+                "territory.unknown_carrier", text=text, options=", ".join(CARRIER_KINDS), hint=hint
+            )
         return cls(kind, code, level)
 
     def __str__(self) -> str:
@@ -133,13 +136,21 @@ class Flow:
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """Something that can be operated or sized; `parameters` are quantities ("200 kW") or words."""
+    """Something that can be operated or sized; `parameters` are quantities ("200 kW") or words.
+
+    `lon` and `lat` (WGS84 degrees) place it exactly when `place` is larger; `basis` and `note` say where the facts come from.
+    """
 
     id: str
     place: str
     type: str
     parameters: Mapping[str, Quantity | str] = field(default_factory=dict)
     where: Where | None = None
+    name: str = ""
+    lon: float | None = None
+    lat: float | None = None
+    basis: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

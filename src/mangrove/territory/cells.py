@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the text of one cell becomes a value: numbers, dates, units, carriers, quantities, lists of parameters.
+
+Comes in: the stripped text of a cell. Goes out: a value, or a `MangroveError` whose code says what was expected.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+
+from mangrove.errors import MangroveError, RuleError, did_you_mean
+from mangrove.units import Quantity, Unit, unit
+
+_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?")
+_ID = re.compile(r"[^\s,;=\"']+")
+_GPC = re.compile(r"(?:I{1,3}|IV|V|VI)(?:\.\d{1,2}){1,3}")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:T[\d:]+Z?)?")
+_NUMERIC = re.compile(r"[-+]?\.?\d")
+_TEMPERATURE = unit("K").dimension
+
+
+def identifier(text: str) -> str:
+    """An id: no spaces, commas, semicolons, equal signs or quotes; Unicode in composed form."""
+    if not _ID.fullmatch(text):
+        raise MangroveError("territory.bad_id", text=text)
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def name(text: str) -> str:
+    """Words for people, in composed Unicode."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def number(text: str) -> float:
+    """A plain finite number with a decimal point."""
+    if not _NUMBER.fullmatch(text):
+        raise MangroveError("territory.not_a_number", text=text)
+    return float(text)
+
+
+def not_negative(text: str) -> float:
+    """A plain number, zero or more."""
+    value = number(text)
+    if value < 0:
+        raise MangroveError("territory.negative", text=text)
+    return value
+
+
+def between(low: float, high: float) -> Callable[[str], float]:
+    """A parser of numbers in `[low, high]`."""
+
+    def parse(text: str) -> float:
+        value = number(text)
+        if not low <= value <= high:
+            raise MangroveError("territory.out_of_range", text=text, low=f"{low:g}", high=f"{high:g}")
+        return value
+
+    return parse
+
+
+def choice(options: Sequence[str]) -> Callable[[str], str]:
+    """A parser of one word out of `options`."""
+
+    def parse(text: str) -> str:
+        if text not in options:
+            hint = did_you_mean(text, options)
+            raise MangroveError("territory.not_an_option", text=text, options=", ".join(options), hint=hint)
+        return text
+
+    return parse
+
+
+def scope(text: str) -> int:
+    """1, 2 or 3."""
+    return int(choice(("1", "2", "3"))(text))
+
+
+def gpc(text: str) -> str:
+    """A reference of the GPC such as `I.3.1` or `IV.1`."""
+    if not _GPC.fullmatch(text):
+        raise MangroveError("territory.not_a_gpc", text=text)
+    return text
+
+
+def percentage(text: str) -> float:
+    """`5 %` as 0.05; a bare number is refused, because 5 could be meant as 5 % or as 500 %."""
+    if not text.endswith("%"):
+        raise MangroveError("territory.percent_missing", text=text)
+    return not_negative(text[:-1].strip()) / 100
+
+
+def quantity(text: str) -> Quantity:
+    """A number with its unit, zero or more."""
+    value = Quantity.parse(text)
+    _refuse_negative(value, text)
+    return value
+
+
+def _refuse_negative(value: Quantity, text: str) -> None:
+    """Capacities, distances and costs are not negative; temperatures may be."""
+    if value.value < 0 and value.unit.dimension != _TEMPERATURE:
+        raise MangroveError("territory.negative", text=text)
+
+
+def mass_per_activity(text: str) -> Unit:
+    """The unit of a factor: a mass of gas per unit of something."""
+    parsed = unit(text)
+    head = unit(text.split("/", 1)[0])
+    if "/" not in text or not head.converts_to("kg"):
+        raise RuleError("territory.factor_unit", text=text)
+    return parsed
+
+
+@lru_cache(maxsize=65536)
+def parameters(text: str) -> Mapping[str, Quantity | str]:
+    """`enthalpy=2776 kJ/kg; boiler_efficiency=85 %; fuel=anthracite` as named quantities and words.
+
+    What starts with a digit (and is no date) must be a quantity; everything else is kept as a word.
+    """
+    values: dict[str, Quantity | str] = {}
+    for part in text.split(";"):
+        if not part.strip():
+            continue
+        key, sign, written = (piece.strip() for piece in part.partition("="))
+        if not sign or not key.isidentifier() or not written:
+            raise MangroveError("territory.not_a_parameter", text=part.strip())
+        if key in values:
+            raise MangroveError("territory.duplicate_parameter", key=key)
+        values[key] = _parameter(key, written)
+    return values
+
+
+def _parameter(key: str, written: str) -> Quantity | str:
+    if not _NUMERIC.match(written) or _DATE.fullmatch(written):
+        return name(written)
+    value = Quantity.parse(written)
+    if key not in ("lon", "lat"):
+        _refuse_negative(value, written)
+    return value
+
+
+def parameters_text(values: Mapping[str, Quantity | str]) -> str:
+    """Parameters in one spelling, sorted by name, for the content hash."""
+    return ";".join(f"{key}={quantity_text(values[key])}" for key in sorted(values))
+
+
+def quantity_text(value: Quantity | str) -> str:
+    """A quantity or a word in one spelling; `200 kW` and `200.0 kW` read the same."""
+    return value if isinstance(value, str) else f"{value.value!r} {value.unit.text}"

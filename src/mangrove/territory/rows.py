@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Flows, assets, links, local factors and the crosswalk: from parsed tables to frozen nouns.
+
+Comes in: the tables of the folder and the places. Goes out: nouns by id, and every problem that needs more than one
+cell to be seen: places that do not exist, ids given twice, a unit that its carrier cannot have, shares that do not
+add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mangrove.errors import Problem, Where, did_you_mean
+from mangrove.territory.model import Asset, Carrier, Crosswalk, Flow, Link, LocalFactor, Place
+from mangrove.territory.places import Names, duplicates
+from mangrove.territory.schema import TABLES
+from mangrove.territory.tables import Parsed, Table, parse_table, read_table
+from mangrove.units import Unit, unit
+
+FILES = tuple(TABLES)
+_OPTIONAL = ("assets.csv", "links.csv", "factors.csv", "crosswalk.csv")
+_FLOW_FIELDS = (
+    "id", "place", "carrier", "unit", "step", "to_place", "semantics", "name", "sector", "scope", "gpc", "category",
+    "method", "factor", "parameters", "uncertainty", "meter", "account", "spread", "basis", "note",
+)  # fmt: skip
+_ENERGY, _MASS, _VOLUME, _NORMAL = "kWh", "kg", "m3", "Nm3"
+# What an amount of a carrier can be counted in; carriers that are not listed take any unit.
+_COUNTED_IN: Mapping[str, tuple[str, ...]] = {
+    "electricity": (_ENERGY,), "heat": (_ENERGY,), "cooling": (_ENERGY,), "steam": (_ENERGY, _MASS),
+    "fuel": (_ENERGY, _MASS, _VOLUME, _NORMAL), "hydrogen": (_ENERGY, _MASS, _NORMAL),
+    "water": (_VOLUME, _MASS), "refrigerant": (_MASS,), "gas": (_MASS, _NORMAL, _VOLUME), "CO2": (_MASS, _NORMAL),
+    "reported": (_MASS,), "vehicle_km": ("vehicle_km",), "livestock": ("head",), "land": ("ha",),
+}  # fmt: skip
+_SHARE_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True)
+class Lookups:
+    """What a flow may name: sector words, and whether factors and methods exist (when somebody can say)."""
+
+    sectors: Mapping[str, Any] = field(default_factory=dict)
+    factor_exists: Callable[[str], bool] | None = None
+    method_exists: Callable[[str], bool] | None = None
+
+
+@dataclass
+class Tables:
+    """All parsed tables but the places, by file name."""
+
+    parsed: dict[str, Parsed] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass
+class Nouns:
+    """What the tables declare."""
+
+    flows: dict[str, Flow] = field(default_factory=dict)
+    assets: dict[str, Asset] = field(default_factory=dict)
+    links: dict[str, Link] = field(default_factory=dict)
+    factors: list[LocalFactor] = field(default_factory=list)
+    crosswalk: list[Crosswalk] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read_tables(folder: Path) -> Tables:
+    """Reads `flows.csv` and the optional tables; a table that is not there is empty."""
+    tables = Tables()
+    for file, schema in TABLES.items():
+        if file == "places.csv":
+            continue
+        path = folder / file
+        if file in _OPTIONAL and not path.exists():
+            table, problems = Table(file), []
+        else:
+            table, problems = read_table(path, file)
+        tables.parsed[file], said = parse_table(table, schema)
+        tables.problems += problems + said
+    return tables
+
+
+def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lookups) -> Nouns:
+    """All nouns, with the problems that show only when the tables are seen together."""
+    nouns = Nouns()
+    flows, assets, links = (tables.parsed[file] for file in ("flows.csv", "assets.csv", "links.csv"))
+    factors, crosswalk = tables.parsed["factors.csv"], tables.parsed["crosswalk.csv"]
+    for parsed, columns in (
+        (flows, ("place", "to_place")),
+        (assets, ("place",)),
+        (links, ("place", "to_place")),
+        (crosswalk, ("old", "new")),
+    ):
+        if places:
+            nouns.problems += _resolve(parsed, columns, names)
+    for parsed in (flows, assets, links):
+        nouns.problems += duplicates(parsed, "id")
+    nouns.problems += _flow_problems(flows, lookups, {key for key in factors.values["activity"] if key})
+    nouns.problems += _date_problems(factors)
+    nouns.problems += _crosswalk_problems(crosswalk, places)
+    nouns.flows = {flow.id: flow for flow in map(Flow, *_fields(flows, _FLOW_FIELDS)) if flow.id}
+    nouns.assets = {asset.id: asset for asset in _assets(assets) if asset.id}
+    nouns.links = {link.id: link for link in _links(links) if link.id}
+    nouns.factors = list(_factors(factors))
+    nouns.crosswalk = [Crosswalk(*row) for row in crosswalk.records()]
+    return nouns
+
+
+def _fields(parsed: Parsed, names: tuple[str, ...]) -> list[list[Any]]:
+    """Columns in the order of a noun's fields, with the places of the rows at the end."""
+    file = parsed.table.file
+    return [*(parsed.values[name] for name in names), [Where(file, line) for line in parsed.table.starts]]
+
+
+def _assets(parsed: Parsed) -> Iterator[Asset]:
+    return map(
+        Asset,
+        *_reordered(parsed, ("id", "place", "type", "parameters"), ("name", "lon", "lat", "basis", "note")),
+    )
+
+
+def _reordered(parsed: Parsed, before: tuple[str, ...], after: tuple[str, ...]) -> list[list[Any]]:
+    return [*_fields(parsed, before), *(parsed.values[name] for name in after)]
+
+
+def _links(parsed: Parsed) -> Iterator[Link]:
+    """Links; the columns capacity, distance and cost join the parameters."""
+    own = ("capacity", "distance", "cost")
+    columns = _fields(parsed, ("id", "place", "to_place", "carrier", "parameters", *own))
+    for id_, place, to_place, carrier, parameters, *quantities, where in zip(*columns, strict=True):
+        given = {key: value for key, value in zip(own, quantities, strict=True) if value is not None}
+        yield Link(id_, place, to_place, carrier, {**parameters, **given}, where)
+
+
+def _factors(parsed: Parsed) -> Iterator[LocalFactor]:
+    names = ("activity", "gas", "value", "unit", "source", "valid_from", "valid_to", "uncertainty", "note")
+    return map(LocalFactor, *_fields(parsed, names))
+
+
+def _resolve(parsed: Parsed, columns: tuple[str, ...], names: Names) -> list[Problem]:
+    """Turns what was written into ids of places, in place."""
+    problems = []
+    for column in columns:
+        values = parsed.values[column]
+        answers = {written: names.find(written) for written in set(values) if written}
+        bad = any(isinstance(answer, Problem) for answer in answers.values())
+        if bad:
+            for row, written in enumerate(values):
+                answer = answers.get(written)
+                if isinstance(answer, Problem):
+                    problems.append(Problem(answer.code, answer.data, parsed.where(row, column)))
+        if any(answer != written for written, answer in answers.items()):
+            parsed.values[column] = [
+                answer if isinstance(answer := answers.get(written, written), str) else written
+                for written in values
+            ]
+    return problems
+
+
+def _flow_problems(parsed: Parsed, lookups: Lookups, own_factors: set[str]) -> Iterator[Problem]:
+    """What is wrong with single flows once their cells are read."""
+    values = parsed.values
+    memo: dict[Any, tuple[str, dict[str, Any]] | None] = {}
+    shapes = zip(values["carrier"], values["unit"], values["semantics"], strict=True)
+    for row, (carrier, counted, semantics) in enumerate(shapes):
+        if carrier is None or counted is None:
+            continue
+        key = (carrier.kind, counted.text, semantics)
+        if key not in memo:
+            memo[key] = _unit_fault(carrier, counted, semantics)
+        fault = memo[key]
+        if fault:
+            yield Problem(*fault, parsed.where(row, "unit"))
+    for row, (place, to_place) in enumerate(zip(values["place"], values["to_place"], strict=True)):
+        if to_place and to_place == place:
+            yield Problem("territory.same_place", {"text": place}, parsed.where(row, "to_place"))
+    yield from _unknown_words(parsed, "sector", "territory.unknown_sector", lookups.sectors)
+    yield from _missing(parsed, "factor", "territory.unknown_factor", lookups.factor_exists, own_factors)
+    yield from _missing(parsed, "method", "territory.unknown_method", lookups.method_exists, set())
+
+
+def _unit_fault(carrier: Carrier, counted: Unit, semantics: str) -> tuple[str, dict[str, Any]] | None:
+    """Whether the unit fits the carrier and the meaning of the values (`mean` is a rate, the others are not)."""
+    rate = counted.dimension[2] == -1
+    if semantics == "mean" and not rate and carrier.kind != "stack":
+        return "territory.mean_needs_rate", {"unit": counted.text}
+    if semantics in ("sum", "counter") and rate and carrier.kind != "stack":
+        return "territory.rate_needs_mean", {"unit": counted.text, "semantics": semantics}
+    options = _COUNTED_IN.get(carrier.kind)
+    amount = counted * unit("h") if semantics == "mean" else counted
+    if options and semantics != "state" and not any(amount.converts_to(option) for option in options):
+        return "territory.carrier_unit", {
+            "unit": counted.text,
+            "carrier": carrier.kind,
+            "options": ", ".join(options),
+        }
+    return None
+
+
+def _unknown_words(parsed: Parsed, column: str, code: str, options: Mapping[str, Any]) -> Iterator[Problem]:
+    """Words that are not on the declared list; without a list every word will do."""
+    if not options:
+        return
+    for row, word in enumerate(parsed.values[column]):
+        if word and word not in options:
+            data = {"text": word, "options": ", ".join(options), "hint": did_you_mean(word, options)}
+            yield Problem(code, data, parsed.where(row, column))
+
+
+def _missing(
+    parsed: Parsed, column: str, code: str, exists: Callable[[str], bool] | None, own: set[str]
+) -> Iterator[Problem]:
+    """Names that the rooms which own them do not know."""
+    if exists is None:
+        return
+    known = {word: word in own or exists(word) for word in set(parsed.values[column]) if word}
+    if all(known.values()):
+        return
+    for row, word in enumerate(parsed.values[column]):
+        if word and not known[word]:
+            yield Problem(code, {"text": word}, parsed.where(row, column))
+
+
+def _date_problems(parsed: Parsed) -> Iterator[Problem]:
+    """Validity that ends before it starts."""
+    for row, (start, end) in enumerate(
+        zip(parsed.values["valid_from"], parsed.values["valid_to"], strict=True)
+    ):
+        if start and end and start >= end:
+            yield Problem(
+                "territory.dates_reversed", {"start": start, "end": end}, parsed.where(row, "valid_to")
+            )
+
+
+def _crosswalk_problems(parsed: Parsed, places: Mapping[str, Place]) -> Iterator[Problem]:
+    """Pairs given twice, pairs whose new place begins before the old one ends, shares that do not add up to one."""
+    totals: dict[str, float] = {}
+    last: dict[str, int] = {}
+    seen: set[tuple[str, str]] = set()
+    for row, (old, new, share) in enumerate(parsed.records()):
+        if old is None or new is None:
+            continue
+        if (old, new) in seen:
+            data = {"id": f"{old} > {new}", "first": parsed.table.file}
+            yield Problem("territory.duplicate_id", data, parsed.where(row, "old"))
+        seen.add((old, new))
+        totals[old] = totals.get(old, 0.0) + share
+        last[old] = row
+        before, after = places.get(old), places.get(new)
+        if before and after and _overlap(before, after):
+            yield Problem("territory.crosswalk_overlap", {"old": old, "new": new}, parsed.where(row, "new"))
+    for old, total in totals.items():
+        if abs(total - 1) > _SHARE_ROUNDING:
+            data = {"old": old, "total": f"{total:.6g}"}
+            yield Problem("territory.share_sum", data, parsed.where(last[old], "share"))
+
+
+def _overlap(before: Place, after: Place) -> bool:
+    """Whether the old place does not end before the new one begins."""
+    return before.valid_to is None or after.valid_from is None or before.valid_to > after.valid_from

@@ -1,0 +1,275 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The format of a declared territory, written as data: every column of every table and every key of `territory.yaml`.
+
+One row says the name, how it is read, whether it must be there and what it means. The checker, the JSON schema for
+editors and the reference page all follow from these rows; nothing else knows the format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mangrove.errors import MangroveError
+from mangrove.territory import cells
+from mangrove.territory.model import Carrier
+from mangrove.territory.tables import Column
+from mangrove.times import Step, parse_date, zone
+from mangrove.units import unit
+
+TERRITORY_KINDS = ("city", "park")
+LANGUAGES = ("vi", "en")
+GWP_SETS = ("AR4", "AR5", "AR6")
+SEMANTICS = ("sum", "mean", "counter", "state")
+ACCOUNTS = ("inventory", "memo", "avoided", "removal")
+SPREADS = ("population", "area")
+BASES = ("fact", "derived", "assumed", "generated")
+NOTATION_KEYS = ("NO", "NE", "IE", "C")
+
+_DATE_FROM = Column("valid_from", parse_date, "first day on which it holds; blank: as its parent, or open")
+_DATE_TO = Column(
+    "valid_to", parse_date, "first day on which it no longer holds; blank: as its parent, or open"
+)
+_PARAMETERS = Column(
+    "parameters", cells.parameters, "named quantities and words: `name=200 kW; fuel=anthracite`",
+    default={}, canon=cells.parameters_text,
+)  # fmt: skip
+_BASIS = Column("basis", cells.choice(BASES), "where the numbers come from", default="")
+_NOTE = Column("note", cells.name, "the source of the numbers, in words", default="")
+_UNCERTAINTY = Column(
+    "uncertainty", cells.percentage, "half-width of the 95 % interval of the values: `5 %`", numeric=True
+)
+_LON = Column("lon", cells.between(-180, 180), "longitude of the center, WGS84 degrees", numeric=True)
+_LAT = Column("lat", cells.between(-90, 90), "latitude of the center, WGS84 degrees", numeric=True)
+
+
+def _unit_text(value: Any) -> str:
+    return str(value.text)
+
+
+PLACES = (
+    Column("id", cells.identifier, "unique key of the place", required=True),
+    Column("name", cells.name, "name as people write it", required=True),
+    Column(
+        "kind",
+        cells.identifier,
+        "city, province, district, ward, park, lot, facility, building, ...",
+        required=True,
+    ),
+    Column("parent", cells.name, "id (or unique name) of the place that contains it; blank for a root"),
+    _DATE_FROM,
+    _DATE_TO,
+    Column("area_km2", cells.not_negative, "area in square kilometers", numeric=True),
+    Column("population", cells.not_negative, "inhabitants", numeric=True),
+    _LON,
+    _LAT,
+)
+FLOWS = (
+    Column("id", cells.identifier, "unique key of the flow; readings name it", required=True),
+    Column("place", cells.name, "id (or unique name) of the place", required=True),
+    Column("carrier", Carrier.parse, "what flows: `electricity`, `fuel:diesel`, `heat@120degC`", required=True),
+    Column("unit", unit, "unit of the stored values", required=True, canon=_unit_text),
+    Column("to_place", cells.name, "id of the receiving place, for a flow between places"),
+    Column("step", Step.parse, "nominal length of one interval: `15min`, `1h`, `1d`, `1mo`, `1y`; blank: varies"),
+    Column(
+        "semantics", cells.choice(SEMANTICS),
+        "sum (amount in the interval), mean (rate), counter (register that only grows), state (no amount)", default="sum",
+    ),
+    Column("name", cells.name, "name for people", default=""),
+    Column("sector", cells.identifier, "a word of the list `sectors` of territory.yaml (any word when there is no list)", default=""),
+    Column("scope", cells.scope, "1, 2 or 3; blank: outside the inventory"),
+    Column("gpc", cells.gpc, "reference of the GPC: `I.3.1`", default=""),
+    Column("category", cells.choice(tuple("123456")), "category of ISO 14064-1: 1 to 6", default=""),
+    Column("method", cells.identifier, "name of a measuring method; blank: the default of the carrier", default=""),
+    Column("factor", cells.identifier, "activity key of the factor; blank: the default of the method", default=""),
+    _PARAMETERS,
+    _UNCERTAINTY,
+    Column("meter", cells.name, "identity of the meter or provider; flows with the same meter share its error", default=""),
+    Column("account", cells.choice(ACCOUNTS), "the account in which its emissions stand", default="inventory"),
+    Column("spread", cells.choice(SPREADS), "how a value stands for smaller places; blank: not at all", default=""),
+    _BASIS,
+    _NOTE,
+)  # fmt: skip
+ASSETS = (
+    Column("id", cells.identifier, "unique key of the asset", required=True),
+    Column("place", cells.name, "id (or unique name) of the place", required=True),
+    Column("type", cells.identifier, "pv, battery, boiler, chiller, power_plant, ...", required=True),
+    Column("name", cells.name, "name for people", default=""),
+    _PARAMETERS,
+    _LON,
+    _LAT,
+    _BASIS,
+    _NOTE,
+)
+LINKS = (
+    Column("id", cells.identifier, "unique key of the link", required=True),
+    Column("place", cells.name, "id (or unique name) of the giving place", required=True),
+    Column("to_place", cells.name, "id (or unique name) of the receiving place", required=True),
+    Column("carrier", Carrier.parse, "what may be exchanged", required=True),
+    Column("capacity", cells.quantity, "largest rate, with unit: `5 MW`", canon=cells.quantity_text),
+    Column(
+        "distance", cells.quantity, "length of the connection, with unit: `1.2 km`", canon=cells.quantity_text
+    ),
+    Column("cost", cells.quantity, "cost, with unit: `120 MVND/yr`", canon=cells.quantity_text),
+    _PARAMETERS,
+)
+FACTORS = (
+    Column("activity", cells.identifier, "activity key that the row overrides: `combustion/manufacturing/anthracite`", required=True),
+    Column("gas", cells.identifier, "CO2, CH4, N2O, HFC-134a, ...", required=True),
+    Column("value", cells.not_negative, "the factor", required=True, numeric=True),
+    Column("unit", cells.mass_per_activity, "mass of the gas per unit of activity: `kg CO2/TJ`", required=True, canon=_unit_text),
+    Column("source", cells.name, "who approved or measured it: document, article, item", required=True),
+    _DATE_FROM,
+    _DATE_TO,
+    _UNCERTAINTY,
+    _NOTE,
+)  # fmt: skip
+CROSSWALK = (
+    Column("old", cells.name, "id of the place that ended", required=True),
+    Column("new", cells.name, "id of a place that came from it", required=True),
+    Column(
+        "share",
+        cells.between(0, 1),
+        "share of the old place (by population) that lies in the new one",
+        default=1.0,
+        numeric=True,
+    ),
+)
+TABLES: Mapping[str, tuple[Column, ...]] = {
+    "places.csv": PLACES,
+    "flows.csv": FLOWS,
+    "assets.csv": ASSETS,
+    "links.csv": LINKS,
+    "factors.csv": FACTORS,
+    "crosswalk.csv": CROSSWALK,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What one key of `territory.yaml` may hold.
+
+    Attributes:
+        name: the key.
+        about: what it means, in one sentence.
+        parse: text to value, for a plain value.
+        required: whether it must be there.
+        default: the value when it is absent or empty.
+        shape: `value`, `list` (of values), `record` (of `keys`), `records` (a list of them) or `map` (free keys to values).
+        keys: the keys of a record.
+        options: the words that the value may be, when they are few (for the JSON schema).
+    """
+
+    name: str
+    about: str
+    parse: Callable[[str], Any] = cells.name
+    required: bool = False
+    default: Any = None
+    shape: str = "value"
+    keys: tuple[Key, ...] = field(default=())
+    options: tuple[str, ...] = ()
+
+
+def _zone_name(text: str) -> str:
+    zone(text)
+    return text
+
+
+def _one_of(*options: str) -> dict[str, Any]:
+    return {"parse": cells.choice(options), "options": options}
+
+
+def _year(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) == 4):  # noqa: PLR2004 - a year has four digits
+        raise MangroveError("territory.not_a_year", text=text)
+    return int(text)
+
+
+SETTINGS = (
+    Key("name", "name of the territory", required=True),
+    Key("kind", "what it is", required=True, **_one_of(*TERRITORY_KINDS)),
+    Key("timezone", "IANA time zone of its clocks: Asia/Ho_Chi_Minh", _zone_name, required=True),
+    Key("currency", "ISO 4217 code of its money: VND", cells.identifier, required=True),
+    Key("lang", "language of its reports", required=True, **_one_of(*LANGUAGES)),
+    Key("gwp", "GWP set of its reports when none is asked for; empty: every report must name one", **_one_of(*GWP_SETS)),
+    Key("note", "what a reader should know about the declaration", default=""),
+    Key(
+        "boundary", "the borders that reports use unless asked otherwise", shape="record", default={}, keys=(
+            Key("root", "id of the place at the top of reports", cells.name),
+            Key("on", "day whose borders are used", parse_date),
+            Key("valid_from", "first day of the declared borders", parse_date),
+            Key("valid_to", "first day after the declared borders", parse_date),
+            Key("note", "the law or decision that drew them"),
+        ),
+    ),
+    Key("place_columns", "further columns of places.csv, kept as text", cells.identifier, shape="list", default=[]),
+    Key("sectors", "the sector words of this territory, each with its name for people", shape="map", default={}),
+    Key(
+        "targets", "what the territory has promised", shape="records", default=[], keys=(
+            Key("id", "unique key", cells.identifier, required=True),
+            Key("year", "target year", _year, required=True),
+            Key("base_year", "year of comparison", _year),
+            Key("reduction", "reduction against the base year: `20 %`", cells.percentage),
+            Key("sector", "a sector word; empty: all", cells.identifier),
+            Key("source", "the document that states it", required=True),
+        ),
+    ),
+    Key(
+        "tariffs", "contracts by which energy and water are paid", shape="records", default=[], keys=(
+            Key("id", "unique key", cells.identifier, required=True),
+            Key("name", "name for people"),
+            Key("carrier", "what is bought or sold", Carrier.parse, required=True),
+            Key("places", "ids of the places that it covers", cells.name, shape="list", default=[]),
+            Key("valid_from", "first day", parse_date),
+            Key("valid_to", "first day after the contract", parse_date),
+            Key("source", "the contract or decision", required=True),
+        ),
+    ),
+    Key(
+        "notation", "GPC references without a number: NO, NE, IE or C, each with its reason", shape="records", default=[], keys=(
+            Key("gpc", "reference of the GPC", cells.gpc, required=True),
+            Key("key", "not occurring, not estimated, included elsewhere, confidential", required=True, **_one_of(*NOTATION_KEYS)),
+            Key("reason", "why", default=""),
+        ),
+    ),
+    Key("values", "files to ingest, relative to the folder, in this order", shape="list", default=[]),
+    Key("pointers", "further files or addresses, by name", shape="map", default={}),
+)  # fmt: skip
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON schema of `territory.yaml`, for editors that complete and check while typing."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Mangrove territory.yaml",
+        **_record_schema(SETTINGS),
+    }
+
+
+def _record_schema(keys: tuple[Key, ...]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "additionalProperties": False,
+        "required": [key.name for key in keys if key.required],
+        "properties": {key.name: {"description": key.about, **_key_schema(key)} for key in keys},
+    }
+
+
+def _key_schema(key: Key) -> dict[str, Any]:
+    """The schema of one key by its shape."""
+    value: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
+    if key.options:
+        value = {"enum": [*key.options, *([] if key.required else [None])]}
+    elif key.parse is parse_date:
+        value = {"type": ["string", "null"], "format": "date"}
+    elif key.parse is _year:
+        value = {"type": ["integer", "null"]}
+    shapes: dict[str, Callable[[], dict[str, Any]]] = {
+        "value": lambda: value,
+        "list": lambda: {"type": ["array", "null"], "items": value},
+        "map": lambda: {"type": ["object", "null"], "additionalProperties": value},
+        "record": lambda: _record_schema(key.keys),
+        "records": lambda: {"type": ["array", "null"], "items": _record_schema(key.keys)},
+    }
+    return shapes[key.shape]()

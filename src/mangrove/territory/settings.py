@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading `territory.yaml`: strict keys, values read by the format's own rows, every problem with line and column.
+
+Comes in: the file. Goes out: the settings as plain values, the place of every key, and all problems. Plain values are
+read from their text, so the notation key `NO` stays a word and `2025-07-01` a date that the format itself checks.
+Anchors and aliases are refused: a declaration says each thing where it stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mangrove.errors import MangroveError, Problem, Where, did_you_mean
+from mangrove.territory.schema import SETTINGS, Key
+from mangrove.territory.tables import read_text
+
+FILE = "territory.yaml"
+Settings = dict[str, Any]
+Places = dict[tuple[str | int, ...], Where]
+
+
+def read_settings(path: Path) -> tuple[Settings, Places, list[Problem]]:
+    """The settings of `path`, where each stands (by its path of keys and positions), and all problems."""
+    text, problems = read_text(path, FILE)
+    if problems:
+        return {}, {}, problems
+    node, problems = _compose(text)
+    if problems:
+        return {}, {}, problems
+    reader = _Reader()
+    settings = reader.record(node, SETTINGS, ())
+    return settings, reader.places, reader.problems
+
+
+def _compose(text: str) -> tuple[yaml.Node | None, list[Problem]]:
+    """The node tree of one YAML document."""
+    try:
+        node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = Where(FILE, mark.line + 1, mark.column + 1) if mark else Where(FILE, 1, 1)
+        said = " ".join(part for part in (error.context, error.problem) if part)
+        return None, [Problem("territory.yaml_syntax", {"text": said}, where)]
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        where = Where(FILE, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        return None, [Problem("territory.yaml_syntax", {"text": error.reason}, where)]
+    except (RecursionError, ValueError) as error:
+        return None, [Problem("territory.yaml_syntax", {"text": type(error).__name__}, Where(FILE, 1, 1))]
+    if node is None:
+        return None, [Problem("territory.empty_file", {}, Where(FILE, 1, 1))]
+    return node, []
+
+
+class _Reader:
+    """Walks the node tree along the declared keys and collects problems."""
+
+    def __init__(self) -> None:
+        self.problems: list[Problem] = []
+        self.places: Places = {}
+        self._seen: set[int] = set()
+
+    def record(self, node: yaml.Node | None, keys: Sequence[Key], at: tuple[str | int, ...]) -> Settings:
+        """A mapping with declared keys; absent keys get their defaults."""
+        found: dict[str, yaml.Node] = {}
+        names = [key.name for key in keys]
+        for name, key_node, value_node in self._pairs(node):
+            self.places[(*at, name)] = _where(key_node)
+            if name in names:
+                found[name] = value_node
+            else:
+                data = {"key": name, "hint": did_you_mean(name, names), "options": ", ".join(names)}
+                self._say("territory.unknown_key", key_node, **data)
+        settings: Settings = {}
+        for key in keys:
+            value_node = found.get(key.name)
+            if value_node is None or _is_null(value_node):
+                if key.required:
+                    self._say("territory.missing_key", value_node or node, key=key.name)
+                settings[key.name] = key.default
+            else:
+                settings[key.name] = self._value(value_node, key, (*at, key.name))
+        return settings
+
+    def _value(self, node: yaml.Node, key: Key, at: tuple[str | int, ...]) -> Any:
+        """One value by the shape of its key."""
+        self._once(node)
+        if key.shape == "value":
+            return self._plain(node, key, at)
+        if key.shape == "record":
+            return (
+                self.record(node, key.keys, at) if self._expect(node, yaml.MappingNode, key) else key.default
+            )
+        if key.shape == "map":
+            pairs = self._pairs(node) if self._expect(node, yaml.MappingNode, key) else []
+            return {name: self._plain(value, key, (*at, name)) for name, _, value in pairs}
+        items = node.value if self._expect(node, yaml.SequenceNode, key) else []
+        values = []
+        for index, item in enumerate(items):
+            self._once(item)
+            if key.shape == "list":
+                values.append(self._plain(item, key, (*at, index)))
+            elif self._expect(item, yaml.MappingNode, key, shape="record"):
+                values.append(self.record(item, key.keys, (*at, index)))
+        return values
+
+    def _plain(self, node: yaml.Node, key: Key, at: tuple[str | int, ...]) -> Any:
+        """A plain value, read from its text by the key's parser."""
+        self.places[at] = _where(node)
+        if not self._expect(node, yaml.ScalarNode, key, shape="value"):
+            return key.default
+        if _is_null(node):
+            return ""
+        try:
+            return key.parse(str(node.value).strip())
+        except MangroveError as error:
+            self._say(error.code, node, **error.problem.data)
+            return key.default
+
+    def _pairs(self, node: yaml.Node | None) -> list[tuple[str, yaml.Node, yaml.Node]]:
+        """The keys of a mapping; keys that stand twice or are no words are problems."""
+        if not isinstance(node, yaml.MappingNode):
+            if node is not None:
+                self._say("territory.yaml_shape", node, key=FILE, shape="record")
+            return []
+        pairs: dict[str, tuple[str, yaml.Node, yaml.Node]] = {}
+        for key_node, value_node in node.value:
+            name = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else ""
+            if not name:
+                self._say("territory.yaml_shape", key_node, key=FILE, shape="value")
+            elif name in pairs:
+                self._say("territory.duplicate_key", key_node, key=name)
+            else:
+                pairs[name] = (name, key_node, value_node)
+        return list(pairs.values())
+
+    def _expect(self, node: yaml.Node, kind: type[yaml.Node], key: Key, shape: str = "") -> bool:
+        if isinstance(node, kind):
+            return True
+        self._say("territory.yaml_shape", node, key=key.name, shape=shape or key.shape)
+        return False
+
+    def _once(self, node: yaml.Node) -> None:
+        """A node that is met twice was written once and aliased."""
+        if id(node) in self._seen:
+            self._say("territory.yaml_alias", node)
+        self._seen.add(id(node))
+
+    def _say(self, code: str, node: yaml.Node | None, **data: Any) -> None:
+        self.problems.append(Problem(code, data, _where(node)))
+
+
+def _is_null(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and (node.tag == "tag:yaml.org,2002:null" or node.value == "")
+
+
+def _where(node: yaml.Node | None) -> Where:
+    return (
+        Where(FILE, node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else Where(FILE)
+    )
