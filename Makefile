@@ -1,0 +1,50 @@
+# Two commands do all set-up on a fresh machine with Python 3.11 or newer:
+#   make demo    installs and runs the main job on the examples
+#   make test    installs the development tools and runs every check
+# DATA=folder (or MANGROVE_DATA) runs both on the real data files; see docs/how-to/real-data.md.
+
+PYTHON ?= python3
+VENV ?= .venv
+DATA ?= $(MANGROVE_DATA)
+BIN := $(VENV)/bin
+
+.PHONY: demo test check format benchmarks lock clean
+
+demo: $(VENV)/.run
+	$(BIN)/mangrove demo --out out $(if $(DATA),--data "$(DATA)")
+
+test: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	MANGROVE_DATA="$(DATA)" $(BIN)/python -m pytest
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python requirements/run.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python requirements/dev.txt pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $(VENV)/.run $@
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+benchmarks: $(VENV)/.dev
+	$(BIN)/python benchmarks/check.py
+	$(BIN)/python benchmarks/append.py
+	$(BIN)/python benchmarks/hourly_emissions.py
+
+# The lock names pins and hashes and no host. It needs pip-tools.
+lock:
+	$(BIN)/pip-compile -q --upgrade --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --strip-extras --allow-unsafe -o requirements/run.txt pyproject.toml
+	$(BIN)/pip-compile -q --upgrade --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --strip-extras --allow-unsafe --extra dev -o requirements/dev.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) out .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The public verbs, the same in Python and on the command line.
+
+Comes in: a folder, files, a question. Goes out: a `Handle`, a report of what was stored, a result that explains itself. Each
+verb opens the ledger for as long as it works and closes it again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mangrove.errors import Problem
+from mangrove.handle import STORE, Handle
+from mangrove.times import Step
+
+if TYPE_CHECKING:
+    from mangrove.inference.runs import RepairReport
+    from mangrove.measure.record import Change
+    from mangrove.measure.result import Emissions
+    from mangrove.sources import IngestReport
+
+
+def open(folder: str | Path) -> Handle:  # noqa: A001 - the verb of the public surface, always used as mg.open
+    """Opens the territory declared in `folder`.
+
+    Raises:
+        DeclarationError: the declaration has problems; all of them are listed.
+    """
+    from mangrove import territory
+
+    path = Path(folder)
+    return Handle(territory.load(path), path / STORE)
+
+
+def check(folder: str | Path) -> list[Problem]:
+    """All problems of the declaration in `folder`, with file, line and column; empty when there are none."""
+    from mangrove import territory
+    from mangrove.measure import methods
+
+    return territory.check(Path(folder), method_exists=methods.METHODS.__contains__)[1]
+
+
+def ingest(
+    park: Handle, *paths: str | Path, mapping: str | Path | None = None, screen: bool = True
+) -> IngestReport:
+    """Reads meter files into the ledger and says what was assumed; bad rows are quarantined, the rest goes in.
+
+    Args:
+        park: an opened territory.
+        *paths: CSV, Excel, Parquet or monitoring files, or folders of them.
+        mapping: a mapping file (see docs/how-to/ingest.md); without one the import doctor guesses and says so.
+        screen: look for gaps, stuck values, spikes and clock shifts afterwards and store the findings as quality codes.
+
+    Raises:
+        SourceError: a file cannot be read at all.
+        LedgerError: the store refuses; nothing of the batch was acknowledged.
+    """
+    from mangrove import sources
+
+    with park.writer() as ledger:
+        return sources.ingest(
+            ledger,
+            park.territory,
+            [Path(path) for path in paths],
+            mapping=Path(mapping) if mapping else None,
+            screen=screen,
+        )
+
+
+def measure(
+    park: Handle,
+    start: str | date | datetime,
+    end: str | date | datetime | None = None,
+    *,
+    by: Sequence[str] = (),
+    every: str | Step | None = None,
+    gwp: str | None = None,
+    view: str = "location",
+    accounts: Sequence[str] = ("inventory",),
+    borders: str | date | None = None,
+    as_of: str | datetime | None = None,
+    allow: Sequence[str] = (),
+    store: bool = True,
+) -> Emissions:
+    """Measures emissions: flows x factors, by any columns, with 95 % intervals.
+
+    Args:
+        park: an opened territory with values in its ledger.
+        start: a period ("2024", "2024-03"), or the first instant when `end` is given; local time.
+        end: the first instant that no longer counts.
+        by: columns: flow, place, sector, scope, gpc, category, carrier, basis, meter, method, gas, account, or a kind of place ("ward").
+        every: length of the time buckets ("1h", "1d", "1mo"); None for one number per group.
+        gwp: GWP set (SAR, AR4, AR5, AR6); the territory's own when left out.
+        view: `location` or `market` for purchased electricity.
+        accounts: accounts to add up; only the inventory unless named.
+        borders: the day whose places count; the last day of the span unless named.
+        as_of: only what was known then.
+        allow: statuses of factors accepted besides official and default ones ("unofficial").
+        store: keep the measurement, so that it can be replayed and compared.
+
+    Raises:
+        RequestError: the question makes no sense, or sums gases without a GWP set.
+        LedgerError: there is no store yet, or it is damaged.
+    """
+    from mangrove import rules
+    from mangrove.measure import plan as plans
+    from mangrove.measure import question as questions
+    from mangrove.measure import record
+    from mangrove.measure.result import Emissions
+
+    question = questions.resolve(
+        park.territory,
+        start,
+        end,
+        by=by,
+        every=every,
+        gwp=gwp,
+        view=view,
+        accounts=accounts,
+        borders=borders,
+        as_of=as_of,
+        allow=allow,
+    )
+    book = rules.load()
+    plan = plans.build(park.territory, book, question)
+    with park.reader() as ledger:
+        result = Emissions(plan, park.store, ledger.cut(question.as_of))
+        if store:
+            result.record = record.store(result, ledger, book.content_hash)
+    return result
+
+
+def replay(park: Handle, record: str) -> Emissions:
+    """Computes a stored measurement again from its record and the ledger, and checks every number.
+
+    Raises:
+        RequestError, LedgerError, DataQualityError: see `mangrove.measure.record.replay`.
+    """
+    from mangrove.measure import record as records
+
+    return records.replay(park.store, record)
+
+
+def diff(park: Handle, before: str, after: str | None = None) -> list[Change]:
+    """What changed between two stored measurements, or between one and the same question asked now.
+
+    Each change is split exactly into activity, factor and GWP. See `mangrove.measure.record.Change`.
+    """
+    from mangrove import rules
+    from mangrove.measure import plan as plans
+    from mangrove.measure import record as records
+    from mangrove.measure.result import Emissions
+
+    old = records.document_of(park.store, before)
+    if after is not None:
+        return records.diff(old, records.document_of(park.store, after))
+    plan = plans.build(park.territory, rules.load(), records.question_in(old["question"]))
+    with park.reader() as ledger:
+        now = Emissions(plan, park.store, ledger.cut())
+    return records.diff(old, records.document(now))
+
+
+def repair(
+    park: Handle,
+    start: str | date | datetime,
+    end: str | date | datetime | None = None,
+    *,
+    flows: Sequence[str] = (),
+) -> RepairReport:
+    """Estimates missing values (linear to 2 h, profile x local level to 2 days) and stores them, marked as estimates.
+
+    Longer gaps stay gaps. Nothing is overwritten: estimates are a later batch with quality `filled`.
+    """
+    from mangrove.inference import runs
+    from mangrove.times import Span
+
+    tz = park.territory.tz
+    span = Span.parse(str(start), tz) if end is None else Span.between(start, end, tz)
+    with park.writer() as ledger:
+        return runs.repair(ledger, park.territory, list(flows) or list(park.territory.flows), span)

@@ -1,0 +1,251 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a question to the numbers that it needs: which flows, which coefficients, which errors they share.
+
+Comes in: a territory, the rules and a `Question`. Goes out: a `Plan` of plain rows that holds everything but the values:
+coefficients with their terms, GWP weights, shared errors, and the gaps that no value can close. A plan is what a
+measurement stores, so that it can be computed again when laws and declarations have long changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from mangrove.errors import RuleError
+from mangrove.measure import methods
+from mangrove.measure.question import Question
+from mangrove.measure.types import Coefficient, Gap, Response, Term
+from mangrove.measure.uncertainty import Z95
+from mangrove.rules import GwpSet, Rules
+from mangrove.territory.model import Flow, Territory
+from mangrove.times import HOUR
+
+POLLUTANTS = frozenset(
+    {
+        "CO",
+        "NO",
+        "NO2",
+        "NOx",
+        "SO2",
+        "SOx",
+        "PM",
+        "PM10",
+        "PM2.5",
+        "BC",
+        "HC",
+        "NMVOC",
+        "VOC",
+        "NH3",
+        "O3",
+        "H2S",
+        "VHg",
+    }
+)
+"""Air pollutants: measured by the same formula, never part of CO2 equivalents."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One coefficient of the plan.
+
+    Attributes:
+        index: position in `Plan.lines`; flow, gas, account: what it belongs to.
+        kg: kilograms of the gas per unit of the flow's amount; weight: kg CO2e per kg of the gas (0 for a gas outside the set).
+        valid_from, valid_to: UTC, half-open, inside the span of the question.
+        terms: the product that makes `kg`; response: the release over the years after a deposit, for methods with memory.
+    """
+
+    index: int
+    flow: str
+    gas: str
+    account: str
+    kg: float
+    weight: float
+    valid_from: datetime
+    valid_to: datetime
+    terms: tuple[Term, ...]
+    response: Response | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a measurement needs besides the values.
+
+    Attributes:
+        question: what is asked; territory: what is declared; gwp: the set used, or None.
+        flows: the flows that take part, by id; lines: their coefficients; products: flow -> the flow it is multiplied with.
+        methods: name@version of every method used; gaps: what could not be computed, and why.
+    """
+
+    question: Question
+    territory: Territory
+    gwp: GwpSet | None
+    flows: dict[str, Flow]
+    lines: tuple[Line, ...]
+    products: dict[str, str] = field(default_factory=dict)
+    methods: tuple[str, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    def errors(self) -> list[tuple[int, str, float]]:
+        """`(line, shared error, relative standard deviation)`; errors that one line meets twice are added up, signed."""
+        rows: list[tuple[int, str, float]] = []
+        for line in self.lines:
+            own: dict[str, float] = {}
+            for term in line.terms:
+                if term.uncertainty:
+                    name = term.shared or f"own:{line.flow}:{term.symbol}"
+                    own[name] = own.get(name, 0.0) + term.power * term.uncertainty / Z95
+            flow = self.flows[line.flow]
+            if flow.uncertainty:
+                name = f"meter:{flow.meter or flow.id}"
+                own[name] = own.get(name, 0.0) + flow.uncertainty / Z95
+            rows.extend((line.index, name, sd) for name, sd in own.items())
+        return rows
+
+    def edges(self) -> list[datetime]:
+        """The instants inside the span at which a coefficient starts or stops."""
+        span = self.question.span
+        instants = {moment for line in self.lines for moment in (line.valid_from, line.valid_to)}
+        return sorted(moment for moment in instants if span.start < moment < span.end)
+
+
+def build(territory: Territory, rules: Rules, question: Question) -> Plan:
+    """Applies the method of every declared flow and keeps what the question asks for.
+
+    Raises:
+        RuleError: the GWP set does not exist.
+    """
+    gwp = rules.gwp(question.gwp) if question.gwp else None
+    first = question.span.start.astimezone(territory.tz).date()
+    after = (question.span.end - timedelta(microseconds=1)).astimezone(territory.tz).date() + timedelta(
+        days=1
+    )
+    builder = _Builder(question, gwp)
+    for flow in territory.flows.values():
+        method = methods.method_for(flow)
+        if method is None:
+            continue
+        result = methods.apply(flow, territory, rules, first, after, allow=question.allow)
+        if builder.take(flow, result):
+            builder.methods.add(f"{method.name}@{method.version}")
+    return Plan(
+        question=question,
+        territory=territory,
+        gwp=gwp,
+        flows={name: territory.flows[name] for name in builder.flows},
+        lines=tuple(builder.lines),
+        products=builder.products,
+        methods=tuple(sorted(builder.methods)),
+        gaps=tuple(builder.gaps),
+    )
+
+
+class _Builder:
+    """Collects the lines of one plan."""
+
+    def __init__(self, question: Question, gwp: GwpSet | None) -> None:
+        self.question = question
+        self.gwp = gwp
+        self.flows: dict[str, None] = {}
+        self.lines: list[Line] = []
+        self.products: dict[str, str] = {}
+        self.methods: set[str] = set()
+        self.gaps: list[Gap] = []
+
+    def take(self, flow: Flow, result: methods.MethodResult) -> bool:
+        """Adds what `result` says of `flow`; whether the flow takes part in the measurement at all."""
+        kept = [c for c in result.coefficients if self._wanted(flow, c.account, c.view)]
+        responses = [r for r in result.responses if self._wanted(flow, r.account, "")]
+        gaps = result.gaps if self._wanted(flow, "", "") else ()
+        self.gaps.extend(gaps)
+        for coefficient in kept:
+            self._add(flow, coefficient)
+        for response in responses:
+            self._add_response(flow, response)
+        if kept or responses or gaps:
+            self.flows[flow.id] = None
+        if result.product_with and kept:
+            self.products[flow.id] = result.product_with
+        return bool(kept or responses)
+
+    def _wanted(self, flow: Flow, account: str, view: str) -> bool:
+        return (account or flow.account) in self.question.accounts and view in ("", self.question.view)
+
+    def _add(self, flow: Flow, coefficient: Coefficient) -> None:
+        span = self.question.span
+        start = max(coefficient.valid_from or span.start, span.start)
+        end = min(coefficient.valid_to or span.end, span.end)
+        if start >= end:
+            return
+        self._line(flow, coefficient, coefficient.value, (start, end), note=coefficient.note)
+
+    def _add_response(self, flow: Flow, response: Response) -> None:
+        span = self.question.span
+        self._line(flow, response, 1.0, (span.start, span.end))
+
+    def _line(
+        self,
+        flow: Flow,
+        made: Coefficient | Response,
+        kg: float,
+        valid: tuple[datetime, datetime],
+        *,
+        note: str = "",
+    ) -> None:
+        line = Line(
+            index=len(self.lines),
+            flow=flow.id,
+            gas=made.gas,
+            account=made.account or flow.account,
+            kg=kg,
+            weight=self._weight(flow, made.gas, note),
+            valid_from=valid[0].astimezone(UTC),
+            valid_to=valid[1].astimezone(UTC),
+            terms=made.terms,
+            response=made if isinstance(made, Response) else None,
+            note=note,
+        )
+        self.lines.append(line)
+
+    def _weight(self, flow: Flow, gas: str, reported_in: str) -> float:
+        """CO2 equivalents of one kilogram; a gas without a value in the set is a gap and weighs nothing."""
+        if self.gwp is None or gas in POLLUTANTS:
+            return 0.0
+        if gas == "CO2e":
+            if reported_in == self.gwp.name:
+                return 1.0
+            self.gaps.append(
+                Gap(
+                    "measure.reported_in_another_set",
+                    flow.id,
+                    {"reported": reported_in, "gwp": self.gwp.name},
+                )
+            )
+            return 0.0
+        try:
+            return self.gwp.value(gas).value
+        except RuleError:
+            self.gaps.append(Gap("measure.no_gwp", flow.id, {"gas": gas, "gwp": self.gwp.name}))
+            return 0.0
+
+
+def hours_per_value(flow: Flow) -> float | None:
+    """Length of one value's interval in hours; None when it varies."""
+    return flow.step.hours if flow.step else None
+
+
+def is_rate(flow: Flow) -> bool:
+    """Whether an amount is value x hours (a mean power, a standing stock) rather than the value itself."""
+    return flow.semantics in ("mean", "state")
+
+
+def is_coarse(flow: Flow, bucket: timedelta) -> bool:
+    """Whether one value lasts longer than a stored bucket and must be spread over the time that it stands for."""
+    return flow.step is not None and flow.step.hours * HOUR > bucket
+
+
+def names(gaps: Iterable[Gap]) -> Sequence[str]:
+    """The flows that gaps speak of, each once."""
+    return list(dict.fromkeys(gap.flow for gap in gaps))

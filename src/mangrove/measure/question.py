@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The question that a measurement answers: which time, by what, how fine, in which GWP set, as known when.
+
+Comes in: what a person writes on the command line or in Python. Goes out: a frozen `Question` in which everything is
+checked and resolved, so that it can be stored beside its answer and asked again years later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+from mangrove import messages, text
+from mangrove.errors import RequestError
+from mangrove.territory.model import Territory
+from mangrove.times import Span, Step, instant
+
+FLOW_COLUMNS = ("flow", "place", "sector", "scope", "gpc", "category", "carrier", "basis", "meter", "method")
+"""Columns of the flow that a view can group by; any kind of place ("ward", "facility") is a column too."""
+GAS_COLUMNS = ("gas", "account")
+"""Columns that belong to the emission rather than to the flow."""
+ACCOUNTS = ("inventory", "memo", "avoided", "removal")
+VIEWS = ("location", "market")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A resolved question.
+
+    Attributes:
+        span: what time is asked about, UTC, half-open.
+        by: columns to group by, in order; empty for one total.
+        every: length of a time bucket; None for the whole span at once.
+        gwp: name of the GWP set, or None when only masses of single gases are asked for.
+        view: `location` or `market` for purchased electricity.
+        accounts: accounts that are summed; the inventory alone unless asked otherwise.
+        borders: the day whose places count.
+        as_of: what was known then; None is everything known now.
+        allow: statuses of factors accepted besides the default ones ("unofficial").
+    """
+
+    span: Span
+    by: tuple[str, ...] = ()
+    every: Step | None = None
+    gwp: str | None = None
+    view: str = "location"
+    accounts: tuple[str, ...] = ("inventory",)
+    borders: date = date.min
+    as_of: datetime | None = None
+    allow: tuple[str, ...] = ()
+
+
+def resolve(
+    territory: Territory,
+    start: str | date | datetime,
+    end: str | date | datetime | None = None,
+    *,
+    by: Sequence[str] = (),
+    every: str | Step | None = None,
+    gwp: str | None = None,
+    view: str = "location",
+    accounts: Sequence[str] = ("inventory",),
+    borders: str | date | None = None,
+    as_of: str | datetime | None = None,
+    allow: Sequence[str] = (),
+) -> Question:
+    """Checks a question against the territory and fills in what it leaves open.
+
+    `start` alone names a whole period ("2024", "2024-03"); with `end` the span runs from the beginning of one to the
+    beginning of the other. The GWP set falls back to the one that the territory declares. The borders are those of
+    the last day of the span unless another day is named.
+
+    Raises:
+        RequestError: `measure.unknown_column`, `measure.unknown_account`, `measure.unknown_view`, `measure.gwp_not_named`,
+            `measure.step_does_not_fit`, or a date that cannot be read.
+    """
+    tz = territory.tz
+    span = Span.parse(str(start), tz) if end is None else Span.between(start, end, tz)
+    _require(by, column_names(territory), "measure.unknown_column")
+    _require(accounts, ACCOUNTS, "measure.unknown_account")
+    _require([view], VIEWS, "measure.unknown_view")
+    gwp = gwp or territory.gwp
+    if gwp is None and "gas" not in by:
+        raise RequestError("measure.gwp_not_named")
+    last_day = (span.end - timedelta(microseconds=1)).astimezone(tz).date()
+    return Question(
+        span=span,
+        by=tuple(dict.fromkeys(by)),
+        every=_bucket(every),
+        gwp=gwp,
+        view=view,
+        accounts=tuple(dict.fromkeys(accounts)),
+        borders=last_day if borders is None else instant(borders, tz).astimezone(tz).date(),
+        as_of=None if as_of is None else _moment(as_of, territory),
+        allow=tuple(allow),
+    )
+
+
+def column_names(territory: Territory) -> tuple[str, ...]:
+    """Every column that a view of this territory can group by."""
+    kinds = dict.fromkeys(place.kind for place in territory.places.values())
+    return (*FLOW_COLUMNS, *GAS_COLUMNS, *(kind for kind in kinds if kind not in FLOW_COLUMNS))
+
+
+def _require(words: Sequence[str], known: Sequence[str], code: str) -> None:
+    for word in words:
+        if word not in known:
+            near = text.suggest(word, known)
+            hint = messages.render("base.did_you_mean", word=near) if near else ""
+            raise RequestError(code, word=word, hint=hint, options=", ".join(known))
+
+
+def _bucket(every: str | Step | None) -> Step | None:
+    """A step that divides an hour, or is whole hours, days or months; others would cut stored hours in pieces."""
+    step = Step.parse(every) if isinstance(every, str) else every
+    if step is not None and step.seconds and 3600 % step.seconds and step.seconds % 3600:
+        raise RequestError("measure.step_does_not_fit", step=str(step))
+    return step
+
+
+def _moment(as_of: str | datetime, territory: Territory) -> datetime:
+    """An instant of knowledge; a written period counts to its end ("2025-03" is all that was known in March)."""
+    if isinstance(as_of, str):
+        return Span.parse(as_of, territory.tz).end
+    return (as_of if as_of.tzinfo else as_of.replace(tzinfo=territory.tz)).astimezone(UTC)
