@@ -1,2 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures: pure functions from plain data to SVG text, used by reports, pages and notebooks alike."""
+
+from mangrove.figures.bars import Bar, interval_bars, stacked_bars
+from mangrove.figures.carpet import carpet
+from mangrove.figures.geo import Point, Shape, voronoi_cells
+from mangrove.figures.maps import choropleth
+from mangrove.figures.sankey import SankeyLink, sankey
+from mangrove.figures.series import Coverage, coverage_strip, sparkline, stacked_series
+
+__all__ = [
+    "Bar",
+    "Coverage",
+    "Point",
+    "SankeyLink",
+    "Shape",
+    "carpet",
+    "choropleth",
+    "coverage_strip",
+    "interval_bars",
+    "sankey",
+    "sparkline",
+    "stacked_bars",
+    "stacked_series",
+    "voronoi_cells",
+]
