@@ -1,0 +1,326 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: one command a verb. Data goes to stdout, everything said to people goes to stderr.
+
+Exit codes: 0 fine, 1 user error, 2 usage, 3 infeasible, 4 data not good enough. A traceback is shown only with `--debug`.
+Heavy libraries load inside commands, so that `--help` is instant.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mangrove import messages
+from mangrove.errors import MangroveError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mangrove.measure.result import Emissions
+
+app = typer.Typer(
+    name="mangrove",
+    help="Measure the emissions of cities and eco-industrial parks, with every number explained.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+rules_app = typer.Typer(help="Factors, GWP sets and other dated rules.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(rules_app, name="rules")
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the territory.", show_default=False)]
+Lang = Annotated[str, typer.Option("--lang", help="Language of messages: en or vi.", envvar="MANGROVE_LANG")]
+From = Annotated[str | None, typer.Option("--from", help="First instant: 2024, 2024-03, 2024-03-31, 2024-03-31T07:00.")]
+To = Annotated[str | None, typer.Option("--to", help="First instant that no longer counts; without it --from is a whole period.")]
+By = Annotated[str, typer.Option("--by", help="Columns to group by, with commas: place,sector,scope,gas,ward,...")]
+Every = Annotated[str | None, typer.Option("--every", help="Time step: 15min, 1h, 1d, 1mo, 1y.")]
+Gwp = Annotated[str | None, typer.Option("--gwp", help="GWP set: SAR, AR4, AR5, AR6; the territory's own when left out.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+
+
+def main() -> None:
+    """Runs the command line; the entry point of the `mangrove` script."""
+    debug = "--debug" in sys.argv
+    if debug:
+        sys.argv.remove("--debug")
+    try:
+        app()
+    except MangroveError as error:
+        if debug:
+            raise
+        _say(error.text(_lang()))
+        raise SystemExit(error.exit_code) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+
+
+def _lang() -> str:
+    """The language of an error: `--lang` anywhere on the line, else the environment, else English."""
+    words = sys.argv
+    for position, word in enumerate(words):
+        if word.startswith("--lang="):
+            return word.removeprefix("--lang=")
+        if word == "--lang" and position + 1 < len(words):
+            return words[position + 1]
+    return os.environ.get("MANGROVE_LANG", "en")
+
+
+def _say(text: str) -> None:
+    """A line for people, on stderr."""
+    typer.echo(text, err=True)
+
+
+def _tell(problems: Iterable[Problem], lang: str) -> None:
+    for problem in problems:
+        _say(f"{problem.line(lang)}")
+
+
+@app.command()
+def check(folder: Folder, lang: Lang = "en") -> None:
+    """Lists all problems of a declaration at once, each with file:line:column."""
+    from mangrove import api
+
+    problems = api.check(folder)
+    for problem in problems:
+        typer.echo(problem.line(lang))
+    errors = sum(problem.severity == "error" for problem in problems)
+    _say(messages.render("cli.checked", lang, folder=folder, errors=errors, others=len(problems) - errors))
+    raise typer.Exit(1 if errors else 0)
+
+
+@app.command()
+def ingest(
+    folder: Folder,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, Excel, Parquet, monitoring files, or folders.")],
+    mapping: Annotated[Path | None, typer.Option("--mapping", help="Mapping file: which column is which flow.")] = None,
+    screen: Annotated[bool, typer.Option("--screen/--no-screen", help="Look for gaps, stuck values, spikes, clock shifts.")] = True,
+    lang: Lang = "en",
+) -> None:
+    """Reads meter files into the ledger; says what it assumed, quarantines bad rows."""
+    from mangrove import api
+
+    report = api.ingest(api.open(folder), *files, mapping=mapping, screen=screen)
+    typer.echo(report.text(lang))
+
+
+@app.command()
+def measure(
+    folder: Folder,
+    start: From = None,
+    end: To = None,
+    by: By = "",
+    every: Every = None,
+    gwp: Gwp = None,
+    view: Annotated[str, typer.Option("--view", help="Purchased electricity: location or market.")] = "location",
+    account: Annotated[str, typer.Option("--account", help="Accounts: inventory, memo, avoided, removal.")] = "inventory",
+    borders: Annotated[str | None, typer.Option("--borders", help="Day whose places count, such as 2025-06-30.")] = None,
+    as_of: Annotated[str | None, typer.Option("--as-of", help="Only what was known then.")] = None,
+    allow: Annotated[str, typer.Option("--allow", help="Statuses of factors accepted besides official ones: unofficial.")] = "",
+    store: Annotated[bool, typer.Option("--store/--no-store", help="Keep the measurement for replay and diff.")] = True,
+    as_json: Json = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
+    parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file.")] = None,
+    lang: Lang = "en",
+) -> None:
+    """Measures emissions by any columns and time step, with 95 % intervals."""
+    from mangrove import api, printing
+
+    if start is None:
+        raise typer.BadParameter("--from", param_hint="--from")
+    result = api.measure(
+        api.open(folder), start, end, by=_words(by), every=every, gwp=gwp, view=view, accounts=_words(account),
+        borders=borders, as_of=as_of, allow=_words(allow), store=store,
+    )  # fmt: skip
+    table = result.to_arrow()
+    if parquet:
+        printing.write_parquet(table, parquet)
+    if as_json or as_csv:
+        typer.echo(printing.as_json(table) if as_json else printing.as_csv(table), nl=False)
+    elif not parquet:
+        typer.echo(printing.as_text(table, lang))
+    _tell(result.problems, lang)
+    _record(result, lang)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _record(result: Emissions, lang: str) -> None:
+    if result.record:
+        _say(messages.render("cli.record", lang, id=result.record[:12], gwp=result.plan.question.gwp or "-", cut=result.cut))
+
+
+@app.command()
+def explain(
+    folder: Folder,
+    record: Annotated[str, typer.Argument(metavar="ID", help="A measurement, as printed by 'mangrove measure'.")],
+    row: Annotated[int, typer.Option("--row", help="Row of its table, from 0.")] = 0,
+    as_json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Opens one number: the arithmetic, factors, documents and batches behind it."""
+    import json
+
+    from mangrove import api
+
+    explanation = api.replay(api.open(folder), record).explain(row)
+    typer.echo(json.dumps(explanation.to_dict(), ensure_ascii=False, indent=1) if as_json else explanation.text(lang))
+
+
+@app.command()
+def replay(folder: Folder, record: Annotated[str, typer.Argument(metavar="ID")], lang: Lang = "en") -> None:
+    """Computes a stored measurement again, years later, and checks every number."""
+    from mangrove import api, printing
+
+    result = api.replay(api.open(folder), record)
+    typer.echo(printing.as_text(result.to_arrow(), lang))
+    _say(messages.render("cli.replayed", lang, id=result.record[:12], rows=len(result)))
+
+
+@app.command()
+def diff(
+    folder: Folder,
+    before: Annotated[str, typer.Argument(metavar="ID")],
+    after: Annotated[str | None, typer.Argument(metavar="[ID]", help="Another measurement; without it the question is asked now.")] = None,
+    as_json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """What changed between two measurements: activity, factor or GWP, flow by flow."""
+    from mangrove import api, printing
+
+    changes = api.diff(api.open(folder), before, after)
+    typer.echo(printing.changes_json(changes) if as_json else printing.changes_text(changes, lang))
+
+
+@app.command()
+def repair(folder: Folder, start: From = None, end: To = None, lang: Lang = "en") -> None:
+    """Estimates short gaps (to 2 days) and stores them, marked as estimates; nothing is overwritten."""
+    from mangrove import api
+
+    if start is None:
+        raise typer.BadParameter("--from", param_hint="--from")
+    typer.echo(api.repair(api.open(folder), start, end).text(lang))
+
+
+@app.command()
+def report(
+    folder: Folder,
+    start: From = None,
+    end: To = None,
+    kind: Annotated[str, typer.Option("--kind", help="html, gpc, scopes, iso14064 or circular38.")] = "html",
+    out: Annotated[Path | None, typer.Option("--out", help="File to write: .html, .xlsx or .docx.")] = None,
+    gwp: Gwp = None,
+    lang: Lang = "vi",
+) -> None:
+    """Writes a report: the HTML overview, or an official table."""
+    from mangrove import api, official
+
+    if start is None:
+        raise typer.BadParameter("--from", param_hint="--from")
+    text = official.write(api.open(folder), start, end, kind=kind, out=out, gwp=gwp, lang=lang)
+    typer.echo(text)
+
+
+@app.command()
+def verify(folder: Folder, lang: Lang = "en") -> None:
+    """Recomputes the hash chain of the ledger and compares it with every stored value."""
+    from mangrove import api
+
+    with api.open(folder).reader() as ledger:
+        problems = ledger.verify()
+        count = ledger.batches().num_rows
+    for problem in problems:
+        typer.echo(problem.line(lang))
+    _say(messages.render("cli.verified", lang, batches=count, problems=len(problems)))
+    raise typer.Exit(4 if problems else 0)
+
+
+@app.command()
+def listen(
+    folder: Folder,
+    host: Annotated[str, typer.Option(help="Broker.")] = "localhost",
+    port: Annotated[int, typer.Option(help="Port of the broker.")] = 1883,
+    user: Annotated[str | None, typer.Option(help="User name; the password is read from MANGROVE_MQTT_PASSWORD.")] = None,
+    topics: Annotated[Path | None, typer.Option(help="Table of topics; topics.csv of the territory when left out.")] = None,
+    lang: Lang = "en",
+) -> None:
+    """Takes values from an MQTT broker; a message is acknowledged after it is on disk."""
+    from mangrove import live
+
+    live.listen(folder, host=host, port=port, user=user, topics=topics, say=_say, lang=lang)
+
+
+@app.command()
+def drop(
+    folder: Folder,
+    inbox: Annotated[Path, typer.Argument(metavar="INBOX", help="Folder where monitoring files arrive (FTP).")],
+    watch: Annotated[bool, typer.Option("--watch", help="Keep looking every 10 seconds.")] = False,
+    lang: Lang = "en",
+) -> None:
+    """Takes automatic-monitoring files (Circular 10/2021) from a drop folder, oldest first."""
+    from mangrove import live
+
+    live.drop(folder, inbox, watch=watch, say=_say, lang=lang)
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option("--out", help="Folder for the working copies and reports.")] = Path("out"),
+    data: Annotated[Path | None, typer.Option("--data", help="Folder of the real data files.", envvar="MANGROVE_DATA")] = None,
+    examples: Annotated[Path, typer.Option("--examples", help="Folder of the example territories.")] = Path("examples"),
+    lang: Lang = "en",
+) -> None:
+    """Runs the main job on the examples: ingest a year, measure, report."""
+    from mangrove import demo as demonstration
+
+    demonstration.run(out, data=data, examples=examples, say=_say, lang=lang)
+
+
+@rules_app.command("find")
+def rules_find(
+    words: Annotated[list[str], typer.Argument(metavar="WORDS", help="In English or Vietnamese, with or without accents.")],
+    limit: Annotated[int, typer.Option(help="Most activities to show.")] = 10,
+    lang: Lang = "en",
+) -> None:
+    """Finds factors by name and shows where sources conflict."""
+    from mangrove import printing, rules
+
+    book = rules.load()
+    typer.echo(printing.matches_text(book, book.find(" ".join(words), limit=limit), lang))
+
+
+@rules_app.command("conflicts")
+def rules_conflicts(activity: Annotated[str | None, typer.Argument(metavar="[ACTIVITY]")] = None, lang: Lang = "en") -> None:
+    """Lists activities for which the sources give different values."""
+    from mangrove import printing, rules
+
+    typer.echo(printing.conflicts_text(rules.load().conflicts(activity), lang))
+
+
+@rules_app.command("check")
+def rules_check(lang: Lang = "en") -> None:
+    """Checks the implied density of volumetric factors against each fuel's plausible band."""
+    from mangrove import printing, rules
+
+    typer.echo(printing.volumetric_text(rules.load().volumetric_checks(), lang))
+
+
+@app.command()
+def version() -> None:
+    """Prints the version."""
+    from importlib.metadata import version as installed
+
+    typer.echo(installed("mangrove"))
+
+
+if __name__ == "__main__":
+    main()
