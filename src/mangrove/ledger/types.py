@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
+from mangrove.errors import Problem
+
 RUN_KINDS = ("measured", "estimate", "forecast", "schedule", "plan")
 
 
@@ -63,6 +65,7 @@ class Receipt:
         rows: rows stored with it; rejected: rows quarantined.
         recorded_at: UTC; hash: hex SHA-256 of the chain at this batch.
         duplicate: the same (source, seq) was stored before; nothing changed.
+        unchanged: rows left out because they equal the current value of their (flow, start).
     """
 
     batch: int
@@ -71,3 +74,34 @@ class Receipt:
     hash: str
     duplicate: bool = False
     rejected: int = 0
+    unchanged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A row that cannot be stored: its raw form, why, and its line in the file that brought it."""
+
+    raw: bytes | str
+    reason: Problem
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BatchInfo:
+    """One batch as `explain` shows it: where it comes from, when it was known, and how many values it gave.
+
+    `used` counts the current values that come from the batch in the window that was asked for.
+    """
+
+    batch: int
+    source: str
+    seq: str
+    run: str
+    model: str
+    version: str
+    inputs: tuple[str, ...]
+    note: str
+    recorded_at: datetime
+    rows: int
+    hash: str
+    used: int
