@@ -10,12 +10,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from openpyxl import load_workbook
 
 from mangrove.errors import RequestError, SourceError
 from mangrove.sources import generator_calibration as real
 from mangrove.sources import generator_files as files
 from mangrove.sources import generator_models as models
-from mangrove.sources.generator import generate, write_year
+from mangrove.sources.generator import date_homes, generate, write_year
 from mangrove.sources.generator_recipe import Charging, Load, Pv, State
 
 PARK = Path(__file__).parents[2] / "examples" / "park"
@@ -223,21 +224,14 @@ def test_station_files_have_the_form_of_circular_10_2021(written):
 
 
 def test_typed_lists_hold_text_with_decimal_commas(written):
-    from openpyxl import load_workbook
-
-    book = load_workbook(written[0] / "values/2024/mua_nhien_lieu.xlsx")
-    assert book.sheetnames == ["Nhiên liệu", "Môi chất lạnh"]
-    sheet = list(book["Nhiên liệu"].values)
-    assert sheet[1][0] == "Kỳ từ ngày"
-    assert sheet[2][0] == "01/01/2024"
-    oil = [float(row[1].replace(",", ".")) for row in sheet[2:]]
+    folder = written[0] / "values/2024"
+    fuels = list(load_workbook(folder / "mua_nhien_lieu.xlsx")["Nhiên liệu"].values)
+    assert fuels[1][0] == "Kỳ từ ngày"
+    assert fuels[2][0] == "01/01/2024"
+    oil = [float(row[1].replace(",", ".")) for row in fuels[2:]]
     assert sum(oil) == pytest.approx(1300, rel=0.06)
-    months = [
-        i + 1
-        for i, row in enumerate(book["Môi chất lạnh"].iter_rows(min_row=3, values_only=True))
-        if row[1] != "0,0"
-    ]
-    assert months == [3, 6, 9, 12]
+    top_ups = list(load_workbook(folder / "moi_chat_lanh.xlsx")["Môi chất lạnh"].values)[2:]
+    assert [month for month, row in enumerate(top_ups, start=1) if row[1] != "0,0"] == [3, 6, 9, 12]
 
 
 def test_the_mills_output_follows_its_electricity():
@@ -376,3 +370,24 @@ def spearman(left, right):
 
 
 PINNED = [2.58, 2.63, 2.64, 3.03, 3.18]
+
+
+def test_flows_of_real_files_are_left_out(tmp_path):
+    folder = tmp_path / "park"
+    shutil.copytree(PARK, folder, ignore=shutil.ignore_patterns("values", ".mangrove"))
+    paths = write_year(folder, 2018, without={"steel_electricity", "office_1_pv"})
+    names = {path.name for path in paths}
+    assert "dien_nha_may_thep.csv" not in names
+    assert rows(folder / "values/2018/dien_mat_troi.csv")[0] == ["time", "office_2_kwh", "cold_store_kwh"]
+    assert not any(name.startswith("HP_SDC1") for name in names)
+
+
+@pytest.mark.data
+def test_real_homes_are_dated_so_that_weekdays_stay(data_dir, tmp_path):
+    first, _ = date_homes(data_dir, tmp_path)
+    table = rows(first)
+    assert table[1][0] == "2017-07-30T23:00"  # a Sunday, as 31 July 2016
+    assert date(2017, 7, 30).weekday() == date(2016, 7, 31).weekday() == 6
+    assert len(table) == 8761
+    source = real.home(data_dir, 1)
+    assert sum(float(row[1]) for row in table[1:]) == pytest.approx(source.values.sum())

@@ -11,12 +11,13 @@ are written.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
-from mangrove.sources import generator_files, generator_models, generator_recipe
+from mangrove.sources import generator_calibration, generator_files, generator_models, generator_recipe
 from mangrove.sources.generator_recipe import Charging, Load, Pv, Site, State
 
 RED_RIVER_DELTA = Site(latitude=20.9, longitude=106.7)
@@ -70,13 +71,20 @@ def generate(
     return pa.table({**columns, "value": values})
 
 
-def write_year(folder: str | Path, year: int | None = None, seed: int | None = None) -> list[Path]:
+def write_year(
+    folder: str | Path,
+    year: int | None = None,
+    seed: int | None = None,
+    *,
+    without: Collection[str] = (),
+) -> list[Path]:
     """Writes the files of one year into a territory, as its recipe says, and returns their paths in order.
 
     Args:
         folder: a territory with a `generator/recipe.yaml`.
         year: a year with known public holidays; that of the recipe when not given.
         seed: that of the recipe when not given.
+        without: flows that real files bring, so nothing is generated for them.
 
     Raises:
         SourceError: `generator.no_recipe`, `generator.bad_recipe`.
@@ -85,4 +93,33 @@ def write_year(folder: str | Path, year: int | None = None, seed: int | None = N
     root = Path(folder)
     recipe = generator_recipe.read(root)
     calendar = generator_models.Calendar.of(recipe.year if year is None else year)
-    return generator_files.write(root, recipe, calendar, recipe.seed if seed is None else seed)
+    return generator_files.write(root, recipe, calendar, recipe.seed if seed is None else seed, without)
+
+
+def date_homes(data: str | Path, folder: str | Path) -> list[Path]:
+    """Writes dated copies of two real homes and returns their paths.
+
+    The files of CityLearn have no dates: rows are the hours from 31 July 2016, 23:00. They are dated 364 days later, so
+    that weekdays stay and the first seven months of 2018 are covered, beside the real steel works of 2018.
+
+    Args:
+        data: the folder of real files.
+        folder: where the copies go; they are made when needed and belong to no repository.
+    """
+    written = []
+    first = np.datetime64("2016-07-31T23:00", "s") + np.timedelta64(364, "D")
+    for number in (1, 4):
+        path = Path(folder) / f"citylearn_home_{number}.csv"
+        rows = generator_calibration.read_rows(
+            Path(data) / generator_calibration.HOME_FILE.format(number=number)
+        )
+        hours = first + np.arange(len(rows)) * np.timedelta64(1, "h")
+        stamps = np.datetime_as_string(hours, unit="m").tolist()
+        lines = [
+            f"{at},{row['non_shiftable_load']},{row['solar_generation']}\n"
+            for at, row in zip(stamps, rows, strict=True)
+        ]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("start,load_kwh,pv_w_per_kw\n" + "".join(lines), encoding="utf-8")
+        written.append(path)
+    return written

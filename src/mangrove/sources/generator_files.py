@@ -7,7 +7,7 @@ the decimals of their column; nothing is written that was not rounded.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -40,11 +40,16 @@ _HOUR, _DAY = 3600, 86400
 _EPOCH_ZIP = (2000, 1, 1, 0, 0, 0)
 
 
-def write(root: Path, recipe: Recipe, calendar: models.Calendar, seed: int) -> list[Path]:
-    """Writes every file of the recipe below `root`; sheets of one workbook are written together."""
+def write(
+    root: Path, recipe: Recipe, calendar: models.Calendar, seed: int, without: Collection[str] = ()
+) -> list[Path]:
+    """Writes every file of the recipe below `root`, without the columns of some flows.
+
+    Sheets of one workbook are written together; a file that has no column left is not written.
+    """
     written: list[Path] = []
     books: dict[str, list[tuple[File, list[Texts]]]] = {}
-    for file in recipe.files:
+    for file in filter(None, (_kept(file, without) for file in recipe.files)):
         if file.layout == "sheet":
             rows = _table(file, calendar, seed, recipe.site)
             books.setdefault(_dated(file.path, calendar), []).append((file, rows))
@@ -55,6 +60,14 @@ def write(root: Path, recipe: Recipe, calendar: models.Calendar, seed: int) -> l
     for path, sheets in books.items():
         written.append(_workbook(root / path, sheets))
     return written
+
+
+def _kept(file: File, without: Collection[str]) -> File | None:
+    """The file without the columns of some flows and their faults; None when nothing is left."""
+    columns = tuple(column for column in file.columns if column.flow not in without)
+    names = {column.name for column in columns}
+    faults = tuple(fault for fault in file.faults if fault.column in names)
+    return file.model_copy(update={"columns": columns, "faults": faults}) if columns else None
 
 
 def fill(
@@ -68,7 +81,7 @@ def fill(
         stream = models.Stream(seed, "sun")  # all roofs of a park stand under one sky
         sky = models.sunshine(site.latitude, site.longitude, calendar, stream, step=step, offset=site.offset)
         return spec.kwp * models.parameters("sun")["performance_ratio"] * sky / 1000 * (step / 3600)
-    count = len(calendar.starts(step))
+    count = len(calendar.starts(step)) if step else 12
     values = models.state(spec.mean, spec.spread, spec.decay, count, models.Stream(seed, name))
     if not spec.profile:
         return values

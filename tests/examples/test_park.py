@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The example park is declared without a problem, every flow of it is computed, and every file of it has a reader."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from mangrove import rules as facts
+from mangrove.measure import methods
+from mangrove.sources import generator_recipe
+from mangrove.sources.mapping import Mapping
+from mangrove.territory import check
+
+FOLDER = Path(__file__).parents[2] / "examples" / "park"
+
+
+@pytest.fixture(scope="module")
+def park():
+    territory, problems = check(FOLDER, method_exists=methods.METHODS.__contains__)
+    assert problems == []
+    return territory
+
+
+def test_the_declaration_has_no_problems(park):
+    assert park.kind == "park"
+    assert len(park.flows) > 30
+
+
+def test_every_number_says_where_it_comes_from(park):
+    assert all(flow.basis and flow.note for flow in park.flows.values())
+    assert all(asset.basis and asset.note for asset in park.assets.values())
+
+
+@pytest.mark.parametrize("year", [2018, 2024])
+def test_no_method_leaves_a_gap(park, year):
+    rules = facts.load()
+    for flow in park.flows.values():
+        said = methods.apply(flow, park, rules, date(year, 1, 1), date(year + 1, 1, 1))
+        assert said.gaps == (), flow.id
+        if flow.scope is not None:
+            assert said.coefficients, flow.id
+
+
+def test_the_grid_factor_of_2024_is_the_last_official_one_and_says_so(park):
+    said = methods.apply(
+        park.flows["steel_electricity"], park, facts.load(), date(2024, 1, 1), date(2025, 1, 1)
+    )
+    location = next(c for c in said.coefficients if c.view == "location")
+    assert location.value == pytest.approx(0.6592)
+    assert "2023" in str(location.terms[0].factor.source)
+
+
+def test_water_and_treated_water_are_no_emissions(park):
+    silent = [flow.id for flow in park.flows.values() if methods.method_for(flow) is None]
+    assert silent == [
+        "wastewater_inflow",
+        "wastewater_inlet_cod",
+        *(f"wastewater_outlet_{name}" for name in ("flow", "ph", "tss", "cod")),
+    ]
+
+
+@pytest.mark.parametrize("name", ["generated", "real"])
+def test_mappings_name_declared_flows_only(park, name):
+    mapping = Mapping.read(FOLDER / "mappings" / f"{name}.yaml")
+    assert mapping.unknown_flows(list(park.flows)) == []
+
+
+def test_every_flow_is_generated_and_every_generated_file_is_mapped(park):
+    recipe = generator_recipe.read(FOLDER)
+    mapping = Mapping.read(FOLDER / "mappings" / "generated.yaml")
+    assert {column.flow for file in recipe.files for column in file.columns} == set(park.flows)
+    for file in recipe.files:
+        entry = mapping.for_file(Path(file.path))
+        assert entry is not None, file.path
+        assert {flow for flow, _ in entry.flows()} == {column.flow for column in file.columns}
