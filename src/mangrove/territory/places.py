@@ -27,6 +27,7 @@ class Names:
 
     def __init__(self, ids: Sequence[str], names: Sequence[str]) -> None:
         self._ids = set(ids)
+        self._spelled = list(names)
         self._names: dict[str, list[str]] = {}
         for id_, name in zip(ids, names, strict=True):
             self._names.setdefault(words.canonical(name).casefold(), []).append(id_)
@@ -46,7 +47,7 @@ class Names:
             return found[0]
         if found:
             return Problem("territory.ambiguous_place", {"text": written, "ids": ", ".join(found)})
-        options = [*self._ids, *self._names] if len(self._answers) < _MANY_HINTS else []
+        options = [*self._spelled, *self._ids] if len(self._answers) < _MANY_HINTS else []
         return Problem("territory.unknown_place", {"text": written, "hint": did_you_mean(written, options)})
 
 

@@ -73,12 +73,12 @@ def read_tables(folder: Path) -> Tables:
         if file == "places.csv":
             continue
         path = folder / file
-        if file in _OPTIONAL and not path.exists():
-            table, problems = Table(file), []
-        else:
-            table, problems = read_table(path, file)
+        table = Table(file)
+        if path.exists() or file not in _OPTIONAL:
+            table, said = read_table(path, file)
+            tables.problems += said
         tables.parsed[file], said = parse_table(table, schema)
-        tables.problems += problems + said
+        tables.problems += said
     return tables
 
 
@@ -238,14 +238,14 @@ def _crosswalk_problems(parsed: Parsed, places: Mapping[str, Place]) -> Iterator
     """Pairs given twice, pairs whose new place begins before the old one ends, shares that do not add up to one."""
     totals: dict[str, float] = {}
     last: dict[str, int] = {}
-    seen: set[tuple[str, str]] = set()
+    seen: dict[tuple[str, str], int] = {}
     for row, (old, new, share) in enumerate(parsed.records()):
         if old is None or new is None:
             continue
         if (old, new) in seen:
-            data = {"id": f"{old} > {new}", "first": parsed.table.file}
+            data = {"id": f"{old} > {new}", "first": str(parsed.where(seen[old, new], "old"))}
             yield Problem("territory.duplicate_id", data, parsed.where(row, "old"))
-        seen.add((old, new))
+        seen.setdefault((old, new), row)
         totals[old] = totals.get(old, 0.0) + share
         last[old] = row
         before, after = places.get(old), places.get(new)

@@ -7,11 +7,12 @@ editors and the reference page all follow from these rows; nothing else knows th
 
 from __future__ import annotations
 
+import zoneinfo
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from mangrove.errors import MangroveError
+from mangrove.errors import MangroveError, RequestError, did_you_mean
 from mangrove.territory import cells
 from mangrove.territory.model import Carrier
 from mangrove.territory.tables import Column
@@ -172,7 +173,12 @@ class Key:
 
 
 def _zone_name(text: str) -> str:
-    zone(text)
+    """The name of an IANA time zone, with a suggestion when there is no such zone."""
+    try:
+        zone(text)
+    except RequestError:
+        hint = did_you_mean(text, zoneinfo.available_timezones())
+        raise RequestError("territory.unknown_zone", text=text, hint=hint) from None
     return text
 
 

@@ -38,6 +38,11 @@ def read_settings(path: Path) -> tuple[Settings, Places, list[Problem]]:
 
 def _compose(text: str) -> tuple[yaml.Node | None, list[Problem]]:
     """The node tree of one YAML document."""
+    strange = yaml.reader.Reader.NON_PRINTABLE.search(text)
+    if strange:
+        before = text[: strange.start()]
+        where = Where(FILE, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        return None, [Problem("territory.yaml_syntax", {"text": f"U+{ord(strange[0]):04X}"}, where)]
     try:
         node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.MarkedYAMLError as error:
@@ -45,11 +50,7 @@ def _compose(text: str) -> tuple[yaml.Node | None, list[Problem]]:
         where = Where(FILE, mark.line + 1, mark.column + 1) if mark else Where(FILE, 1, 1)
         said = " ".join(part for part in (error.context, error.problem) if part)
         return None, [Problem("territory.yaml_syntax", {"text": said}, where)]
-    except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        where = Where(FILE, before.count("\n") + 1, len(before) - before.rfind("\n"))
-        return None, [Problem("territory.yaml_syntax", {"text": error.reason}, where)]
-    except (RecursionError, ValueError) as error:
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
         return None, [Problem("territory.yaml_syntax", {"text": type(error).__name__}, Where(FILE, 1, 1))]
     if node is None:
         return None, [Problem("territory.empty_file", {}, Where(FILE, 1, 1))]
@@ -77,13 +78,13 @@ class _Reader:
                 self._say("territory.unknown_key", key_node, **data)
         settings: Settings = {}
         for key in keys:
-            value_node = found.get(key.name)
-            if value_node is None or _is_null(value_node):
-                if key.required:
-                    self._say("territory.missing_key", value_node or node, key=key.name)
-                settings[key.name] = key.default
-            else:
-                settings[key.name] = self._value(value_node, key, (*at, key.name))
+            given = found.get(key.name)
+            if given is not None and not _is_null(given):
+                settings[key.name] = self._value(given, key, (*at, key.name))
+                continue
+            settings[key.name] = key.default
+            if key.required:
+                self._say("territory.missing_key", given or node, key=key.name)
         return settings
 
     def _value(self, node: yaml.Node, key: Key, at: tuple[str | int, ...]) -> Any:

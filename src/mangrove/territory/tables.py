@@ -182,8 +182,8 @@ def read_table(path: Path, file: str) -> tuple[Table, list[Problem]]:
     width = len(header)
     for index, row in enumerate(rows):
         if len(row) != width:
-            data = {"expected": width, "found": len(row)}
-            problems.append(Problem("territory.row_length", data, Where(file, starts[index], 1)))
+            sizes = {"expected": width, "found": len(row)}
+            problems.append(Problem("territory.row_length", sizes, Where(file, starts[index], 1)))
             rows[index] = (row + [""] * width)[:width]
     columns = list(zip(*rows, strict=True)) if rows else [()] * width
     return Table(file, lines, header, starts, columns, delimiter, header_line), problems
