@@ -42,7 +42,9 @@ def test_a_module_is_small_and_opens_with_its_purpose(path):
             assert length <= FUNCTION_LINES, f"{relative(path)}:{node.lineno} {node.name} has {length} lines"
         if isinstance(node, ast.ClassDef):
             public = [n for n in node.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")]
-            assert len(public) <= CLASS_METHODS, f"{relative(path)}:{node.lineno} {node.name} has {len(public)} methods"
+            assert len(public) <= CLASS_METHODS, (
+                f"{relative(path)}:{node.lineno} {node.name} has {len(public)} methods"
+            )
 
 
 @pytest.mark.parametrize("path", FILES, ids=relative)
@@ -52,7 +54,9 @@ def test_imports_go_down_only(path):
         return
     for other in _rooms_imported(path):
         assert FLOOR[other] <= FLOOR[room], f"{relative(path)}: {room} imports {other}, which stands above it"
-        assert not (room in VERBS and other in VERBS and other != room), f"{relative(path)}: verb {room} imports verb {other}"
+        assert not (room in VERBS and other in VERBS and other != room), (
+            f"{relative(path)}: verb {room} imports verb {other}"
+        )
 
 
 def _rooms_imported(path: Path) -> set[str]:
@@ -71,7 +75,7 @@ def test_every_sentence_stands_in_both_languages_with_the_same_placeholders():
     for room in messages.rooms():
         for code, row in messages.codes(room).items():
             assert code.startswith(f"{room}."), f"{code} stands in the table of {room}"
-            assert row["en"] and row["vi"], f"{code} lacks a language"
+            assert all(row[lang] for lang in messages.LANGUAGES), f"{code} lacks a language"
             fields = [sorted(set(re.findall(r"{(\w+)", row[lang]))) for lang in messages.LANGUAGES]
             assert fields[0] == fields[1], f"{code}: placeholders differ: {fields}"
 
@@ -94,12 +98,16 @@ def test_help_needs_no_heavy_library():
 def test_every_public_name_is_documented():
     reference = (ROOT / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
     for name in mangrove.__all__:
-        assert f"`{name}`" in reference or f"`mg.{name}" in reference, f"docs/reference/python.md does not mention {name}"
+        assert f"`{name}`" in reference or f"`mg.{name}" in reference, (
+            f"docs/reference/python.md does not mention {name}"
+        )
         assert getattr(mangrove, name).__doc__, f"mangrove.{name} has no docstring"
 
 
 def test_no_leftovers_in_what_users_read():
     words = re.compile("|".join(["TO" + "DO", "FIX" + "ME", "X" * 3, "NotImplemented" + "Error"]))
     folders = [SOURCE, ROOT / "docs", ROOT / "examples"]
-    for path in [p for folder in folders for p in folder.rglob("*") if p.suffix in {".py", ".md", ".sql", ".yaml"}]:
+    for path in [
+        p for folder in folders for p in folder.rglob("*") if p.suffix in {".py", ".md", ".sql", ".yaml"}
+    ]:
         assert not words.search(path.read_text(encoding="utf-8")), f"{relative(path)} has a leftover"

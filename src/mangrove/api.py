@@ -128,7 +128,8 @@ def measure(
     plan = plans.build(park.territory, book, question)
     with park.reader() as ledger:
         result = Emissions(plan, park.store, ledger.cut(question.as_of))
-        if store:
+    if store:
+        with park.writer() as ledger:
             result.record = record.store(result, ledger, book.content_hash)
     return result
 

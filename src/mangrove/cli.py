@@ -30,16 +30,27 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-rules_app = typer.Typer(help="Factors, GWP sets and other dated rules.", no_args_is_help=True, rich_markup_mode=None)
+rules_app = typer.Typer(
+    help="Factors, GWP sets and other dated rules.", no_args_is_help=True, rich_markup_mode=None
+)
 app.add_typer(rules_app, name="rules")
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the territory.", show_default=False)]
 Lang = Annotated[str, typer.Option("--lang", help="Language of messages: en or vi.", envvar="MANGROVE_LANG")]
-From = Annotated[str | None, typer.Option("--from", help="First instant: 2024, 2024-03, 2024-03-31, 2024-03-31T07:00.")]
-To = Annotated[str | None, typer.Option("--to", help="First instant that no longer counts; without it --from is a whole period.")]
-By = Annotated[str, typer.Option("--by", help="Columns to group by, with commas: place,sector,scope,gas,ward,...")]
+From = Annotated[
+    str | None, typer.Option("--from", help="First instant: 2024, 2024-03, 2024-03-31, 2024-03-31T07:00.")
+]
+To = Annotated[
+    str | None,
+    typer.Option("--to", help="First instant that no longer counts; without it --from is a whole period."),
+]
+By = Annotated[
+    str, typer.Option("--by", help="Columns to group by, with commas: place,sector,scope,gas,ward,...")
+]
 Every = Annotated[str | None, typer.Option("--every", help="Time step: 15min, 1h, 1d, 1mo, 1y.")]
-Gwp = Annotated[str | None, typer.Option("--gwp", help="GWP set: SAR, AR4, AR5, AR6; the territory's own when left out.")]
+Gwp = Annotated[
+    str | None, typer.Option("--gwp", help="GWP set: SAR, AR4, AR5, AR6; the territory's own when left out.")
+]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 
@@ -99,9 +110,16 @@ def check(folder: Folder, lang: Lang = "en") -> None:
 @app.command()
 def ingest(
     folder: Folder,
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="CSV, Excel, Parquet, monitoring files, or folders.")],
-    mapping: Annotated[Path | None, typer.Option("--mapping", help="Mapping file: which column is which flow.")] = None,
-    screen: Annotated[bool, typer.Option("--screen/--no-screen", help="Look for gaps, stuck values, spikes, clock shifts.")] = True,
+    files: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE...", help="CSV, Excel, Parquet, monitoring files, or folders."),
+    ],
+    mapping: Annotated[
+        Path | None, typer.Option("--mapping", help="Mapping file: which column is which flow.")
+    ] = None,
+    screen: Annotated[
+        bool, typer.Option("--screen/--no-screen", help="Look for gaps, stuck values, spikes, clock shifts.")
+    ] = True,
     lang: Lang = "en",
 ) -> None:
     """Reads meter files into the ledger; says what it assumed, quarantines bad rows."""
@@ -119,12 +137,22 @@ def measure(
     by: By = "",
     every: Every = None,
     gwp: Gwp = None,
-    view: Annotated[str, typer.Option("--view", help="Purchased electricity: location or market.")] = "location",
-    account: Annotated[str, typer.Option("--account", help="Accounts: inventory, memo, avoided, removal.")] = "inventory",
-    borders: Annotated[str | None, typer.Option("--borders", help="Day whose places count, such as 2025-06-30.")] = None,
+    view: Annotated[
+        str, typer.Option("--view", help="Purchased electricity: location or market.")
+    ] = "location",
+    account: Annotated[
+        str, typer.Option("--account", help="Accounts: inventory, memo, avoided, removal.")
+    ] = "inventory",
+    borders: Annotated[
+        str | None, typer.Option("--borders", help="Day whose places count, such as 2025-06-30.")
+    ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="Only what was known then.")] = None,
-    allow: Annotated[str, typer.Option("--allow", help="Statuses of factors accepted besides official ones: unofficial.")] = "",
-    store: Annotated[bool, typer.Option("--store/--no-store", help="Keep the measurement for replay and diff.")] = True,
+    allow: Annotated[
+        str, typer.Option("--allow", help="Statuses of factors accepted besides official ones: unofficial.")
+    ] = "",
+    store: Annotated[
+        bool, typer.Option("--store/--no-store", help="Keep the measurement for replay and diff.")
+    ] = True,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file.")] = None,
@@ -156,13 +184,19 @@ def _words(text: str) -> list[str]:
 
 def _record(result: Emissions, lang: str) -> None:
     if result.record:
-        _say(messages.render("cli.record", lang, id=result.record[:12], gwp=result.plan.question.gwp or "-", cut=result.cut))
+        _say(
+            messages.render(
+                "cli.record", lang, id=result.record[:12], gwp=result.plan.question.gwp or "-", cut=result.cut
+            )
+        )
 
 
 @app.command()
 def explain(
     folder: Folder,
-    record: Annotated[str, typer.Argument(metavar="ID", help="A measurement, as printed by 'mangrove measure'.")],
+    record: Annotated[
+        str, typer.Argument(metavar="ID", help="A measurement, as printed by 'mangrove measure'.")
+    ],
     row: Annotated[int, typer.Option("--row", help="Row of its table, from 0.")] = 0,
     as_json: Json = False,
     lang: Lang = "en",
@@ -173,7 +207,9 @@ def explain(
     from mangrove import api
 
     explanation = api.replay(api.open(folder), record).explain(row)
-    typer.echo(json.dumps(explanation.to_dict(), ensure_ascii=False, indent=1) if as_json else explanation.text(lang))
+    typer.echo(
+        json.dumps(explanation.to_dict(), ensure_ascii=False, indent=1) if as_json else explanation.text(lang)
+    )
 
 
 @app.command()
@@ -190,7 +226,10 @@ def replay(folder: Folder, record: Annotated[str, typer.Argument(metavar="ID")],
 def diff(
     folder: Folder,
     before: Annotated[str, typer.Argument(metavar="ID")],
-    after: Annotated[str | None, typer.Argument(metavar="[ID]", help="Another measurement; without it the question is asked now.")] = None,
+    after: Annotated[
+        str | None,
+        typer.Argument(metavar="[ID]", help="Another measurement; without it the question is asked now."),
+    ] = None,
     as_json: Json = False,
     lang: Lang = "en",
 ) -> None:
@@ -249,8 +288,12 @@ def listen(
     folder: Folder,
     host: Annotated[str, typer.Option(help="Broker.")] = "localhost",
     port: Annotated[int, typer.Option(help="Port of the broker.")] = 1883,
-    user: Annotated[str | None, typer.Option(help="User name; the password is read from MANGROVE_MQTT_PASSWORD.")] = None,
-    topics: Annotated[Path | None, typer.Option(help="Table of topics; topics.csv of the territory when left out.")] = None,
+    user: Annotated[
+        str | None, typer.Option(help="User name; the password is read from MANGROVE_MQTT_PASSWORD.")
+    ] = None,
+    topics: Annotated[
+        Path | None, typer.Option(help="Table of topics; topics.csv of the territory when left out.")
+    ] = None,
     lang: Lang = "en",
 ) -> None:
     """Takes values from an MQTT broker; a message is acknowledged after it is on disk."""
@@ -262,7 +305,9 @@ def listen(
 @app.command()
 def drop(
     folder: Folder,
-    inbox: Annotated[Path, typer.Argument(metavar="INBOX", help="Folder where monitoring files arrive (FTP).")],
+    inbox: Annotated[
+        Path, typer.Argument(metavar="INBOX", help="Folder where monitoring files arrive (FTP).")
+    ],
     watch: Annotated[bool, typer.Option("--watch", help="Keep looking every 10 seconds.")] = False,
     lang: Lang = "en",
 ) -> None:
@@ -274,9 +319,15 @@ def drop(
 
 @app.command()
 def demo(
-    out: Annotated[Path, typer.Option("--out", help="Folder for the working copies and reports.")] = Path("out"),
-    data: Annotated[Path | None, typer.Option("--data", help="Folder of the real data files.", envvar="MANGROVE_DATA")] = None,
-    examples: Annotated[Path, typer.Option("--examples", help="Folder of the example territories.")] = Path("examples"),
+    out: Annotated[Path, typer.Option("--out", help="Folder for the working copies and reports.")] = Path(
+        "out"
+    ),
+    data: Annotated[
+        Path | None, typer.Option("--data", help="Folder of the real data files.", envvar="MANGROVE_DATA")
+    ] = None,
+    examples: Annotated[Path, typer.Option("--examples", help="Folder of the example territories.")] = Path(
+        "examples"
+    ),
     lang: Lang = "en",
 ) -> None:
     """Runs the main job on the examples: ingest a year, measure, report."""
@@ -287,19 +338,22 @@ def demo(
 
 @rules_app.command("find")
 def rules_find(
-    words: Annotated[list[str], typer.Argument(metavar="WORDS", help="In English or Vietnamese, with or without accents.")],
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORDS", help="In English or Vietnamese, with or without accents.")
+    ],
     limit: Annotated[int, typer.Option(help="Most activities to show.")] = 10,
     lang: Lang = "en",
 ) -> None:
     """Finds factors by name and shows where sources conflict."""
     from mangrove import printing, rules
 
-    book = rules.load()
-    typer.echo(printing.matches_text(book, book.find(" ".join(words), limit=limit), lang))
+    typer.echo(printing.matches_text(rules.load().find(" ".join(words), limit=limit), lang))
 
 
 @rules_app.command("conflicts")
-def rules_conflicts(activity: Annotated[str | None, typer.Argument(metavar="[ACTIVITY]")] = None, lang: Lang = "en") -> None:
+def rules_conflicts(
+    activity: Annotated[str | None, typer.Argument(metavar="[ACTIVITY]")] = None, lang: Lang = "en"
+) -> None:
     """Lists activities for which the sources give different values."""
     from mangrove import printing, rules
 

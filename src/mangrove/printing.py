@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from mangrove.measure.record import Change
-    from mangrove.rules import Conflict, DensityCheck, Match, Rules
+    from mangrove.rules import Conflict, DensityCheck, Match
 
 _LONGEST = 40
 
@@ -57,7 +57,9 @@ def as_text(table: pa.Table, lang: str = "en") -> str:
     rows = table.slice(0, _LONGEST).to_pylist()
     header = [_title(name) for name in table.column_names]
     body = [[_cell(name, row[name], lang) for name in table.column_names] for row in rows]
-    lines = grid(header, body, left={i for i, name in enumerate(table.column_names) if isinstance(rows[0][name], str)})
+    lines = grid(
+        header, body, left={i for i, name in enumerate(table.column_names) if isinstance(rows[0][name], str)}
+    )
     if table.num_rows > _LONGEST:
         lines.append(f"... +{table.num_rows - _LONGEST}")
     return "\n".join(lines)
@@ -68,7 +70,10 @@ def grid(header: Sequence[str], body: Sequence[Sequence[str]], *, left: set[int]
     widths = [max(len(line[i]) for line in [header, *body]) for i in range(len(header))]
 
     def line(cells: Sequence[str]) -> str:
-        return "  ".join(c.ljust(w) if i in left else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))).rstrip()
+        return "  ".join(
+            c.ljust(w) if i in left else c.rjust(w)
+            for i, (c, w) in enumerate(zip(cells, widths, strict=True))
+        ).rstrip()
 
     return [line(header), "  ".join("-" * width for width in widths), *(line(cells) for cells in body)]
 
@@ -79,12 +84,27 @@ def changes_text(changes: Sequence[Change], lang: str = "en") -> str:
     if not moved:
         return messages.render("cli.no_change", lang)
     words = ("flow", "before", "after", "activity", "factor")
-    header = [*(messages.render(f"cli.{word}", lang) for word in words[:1]), "", *(messages.render(f"cli.{w}", lang) for w in words[1:]), "GWP"]
+    header = [
+        *(messages.render(f"cli.{word}", lang) for word in words[:1]),
+        "",
+        *(messages.render(f"cli.{w}", lang) for w in words[1:]),
+        "GWP",
+    ]
     body = [
-        [c.flow, c.gas, *(number(value / 1000, lang) for value in (c.before, c.after, c.activity, c.factor, c.gwp))] for c in moved
+        [
+            c.flow,
+            c.gas,
+            *(number(value / 1000, lang) for value in (c.before, c.after, c.activity, c.factor, c.gwp)),
+        ]
+        for c in moved
     ]
     total = number(sum(c.after - c.before for c in moved) / 1000, lang)
-    return "\n".join([*grid(header, body, left={0, 1}), messages.render("cli.changes", lang, count=len(moved), total=total)])
+    return "\n".join(
+        [
+            *grid(header, body, left={0, 1}),
+            messages.render("cli.changes", lang, count=len(moved), total=total),
+        ]
+    )
 
 
 def changes_json(changes: Iterable[Change]) -> str:
@@ -94,7 +114,7 @@ def changes_json(changes: Iterable[Change]) -> str:
     return json.dumps([asdict(change) for change in changes], ensure_ascii=False, indent=1)
 
 
-def matches_text(book: Rules, matches: Sequence[Match], lang: str = "en") -> str:
+def matches_text(matches: Sequence[Match], lang: str = "en") -> str:
     """What `rules find` found: activities, their rows by source, conflicts marked."""
     if not matches:
         return messages.render("cli.nothing_found", lang)
@@ -106,7 +126,9 @@ def matches_text(book: Rules, matches: Sequence[Match], lang: str = "en") -> str
         for factor in match.rows:
             value = factor.printed_value or f"{factor.value:g}"
             mark = f"  <- {messages.render('cli.conflict', lang)}" if factor.gas in clashes else ""
-            lines.append(f"  {factor.gas or '-':8} {value} {factor.printed_unit or factor.unit}  {factor.source} ({factor.status}) [{factor.id}]{mark}")
+            lines.append(
+                f"  {factor.gas or '-':8} {value} {factor.printed_unit or factor.unit}  {factor.source} ({factor.status}) [{factor.id}]{mark}"
+            )
     return "\n".join(lines)
 
 
@@ -133,7 +155,14 @@ def volumetric_text(checks: Sequence[DensityCheck], lang: str = "en") -> str:
 
 
 def _title(name: str) -> str:
-    return {"co2e_kg": "t CO2e", "co2e_low": "low", "co2e_high": "high", "kg": "t", "kg_low": "t low", "kg_high": "t high"}.get(name, name)
+    return {
+        "co2e_kg": "t CO2e",
+        "co2e_low": "low",
+        "co2e_high": "high",
+        "kg": "t",
+        "kg_low": "t low",
+        "kg_high": "t high",
+    }.get(name, name)
 
 
 def _cell(name: str, value: Any, lang: str) -> str:

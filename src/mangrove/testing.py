@@ -57,8 +57,8 @@ city,Thành phố Ba Phường,city,,30,60000,,
 hoa,Phường Hoà Bình,ward,city,10,10000,2025-07-01,
 thuy,Phường Thuỷ Lợi,ward,city,15,20000,2025-07-01,
 dong,Phường Đống Đa,ward,city,5,30000,2025-07-01,
-old1,Phường 1,ward,city,15,,,2025-07-01
-old2,Phường 2,ward,city,15,,,2025-07-01
+old1,Phường 1,ward,city,15,10000,,2025-07-01
+old2,Phường 2,ward,city,15,50000,,2025-07-01
 """,
     "crosswalk.csv": """\
 old,new,share
@@ -107,6 +107,8 @@ def values(rows: Iterable[tuple[str, datetime, float]], quality: int = 0) -> pa.
     )
 
 
-def steady(flow: str, start: datetime, step: timedelta, count: int, value: float) -> list[tuple[str, datetime, float]]:
+def steady(
+    flow: str, start: datetime, step: timedelta, count: int, value: float
+) -> list[tuple[str, datetime, float]]:
     """Rows of one flow that repeat the same value every step."""
     return [(flow, start + i * step, value) for i in range(count)]

@@ -16,7 +16,11 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 @pytest.fixture
 def park(tmp_path):
     folder = two_factory_park(tmp_path / "park")
-    rows = [*steady("mill.power", START, HOUR, 72, 500.0), *steady("mill.coal", START, DAY, 3, 2.5), ("shop.diesel", START, 62.0)]
+    rows = [
+        *steady("mill.power", START, HOUR, 72, 500.0),
+        *steady("mill.coal", START, DAY, 3, 2.5),
+        ("shop.diesel", START, 62.0),
+    ]
     with Ledger.open(folder / ".mangrove") as ledger:
         ledger.append(values(rows), Origin("file:meters.csv", "1"))
     return mg.open(folder)
@@ -50,7 +54,12 @@ def test_an_explanation_names_the_document_the_batch_and_the_arithmetic(park):
 def test_a_replay_gives_the_same_numbers_after_rules_declaration_and_values_changed(park):
     result = mg.measure(park, "2023-01", by=["flow", "gas"], every="1d")
     flows = park.territory.path / "flows.csv"
-    flows.write_text(flows.read_text(encoding="utf-8").replace("combustion/manufacturing/anthracite", "combustion/manufacturing/lignite"), encoding="utf-8")
+    flows.write_text(
+        flows.read_text(encoding="utf-8").replace(
+            "combustion/manufacturing/anthracite", "combustion/manufacturing/lignite"
+        ),
+        encoding="utf-8",
+    )
     with Ledger.open(park.store) as ledger:
         ledger.append(values([("mill.power", START, 9999.0)]), Origin("file:late.csv", "1"))
         ledger.seal()
@@ -68,7 +77,9 @@ def test_storing_the_same_measurement_twice_gives_the_same_id(park):
 def test_a_difference_is_split_into_activity_factor_and_gwp(park):
     before = mg.measure(park, "2023-01", gwp="AR4")
     local = park.territory.path / "factors.csv"
-    local.write_text("activity,gas,value,unit,source\ngrid/vn,CO2,0.5,t CO2/MWh,Hợp đồng thử nghiệm\n", encoding="utf-8")
+    local.write_text(
+        "activity,gas,value,unit,source\ngrid/vn,CO2,0.5,t CO2/MWh,Hợp đồng thử nghiệm\n", encoding="utf-8"
+    )
     with Ledger.open(park.store) as ledger:
         ledger.append(values([("mill.coal", START, 5.0)]), Origin("file:late.csv", "1"))
     after = mg.measure(mg.open(park.territory.path), "2023-01", gwp="AR5")
@@ -102,7 +113,8 @@ def test_an_unknown_id_is_refused(park):
 def test_a_replay_refuses_a_ledger_whose_chain_is_another(park, tmp_path):
     result = mg.measure(park, "2023-01")
     with Ledger.open(park.store, read_only=True) as ledger:
-        records = [ledger.record(result.record), *(ledger.record(row[0]) for row in ledger.records("declaration"))]
+        kinds = ("measurement", "declaration", f"answer:{result.record}")
+        records = [ledger.record(row[0]) for kind in kinds for row in ledger.records(kind)]
     other = two_factory_park(tmp_path / "other")
     with Ledger.open(other / ".mangrove") as ledger:
         ledger.append(values(steady("mill.power", START, HOUR, 72, 501.0)), Origin("file:meters.csv", "1"))

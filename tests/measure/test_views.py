@@ -44,7 +44,9 @@ def rows_of(result):
 def test_electricity_takes_the_factor_of_each_local_year(park):
     rows = rows_of(mg.measure(park, "2022-12-30", "2023-01-03", by=["flow", "gas"], every="1d", gwp="AR5"))
     power = [row["kg"] for row in rows if row["flow"] == "mill.power" and row["gas"] == "CO2"]
-    assert power == pytest.approx([24_000 * GRID_2022, 24_000 * GRID_2022, 24_000 * GRID_2023, 24_000 * GRID_2023])
+    assert power == pytest.approx(
+        [24_000 * GRID_2022, 24_000 * GRID_2022, 24_000 * GRID_2023, 24_000 * GRID_2023]
+    )
 
 
 def test_a_monthly_value_spreads_evenly_over_its_month(park):
@@ -74,7 +76,9 @@ def test_all_reading_plans_agree(park, plan, every):
     result._reading_plan = plan
     again = result.table(by=["flow"], every=every)
     assert again.column("flow").to_pylist() == expected.column("flow").to_pylist()
-    assert again.column("co2e_kg").to_pylist() == pytest.approx(expected.column("co2e_kg").to_pylist(), rel=1e-12)
+    assert again.column("co2e_kg").to_pylist() == pytest.approx(
+        expected.column("co2e_kg").to_pylist(), rel=1e-12
+    )
 
 
 def test_two_meters_on_one_grid_factor_are_correlated(park):
@@ -127,20 +131,29 @@ def test_a_correction_changes_the_present_but_not_what_was_known(park):
     fill(park.territory.path, [("shop.power", NEW_YEAR_2023, 110.0)], seq="2")
     now = mg.measure(park, "2023-01", by=["flow"])
     then = mg.measure(park, "2023-01", by=["flow"], as_of=moment)
-    amount = {r["flow"]: r["co2e_kg"] for r in rows_of(now)}["shop.power"] - {r["flow"]: r["co2e_kg"] for r in rows_of(before)}["shop.power"]
+    amount = {r["flow"]: r["co2e_kg"] for r in rows_of(now)}["shop.power"] - {
+        r["flow"]: r["co2e_kg"] for r in rows_of(before)
+    }["shop.power"]
     assert amount == pytest.approx(100 * GRID_2023)
     assert rows_of(then) == rows_of(before)
 
 
 def test_a_city_is_reported_in_its_borders_before_and_after_the_merger(tmp_path):
     folder = three_ward_city(tmp_path / "city")
-    fill(folder, [("homes.power", NEW_YEAR_2023, 600.0), *steady("market.power", NEW_YEAR_2023, HOUR, 24, 100.0)])
+    fill(
+        folder,
+        [("homes.power", NEW_YEAR_2023, 600.0), *steady("market.power", NEW_YEAR_2023, HOUR, 24, 100.0)],
+    )
     city = mg.open(folder)
-    new = {r["ward"]: r["co2e_kg"] for r in rows_of(mg.measure(city, "2023", by=["ward"], borders="2025-07-01"))}
+    new = {
+        r["ward"]: r["co2e_kg"] for r in rows_of(mg.measure(city, "2023", by=["ward"], borders="2025-07-01"))
+    }
     assert new["hoa"] == pytest.approx(600e3 * GRID_2023 / 6 + 2400 * GRID_2023)
     assert new["thuy"] == pytest.approx(600e3 * GRID_2023 / 3)
     assert new["dong"] == pytest.approx(600e3 * GRID_2023 / 2)
-    old = {r["ward"]: r["co2e_kg"] for r in rows_of(mg.measure(city, "2023", by=["ward"], borders="2025-06-30"))}
+    old = {
+        r["ward"]: r["co2e_kg"] for r in rows_of(mg.measure(city, "2023", by=["ward"], borders="2025-06-30"))
+    }
     assert old["old1"] >= 2400 * GRID_2023 - 1e-6
     assert sum(old.values()) == pytest.approx(sum(new.values()))
 

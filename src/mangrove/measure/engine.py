@@ -87,7 +87,7 @@ class Engine:
         )
 
     def _run(self, sql: str) -> pa.Table:
-        return self.snapshot.connection.execute(sql).to_arrow_table()
+        return self.snapshot.connection.sql(sql).to_arrow_table()
 
     def _register(self, name: str, columns: dict[str, tuple[pa.DataType, Sequence[object]]]) -> None:
         arrays = {column: pa.array(values, type=kind) for column, (kind, values) in columns.items()}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mangrove import messages, rules
 from mangrove.errors import RuleError
-from mangrove.ledger import Ledger
+from mangrove.ledger import BatchInfo, Ledger
 from mangrove.measure import methods
 from mangrove.measure.engine import Engine, View
 from mangrove.measure.plan import Line, is_rate
@@ -60,7 +60,7 @@ class Explanation:
 
     Attributes:
         row: the row explained; start, end: its time in UTC; parts: products that add up to it.
-        batches: id, source, recorded_at and hash of every batch that the values came in.
+        batches: every batch that the values came in, with its source and hash.
         gwp, record, cut: name of the GWP set, id of the stored measurement, last batch that counts.
     """
 
@@ -68,7 +68,7 @@ class Explanation:
     start: datetime
     end: datetime
     parts: tuple[Part, ...]
-    batches: tuple[dict[str, Any], ...]
+    batches: tuple[BatchInfo, ...]
     gwp: str | None
     record: str
     cut: int
@@ -94,7 +94,7 @@ class Explanation:
             "record": self.record,
             "cut": self.cut,
             "parts": [_plain(asdict(part)) for part in self.parts],
-            "batches": [_plain(batch) for batch in self.batches],
+            "batches": [_plain(asdict(batch)) for batch in self.batches],
             "gaps": list(self.gaps),
         }
 
@@ -228,11 +228,22 @@ class _Writer:
             lines.extend(self._part(part))
         if e.gwp:
             lines.append(self.say("sum", value=f"{e.co2e_kg:,.6g}", gwp=e.gwp, parts=len(e.parts)))
-        lines.extend(self.say("batch", **batch) for batch in e.batches[:_SHOWN])
+        lines.extend(self._batch(batch) for batch in e.batches[:_SHOWN])
         if len(e.batches) > _SHOWN:
             lines.append(self.say("more_batches", count=len(e.batches) - _SHOWN))
         lines.append(self.say("bound", record=e.record or "-", cut=e.cut))
         return lines
+
+    def _batch(self, batch: BatchInfo) -> str:
+        return self.say(
+            "batch",
+            id=batch.batch,
+            source=batch.source,
+            run=batch.run,
+            used=batch.used,
+            recorded_at=batch.recorded_at.isoformat(timespec="seconds"),
+            hash=batch.hash[:12],
+        )
 
     def _part(self, part: Part) -> list[str]:
         product = " ".join(

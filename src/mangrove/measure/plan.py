@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from mangrove.errors import RuleError
 from mangrove.measure import methods
 from mangrove.measure.question import Question
-from mangrove.measure.types import Coefficient, Gap, Response, Term
+from mangrove.measure.types import Coefficient, Gap, MethodResult, Response, Term
 from mangrove.measure.uncertainty import Z95
 from mangrove.rules import GwpSet, Rules
 from mangrove.territory.model import Flow, Territory
@@ -154,7 +154,7 @@ class _Builder:
         self.methods: set[str] = set()
         self.gaps: list[Gap] = []
 
-    def take(self, flow: Flow, result: methods.MethodResult) -> bool:
+    def take(self, flow: Flow, result: MethodResult) -> bool:
         """Adds what `result` says of `flow`; whether the flow takes part in the measurement at all."""
         kept = [c for c in result.coefficients if self._wanted(flow, c.account, c.view)]
         responses = [r for r in result.responses if self._wanted(flow, r.account, "")]

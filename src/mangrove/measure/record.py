@@ -56,15 +56,23 @@ class Change:
 
 def store(result: Emissions, ledger: Ledger, rules_hash: str) -> str:
     """Stores a measurement with its declaration; returns its id. Storing the same again gives the same id."""
-    territory = result.plan.territory
-    declaration = ledger.put_record("declaration", _archive(territory.path))
+    declaration = ledger.put_record("declaration", _archive(result.plan.territory.path))
     document = _document(result, ledger, rules_hash, declaration)
-    sink = io.BytesIO()
-    with pa.ipc.new_stream(sink, result.to_arrow().schema) as writer:
-        writer.write_table(result.to_arrow())
-    return ledger.put_record(
-        "measurement", json.dumps(document, sort_keys=True, ensure_ascii=False).encode(), sink.getvalue()
+    record = str(
+        ledger.put_record("measurement", json.dumps(document, sort_keys=True, ensure_ascii=False).encode())
     )
+    if not ledger.records(_answers(record)):
+        leaves = json.dumps(_leaf_rows(result), ensure_ascii=False).encode()
+        sink = io.BytesIO()
+        with pa.ipc.new_stream(sink, result.to_arrow().schema) as writer:
+            writer.write_table(result.to_arrow())
+        ledger.put_record(_answers(record), leaves, sink.getvalue())
+    return record
+
+
+def _answers(record: str) -> str:
+    """The kind under which the numbers of a measurement are kept: its id binds what went in, not the last digit of a sum."""
+    return f"answer:{record}"
 
 
 def replay(folder: Path, record: str) -> Emissions:
@@ -163,7 +171,6 @@ def _document(result: Emissions, ledger: Ledger, rules_hash: str, declaration: s
         "products": plan.products,
         "flows": list(plan.flows),
         "lines": [_line_out(line) for line in plan.lines],
-        "leaves": _leaf_rows(result),
     }
 
 
@@ -185,7 +192,7 @@ def _leaf_rows(result: Emissions) -> list[dict[str, Any]]:
 
 def _chain(ledger: Ledger, cut: int) -> str:
     table = ledger.batches()
-    hashes = dict(zip(table.column("id").to_pylist(), table.column("hash").to_pylist(), strict=True))
+    hashes = dict(zip(table.column("batch").to_pylist(), table.column("hash").to_pylist(), strict=True))
     return str(hashes.get(cut, ""))
 
 
@@ -209,8 +216,9 @@ def _read(ledger: Ledger, record: str) -> tuple[str, dict[str, Any], bytes]:
     )
     if len(matches) != 1:
         raise RequestError("measure.not_a_record", id=record)
-    _, document, payload = ledger.record(matches[0])
-    return matches[0], json.loads(document), payload
+    _, document, _ = ledger.record(matches[0])
+    _, leaves, payload = ledger.record(ledger.records(_answers(matches[0]))[0][0])
+    return matches[0], {**json.loads(document), "leaves": json.loads(leaves)}, payload
 
 
 def _compare(record: str, stored: pa.Table, now: pa.Table) -> None:

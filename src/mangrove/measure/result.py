@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
@@ -166,7 +166,7 @@ class Emissions:
     @cached_property
     def flows(self) -> tuple[FlowCount, ...]:
         """Amount and coverage of every flow that takes part, in declared order; without values the amount is NaN."""
-        plan = self._plan_for((), None)
+        plan = self._whole()
         with self._engine(plan) as engine:
             rows = {row["key"]: row for row in engine.counts().to_pylist()}
         hours = plan.question.span.hours
@@ -175,7 +175,7 @@ class Emissions:
     @cached_property
     def leaves(self) -> tuple[FlowEmission, ...]:
         """Emissions per flow, gas and coefficient over the whole span."""
-        plan = self._plan_for((), None)
+        plan = self._whole()
         with self._engine(plan) as engine:
             names = list(plan.flows)
             members = [(name, number, 1.0) for number, name in enumerate(names)]
@@ -199,6 +199,10 @@ class Emissions:
         for count in self.flows:
             found.extend(_count_problems(count))
         return tuple(found)
+
+    def _whole(self) -> Plan:
+        """The plan for the whole span at once, whatever was asked."""
+        return replace(self.plan, question=replace(self.plan.question, by=(), every=None))
 
     def _plan_for(self, by: Sequence[str], every: str | Step | None) -> Plan:
         """The plan with another grouping, checked like the first question."""
@@ -337,16 +341,16 @@ def _keys(
 
 
 def _spread(territory: Territory, flow: Flow, level: str, question: Question) -> list[tuple[str, float]]:
-    """The places of kind `level` that a flow stands for; a flow that has none there keeps its own place, marked."""
-    spread = (
-        shares(territory, flow.place, level, question.borders, by=flow.spread or "population")
-        if flow.spread
-        else []
-    )
-    if spread:
-        return spread
+    """The places of kind `level` that a flow stands for; one that has none there is shown without a place."""
+    if flow.spread:
+        return shares(territory, flow.place, level, question.borders, by=flow.spread)
     place = level_of(territory, flow.place, level, question.borders)
-    return [(place, 1.0)] if place else [("", 1.0)]
+    if place is not None:
+        return [(place, 1.0)]
+    own = territory.places[flow.place]
+    then = own.valid_to - timedelta(days=1) if own.valid_to else own.valid_from
+    gone = None if then is None else level_of(territory, flow.place, level, then)
+    return [("", 1.0)] if gone is None else shares(territory, gone, level, question.borders)
 
 
 def _ancestor(territory: Territory, place: str, column: str, question: Question) -> str:

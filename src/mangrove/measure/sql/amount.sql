@@ -1,6 +1,6 @@
 -- Amounts of every flow in stored buckets: fine flows from roll-ups or readings, coarse flows spread over the time they stand for.
 -- total: amount in the flow's unit (rates already multiplied by hours); hours: time covered by counted values (null when the step varies).
-create temp view amount as
+create or replace temp view amount as
 select a.flow, a.start, a.total * f.scale as total, a.n * f.step_hours as hours, a.n, a.n_excluded, a.n_estimated
 from fine a
 join flow_scale f on f.flow = a.flow
