@@ -270,7 +270,8 @@ def _station(
     """Writes the five-minute files of some days in the form of Circular 10/2021: symbol, value, unit, time, status."""
     days = np.isin(starts.astype("datetime64[D]"), np.array(station.days, dtype="datetime64[D]"))
     faulty = {np.datetime64(datetime.fromisoformat(at), "s") for at in station.faulty}
-    folder.mkdir(parents=True, exist_ok=True)
+    if days.any():
+        folder.mkdir(parents=True, exist_ok=True)
     cells = {c.name: texts(columns[c.name], c.decimals) for c in file.columns}
     for i in np.flatnonzero(days).tolist():
         start = starts[i]
