@@ -13,11 +13,11 @@ RING = "[[[106,10],[106.1,10],[106.1,10.1],[106,10]]]"
 
 
 def feature(properties: str, geometry: str) -> str:
-    return '{"type": "Feature", "properties": {%s}, "geometry": %s}' % (properties, geometry)
+    return f'{{"type": "Feature", "properties": {{{properties}}}, "geometry": {geometry}}}'
 
 
 def polygon(properties: str, rings: str = RING) -> str:
-    return feature(properties, '{"type": "Polygon", "coordinates": %s}' % rings)
+    return feature(properties, f'{{"type": "Polygon", "coordinates": {rings}}}')
 
 
 FACTORS = "activity,gas,value,unit,source,valid_from,valid_to\n"
@@ -26,7 +26,11 @@ ASSETS = "id,place,type,parameters\n"
 CASES = {
     "unknown key": ({"territory.yaml": YAML + "curency: VND\n"}, "territory.yaml:7:1", "unknown_key"),
     "key twice": ({"territory.yaml": YAML + "name: x\n"}, "territory.yaml:7:1", "duplicate_key"),
-    "missing key": ({"territory.yaml": YAML.replace("currency: VND\n", "")}, "territory.yaml:1:1", "missing_key"),
+    "missing key": (
+        {"territory.yaml": YAML.replace("currency: VND\n", "")},
+        "territory.yaml:1:1",
+        "missing_key",
+    ),
     "empty required key": (
         {"territory.yaml": YAML.replace("currency: VND", "currency:")},
         "territory.yaml:4:10",
@@ -34,6 +38,7 @@ CASES = {
     ),
     "not YAML": ({"territory.yaml": YAML + "a: [1, 2\n"}, "territory.yaml:8:1", "yaml_syntax"),
     "control character": ({"territory.yaml": YAML + "note: \x07\n"}, "territory.yaml:7:7", "yaml_syntax"),
+    "deep": ({"territory.yaml": YAML + "note: " + "[" * 30}, "territory.yaml:7:26", "too_deep"),
     "wrong form": ({"territory.yaml": YAML + "sectors: [a, b]\n"}, "territory.yaml:7:10", "yaml_shape"),
     "alias": (
         {"territory.yaml": YAML + "values: &v []\nplace_columns: *v\n"},
@@ -101,13 +106,22 @@ CASES = {
         "assets.csv:2:11",
         "negative",
     ),
-    "longitude": ({"places.csv": PLACES.replace("106.60,10.80", "1066,10.80")}, "places.csv:3:53", "out_of_range"),
+    "longitude": (
+        {"places.csv": PLACES.replace("106.60,10.80", "1066,10.80")},
+        "places.csv:3:53",
+        "out_of_range",
+    ),
     "uncertainty": ({"flows.csv": FLOWS.replace(",1 %", ",1")}, "flows.csv:2:38", "percent_missing"),
     "parameter": ({"assets.csv": ASSETS + "a,city,pv,capacity 5 kW\n"}, "assets.csv:2:11", "not_a_parameter"),
     "parameter twice": (
         {"assets.csv": ASSETS + "a,city,pv,p=5 kW; p=6 kW\n"},
         "assets.csv:2:11",
         "duplicate_parameter",
+    ),
+    "word or quantity": (
+        {"flows.csv": FLOWS.replace("'4a'", "4a")},
+        "flows.csv:3:38",
+        "ambiguous_parameter",
     ),
     "factor unit": (
         {"factors.csv": FACTORS + "a/b,CO2,1,TJ/kg,x,,\n"},
@@ -119,7 +133,11 @@ CASES = {
         "factors.csv:2:34",
         "dates_reversed",
     ),
-    "carrier": ({"flows.csv": FLOWS.replace("electricity", "electrcity")}, "flows.csv:2:13", "unknown_carrier"),
+    "carrier": (
+        {"flows.csv": FLOWS.replace("electricity", "electrcity")},
+        "flows.csv:2:13",
+        "unknown_carrier",
+    ),
     "unit of carrier": ({"flows.csv": FLOWS.replace("kWh", "m3")}, "flows.csv:2:25", "carrier_unit"),
     "summed power": ({"flows.csv": FLOWS.replace("kWh", "kW")}, "flows.csv:2:25", "rate_needs_mean"),
     "mean of an amount": (
@@ -132,8 +150,16 @@ CASES = {
         "flows.csv:2:9",
         "same_place",
     ),
-    "dangling place": ({"flows.csv": FLOWS.replace("boiler,south", "boiler,soutt")}, "flows.csv:3:8", "unknown_place"),
-    "parent": ({"places.csv": PLACES.replace("ward,city,2025", "ward,cty,2025", 1)}, "places.csv:3:28", "unknown_place"),
+    "dangling place": (
+        {"flows.csv": FLOWS.replace("boiler,south", "boiler,soutt")},
+        "flows.csv:3:8",
+        "unknown_place",
+    ),
+    "parent": (
+        {"places.csv": PLACES.replace("ward,city,2025", "ward,cty,2025", 1)},
+        "places.csv:3:28",
+        "unknown_place",
+    ),
     "two of one name": (
         {
             "places.csv": PLACES.replace("Phường Thuỷ Nguyên", "Phường Hòa Bình"),
@@ -143,7 +169,10 @@ CASES = {
         "ambiguous_place",
     ),
     "circle": (
-        {"places.csv": "id,name,kind,parent\na,A,ward,b\nb,B,ward,a\nnorth,N,ward,\nsouth,S,ward,\n", "crosswalk.csv": "old,new\n"},
+        {
+            "places.csv": "id,name,kind,parent\na,A,ward,b\nb,B,ward,a\nnorth,N,ward,\nsouth,S,ward,\n",
+            "crosswalk.csv": "old,new\n",
+        },
         "places.csv:2:10",
         "parent_circle",
     ),
@@ -161,12 +190,18 @@ CASES = {
     "sector": (
         {
             "territory.yaml": YAML + "sectors: {industry: Công nghiệp}\n",
-            "flows.csv": FLOWS.replace(",scope", ",sector").replace(",2,,", ",industy,,").replace(",1,b", ",,b"),
+            "flows.csv": FLOWS.replace(",scope", ",sector")
+            .replace(",2,,", ",industy,,")
+            .replace(",1,b", ",,b"),
         },
         "flows.csv:2:35",
         "unknown_sector",
     ),
-    "broken GeoJSON": ({"places.geojson": '{"features": [\n{"a" 1}]}'}, "places.geojson:2:6", "geojson_broken"),
+    "broken GeoJSON": (
+        {"places.geojson": '{"features": [\n{"a" 1}]}'},
+        "places.geojson:2:6",
+        "geojson_broken",
+    ),
     "no collection": ({"places.geojson": "[]"}, "places.geojson:1:1", "geojson_not_a_collection"),
     "open ring": (
         {"places.geojson": GEO % polygon('"id": "north"', "[[[106,10],[106.1,10],[106.1,10.1],[106,11]]]")},
@@ -174,7 +209,10 @@ CASES = {
         "geojson_geometry",
     ),
     "VN-2000": (
-        {"places.geojson": GEO % feature('"id": "north"', '{"type": "Point", "coordinates": [605000, 1190000]}')},
+        {
+            "places.geojson": GEO
+            % feature('"id": "north"', '{"type": "Point", "coordinates": [605000, 1190000]}')
+        },
         "places.geojson:2:1",
         "geojson_not_wgs84",
     ),
@@ -253,7 +291,10 @@ def test_a_key_of_factors_or_methods_is_looked_up_when_somebody_can_say(tmp_path
         factor_exists=lambda _: False,
         method_exists=lambda name: name == "m",
     )
-    assert found == [("flows.csv:2:34", "territory.unknown_method"), ("flows.csv:3:23", "territory.unknown_factor")]
+    assert found == [
+        ("flows.csv:2:34", "territory.unknown_method"),
+        ("flows.csv:3:23", "territory.unknown_factor"),
+    ]
 
 
 def test_the_exception_carries_every_problem(tmp_path):
@@ -284,7 +325,9 @@ def test_questions_about_borders_are_refused_with_a_sentence(tmp_path):
 
     from world import good
 
-    borders = Borders(good(tmp_path, {"crosswalk.csv": "old,new,share\nold1,north,1\nold2,north,0.75\nold2,south,0.25\n"}))
+    borders = Borders(
+        good(tmp_path, {"crosswalk.csv": "old,new,share\nold1,north,1\nold2,north,0.75\nold2,south,0.25\n"})
+    )
     day, before = date(2025, 7, 1), date(2024, 1, 1)
     cases = [
         ("territory.no_weight", lambda: borders.shares("city", "ward", before)),
@@ -304,6 +347,6 @@ def test_a_drawing_that_is_no_geojson_is_refused(tmp_path):
 
     city = good(tmp_path)
     (tmp_path / "x.geojson").write_text("{")
-    with pytest.raises(Exception, match="x.geojson") as caught:
+    with pytest.raises(Exception, match=r"x\.geojson") as caught:
         attach_boundaries(city, tmp_path / "x.geojson")
     assert caught.value.problems[0].where == Where("x.geojson", 1, 2)

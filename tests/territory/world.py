@@ -25,7 +25,7 @@ old3,Phường 3,ward,city,,2025-07-01,20,,106.61,10.70
 FLOWS = """\
 id,place,carrier,unit,step,scope,parameters,uncertainty
 power,north,electricity,kWh,15min,2,,1 %
-boiler,south,fuel:anthracite,t,1mo,1,boiler_efficiency=85 %; grade=4a,5 %
+boiler,south,fuel:anthracite,t,1mo,1,boiler_efficiency=85 %; grade='4a',5 %
 """
 CROSSWALK = "old,new,share\nold1,north,1\nold2,north,0.75\nold2,south,0.25\nold3,south,\n"
 GOOD = {"territory.yaml": YAML, "places.csv": PLACES, "flows.csv": FLOWS, "crosswalk.csv": CROSSWALK}

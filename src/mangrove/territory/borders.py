@@ -200,14 +200,17 @@ class Borders:
 
 
 def _normal(weights: Iterable[tuple[str, float]]) -> Weighted:
-    """Weights as shares that add up to one; the largest takes what rounding leaves."""
+    """Weights as shares whose exact sum rounds to one; the largest takes what rounding leaves."""
     listed = list(weights)
     total = math.fsum(weight for _, weight in listed)
-    shares = [(key, weight / total) for key, weight in listed]
-    largest = max(range(len(shares)), key=lambda index: shares[index][1])
-    rest = math.fsum(share for index, (_, share) in enumerate(shares) if index != largest)
-    shares[largest] = (shares[largest][0], 1.0 - rest)
-    return shares
+    parts = [weight / total for _, weight in listed]
+    largest = parts.index(max(parts))
+    while rest := math.fsum([*parts, -1.0]):
+        nearer = parts[largest] - rest
+        if nearer == parts[largest]:
+            break
+        parts[largest] = nearer
+    return [(key, part) for (key, _), part in zip(listed, parts, strict=True)]
 
 
 _latest: list[Borders] = []

@@ -6,6 +6,7 @@ Comes in: the stripped text of a cell. Goes out: a value, or a `MangroveError` w
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Mapping, Sequence
@@ -14,11 +15,13 @@ from functools import lru_cache
 from mangrove.errors import MangroveError, RuleError, did_you_mean
 from mangrove.units import Quantity, Unit, unit
 
-_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?")
+_NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?", re.ASCII)
 _ID = re.compile(r"[^\s,;=\"']+")
 _GPC = re.compile(r"(?:I{1,3}|IV|V|VI)(?:\.\d{1,2}){1,3}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:T[\d:]+Z?)?")
 _NUMERIC = re.compile(r"[-+]?\.?\d")
+_QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
+_GLUED_LETTER = re.compile(r"[-+]?[\d.]+[A-Za-z]")
 _TEMPERATURE = unit("K").dimension
 
 
@@ -36,9 +39,9 @@ def name(text: str) -> str:
 
 def number(text: str) -> float:
     """A plain finite number with a decimal point."""
-    if not _NUMBER.fullmatch(text):
+    if not _NUMBER.fullmatch(text) or not math.isfinite(value := float(text)):
         raise MangroveError("territory.not_a_number", text=text)
-    return float(text)
+    return value
 
 
 def not_negative(text: str) -> float:
@@ -93,16 +96,13 @@ def percentage(text: str) -> float:
 
 
 def quantity(text: str) -> Quantity:
-    """A number with its unit, zero or more."""
+    """A number with its unit, zero or more; only temperatures may be negative."""
     value = Quantity.parse(text)
-    _refuse_negative(value, text)
-    return value
-
-
-def _refuse_negative(value: Quantity, text: str) -> None:
-    """Capacities, distances and costs are not negative; temperatures may be."""
+    if not math.isfinite(value.value):
+        raise RuleError("base.not_a_quantity", text=text)
     if value.value < 0 and value.unit.dimension != _TEMPERATURE:
         raise MangroveError("territory.negative", text=text)
+    return value
 
 
 def mass_per_activity(text: str) -> Unit:
@@ -118,7 +118,8 @@ def mass_per_activity(text: str) -> Unit:
 def parameters(text: str) -> Mapping[str, Quantity | str]:
     """`enthalpy=2776 kJ/kg; boiler_efficiency=85 %; fuel=anthracite` as named quantities and words.
 
-    What starts with a digit (and is no date) must be a quantity; everything else is kept as a word.
+    What starts with a digit (and is no date) must be a quantity; everything else is a word, and so is what stands in
+    quotes: `grade='4a'`, because 4a could also be four years.
     """
     values: dict[str, Quantity | str] = {}
     for part in text.split(";"):
@@ -129,17 +130,21 @@ def parameters(text: str) -> Mapping[str, Quantity | str]:
             raise MangroveError("territory.not_a_parameter", text=part.strip())
         if key in values:
             raise MangroveError("territory.duplicate_parameter", key=key)
-        values[key] = _parameter(key, written)
+        values[key] = _parameter(written)
     return values
 
 
-def _parameter(key: str, written: str) -> Quantity | str:
+def _parameter(written: str) -> Quantity | str:
+    quoted = _QUOTED.fullmatch(written)
+    if quoted:
+        return name(quoted[1] or quoted[2] or "")
     if not _NUMERIC.match(written) or _DATE.fullmatch(written):
         return name(written)
-    value = Quantity.parse(written)
-    if key not in ("lon", "lat"):
-        _refuse_negative(value, written)
-    return value
+    if _GLUED_LETTER.fullmatch(written):
+        raise MangroveError(
+            "territory.ambiguous_parameter", text=written, number=written[:-1], letter=written[-1]
+        )
+    return quantity(written)
 
 
 def parameters_text(values: Mapping[str, Quantity | str]) -> str:

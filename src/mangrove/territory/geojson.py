@@ -23,6 +23,7 @@ from mangrove.territory.tables import Table, read_text
 GEOMETRY_TYPES = ("Point", "LineString", "Polygon", "MultiPoint", "MultiLineString", "MultiPolygon")
 _NAME_PROPERTIES = ("name", "fullName", "full_name", "ten", "Ten", "NAME")
 _CODE_PROPERTIES = ("code", "ward_code", "ma", "Ma")
+_DEPTH = 20  # a multipolygon in a collection nests eight deep
 _RING = 4  # a closed ring repeats its first position (RFC 7946, section 3.1.6)
 
 
@@ -83,7 +84,9 @@ def read_features(path: Path, file: str) -> tuple[list[Feature], list[Problem]]:
         document = json.loads(text, parse_constant=_refuse)
     except json.JSONDecodeError as error:
         return [], [Problem("territory.geojson_broken", {"text": error.msg}, where(error.pos))]
-    except (RecursionError, ValueError) as error:
+    except RecursionError:
+        return [], [Problem("territory.too_deep", {"limit": _DEPTH}, Where(file, 1, 1))]
+    except ValueError as error:
         return [], [Problem("territory.geojson_broken", {"text": str(error)}, Where(file, 1, 1))]
     if not isinstance(document, dict) or not isinstance(document.get("features"), list):
         return [], [Problem("territory.geojson_not_a_collection", {}, Where(file, 1, 1))]

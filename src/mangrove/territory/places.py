@@ -26,10 +26,12 @@ class Names:
     """Finds a place by what people write: its id, or its name when only one place has it."""
 
     def __init__(self, ids: Sequence[str], names: Sequence[str]) -> None:
-        self._ids = set(ids)
-        self._spelled = list(names)
+        self._ids = set(filter(None, ids))
+        self._spelled = list(filter(None, names))
         self._names: dict[str, list[str]] = {}
         for id_, name in zip(ids, names, strict=True):
+            if not id_ or not name:
+                continue
             self._names.setdefault(words.canonical(name).casefold(), []).append(id_)
         self._answers: dict[str, str | Problem] = {}
 

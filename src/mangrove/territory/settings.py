@@ -19,6 +19,7 @@ from mangrove.territory.schema import SETTINGS, Key
 from mangrove.territory.tables import read_text
 
 FILE = "territory.yaml"
+_DEPTH = 20  # the format nests four deep
 Settings = dict[str, Any]
 Places = dict[tuple[str | int, ...], Where]
 
@@ -43,18 +44,35 @@ def _compose(text: str) -> tuple[yaml.Node | None, list[Problem]]:
         before = text[: strange.start()]
         where = Where(FILE, before.count("\n") + 1, len(before) - before.rfind("\n"))
         return None, [Problem("territory.yaml_syntax", {"text": f"U+{ord(strange[0]):04X}"}, where)]
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        node = yaml.compose(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        deep = _too_deep(text, loader)
+        if deep:
+            return None, [Problem("territory.too_deep", {"limit": _DEPTH}, deep)]
+        node = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = Where(FILE, mark.line + 1, mark.column + 1) if mark else Where(FILE, 1, 1)
         said = " ".join(part for part in (error.context, error.problem) if part)
         return None, [Problem("territory.yaml_syntax", {"text": said}, where)]
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
+    except (yaml.YAMLError, ValueError) as error:
         return None, [Problem("territory.yaml_syntax", {"text": type(error).__name__}, Where(FILE, 1, 1))]
     if node is None:
         return None, [Problem("territory.empty_file", {}, Where(FILE, 1, 1))]
     return node, []
+
+
+def _too_deep(text: str, loader: Any) -> Where | None:
+    """The first place nested deeper than the format can be; composing such a tree can exhaust the stack of libyaml."""
+    depth = 0
+    for event in yaml.parse(text, Loader=loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > _DEPTH and event.start_mark:
+            return Where(FILE, event.start_mark.line + 1, event.start_mark.column + 1)
+    return None
 
 
 class _Reader:

@@ -205,7 +205,7 @@ def _rows(
     line = 1
     try:
         for row in reader:
-            if row and (row[0] or any(cell and not cell.isspace() for cell in row)):
+            if any(cell and not cell.isspace() for cell in row):
                 rows.append(row)
                 starts.append(line)
             line = reader.line_num + 1
