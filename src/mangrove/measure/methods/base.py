@@ -398,7 +398,7 @@ def in_gas(given: Given, gas: str) -> tuple[Term, ...]:
 
 
 def mixture(ctx: Context, parameter: str, single: str) -> list[tuple[str, list[Term]]]:
-    """The components of a mix with their shares: `anthracite 60 %; wood 40 %`, or one word alone.
+    """The components of a mix with their shares: `anthracite 60 % + wood 40 %`, or one word alone.
 
     Args:
         ctx: the context.
@@ -417,13 +417,13 @@ def mixture(ctx: Context, parameter: str, single: str) -> list[tuple[str, list[T
     if " " not in written:
         return [(written, [])]
     shares: list[tuple[str, float]] = []
-    for part in written.split(";"):
+    for part in written.split("+"):
         name, _, share = part.strip().partition(" ")
         try:
             shares.append((name, Quantity.parse(share, "1").to("1")))
         except RuleError:
             raise MissingFactError(
-                "methods.bad_parameter", parameter=parameter, text=written, expected="food 60 %; paper 40 %"
+                "methods.bad_parameter", parameter=parameter, text=written, expected="food 60 % + paper 40 %"
             ) from None
     total = sum(share for _, share in shares)
     if abs(total - 1.0) > _SHARE_TOLERANCE:

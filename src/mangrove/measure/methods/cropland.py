@@ -8,6 +8,7 @@ from mangrove.measure.types import Term
 from mangrove.units import unit
 
 _AREA = unit("ha").dimension
+_VOLATILE = {"synthetic": "frac_gasf", "organic": "frac_gasm"}
 _AMENDMENT_EXPONENT = 0.59
 """Exponent of the scaling factor for organic amendments (IPCC 2006 Guidelines, Volume 4, Chapter 5, Eq 5.3)."""
 
@@ -50,22 +51,26 @@ def managed_soils(ctx: Context) -> None:
         crop = ctx.word("crop")
         direct = ctx.activity or (f"soils/n2o/{crop}" if crop else "soils/n2o/ef1")
         ctx.emit("N2O", [*nitrogen, ctx.factor(direct, "N2O").term("EF1")])
-    with ctx.part():
-        volatile = {"synthetic": "frac_gasf", "organic": "frac_gasm"}.get(
-            ctx.required_word("nitrogen_source")
+        for share, factor in ((_volatilized, "ef4"), (_leached, "ef5")):
+            with ctx.part():
+                ctx.emit(
+                    "N2O",
+                    [*nitrogen, share(ctx), ctx.factor(f"soils/n2o/{factor}", "N2O").term(factor.upper())],
+                )
+
+
+def _volatilized(ctx: Context) -> Term:
+    """FracGASF or FracGASM, by the source of the nitrogen."""
+    source = ctx.required_word("nitrogen_source")
+    if source not in _VOLATILE:
+        raise MissingFactError(
+            "methods.bad_parameter", parameter="nitrogen_source", text=source, expected=", ".join(_VOLATILE)
         )
-        if volatile is None:
-            raise MissingFactError(
-                "methods.bad_parameter",
-                parameter="nitrogen_source",
-                text=ctx.word("nitrogen_source"),
-                expected="synthetic, organic",
-            )
-        share = fraction(ctx.tabled(f"soils/n2o/{volatile}"), "FracGAS")
-        ctx.emit("N2O", [*nitrogen, share, ctx.factor("soils/n2o/ef4", "N2O").term("EF4")])
-    with ctx.part():
-        share = fraction(ctx.fact("leached_share", "1", "soils/n2o/frac_leach"), "FracLEACH")
-        ctx.emit("N2O", [*nitrogen, share, ctx.factor("soils/n2o/ef5", "N2O").term("EF5")])
+    return fraction(ctx.tabled(f"soils/n2o/{_VOLATILE[source]}"), "FracGAS")
+
+
+def _leached(ctx: Context) -> Term:
+    return fraction(ctx.fact("leached_share", "1", "soils/n2o/frac_leach"), "FracLEACH")
 
 
 def soil_carbonates(ctx: Context) -> None:

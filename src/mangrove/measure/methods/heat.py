@@ -83,8 +83,8 @@ _STEAM = (
     Parameter(
         "fuel",
         "text",
-        "Fuel of the boiler, or shares: 'anthracite 60 %; wood 40 %'",
-        "Nhiên liệu của lò hơi, hoặc tỷ lệ: 'anthracite 60 %; wood 40 %'",
+        "Fuel of the boiler, or shares: 'anthracite 60 % + wood 40 %'",
+        "Nhiên liệu của lò hơi, hoặc tỷ lệ: 'anthracite 60 % + wood 40 %'",
     ),
     Parameter(
         "boiler_efficiency",
@@ -141,7 +141,7 @@ METHODS = (
         units="A: cooling (kWh, GJ, RT h), or a mean power (kW, RT) with semantics mean",
         source="GHG Protocol Scope 2 Guidance (2015), Chapter 6; coefficient of performance of the chillers",
         carriers=("cooling",),
-        parameters=(Parameter("cop", "1", "Cooling delivered per electricity used", "Lạnh cung cấp trên mỗi đơn vị điện tiêu thụ", required=True),),
+        parameters=(Parameter("cop", "1", "Cooling delivered per electricity used (4.5 kWh/kWh)", "Lạnh cung cấp trên mỗi đơn vị điện tiêu thụ (4.5 kWh/kWh)", required=True),),
         function=purchased_cooling,
     ),
 )  # fmt: skip

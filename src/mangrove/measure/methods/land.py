@@ -77,7 +77,7 @@ METHODS = (
         title_en="Carbon uptake of growing forest",
         title_vi="Hấp thụ carbon của rừng tăng trưởng",
         equation="removal = A × (G or Iv × BCEF) × (1 + R) × CF × 44/12",
-        units="A: area (ha) with semantics state or mean, or sum with a step, or ha*yr",
+        units="A: area (ha) with semantics state, or sum with a step",
         source="IPCC 2006 Guidelines, Volume 4, Chapter 2, Eq 2.9 and 2.10; Decision 2626/QD-BTNMT, Appendix III, items 2.1 to 2.5",
         carriers=("land:forest",),
         parameters=(
@@ -96,7 +96,7 @@ METHODS = (
         title_en="Emissions of an area of land",
         title_vi="Phát thải theo diện tích đất",
         equation="E[gas] = A × EF[gas]",
-        units="A: area (ha) with semantics state or mean, or sum with a step, or ha*yr",
+        units="A: area (ha) with semantics state, or sum with a step",
         source="IPCC 2006 Guidelines, Volume 4, Chapter 2, Eq 2.26; Decision 2626/QD-BTNMT, Appendix III, items 2.6, 2.11, 2.13, 3.27 and 3.28",
         carriers=(),
         parameters=(),

@@ -132,8 +132,8 @@ _SITE = (
     Parameter(
         "composition",
         "text",
-        "Kinds of waste with shares of wet mass: 'food 60 %; paper 40 %'; the code of the carrier when absent",
-        "Thành phần theo khối lượng ướt: 'food 60 %; paper 40 %'; mặc định là mã của dòng",
+        "Kinds of waste with shares of wet mass: 'food 60 % + paper 40 %'; the code of the carrier when absent",
+        "Thành phần theo khối lượng ướt: 'food 60 % + paper 40 %'; mặc định là mã của dòng",
     ),
     Parameter(
         "site",

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Livestock: methane of digestion, methane and nitrous oxide of manure.
 
-A herd is a standing stock: `head` with semantics `state` or `mean` (the engine multiplies by the hours), or with semantics
-`sum` and a step (heads counted once a step, over its length), or `head*yr`. A year of factors has 365.25 days.
+A herd is a standing stock: `head` with semantics `state` (the engine multiplies by the hours), or with semantics `sum` and a
+step (heads counted once a step, over its length). A year of factors has 365.25 days.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _MANURE = (
     Parameter("mcf", "1", "MCF: methane conversion factor of the system", "MCF: hệ số chuyển đổi metan của hệ thống"),
     Parameter("nex", "kg/kg/day", "Nex: nitrogen excreted per animal mass and day", "Nex: nitơ thải ra theo khối lượng vật nuôi và ngày"),
 )  # fmt: skip
-_UNITS = "A: animals (head) with semantics state or mean, or sum with a step, or head*yr"
+_UNITS = "A: animals (head) with semantics state, or sum with a step"
 _SOURCE = "IPCC 2006 Guidelines, Volume 4, Chapter 10"
 
 METHODS = (

@@ -105,7 +105,7 @@ METHODS = (
         units="A: clinker made (t)",
         source="IPCC 2006 Guidelines, Volume 3, Chapter 2, Eq 2.4; Decision 2626/QD-BTNMT, Appendix II, items 1.1 and 1.3",
         carriers=("process:cement/clinker",),
-        parameters=(Parameter("ckd", "text", "Correction for kiln dust: 'no' (when absent), 'rule' (the tabled 1.02), or a number", "Hiệu chỉnh bụi lò: 'no' (mặc định), 'rule' (1,02 theo bảng) hoặc một số"),),
+        parameters=(Parameter("ckd", "text", "Correction for kiln dust: 'no' (when absent), 'rule' (the tabled 1.02), or a ratio (1.02 t/t)", "Hiệu chỉnh bụi lò: 'no' (mặc định), 'rule' (1,02 theo bảng) hoặc tỷ số (1.02 t/t)"),),
         function=cement_clinker,
     ),
     Method(

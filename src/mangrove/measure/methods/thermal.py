@@ -71,8 +71,8 @@ _BURNT = (
     Parameter(
         "composition",
         "text",
-        "Kinds of waste with shares of wet mass: 'plastics 20 %; food 80 %'; the code of the carrier when absent",
-        "Thành phần theo khối lượng ướt: 'plastics 20 %; food 80 %'; mặc định là mã của dòng",
+        "Kinds of waste with shares of wet mass: 'plastics 20 % + food 80 %'; the code of the carrier when absent",
+        "Thành phần theo khối lượng ướt: 'plastics 20 % + food 80 %'; mặc định là mã của dòng",
     ),
     Parameter("dry_matter", "1", "dm: dry matter of the waste", "dm: tỷ lệ chất khô"),
     Parameter("carbon", "1", "CF: carbon in dry matter", "CF: tỷ lệ carbon trong chất khô"),
