@@ -253,7 +253,7 @@ class Rules:
 def _same(left: Selection | RuleError, right: Selection | RuleError) -> bool:
     """Whether two neighboring pieces say the same."""
     if isinstance(left, Selection) and isinstance(right, Selection):
-        return left.chosen is right.chosen and left.conflict == right.conflict
+        return left.chosen == right.chosen and left.conflict == right.conflict
     if isinstance(left, RuleError) and isinstance(right, RuleError):
         return left.code == right.code
     return False
