@@ -1,41 +1,18 @@
 """A small steel park and a named GWP set for the tests of official tables; every number here is made up."""
 
 import math
-from dataclasses import dataclass
 from pathlib import Path
 
-from mangrove.errors import RuleError
+from mangrove import rules
 from mangrove.measure.cells import Cell
 from mangrove.territory.model import Asset, Carrier, Flow, NotationKey, Place, Territory
 from mangrove.units import Quantity, unit
 
 AR5 = {"CO2": 1.0, "CH4": 28.0, "N2O": 265.0, "HFC-134a": 1300.0}
 """100-year GWPs without feedbacks (IPCC AR5 WG1, Table 8.A.1)."""
-AR4 = {"CO2": 1.0, "CH4": 25.0, "N2O": 298.0, "HFC-134a": 1430.0}
-"""IPCC AR4 WG1, Table 2.14."""
 
 
-@dataclass
-class _Value:
-    value: float
-
-
-class _Set:
-    def __init__(self, values):
-        self._values = values
-
-    def value(self, gas):
-        if gas not in self._values:
-            raise RuleError("rules.no_gwp", gas=gas)
-        return _Value(self._values[gas])
-
-
-class Rules:
-    def gwp(self, name):
-        sets = {"AR4": AR4, "AR5": AR5}
-        if name not in sets:
-            raise RuleError("rules.unknown_gwp", text=name)
-        return _Set(sets[name])
+RULES = rules.load()
 
 
 def flow(key, carrier, written, scope, place="mill", **more):

@@ -11,16 +11,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from mangrove.errors import Problem, RuleError
+from mangrove.rules import Rules
 
 HALF_WIDTHS_PER_SD = 1.96
 """95 % half-width over standard deviation of a normal (IPCC 2006, Vol. 1, Ch. 3, section 3.1.3)."""
 REPORTED = "CO2e"
 """The gas of a number that was reported in CO2 equivalents; the note of its cell names the GWP set."""
 LOCATION_VIEWS = ("", "location")
-_GAS_ORDER = ("CO2", "CH4", "N2O", "HFC", "PFC", "SF6", "NF3")
+_GROUPS = {
+    "CH4": ("CH4_",),
+    "HFC": ("HFC", "R-4", "R-5"),
+    "HCFC": ("HCFC",),
+    "PFC": ("PFC", "CF4", "C2F6", "C3F8"),
+}
+_GAS_ORDER = ("CO2", "CH4", "N2O", "HFC", "HCFC", "PFC", "SF6", "NF3")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +63,6 @@ class Cell:
     note: str = ""
 
 
-class _GwpValue(Protocol):
-    @property
-    def value(self) -> float: ...
-
-
-class _GwpSet(Protocol):
-    def value(self, gas: str) -> _GwpValue: ...
-
-
-class GwpRules(Protocol):
-    """The part of the rules that official tables need: named GWP sets."""
-
-    def gwp(self, name: str) -> _GwpSet:
-        """The GWP set `name`; raises `RuleError` for an unknown name."""
-        ...
-
-
 class Weights:
     """CO2 equivalents of cells in one named GWP set; what the set cannot weigh is a problem, never a zero.
 
@@ -85,7 +74,7 @@ class Weights:
         RuleError: the set does not exist.
     """
 
-    def __init__(self, rules: GwpRules, gwp: str) -> None:
+    def __init__(self, rules: Rules, gwp: str) -> None:
         self.name = gwp
         self._set = rules.gwp(gwp)
         self._known: dict[str, float | None] = {}
@@ -189,10 +178,9 @@ def gas_group(gas: str) -> str:
         >>> gas_group("HFC-134a"), gas_group("R-410A"), gas_group("CH4")
         ('HFC', 'HFC', 'CH4')
     """
-    if gas.startswith(("HFC", "R-4", "R-5", "R4", "R5")):
-        return "HFC"
-    if gas.startswith("PFC") or gas in ("CF4", "C2F6"):
-        return "PFC"
+    for group, beginnings in _GROUPS.items():
+        if gas.startswith(beginnings):
+            return group
     return gas
 
 

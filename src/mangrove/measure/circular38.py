@@ -19,9 +19,10 @@ from functools import cached_property
 from pathlib import Path
 
 from mangrove.errors import Problem, RequestError
-from mangrove.measure.cells import Cell, GwpRules, Spread, Sum, Weights, add, in_view, spread
+from mangrove.measure.cells import Cell, Spread, Sum, Weights, add, in_view, spread
 from mangrove.measure.gpc_structure import plain_sum
 from mangrove.measure.report_model import BLANK, Document
+from mangrove.rules import Rules
 from mangrove.territory.model import Flow, Territory
 
 DIRECT = ("stationary", "mobile", "process", "fugitive", "refrigerant", "waste")
@@ -166,7 +167,7 @@ class FacilityReport:
 def circular38_report(
     cells: Mapping[int, Sequence[Cell]],
     territory: Territory,
-    rules: GwpRules,
+    rules: Rules,
     gwp: str,
     *,
     place: str | None = None,

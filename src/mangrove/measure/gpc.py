@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mangrove.errors import Problem
-from mangrove.measure.cells import Cell, GwpRules, Spread, Sum, Weights, add, gas_order, in_view, masses
+from mangrove.measure.cells import Cell, Spread, Sum, Weights, add, gas_order, in_view, masses
 from mangrove.measure.gpc_structure import (
     EXTRA,
     LEVELS,
@@ -28,6 +28,7 @@ from mangrove.measure.gpc_structure import (
     total,
 )
 from mangrove.measure.report_model import Grid, Value, dashed, number, say
+from mangrove.rules import Rules
 from mangrove.territory.model import Territory
 
 _REF_IN_TEXT = re.compile(r"\b(?:I{1,3}|IV|VI?)\.\d(?:\.\d)?\b")
@@ -124,7 +125,7 @@ class GpcTable:
         spread = row.sum.spread if row.sum else None
         return {
             "ref": row.ref,
-            "sector": sector_name(row.reference.sector, lang),
+            "sector": row.reference.sector_name(lang),
             "name": row.reference.text(lang),
             "scope": row.reference.scope,
             "level": row.reference.level,
@@ -200,7 +201,7 @@ class GpcTable:
 def gpc_table(
     cells: Sequence[Cell],
     territory: Territory,
-    rules: GwpRules,
+    rules: Rules,
     gwp: str,
     *,
     population: float | None = None,

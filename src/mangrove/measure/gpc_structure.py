@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 
-from mangrove import messages
 from mangrove.errors import RequestError
+from mangrove.rules import codes
 from mangrove.text import fold
 
 BASIC, BASIC_PLUS, TERRITORIAL, OTHER = "BASIC", "BASIC+", "territorial", "other"
@@ -26,21 +26,8 @@ NOTATION_KEYS = ("NO", "NE", "IE", "C")
 EXTRA = frozenset({"II.5.3"})
 """References outside GPC 1.1 that published inventories use; shown only when they have a value or a key."""
 
-_Kind = tuple[str, int, str]
-_FUEL, _GRID = ("fuel", 1, BASIC), ("grid", 2, BASIC)
-_ENERGY: tuple[_Kind, ...] = (_FUEL, _GRID, ("losses", 3, BASIC_PLUS))
-_TRANSPORT: tuple[_Kind, ...] = (_FUEL, _GRID, ("beyond", 3, BASIC_PLUS))
-_WASTE: tuple[_Kind, ...] = (("inside", 1, BASIC), ("outside", 3, BASIC), ("imported", 1, TERRITORIAL))
-_SUBSECTORS: dict[str, tuple[_Kind, ...]] = {
-    **dict.fromkeys(("I.1", "I.2", "I.3"), _ENERGY),
-    "I.4": (*_ENERGY, ("generation", 1, TERRITORIAL)),
-    **dict.fromkeys(("I.5", "I.6"), _ENERGY),
-    **dict.fromkeys(("I.7", "I.8"), (("fugitive", 1, BASIC),)),
-    **dict.fromkeys(("II.1", "II.2", "II.3", "II.4", "II.5"), _TRANSPORT),
-    **dict.fromkeys(("III.1", "III.2", "III.3", "III.4"), _WASTE),
-    **dict.fromkeys(("IV.1", "IV.2", "V.1", "V.2", "V.3"), (("whole", 1, BASIC_PLUS),)),
-    "VI.1": (("whole", 3, OTHER),),
-}
+_EXTRA_AS = {"II.5.3": ("II.5.2", "II.1.3")}
+"""An extra reference stands after the first of these and counts what the second counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,17 +35,30 @@ class Reference:
     """One line of a GPC inventory.
 
     Attributes:
-        ref: reference number ("I.3.1"); sector, subsector: its beginnings ("I", "I.3").
-        kind: what is counted (`fuel`, `grid`, `losses`, `beyond`, `inside`, `outside`, `imported`, ...).
-        scope: 1, 2 or 3; level: the smallest total that needs it (`BASIC`, `BASIC+`, `territorial`, `other`).
+        ref: reference number ("I.3.1"); scope: 1, 2 or 3.
+        level: the smallest total that needs it (`BASIC`, `BASIC+`, `territorial`, `other`).
+        names: language -> names of sector, subsector and of what is counted.
     """
 
     ref: str
-    sector: str
-    subsector: str
-    kind: str
     scope: int
     level: str
+    names: Mapping[str, tuple[str, str, str]]
+
+    @property
+    def sector(self) -> str:
+        """The number of its sector ("I")."""
+        return self.ref.partition(".")[0]
+
+    @property
+    def subsector(self) -> str:
+        """The number of its subsector ("I.3")."""
+        return ".".join(self.ref.split(".")[:2])
+
+    @property
+    def imported(self) -> bool:
+        """Whether it counts waste from outside the city (III.x.3)."""
+        return self.sector == "III" and self.level == TERRITORIAL
 
     def counts_in(self, level: str) -> bool:
         """Whether the reference is part of the total `level` (GPC 1.1, section 4.2).
@@ -70,22 +70,29 @@ class Reference:
             return self.scope == 1
         return self.level == BASIC or (level == BASIC_PLUS and self.level == BASIC_PLUS)
 
+    def sector_name(self, lang: str = "en") -> str:
+        """The name of its sector."""
+        return self.names[lang][0]
+
     def text(self, lang: str = "en") -> str:
         """The subsector and what is counted, in words."""
-        name = subsector_name(self.subsector, lang)
-        if self.kind == "whole":
-            return name
-        return f"{name}: {messages.render(f'reports.gpc_{self.kind}', lang)}"
+        return ": ".join(self.names[lang][1:])
 
 
 def _build() -> dict[str, Reference]:
     built: dict[str, Reference] = {}
-    for subsector, kinds in _SUBSECTORS.items():
-        sector = subsector.partition(".")[0]
-        for number, (kind, scope, level) in enumerate(kinds, start=1):
-            single = kind == "whole"
-            ref = subsector if single else f"{subsector}.{number}"
-            built[ref] = Reference(ref, sector, subsector, kind, scope, level)
+    for row in codes.gpc():
+        level = row.level.upper() if row.level.startswith("basic") else row.level
+        names = {
+            "en": (row.sector_en, row.subsector_en, row.emission_en),
+            "vi": (row.sector_vi, row.subsector_vi, row.emission_vi),
+        }
+        built[row.ref] = Reference(row.ref, row.scope, level, names)
+        for extra, (before, like) in _EXTRA_AS.items():
+            if row.ref == before:
+                model = built[like]
+                words = {lang: (*names[lang][:2], model.names[lang][2]) for lang in names}
+                built[extra] = Reference(extra, model.scope, model.level, words)
     return built
 
 
@@ -95,12 +102,9 @@ REFERENCES: Mapping[str, Reference] = _build()
 
 def sector_name(sector: str, lang: str = "en") -> str:
     """The name of sector I to VI."""
-    return messages.render(f"reports.gpc_sector_{sector.lower()}", lang)
-
-
-def subsector_name(subsector: str, lang: str = "en") -> str:
-    """The name of a subsector ("I.3")."""
-    return messages.render(f"reports.gpc_subsector_{subsector.lower().replace('.', '_')}", lang)
+    return next(
+        reference.sector_name(lang) for reference in REFERENCES.values() if reference.sector == sector
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +187,7 @@ def _part(reference: Reference, level: str) -> tuple[str, str]:
     """The part of a total that a reference is added into, and the group inside that part."""
     if level != TERRITORIAL:
         return reference.sector, reference.subsector
-    part = "III imported" if reference.kind == "imported" else reference.sector
+    part = "III imported" if reference.imported else reference.sector
     return part, reference.ref
 
 

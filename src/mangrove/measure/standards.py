@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mangrove.errors import Problem
-from mangrove.measure.cells import Cell, GwpRules, Sum, Weights, add, gas_order, in_view
+from mangrove.measure.cells import Cell, Sum, Weights, add, gas_order, in_view
 from mangrove.measure.report_model import DASH, Grid, Value, dashed, number, say
+from mangrove.rules import Rules, codes
 from mangrove.territory.model import Territory
 
 CATEGORIES = ("1", "2", "3", "4", "5", "6")
@@ -34,7 +35,12 @@ class Line:
 
     def name(self, lang: str = "en") -> str:
         """The line in words."""
-        return say(f"line_{self.code}", lang)
+        if not self.code.startswith("category_"):
+            return say(f"line_{self.code}", lang)
+        number_of = self.code.removeprefix("category_")
+        category = next(c for c in codes.categories("ISO14064-1") if c.code == number_of)
+        words = category.name_vi if lang == "vi" else category.name_en
+        return say("line_category", lang, number=number_of, name=words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +111,7 @@ def _heading(column: str, lang: str) -> str:
 
 
 def scopes_table(
-    cells: Sequence[Cell], territory: Territory, rules: GwpRules, gwp: str, *, period: str = ""
+    cells: Sequence[Cell], territory: Territory, rules: Rules, gwp: str, *, period: str = ""
 ) -> StandardTable:
     """Scopes 1, 2 (location- and market-based) and 3 of the GHG Protocol, with removals and biogenic CO2 apart.
 
@@ -132,7 +138,7 @@ def scopes_table(
 
 
 def iso14064_table(
-    cells: Sequence[Cell], territory: Territory, rules: GwpRules, gwp: str, *, period: str = ""
+    cells: Sequence[Cell], territory: Territory, rules: Rules, gwp: str, *, period: str = ""
 ) -> StandardTable:
     """The six categories of ISO 14064-1:2018, with removals and biogenic CO2 quantified separately.
 
