@@ -205,6 +205,7 @@ def test_the_faults_that_the_recipe_wants_are_in_the_files(written):
     register = [float(row[1]) for row in rows(folder / "chi_so_kho_lanh.csv")[1:]]
     falls = [i for i in range(1, len(register)) if register[i] < register[i - 1]]
     assert len(falls) == 1
+    assert len(register) == 35136 + 1  # the reading at the start of the year comes first
     late = rows(folder / "cong_to_nhua_thang_9_gui_muon.csv")
     first = rows(folder / "cong_to_nhua.csv")
     assert len(late) - 1 == 30 * 96

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -231,8 +232,18 @@ def _csv(path: Path, file: File, stamp: Texts, columns: dict[str, Array], keep: 
         )
     else:
         header = [file.time[0], *(c.name for c in file.columns)]
-        lines = zip(when, *cells, strict=True)
+        lines = chain(_opening(file, stamp, keep), zip(when, *cells, strict=True))
     return _write_lines(path, file.delimiter, header, lines)
+
+
+def _opening(file: File, stamp: Texts, keep: NDArray[np.bool_]) -> list[Texts]:
+    """The registers at the start of the year, for a file of registers that are read at the end of each step."""
+    registers = [column.register_ for column in file.columns if column.register_ is not None]
+    if len(registers) < len(file.columns) or file.stamp != "end" or not keep[0]:
+        return []
+    day = stamp[0].split(" ")[0]
+    first = [f"{r.first:.{c.decimals}f}" for r, c in zip(registers, file.columns, strict=True)]
+    return [[f"{day} 00:00{file.offset}", *(text.replace(".", file.decimal) for text in first)]]
 
 
 def _write_lines(path: Path, delimiter: str, header: Sequence[str], lines: Iterable[Sequence[str]]) -> Path:
@@ -249,8 +260,13 @@ def _sessions(root: Path, file: File, calendar: models.Calendar, seed: int) -> P
     assert isinstance(column.fill, Charging)
     stream = models.Stream(seed, column.flow)
     found = models.charging(calendar, stream, column.fill.scale, column.fill.shift)
-    start, end = (np.datetime_as_string(t, unit="s").tolist() for t in (found.starts, found.ends))
-    energy = texts(np.round(found.energy, column.decimals), column.decimals, file.decimal)
+    first, last = _tests(calendar)
+    inside = (found.starts > first[0]) & (found.ends < last[1])
+    starts = np.concatenate([first[:1], found.starts[inside], last[:1]])
+    ends = np.concatenate([first[1:], found.ends[inside], last[1:]])
+    start, end = (np.datetime_as_string(t, unit="s").tolist() for t in (starts, ends))
+    values = np.concatenate([[0.0], found.energy[inside], [0.0]])
+    energy = texts(np.round(values, column.decimals), column.decimals, file.decimal)
     station = np.floor(stream.uniform(len(energy)) * _CHARGERS).astype(int).tolist()
     lines = (
         (str(i + 1), f"EV-{s + 1:02d}", a.replace("T", " "), b.replace("T", " "), e)
@@ -258,6 +274,16 @@ def _sessions(root: Path, file: File, calendar: models.Calendar, seed: int) -> P
     )
     header = ["session", "station", *file.time, column.name]
     return _write_lines(root / _dated(file.path, calendar), file.delimiter, header, lines)
+
+
+def _tests(calendar: models.Calendar) -> tuple[Times, Times]:
+    """Start and end of a test without energy in the first and in the last quarter hour of the year.
+
+    With them the list says that it covers the whole year.
+    """
+    quarters = calendar.starts(900)
+    quarter = np.timedelta64(900, "s")
+    return np.array([quarters[0], quarters[0] + quarter]), np.array([quarters[-1], quarters[-1] + quarter])
 
 
 _CHARGERS = 24
