@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from tests.measure.reporting import AR5, FLOWS, RULES, cell, flow, same, territory, written_rows, year
 
 from mangrove.errors import Problem, RequestError
-from mangrove.measure.circular38 import DIRECT, INDIRECT, SOURCE_TYPES, circular38_report, source_type
+from mangrove.measure.circular38 import DIRECT, FACTS, INDIRECT, SOURCE_TYPES, circular38_report, source_type
 from mangrove.measure.gpc_structure import plain_sum
 from mangrove.measure.report_model import BLANK
+from mangrove.territory.schema import SETTINGS
 
 HEADINGS = [
     "I. Thông tin của cơ sở phải thực hiện kiểm kê khí nhà kính",
@@ -194,11 +195,12 @@ def test_facts_that_nobody_declared_are_blanks():
 
 def test_declared_facts_are_taken_from_the_territory_or_from_the_place():
     land = territory(
-        settings={"facility": {"legal_representative": "Nguyễn Văn A", "licence": "0123", "other": "x"}}
+        settings={"facility": {"legal_representative": "Nguyễn Văn A", "licence": "0123", "address": None}}
     )
     sections = report(land=land).document.sections
     assert "Họ và tên: Nguyễn Văn A" in sections[2].paragraphs
     assert "Giấy phép kinh doanh: 0123" in sections[1].paragraphs
+    assert f"Địa chỉ: {BLANK}" in sections[1].paragraphs
     mill = report(land=territory(props={"address": "Lô A1"}), place="mill").document
     assert mill.left[0] == "NHÀ MÁY THÉP"
     assert "Địa chỉ: Lô A1" in mill.sections[1].paragraphs
@@ -284,6 +286,11 @@ def test_every_source_type_is_listed_even_when_nothing_was_declared():
     grid = next(g for g in report().document.grids() if g.sheet == "Nguồn")
     assert len(grid.rows) == len(SOURCE_TYPES) == 8
     assert grid.rows[3][-1] == "không khai báo nguồn nào"
+
+
+def test_every_fact_of_the_report_can_be_declared_in_territory_yaml():
+    facility = next(key for key in SETTINGS if key.name == "facility")
+    assert tuple(key.name for key in facility.keys) == FACTS
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])

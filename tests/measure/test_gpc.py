@@ -2,6 +2,7 @@
 
 import math
 import re
+from pathlib import Path
 
 import openpyxl
 import pytest
@@ -188,6 +189,7 @@ def test_scope_2_is_location_based_and_biogenic_co2_stands_apart():
 def test_removals_are_deducted_from_land_only():
     table = gpc_table(year(), territory(), RULES, "AR5")
     assert table.row("V.2").co2e == -30.0
+    assert table.row("V.2").problems[0].data["tonnes"] == 30.0
     elsewhere = gpc_table([cell("forest", "CO2", 30.0, gpc="IV.1")], territory(), RULES, "AR5")
     assert elsewhere.row("IV.1").sum is None
     assert "reports.gpc_removal" in {p.code for p in elsewhere.row("IV.1").problems}
@@ -343,3 +345,11 @@ def test_the_text_shows_every_reference_and_total_in_both_languages(lang):
     basic = {"en": "2,091.1", "vi": "2.091,1"}
     assert basic[lang] in text
     assert "reports." not in text
+
+
+def test_the_code_of_the_how_to_page_runs():
+    page = Path(__file__).parents[2] / "docs" / "how-to" / "official-reports.md"
+    blocks = re.findall(r"```python\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, str(page), "exec"), {})

@@ -218,7 +218,9 @@ def _inside(territory: Territory, place: str | None) -> frozenset[str]:
 def _facts(territory: Territory, place: str | None) -> dict[str, str]:
     """What is declared in words: `facility` of the settings for the whole, the further columns of the place for a part."""
     declared = territory.settings.get("facility") if place is None else territory.places[place].props
-    words = {key: str(value) for key, value in declared.items()} if isinstance(declared, Mapping) else {}
+    words = (
+        {key: str(value or "") for key, value in declared.items()} if isinstance(declared, Mapping) else {}
+    )
     name = territory.name if place is None else territory.places[place].name
     return {"name": name, **{key: value for key, value in words.items() if key in FACTS and value.strip()}}
 

@@ -325,8 +325,10 @@ def _contradictions(
     if key is not None and weighed:
         code = "reports.gpc_confidential" if "C" in key.keys else "reports.gpc_both"
         problems.append(Problem(code, data, severity="warning"))
-    if reference.ref != _LAND and any(cell.account == "removal" for cell in cells):
-        problems.append(Problem("reports.gpc_removal", data, severity="note"))
+    taken = masses(cell for cell in cells if cell.account == "removal").get("CO2", 0.0)
+    if taken:
+        code = "reports.gpc_land_net" if reference.ref == _LAND else "reports.gpc_removal"
+        problems.append(Problem(code, {**data, "tonnes": round(taken, 3)}, severity="note"))
     scopes = {cell.scope for cell in weighed if cell.scope is not None} - {reference.scope}
     if scopes:
         found = ", ".join(str(scope) for scope in sorted(scopes))

@@ -28,15 +28,22 @@ SPREADS = ("population", "area")
 BASES = ("fact", "derived", "assumed", "generated")
 NOTATION_KEYS = ("NO", "NE", "IE", "C")
 
-_DATE_FROM = Column("valid_from", parse_date, "first day on which it holds; blank: as its parent, or open")
+_DATE_FROM = Column(
+    "valid_from", parse_date, "first day on which it holds; blank: open (a place: as its parent)"
+)
 _DATE_TO = Column(
-    "valid_to", parse_date, "first day on which it no longer holds; blank: as its parent, or open"
+    "valid_to", parse_date, "first day on which it no longer holds; blank: open (a place: as its parent)"
 )
 _PARAMETERS = Column(
     "parameters", cells.parameters, "named quantities and words: `name=200 kW; fuel=anthracite`",
     default={}, canon=cells.parameters_text,
 )  # fmt: skip
-_BASIS = Column("basis", cells.choice(BASES), "where the numbers come from", default="")
+_BASIS = Column(
+    "basis",
+    cells.choice(BASES),
+    "where the numbers come from: fact, derived, assumed or generated",
+    default="",
+)
 _NOTE = Column("note", cells.name, "the source of the numbers, in words", default="")
 _UNCERTAINTY = Column(
     "uncertainty", cells.percentage, "half-width of the 95 % interval of the values: `5 %`", numeric=True
@@ -87,8 +94,8 @@ FLOWS = (
     _PARAMETERS,
     _UNCERTAINTY,
     Column("meter", cells.name, "identity of the meter or provider; flows with the same meter share its error", default=""),
-    Column("account", cells.choice(ACCOUNTS), "the account in which its emissions stand", default="inventory"),
-    Column("spread", cells.choice(SPREADS), "how a value stands for smaller places; blank: not at all", default=""),
+    Column("account", cells.choice(ACCOUNTS), "the account in which its emissions stand: inventory, memo, avoided or removal", default="inventory"),
+    Column("spread", cells.choice(SPREADS), "how a value stands for smaller places: by population or area; blank: not at all", default=""),
     _BASIS,
     _NOTE,
 )  # fmt: skip
@@ -237,6 +244,27 @@ SETTINGS = (
             Key("gpc", "reference of the GPC", cells.gpc, required=True),
             Key("key", "not occurring, not estimated, included elsewhere, confidential", required=True, **_one_of(*NOTATION_KEYS)),
             Key("reason", "why", default=""),
+        ),
+    ),
+    Key(
+        "facility", "what the facility report (Form 06) says in words; what is absent stays a blank in it", shape="record", default={}, keys=(
+            Key("name", "name of the facility, when it is not that of the territory"),
+            Key("address", "address"),
+            Key("licence", "number, day and place of issue of the business licence"),
+            Key("legal_representative", "name of the legal representative"),
+            Key("legal_title", "position of the legal representative"),
+            Key("field", "field of business and production"),
+            Key("boundary", "boundary and scope of activity"),
+            Key("infrastructure", "infrastructure and technology"),
+            Key("sinks", "sinks of greenhouse gases, or that there are none"),
+            Key("data_system", "how data are collected and kept"),
+            Key("limitations", "causes of the limitations of the inventory"),
+            Key("completeness", "the facility's view on the completeness of the report"),
+            Key("suitability", "its view on the suitability of the method"),
+            Key("sufficiency", "its view on the sufficiency of the data"),
+            Key("representativeness", "its view on the representativeness of the data"),
+            Key("anomalies", "its view on anomalies of the data"),
+            Key("transparency", "its view on transparency and the boundary"),
         ),
     ),
     Key("values", "files to ingest, relative to the folder, in this order", shape="list", default=[]),
