@@ -74,3 +74,13 @@ def test_every_flow_is_generated_and_every_generated_file_is_mapped(park):
         entry = mapping.for_file(Path(file.path))
         assert entry is not None, file.path
         assert {flow for flow, _ in entry.flows()} == {column.flow for column in file.columns}
+
+
+def test_real_files_stand_for_whole_generated_files():
+    """A generated file is written with all its columns or not at all, because its mapping names all of them."""
+    real = {
+        flow for entry in Mapping.read(FOLDER / "mappings" / "real.yaml").files for flow, _ in entry.flows()
+    }
+    for file in generator_recipe.read(FOLDER).files:
+        flows = {column.flow for column in file.columns}
+        assert flows <= real or not flows & real, file.path

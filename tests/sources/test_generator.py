@@ -376,10 +376,10 @@ PINNED = [2.58, 2.63, 2.64, 3.03, 3.18]
 def test_flows_of_real_files_are_left_out(tmp_path):
     folder = tmp_path / "park"
     shutil.copytree(PARK, folder, ignore=shutil.ignore_patterns("values", ".mangrove"))
-    paths = write_year(folder, 2018, without={"steel_electricity", "office_1_pv"})
+    paths = write_year(folder, 2018, without={"steel_electricity", "office_1_electricity"})
     names = {path.name for path in paths}
     assert "dien_nha_may_thep.csv" not in names
-    assert rows(folder / "values/2018/dien_mat_troi.csv")[0] == ["time", "office_2_kwh", "cold_store_kwh"]
+    assert rows(folder / "values/2018/van_phong.csv")[0] == ["time", "office_2", "wwtp", "canteen"]
     assert not any(name.startswith("HP_SDC1") for name in names)
 
 
