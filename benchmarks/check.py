@@ -14,7 +14,13 @@ import tempfile
 import time
 from pathlib import Path
 
-CARRIERS = (("electricity", "kWh"), ("fuel:diesel", "L"), ("fuel:anthracite", "t"), ("water", "m3"), ("steam", "GJ"))
+CARRIERS = (
+    ("electricity", "kWh"),
+    ("fuel:diesel", "L"),
+    ("fuel:anthracite", "t"),
+    ("water", "m3"),
+    ("steam", "GJ"),
+)
 YAML = "name: Bench\nkind: park\ntimezone: Asia/Ho_Chi_Minh\ncurrency: VND\nlang: vi\ngwp: AR5\n"
 CHILD = """
 import resource, sys
@@ -49,7 +55,9 @@ def generate(folder: Path, flows: int, assets: int) -> None:
 
 def fresh_process(folder: Path) -> float:
     """CPU seconds of a process that imports Mangrove and checks."""
-    done = subprocess.run([sys.executable, "-c", CHILD, str(folder)], check=True, capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(folder)], check=True, capture_output=True, text=True
+    )
     return float(done.stdout)
 
 
