@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from mangrove.figures import Shape, choropleth, voronoi_cells
 from mangrove.figures.geo import Point
 from mangrove.figures.maps import class_breaks, spread
+from mangrove.figures.palette import ALARM, NO_DATA
 
 
 def square(west, south, size=0.1):
@@ -51,7 +52,10 @@ def test_a_place_without_a_number_is_hatched_and_never_drawn_as_zero(read):
         if path.find("{*}title") is not None
     }
     assert fills["Phường 2: no data"] == fills["Phường 3: no data"]
-    assert fills["Phường 2: no data"].startswith("url(#")
+    assert fills["Phường 2: no data"] == NO_DATA
+    hatch = [path for path in drawing.all("path") if path.get("stroke") == ALARM]
+    assert len(hatch) == 1
+    assert hatch[0].get("d").count("M") > 10
     assert fills["Phường 0: 0 t CO₂e"].startswith("#")
     assert "no data" in drawing.words
     assert "Without data: 2" in drawing.summary

@@ -56,7 +56,7 @@ def carpet(
     if amounts.ndim != 2 or amounts.shape[0] != 24 or not amounts.shape[1]:  # noqa: PLR2004
         raise RequestError("figures.carpet_shape", shape=str(amounts.shape))
     finite = amounts[np.isfinite(amounts)]
-    top = float(np.quantile(finite, 0.998)) if finite.size else 0.0
+    top = max(float(np.quantile(finite, 0.998)), 0.0) if finite.size else 0.0
     scaling = numbers.scale(top, unit, lang)
     words = messages.render(f"figures.basis_{basis}", lang) if basis else ""
     subtitle = " · ".join(part for part in (scaling.label, words) if part)
@@ -82,10 +82,9 @@ def carpet(
 
 def _cells(amounts: NDArray[np.float64], top: float) -> NDArray[np.uint8]:
     """Palette indices; a missing hour is drawn twice as fine so that it reads as a check."""
-    share = np.nan_to_num(
-        amounts / top if top > 0 else np.zeros_like(amounts), nan=0.0, posinf=1.0, neginf=0.0
-    )
-    index = np.rint(np.clip(share, 0, 1) * (_LEVELS - 1)).astype(np.uint8)
+    known = np.clip(np.nan_to_num(amounts, nan=0.0, posinf=0.0, neginf=0.0), 0.0, top)
+    share = known / top if top > 0 else np.zeros_like(known)
+    index = np.rint(share * (_LEVELS - 1)).astype(np.uint8)
     index[amounts < 0] = _NEGATIVE
     fine = np.kron(index, np.ones((2, 2), np.uint8))
     missing = np.kron(~np.isfinite(amounts), np.ones((2, 2), bool))

@@ -18,7 +18,20 @@ from numpy.typing import NDArray
 from mangrove import messages
 from mangrove.figures import numbers, svg
 from mangrove.figures.geo import Panel, Part, Shape, panels, parts_of, path
-from mangrove.figures.palette import ALARM, FAINT, INK, MUTED, PAPER, REMOVAL, Fills, classes
+from mangrove.figures.palette import (
+    ALARM,
+    FAINT,
+    INK,
+    MUTED,
+    NO_DATA,
+    PAPER,
+    REMOVAL,
+    TEXTURES,
+    Fills,
+    classes,
+    ink_on,
+)
+from mangrove.figures.texture import marks
 
 Placer = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
@@ -127,15 +140,20 @@ class _Sheet:
         words = messages.render("figures.schematic_short", self.lang) if made_up else ""
         return " · ".join(part for part in (self.scaling.label, words) if part)
 
-    def fill(self, shape: Shape) -> str:
-        """The fill of an area: class color with the texture of its basis, or "no data"."""
-        value, basis = self.values.get(shape.id), self.basis.get(shape.id, "")
+    def color(self, shape: Shape) -> str:
+        """The plain color of an area: its class, removals, or the gray under "no data"."""
+        value = self.values.get(shape.id)
         if value is None:
-            return self.fills.no_data()
+            return NO_DATA
         if value < 0:
-            return self.fills.fill(REMOVAL, basis)
-        color = classes(len(self.breaks) + 1)[int(np.searchsorted(self.breaks, value, side="right"))]
-        return self.fills.fill(color, basis)
+            return REMOVAL
+        return classes(len(self.breaks) + 1)[int(np.searchsorted(self.breaks, value, side="right"))]
+
+    def texture(self, shape: Shape) -> tuple[str, str]:
+        """Texture and ink of an area: the red hatch of "no data", else the marks of its basis."""
+        if shape.id not in self.values:
+            return "hatch", ALARM
+        return TEXTURES.get(self.basis.get(shape.id, ""), "dots"), ink_on(self.color(shape))
 
     def main(self, groups: Sequence[Panel], x: float, y: float, room: float) -> tuple[str, float]:
         """The main body with its badges and its scale bar; the SVG and its height."""
@@ -149,18 +167,26 @@ class _Sheet:
         return drawn + _scale_bar(factor, x, y + height - 6, self.lang), height
 
     def areas(self, parts: Sequence[Part], place: Placer) -> str:
-        """One path for each area; its name and number as tooltip."""
+        """One path for each area with its name and number as tooltip, then the textures over all of them."""
         owned: dict[int, list[shapely.Polygon]] = {}
+        textured: dict[tuple[str, str], list[shapely.Polygon]] = {}
         for part in parts:
             owned.setdefault(part.owner, []).append(part.polygon)
+            textured.setdefault(self.texture(self.shapes[part.owner]), []).append(part.polygon)
         drawn = []
         for owner, polygons in owned.items():
             shape = self.shapes[owner]
             tip = svg.title(f"{shape.name}: {self.scaling.full(self.values.get(shape.id))}")
-            drawn.append(svg.tag("path", tip, d=path(polygons, place), fill=self.fill(shape)))
-        return svg.tag(
+            drawn.append(svg.tag("path", tip, d=path(polygons, place), fill=self.color(shape)))
+        over = [
+            marks([shapely.transform(p, place) for p in polygons], texture, ink)
+            for (texture, ink), polygons in sorted(textured.items(), key=lambda item: item[0])
+            if texture != "plain"
+        ]
+        areas = svg.tag(
             "g", *drawn, stroke=PAPER, stroke_width="0.6", stroke_linejoin="round", fill_rule="evenodd"
         )
+        return areas + (svg.tag("g", *over, pointer_events="none") if over else "")
 
     def badges(self, parts: Sequence[Part], place: Placer) -> str:
         """The rank of each listed place inside its largest part, moved apart where they would touch."""

@@ -18,8 +18,7 @@ _SUPERSCRIPT = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MINUS = "\u2212"
 _LARGEST_PLAIN, _SMALLEST_PLAIN = 1e15, 1e-4
 
-# Scales of a tonne of a gas: English follows SI prefixes, Vietnamese the words of official reports.
-_TONNE_STEPS = ((1e6, "Mt", "triệu tấn"), (1e3, "kt", "nghìn tấn"), (1.0, "t", "tấn"))
+_TONNE_STEPS = ((1e6, "Mt"), (1e3, "kt"))
 _WORDS_VI = {
     "t": "tấn", "kt": "nghìn tấn", "Mt": "triệu tấn", "person": "người", "km2": "km²", "m3": "m³", "day": "ngày",
     "yr": "năm", "h": "giờ", "head": "con", "vehicle": "xe", "month": "tháng", "%": "%",
@@ -118,6 +117,12 @@ class Scale:
             return 0
         return min(max(0, digits - 1 - math.floor(math.log10(scaled))), 6)
 
+    def even(self, value: float | None, *, decimals: int) -> str:
+        """As `column`, but a number too small for the decimals keeps two significant digits."""
+        if value is None or not math.isfinite(value) or abs(value / self.divisor) >= 10.0 ** (1 - decimals):
+            return self.column(value, decimals=decimals)
+        return self.text(value, digits=2)
+
     def column(self, value: float | None, *, decimals: int) -> str:
         """`value` with fixed decimals, for a column in which the decimal marks stand below each other."""
         return fixed(None if value is None else value / self.divisor, self.lang, decimals=decimals)
@@ -132,15 +137,10 @@ def scale(largest: float | None, unit: str, lang: str = "vi") -> Scale:
         >>> scale(46.9e6, "t CO2e", "en").full(46.9e6)
         '46.9 Mt CO2e'
     """
-    head, _, rest = unit.partition(" ")
-    if head != "t" or largest is None or not math.isfinite(largest):
+    if largest is None or not math.isfinite(largest) or not (unit == "t" or unit.startswith(("t ", "t/"))):
         return Scale(1.0, unit_label(unit, lang), lang)
-    for divisor, english, vietnamese in _TONNE_STEPS:
-        if abs(largest) >= divisor or divisor == 1.0:
-            word = vietnamese if lang == "vi" else english
-            label = " ".join(part for part in (word, _substance(rest, lang)) if part)
-            return Scale(divisor, label, lang)
-    raise AssertionError  # the last step has divisor 1
+    divisor, prefix = next((step for step in _TONNE_STEPS if abs(largest) >= step[0]), (1.0, "t"))
+    return Scale(divisor, unit_label(prefix + unit[1:], lang), lang)
 
 
 def unit_label(unit: str, lang: str = "vi") -> str:

@@ -29,13 +29,14 @@ class SankeyLink:
 
 @dataclass(slots=True)
 class Node:
-    """A node as laid out: its layer, its place and the ribbons on both sides."""
+    """A node as laid out: its layer, its place, its amount as text and the ribbons on both sides."""
 
     name: str
     layer: int
     into: list[int] = field(default_factory=list)
     out: list[int] = field(default_factory=list)
     amount: float = 0.0
+    text: str = ""
     y: float = 0.0
     height: float = 0.0
 
@@ -71,15 +72,18 @@ def sankey(
     nodes = _nodes(drawn)
     columns = _columns(nodes)
     scaling = numbers.scale(max((node.amount for node in nodes.values()), default=None), unit, lang)
-    frame = svg.Frame(width, lang, title, scaling.label, _summary(columns, scaling), heading)
+    decimals = scaling.decimals(max((node.amount for node in nodes.values()), default=0.0))
+    for node in nodes.values():
+        node.text = scaling.even(node.amount, decimals=decimals)
+    frame = svg.Frame(width, lang, title, scaling.label, _summary(columns, lang), heading)
     top = frame.top + (26 if layers else 8)
     height = max([height, *(len(column) * _PITCH for column in columns)]) if columns else 20.0
     _order(columns, drawn, nodes)
     factor = _place(columns, top, height)
     spans = _stack(drawn, nodes, factor)
-    left, right = _margins(columns, scaling, width)
+    left, right = _margins(columns, width)
     xs = [left + i * (width - left - right - _NODE) / max(len(columns) - 1, 1) for i in range(len(columns))]
-    body = _ribbons(drawn, nodes, spans, xs, scaling) + _bars(columns, xs, scaling, width)
+    body = _ribbons(drawn, nodes, spans, xs, scaling) + _bars(columns, xs, width)
     body += _heads(layers, xs, frame.top + 12, width)
     notes, extra = _notes(others, scaling, top + height + 22, width)
     return frame.document(body + notes, top + height + 10 + extra)
@@ -185,20 +189,17 @@ def _stack(
     return [(a, b, link.value * factor) for a, b, link in zip(starts, ends, links, strict=True)]
 
 
-def _margins(columns: Sequence[Sequence[Node]], scaling: numbers.Scale, width: float) -> tuple[float, float]:
+def _margins(columns: Sequence[Sequence[Node]], width: float) -> tuple[float, float]:
     """Room for the words left of the first layer and right of the last."""
-    widest = [
-        max((svg.text_width(_words(n, scaling), bold=True) for n in column), default=0.0)
-        for column in columns
-    ]
+    widest = [max((svg.text_width(_words(n), bold=True) for n in column), default=0.0) for column in columns]
     limit = width * 0.28
     if not widest:
         return 0.0, 0.0
     return min(widest[0] + 10, limit), min(widest[-1] + 10, limit)
 
 
-def _words(node: Node, scaling: numbers.Scale) -> str:
-    return f"{node.name}  {scaling.text(node.amount)}"
+def _words(node: Node) -> str:
+    return f"{node.name}  {node.text}"
 
 
 def _ribbons(
@@ -228,9 +229,7 @@ def _colors(nodes: Mapping[str, Node]) -> dict[str, str]:
     )
 
 
-def _bars(
-    columns: Sequence[Sequence[Node]], xs: Sequence[float], scaling: numbers.Scale, width: float
-) -> str:
+def _bars(columns: Sequence[Sequence[Node]], xs: Sequence[float], width: float) -> str:
     """The nodes and their words: outside the first and last layer, right of all others."""
     colors = _colors({node.name: node for column in columns for node in column})
     parts = []
@@ -239,20 +238,25 @@ def _bars(
         limit = x - 6 if first else width - x - _NODE - 6 if last else xs[index + 1] - x - _NODE - 14
         for node in column:
             fill = mix(colors[node.name], INK, 0.15)
-            parts.append(svg.rect(x, node.y, _NODE, max(node.height, 0.5), fill, tip=_words(node, scaling)))
+            parts.append(svg.rect(x, node.y, _NODE, max(node.height, 0.5), fill, tip=_words(node)))
             place, anchor = (x - 6, "end") if first else (x + _NODE + 6, "start")
-            parts.append(_name(node, place, anchor, limit, scaling))
+            parts.append(_name(node, place, anchor, limit))
     return "".join(parts)
 
 
-def _name(node: Node, x: float, anchor: str, limit: float, scaling: numbers.Scale) -> str:
+def _name(node: Node, x: float, anchor: str, limit: float) -> str:
     """The name, shortened before the number is."""
-    amount = scaling.text(node.amount)
-    room = max(limit - svg.text_width("  " + amount, bold=True), 30.0)
+    room = max(limit - svg.text_width("  " + node.text, bold=True), 30.0)
     level = node.y + node.height / 2 + 4
     shown = svg.clip(node.name, room)
     return svg.label(
-        x, level, shown, anchor=anchor, halo=True, strong=amount, tip=node.name if shown != node.name else ""
+        x,
+        level,
+        shown,
+        anchor=anchor,
+        halo=True,
+        strong=node.text,
+        tip=node.name if shown != node.name else "",
     )
 
 
@@ -278,8 +282,8 @@ def _notes(others: Sequence[SankeyLink], scaling: numbers.Scale, y: float, width
     return "".join(parts), 16.0 * len(rows) + 8
 
 
-def _summary(columns: Sequence[Sequence[Node]], scaling: numbers.Scale) -> str:
+def _summary(columns: Sequence[Sequence[Node]], lang: str) -> str:
     if not columns:
-        return numbers.no_data(scaling.lang)
-    layers = [", ".join(f"{n.name} {scaling.text(n.amount)}" for n in column[:4]) for column in columns]
+        return numbers.no_data(lang)
+    layers = [", ".join(f"{n.name} {n.text}" for n in column[:4]) for column in columns]
     return " → ".join(layers)
