@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mangrove.errors import RequestError
 from mangrove.territory import attach_boundaries, check, level_of, shares, tree_on
 
 FOLDER = Path(__file__).parents[2] / "examples" / "city"
@@ -79,6 +80,13 @@ def test_the_old_city_stands_for_the_102_wards_that_came_from_it(city):
         shares(city, place, "ward", NEW) for place in ("hcmc-old", "binh-duong-old", "ba-ria-vung-tau-old")
     ]
     assert sum(map(len, parts)) == 168
+
+
+def test_old_wards_without_a_population_are_named_not_guessed(city):
+    with pytest.raises(RequestError) as caught:
+        shares(city, "hcmc-old", "ward", OLD)
+    assert caught.value.code == "territory.no_weight"
+    assert caught.value.problem.data["missing"].endswith("… (+268)")
 
 
 def test_con_dao_stays_itself(city):

@@ -15,7 +15,7 @@ share*, or, where the parts' weights are unknown, the weight of each new place w
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -23,6 +23,7 @@ from mangrove.errors import RequestError
 from mangrove.territory.model import Crosswalk, Place, Territory
 
 Weighted = list[tuple[str, float]]
+_NAMED = 5
 WEIGHTS: Mapping[str, Callable[[Place], float | None]] = {
     "population": lambda place: place.population,
     "area": lambda place: place.area,
@@ -136,8 +137,8 @@ class Borders:
         weights = {target: WEIGHTS[by](places[target]) for target in targets}
         missing = [places[target].name for target, weight in weights.items() if weight is None]
         if missing or not sum(weight or 0.0 for weight in weights.values()):
-            listed = ", ".join(missing or [places[target].name for target in targets])
-            raise RequestError("territory.no_weight", place=place, by=by, missing=listed)
+            listed = missing or [places[target].name for target in targets]
+            raise RequestError("territory.no_weight", place=place, by=by, missing=_some(listed))
         return _normal((target, weight) for target, weight in weights.items() if weight is not None)
 
     def _listed(self, place: str, lines: Mapping[str, list[Crosswalk]]) -> list[str]:
@@ -180,7 +181,7 @@ class Borders:
         inside = set(leaves)
         mixed = [part for part in parts if any(line.old not in inside for line in self._backward[part])]
         if mixed:
-            listed = ", ".join(places[part].name for part in mixed)
+            listed = _some([places[part].name for part in mixed])
             raise RequestError("territory.mixed_origin", place=place, day=on, missing=listed, by=by)
         return self._weighted(place, parts, by)
 
@@ -190,13 +191,19 @@ class Borders:
         inside = set(self._listed(place, self._backward))
         missing = [places[part].name for part in parts if WEIGHTS[by](places[part]) is None]
         if missing:
-            raise RequestError("territory.no_weight", place=place, by=by, missing=", ".join(missing))
+            raise RequestError("territory.no_weight", place=place, by=by, missing=_some(missing))
         given = {
             part: (WEIGHTS[by](places[part]) or 0.0)
             * sum(line.share for line in self._forward[part] if line.new in inside)
             for part in parts
         }
         return _normal(given.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f", … (+{more})" if more > 0 else "")
 
 
 def _normal(weights: Iterable[tuple[str, float]]) -> Weighted:
