@@ -198,9 +198,9 @@ def test_the_faults_that_the_recipe_wants_are_in_the_files(written):
     machine = [row for row in parks if row[1] == "CT-MAY-01"]
     assert len(machine) == 35136 - 72 * 4
     stuck = [
-        row[2] for row in parks if row[1] == "CT-DT-01" and "2024-10-15 03:15" <= row[0] <= "2024-10-15 12:00"
+        row[2] for row in parks if row[1] == "CT-DT-01" and "2024-10-15 03:15" <= row[0] <= "2024-10-16 05:00"
     ]
-    assert len(stuck) == 36
+    assert len(stuck) == 26 * 4
     assert len(set(stuck)) == 1
     register = [float(row[1]) for row in rows(folder / "chi_so_kho_lanh.csv")[1:]]
     falls = [i for i in range(1, len(register)) if register[i] < register[i - 1]]
