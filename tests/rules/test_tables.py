@@ -2,6 +2,7 @@
 """The shipped tables: counts, statuses, units, and equality with the published lists they were re-keyed from."""
 
 import csv
+import json
 import math
 from collections import Counter
 from pathlib import Path
@@ -171,3 +172,39 @@ def test_grid_factors_equal_the_published_series(data_dir):
             continue
         status = {"o": "official", "U": "unofficial", "T": "alternate"}[row["status"][0]]
         assert (int(row["year"]), float(row["value"]), status) in ours
+
+
+EFDB_USES = {
+    "I.1.1": "residential",
+    "I.2.1": "commercial",
+    "I.3.1": "manufacturing",
+    "I.4.1": "energy_industries",
+}
+EFDB_FUELS = {
+    "anthracite": "anthracite", "bitumen": "bitumen", "charcoal": "charcoal", "coke-oven-gas": "coke_oven_gas",
+    "coking-coal": "coking_coal", "crude-oil": "crude_oil", "diesel-oil": "diesel", "firewood": "wood", "gas-oil": "diesel",
+    "gasoline": "gasoline", "jet-kerosene": "jet_kerosene", "lignite": "lignite", "liquefied-petroleum-gases": "lpg",
+    "naphtha": "naphtha", "natural-gas": "natural_gas", "natural-gas-liquids": "natural_gas_liquids",
+    "other-kerosene": "kerosene", "peat": "peat", "refinery-gas": "refinery_gas", "residual-fuel-oil": "fuel_oil",
+    "sub-bituminous-coal": "sub_bituminous_coal", "waste-oils": "waste_oils",
+}  # fmt: skip
+
+
+@pytest.mark.data
+def test_methane_and_nitrous_oxide_per_co2_agree_with_an_export_of_the_ipcc_database(data_dir):
+    exported: dict[tuple[str, str, str], dict[str, float]] = {}
+    for row in read(data_dir / "inventory" / "ipcc_efdb_EmissionsFactor.csv"):
+        (fuel,) = json.loads(row["metadata"]).values()
+        name = EFDB_FUELS.get(fuel.removeprefix("fuel-type-"))
+        use = EFDB_USES.get(row["gpc_reference_number"])
+        if name and use:
+            cell = exported.setdefault((use, name, row["units"]), {})
+            cell[row["gas"]] = float(row["emissions_per_activity"])
+    ours = {factor.id: factor.value for factor in load().factors}
+    compared = 0
+    for (use, fuel, _), gases in exported.items():
+        for gas in {"CH4", "N2O"} & gases.keys() if "CO2" in gases else ():
+            ratio = ours[f"IPCC2006:{use}:{fuel}:{gas}"] / ours[f"IPCC2006:{use}:{fuel}:CO2"]
+            assert gases[gas] / gases["CO2"] == pytest.approx(ratio, rel=0.01), (use, fuel, gas)
+            compared += 1
+    assert compared > 70
