@@ -298,3 +298,11 @@ def test_no_message_code_is_left_in_a_report(lang):
     text = everything(report(lang=lang))
     assert "reports." not in text
     assert "{" not in text
+
+
+@pytest.mark.parametrize(("lang", "coal"), [("vi", "989,8"), ("en", "989.8")])
+def test_the_text_for_a_terminal_shows_totals_sources_and_problems(lang, coal):
+    text = report().text(lang)
+    assert coal in text
+    assert "wastewater" in text
+    assert "reports." not in text

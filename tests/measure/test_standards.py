@@ -150,3 +150,9 @@ def test_the_workbook_and_the_text_hold_what_the_table_says(tmp_path, build, lan
     )
     assert all(line.name(lang) in table.text(lang) for line in table.lines)
     assert "reports." not in table.text(lang)
+
+
+@pytest.mark.parametrize("build", [scopes_table, iso14064_table])
+def test_air_pollutants_are_in_no_table_and_are_no_problem(build):
+    table = build([*year(), cell("coal", "NOx", 3.0)], territory(), RULES, "AR5")
+    assert table == build(year(), territory(), RULES, "AR5")

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mangrove.errors import Problem, RuleError
+from mangrove.measure.plan import POLLUTANTS
 from mangrove.rules import Rules
 
 HALF_WIDTHS_PER_SD = 1.96
@@ -40,7 +41,7 @@ class Cell:
         scope, sector, gpc, category: as declared on the flow.
         account: `inventory`, `memo` (biogenic CO2), `avoided` or `removal` (kilograms taken up, positive).
         view: empty for all views, or `location` or `market` for purchased energy.
-        activity, activity_unit: the amount of the flow in the period.
+        activity, activity_unit: the amount of the whole flow in the period, the same on all cells of a flow.
         factor_ids: the rules that enter the number; cells that name the same one move together.
         status: the weakest status among these rules (`official`, `unofficial`, `alternate`, `recalled`).
     """
@@ -188,6 +189,11 @@ def gas_order(gas: str) -> tuple[int, str]:
     """A key that sorts gases as inventories print them: CO2, CH4, N2O, HFCs, PFCs, SF6, NF3, others."""
     group = gas_group(gas)
     return (_GAS_ORDER.index(group) if group in _GAS_ORDER else len(_GAS_ORDER)), gas
+
+
+def greenhouse_gases(cells: Iterable[Cell]) -> list[Cell]:
+    """The cells without those of air pollutants, which are measured by the same formula and are in no inventory."""
+    return [cell for cell in cells if cell.gas not in POLLUTANTS]
 
 
 def in_view(cells: Iterable[Cell], view: str) -> list[Cell]:

@@ -19,9 +19,9 @@ from functools import cached_property
 from pathlib import Path
 
 from mangrove.errors import Problem, RequestError
-from mangrove.measure.cells import Cell, Spread, Sum, Weights, add, in_view, spread
+from mangrove.measure.cells import Cell, Spread, Sum, Weights, add, greenhouse_gases, in_view, spread
 from mangrove.measure.gpc_structure import plain_sum
-from mangrove.measure.report_model import BLANK, Document
+from mangrove.measure.report_model import BLANK, Document, number, say
 from mangrove.rules import Rules
 from mangrove.territory.model import Flow, Territory
 
@@ -153,6 +153,17 @@ class FacilityReport:
         """What was declared under `name`, or a visible blank."""
         return self.facts.get(name, BLANK)
 
+    def text(self, lang: str | None = None) -> str:
+        """The report for a terminal: totals, sources and problems; the files hold the rest."""
+        lang = lang or self.lang
+        lines = [self.fact("name")]
+        for result in self.years:
+            data = {name: number(getattr(result, name), lang, 1) for name in ("direct", "indirect", "total")}
+            lines.append(say("form_total", lang, year=result.year, gwp=self.gwp, **data))
+            for source, found in result.sources.items():
+                lines.append(f"{number(found.co2e, lang, 1):>18}  {say(f'source_{source}', lang)}")
+        return "\n".join([*lines, *(f"- {problem.text(lang)}" for problem in self.problems)])
+
     def flows(self) -> list[Flow]:
         """The declared flows of the facility that belong to a source type of Article 16."""
         inside = self.inside
@@ -226,7 +237,7 @@ def _facts(territory: Territory, place: str | None) -> dict[str, str]:
 
 
 def _result(year: int, cells: Sequence[Cell], territory: Territory, weights: Weights) -> YearResult:
-    located = in_view(cells, "location")
+    located = in_view(greenhouse_gases(cells), "location")
     types = {flow.id: source_type(flow) for flow in territory.flows.values()}
     placed: dict[str, list[Cell]] = {source: [] for source in SOURCE_TYPES}
     outside: list[Cell] = []

@@ -13,12 +13,23 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mangrove.errors import Problem
-from mangrove.measure.cells import Cell, Spread, Sum, Weights, add, gas_order, in_view, masses
+from mangrove.measure.cells import (
+    Cell,
+    Spread,
+    Sum,
+    Weights,
+    add,
+    gas_order,
+    greenhouse_gases,
+    in_view,
+    masses,
+)
 from mangrove.measure.gpc_structure import (
+    BASIC,
+    BASIC_PLUS,
     EXTRA,
     LEVELS,
     REFERENCES,
-    TERRITORIAL,
     Key,
     Reference,
     Total,
@@ -128,7 +139,7 @@ class GpcTable:
             "sector": row.reference.sector_name(lang),
             "name": row.reference.text(lang),
             "scope": row.reference.scope,
-            "level": row.reference.level,
+            "level": level_name(row.reference.level, lang),
             "key": str(row.key) if row.key else ("" if row.sum else say("gpc_gap", lang)),
             **{f"{gas}_t": masses_here.get(gas) for gas in gases},
             "co2e_t": row.co2e,
@@ -137,7 +148,9 @@ class GpcTable:
             "activity_quality": row.activity_quality,
             "factor_quality": row.factor_quality,
             "status": " ".join(row.statuses),
-            "note": "; ".join([row.reason] * bool(row.reason) + [p.text(lang) for p in row.problems]),
+            "note": "; ".join(
+                [row.reason] * bool(row.reason) + [p.text(lang) for p in row.problems if not row.is_gap]
+            ),
         }
 
     def grids(self, lang: str = "en") -> tuple[Grid, ...]:
@@ -155,13 +168,21 @@ class GpcTable:
         rows: list[tuple[Value, ...]] = []
         for level, whole in self.totals.items():
             rows += [
-                (level, part_name(part, lang), value, None, None, "") for part, value in whole.parts.items()
+                (level_name(level, lang), part_name(part, lang), value, None, None, "")
+                for part, value in whole.parts.items()
             ]
             spread = self.spreads[level]
             per_capita = whole.value / self.population if self.population else None
             width = spread.half_width if spread else None
             rows.append(
-                (level, say("total", lang), whole.value, width, per_capita, " ".join(self.missing(level)))
+                (
+                    "",
+                    f"{say('total', lang)} {level_name(level, lang)}",
+                    whole.value,
+                    width,
+                    per_capita,
+                    " ".join(self.missing(level)),
+                )
             )
         columns = tuple(_heading(name, lang) for name in heads)
         return Grid(
@@ -227,7 +248,7 @@ def gpc_table(
     """
     weights = Weights(rules, gwp)
     keys, problems = _declared(territory)
-    chosen = in_view((cell for cell in cells if cell.account != "avoided"), "location")
+    chosen = in_view((c for c in greenhouse_gases(cells) if c.account != "avoided"), "location")
     problems += weights.problems(cell for cell in chosen if cell.account == "inventory")
     by_ref: dict[str, list[Cell]] = {}
     for cell in chosen:
@@ -383,7 +404,7 @@ def part_name(part: str, lang: str = "en") -> str:
 
 def level_name(level: str, lang: str = "en") -> str:
     """The name of a reporting level."""
-    return say("gpc_level_territorial", lang) if level == TERRITORIAL else level
+    return level if level in (BASIC, BASIC_PLUS) else say(f"gpc_level_{level}", lang)
 
 
 def _heading(column: str, lang: str) -> str:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mangrove.errors import Problem
-from mangrove.measure.cells import Cell, Sum, Weights, add, gas_order, in_view
+from mangrove.measure.cells import Cell, Sum, Weights, add, gas_order, greenhouse_gases, in_view
 from mangrove.measure.report_model import DASH, Grid, Value, dashed, number, say
 from mangrove.rules import Rules, codes
 from mangrove.territory.model import Territory
@@ -121,6 +121,7 @@ def scopes_table(
         RuleError: the GWP set does not exist.
     """
     weights = Weights(rules, gwp)
+    cells = greenhouse_gases(cells)
     inventory = [cell for cell in cells if cell.account == "inventory"]
     location, market = in_view(inventory, "location"), in_view(inventory, "market")
     lines = [Line("scope_1", add(_of_scope(location, 1), weights))]
@@ -149,6 +150,7 @@ def iso14064_table(
         RuleError: the GWP set does not exist.
     """
     weights = Weights(rules, gwp)
+    cells = greenhouse_gases(cells)
     inventory = in_view((cell for cell in cells if cell.account == "inventory"), "location")
     placed: dict[str, list[Cell]] = {category: [] for category in CATEGORIES}
     outside: list[Cell] = []

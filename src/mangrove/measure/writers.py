@@ -9,11 +9,12 @@ Roman 13, margins 20 mm above and below, 30 mm left, 20 mm right.
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mangrove.measure.report_model import BLANK, DASH, Document, Grid, Section, significant
+from mangrove.measure.report_model import BLANK, DASH, Document, Grid, Section
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -26,7 +27,8 @@ _WIDE = 7
 """From this many columns on, a table is set in smaller type."""
 _SHEET_LETTERS = 31
 _FORBIDDEN = re.compile(r"[\[\]:*?/\\]")
-_WIDEST, _NARROWEST = 60, 6
+_WIDEST, _NARROWEST = 42, 6
+_LINE_PT = 15.0
 
 
 def write_xlsx(path: Path, grids: Sequence[Grid], heading: Sequence[str] = ()) -> None:
@@ -53,31 +55,26 @@ def _sheet_name(grid: Grid, used: set[str]) -> str:
 
 
 def _fill_sheet(sheet: Worksheet, grid: Grid, heading: Sequence[str]) -> None:
-    from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+    from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
     from openpyxl.worksheet.properties import PageSetupProperties
 
-    thin = Side(style="thin", color="999999")
-    box, wrap = Border(thin, thin, thin, thin), Alignment(wrap_text=True, vertical="top")
     for line in (*heading, grid.title):
         sheet.append([line])
         sheet.cell(sheet.max_row, 1).font = Font(name=_FONT, size=_BODY_PT, bold=True)
-    sheet.append(list(grid.columns))
-    top = sheet.max_row
-    for cell in sheet[top]:
-        cell.font, cell.border = Font(name=_FONT, size=11, bold=True), box
-        cell.fill = PatternFill("solid", fgColor="DDEBDD")
-        cell.alignment = Alignment(wrap_text=True, horizontal="center", vertical="center")
-    for row in grid.rows:
-        sheet.append([BLANK if value is None else value for value in row])
-        for cell in sheet[sheet.max_row]:
-            cell.font, cell.border, cell.alignment = Font(name=_FONT, size=11), box, wrap
-            if isinstance(cell.value, float):
-                cell.number_format = "#,##0.0##" if abs(cell.value) >= 1 else "0.0#######"
+    top = sheet.max_row + 1
+    widths = _widths(grid)
+    for values in (grid.columns, *grid.rows):
+        sheet.append([BLANK if value is None else value for value in values])
+        lines = max(
+            _lines(grid.shown(value, "vi"), width) for value, width in zip(values, widths, strict=True)
+        )
+        sheet.row_dimensions[sheet.max_row].height = _LINE_PT * lines
+        _dress(sheet[sheet.max_row], grid, is_heading=sheet.max_row == top)
     for note in grid.notes:
         sheet.append([note])
         sheet.cell(sheet.max_row, 1).font = Font(name=_FONT, size=11, italic=True)
-    for index, width in enumerate(_widths(grid), start=1):
+    for index, width in enumerate(widths, start=1):
         sheet.column_dimensions[get_column_letter(index)].width = width
     sheet.freeze_panes = f"A{top + 1}"
     sheet.page_setup.orientation = "landscape"
@@ -87,16 +84,37 @@ def _fill_sheet(sheet: Worksheet, grid: Grid, heading: Sequence[str]) -> None:
     sheet.print_title_rows = f"{top}:{top}"
 
 
+def _dress(cells: Sequence[Any], grid: Grid, *, is_heading: bool) -> None:
+    """Frames, type and number formats of one row; headings are shaded, sums bold, dashes and blanks centered."""
+    from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
+
+    thin = Side(style="thin", color="999999")
+    bold = is_heading or not cells[0].value
+    for cell in cells:
+        centered = is_heading or cell.value in (BLANK, DASH)
+        cell.font, cell.border = Font(name=_FONT, size=11, bold=bold), Border(thin, thin, thin, thin)
+        cell.alignment = Alignment(wrap_text=True, vertical="top", horizontal="center" if centered else None)
+        if is_heading:
+            cell.fill = PatternFill("solid", fgColor="DDEBDD")
+        elif isinstance(cell.value, float) and grid.decimals is not None:
+            cell.number_format = "#,##0." + "0" * grid.decimals
+        elif isinstance(cell.value, float):
+            cell.number_format = "#,##0.0##" if abs(cell.value) >= 1 else "0.0#######"
+
+
 def _widths(grid: Grid) -> list[float]:
     """Column widths in letters, from the longest word of a heading and the longest cell, within bounds."""
     widths = []
     for index, head in enumerate(grid.columns):
-        cells = [significant(row[index], "en") for row in grid.rows]
-        longest = max(
-            [len(word) for word in head.split()] + [min(len(cell), 40) for cell in cells], default=0
-        )
+        cells = [grid.shown(row[index], "vi") for row in grid.rows]
+        longest = max([len(word) for word in head.split()] + [len(cell) for cell in cells], default=0)
         widths.append(float(min(max(longest + 3, _NARROWEST), _WIDEST)))
     return widths
+
+
+def _lines(text: str, width: float) -> int:
+    """About how many lines a text takes in a column; spreadsheets do not fit heights by themselves when they print."""
+    return max(1, len(textwrap.wrap(text, max(int(width), 4))))
 
 
 def write_document_xlsx(path: Path, document: Document) -> None:
