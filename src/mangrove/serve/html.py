@@ -116,7 +116,9 @@ class Page:
         classes = " ".join(part for part in (kind, short) if part) or None
         drawn = el("table", caption, el("thead", el("tr", head)), el("tbody", body), class_=classes)
         foot = el("p", text(note), class_="note") if note else ""
-        return el("div", drawn, foot, class_="table")
+        # a table wider than a phone scrolls; the keyboard must reach it, so it is a named region in the tab order
+        name = f"{self.words('table', number=self._tables)} {numbers.typeset(title)}"
+        return el("div", drawn, foot, class_="table", role="region", tabindex=0, aria_label=name)
 
     def _head(self, column: Column) -> str:
         under = el("small", text(column.under)) if column.under else ""
