@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """The example park is declared without a problem, every flow of it is computed, and every file of it has a reader."""
 
+import shutil
 from datetime import date
 from pathlib import Path
 
 import pytest
+from pandas.testing import assert_frame_equal
 
+from mangrove import api
 from mangrove import rules as facts
 from mangrove.measure import methods
 from mangrove.sources import generator_recipe
+from mangrove.sources.generator import write_year
 from mangrove.sources.mapping import Mapping
 from mangrove.territory import check
 
@@ -84,3 +88,57 @@ def test_real_files_stand_for_whole_generated_files():
     for file in generator_recipe.read(FOLDER).files:
         flows = {column.flow for column in file.columns}
         assert flows <= real or not flows & real, file.path
+
+
+@pytest.fixture(scope="module")
+def year(tmp_path_factory):
+    """The year 2024 of a copy of the park: opened, generated and ingested."""
+    folder = tmp_path_factory.mktemp("year") / "park"
+    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("values", ".mangrove"))
+    write_year(folder)
+    values = folder / "values" / "2024"
+    park = api.open(folder)
+    mapping = folder / "mappings" / "generated.yaml"
+    return park, api.ingest(park, values / "quan_trac", values, mapping=mapping)
+
+
+def test_every_file_is_read_and_the_faults_are_found(year):
+    _, report = year
+    assert report.failed == []
+    found = {(problem.code, problem.data["flow"], problem.data["rows"]) for problem in report.findings}
+    assert ("inference.gap", "machine_electricity", 72 * 4) in found
+    assert ("inference.stuck", "electronics_electricity", 26 * 4 - 1) in found
+    assert ("inference.spike", "steel_electricity", 1) in found
+    assert ("inference.stuck", "wastewater_outlet_flow", 14 * 12 - 1) in found
+    assert len(found) == 4, "no false alarm"
+
+
+def test_a_year_is_measured_and_only_the_wanted_gaps_remain(year):
+    park, _ = year
+    result = api.measure(park, "2024", by=["flow"], gwp="AR5", store=False).to_pandas().set_index("flow")
+    assert (result["co2e_kg"] > 0).all()
+    missing = result.index[result["coverage"] < 1 - 1e-9].tolist()
+    assert missing == ["steel_electricity", "machine_electricity", "electronics_electricity"]
+    assert result.loc["machine_electricity", "coverage"] == pytest.approx(1 - 72 / 8784, abs=1e-6)
+    total = api.measure(park, "2024", gwp="AR5", store=False).to_pandas()["co2e_kg"].sum()
+    assert total == pytest.approx(result["co2e_kg"].sum(), rel=1e-9)
+
+
+def test_a_register_that_rolls_over_loses_nothing(year):
+    park, _ = year
+    lines = (park.territory.path / "values/2024/chi_so_kho_lanh.csv").read_text().splitlines()[1:]
+    register = [float(line.split(",")[1]) for line in lines]
+    used = register[-1] - register[0] + 1e7
+    result = api.measure(park, "2024", by=["flow"], gwp="AR5", store=False).to_pandas().set_index("flow")
+    assert result.loc["cold_store_electricity", "co2e_kg"] == pytest.approx(used * 0.6592, rel=1e-9)
+
+
+def test_a_file_that_is_sent_again_changes_nothing(year):
+    park, _ = year
+    before = api.measure(park, "2024", by=["flow"], gwp="AR5", store=False).to_pandas().set_index("flow")
+    values = park.territory.path / "values/2024"
+    mapping = park.territory.path / "mappings/generated.yaml"
+    again = api.ingest(park, values / "cong_to_phan_khu.csv", mapping=mapping)
+    assert all(file.duplicate for file in again.files)
+    after = api.measure(park, "2024", by=["flow"], gwp="AR5", store=False).to_pandas().set_index("flow")
+    assert_frame_equal(before, after, rtol=1e-12)
