@@ -240,7 +240,9 @@ def _dirty(snapshot: Snapshot, db: duckdb.DuckDBPyConnection, ask: Question, wan
     if not selects:
         return []
     table = f"{ask.view}_dirty"
-    db.execute(f"create or replace temp table {table} as {' union '.join(selects)}")
+    db.execute(
+        f"create or replace temp table {table} as select distinct * from ({' union all '.join(selects)})"
+    )
     days = db.execute(
         f"select distinct epoch_us(date_trunc('day', start)) from {table} order by 1"
     ).fetchall()

@@ -200,12 +200,16 @@ def parts(db: sqlite3.Connection, table: str) -> tuple[Part, ...]:
 
 
 def add_parts(db: sqlite3.Connection, table: str, added: list[Part]) -> None:
-    """Lists files in `segment` or `rollup`."""
+    """Lists files in `segment` or `rollup`; a file that was written again with the very same bytes stays."""
     rows = [
         (p.path, p.part, p.sha256, p.bytes, p.rows, p.start_min, p.start_max, p.batch_min, p.batch_max)
         for p in added
     ]
-    db.executemany(f"insert into {table} values (?, ?, ?, ?, ?, ?, ?, ?, ?, null)", rows)
+    db.executemany(
+        f"insert into {table} values (?, ?, ?, ?, ?, ?, ?, ?, ?, null) "
+        "on conflict (path) do update set part = excluded.part, retired = null",
+        rows,
+    )
 
 
 def view(db: sqlite3.Connection, cut: int | None, as_of: datetime | None) -> View:

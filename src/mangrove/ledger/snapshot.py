@@ -148,8 +148,7 @@ class Snapshot:
         table = queries.arrow(self._db, f"select * from ({rows}) order by flow, start, batch")
         named = keys.take(pc.index_in(table.column("flow").combine_chunks(), ids))
         start = table.column("start").cast(pa.timestamp("us", "UTC"))
-        table = table.set_column(0, "flow", named).set_column(1, "start", start)
-        return table
+        return table.set_column(0, "flow", named).set_column(1, "start", start)
 
     def _flow_filter(self, flows: Sequence[str] | None) -> str:
         """The condition on `flow`; empty when all flows are meant."""

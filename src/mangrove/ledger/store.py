@@ -262,10 +262,10 @@ class Ledger:
             ("segment", change.segments, change.retired_segments),
             ("rollup", change.rollups, change.retired_rollups),
         ):
-            kept = {part.path for part in added} & set(retired)  # rewritten to the very same bytes
-            leaving = [(now, path) for path in retired if path not in kept]
-            db.executemany(f"update {table} set retired = ? where path = ?", leaving)
-            catalog.add_parts(db, table, [part for part in added if part.path not in kept])
+            db.executemany(
+                f"update {table} set retired = ? where path = ?", [(now, path) for path in retired]
+            )
+            catalog.add_parts(db, table, added)
 
     def _unlink_retired(self) -> None:
         """Forgets and removes files that were replaced longer than the grace period ago."""
