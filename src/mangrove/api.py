@@ -37,10 +37,15 @@ def open(folder: str | Path) -> Handle:  # noqa: A001 - the verb of the public s
 
 def check(folder: str | Path) -> list[Problem]:
     """All problems of the declaration in `folder`, with file, line and column; empty when there are none."""
-    from mangrove import territory
+    from mangrove import rules, territory
     from mangrove.measure import methods
 
-    return territory.check(Path(folder), method_exists=methods.METHODS.__contains__)[1]
+    known = set(rules.load().activities)
+    return territory.check(
+        Path(folder),
+        factor_exists=lambda key: key.partition("@")[0] in known,
+        method_exists=methods.METHODS.__contains__,
+    )[1]
 
 
 def ingest(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages
-from mangrove.figures.numbers import number
+from mangrove.figures.numbers import number, percent
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -172,7 +172,7 @@ def _cell(name: str, value: Any, lang: str) -> str:
         return value.isoformat(timespec="minutes")
     if isinstance(value, float):
         if name == "coverage":
-            return f"{100 * value:.0f} %"
+            return percent(value, lang)
         return number(value / 1000 if name.startswith(("kg", "co2e")) else value, lang)
     return str(value)
 

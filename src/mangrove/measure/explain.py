@@ -183,11 +183,11 @@ def _part(
         weight=line.weight,
         co2e_kg=sums["co2e"],
         terms=line.terms,
-        alternatives=_alternatives(result, line),
+        alternatives=alternatives(result, line),
     )
 
 
-def _alternatives(result: Emissions, line: Line) -> tuple[Factor, ...]:
+def alternatives(result: Emissions, line: Line) -> tuple[Factor, ...]:
     """Other rows for the same activity and gas that hold on the same day."""
     day = line.valid_from.astimezone(result.plan.territory.tz).date()
     found: list[Factor] = []

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from mangrove.errors import RuleError
 from mangrove.measure import methods
-from mangrove.measure.question import Question
+from mangrove.measure.question import BOTH_VIEWS, Question
 from mangrove.measure.types import Coefficient, Gap, MethodResult, Response, Term
 from mangrove.measure.uncertainty import Z95
 from mangrove.rules import GwpSet, Rules
@@ -54,6 +54,7 @@ class Line:
         kg: kilograms of the gas per unit of the flow's amount; weight: kg CO2e per kg of the gas (0 for a gas outside the set).
         valid_from, valid_to: UTC, half-open, inside the span of the question.
         terms: the product that makes `kg`; response: the release over the years after a deposit, for methods with memory.
+        view: empty, or the view of purchased electricity that the line belongs to.
     """
 
     index: int
@@ -67,6 +68,7 @@ class Line:
     terms: tuple[Term, ...]
     response: Response | None = None
     note: str = ""
+    view: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,7 +173,9 @@ class _Builder:
         return bool(kept or responses)
 
     def _wanted(self, flow: Flow, account: str, view: str) -> bool:
-        return (account or flow.account) in self.question.accounts and view in ("", self.question.view)
+        return (account or flow.account) in self.question.accounts and (
+            self.question.view == BOTH_VIEWS or view in ("", self.question.view)
+        )
 
     def _add(self, flow: Flow, coefficient: Coefficient) -> None:
         span = self.question.span
@@ -206,6 +210,7 @@ class _Builder:
             terms=made.terms,
             response=made if isinstance(made, Response) else None,
             note=note,
+            view=made.view if isinstance(made, Coefficient) else "",
         )
         self.lines.append(line)
 

@@ -7,7 +7,7 @@ checked and resolved, so that it can be stored beside its answer and asked again
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
@@ -22,6 +22,8 @@ GAS_COLUMNS = ("gas", "account")
 """Columns that belong to the emission rather than to the flow."""
 ACCOUNTS = ("inventory", "memo", "avoided", "removal")
 VIEWS = ("location", "market")
+BOTH_VIEWS = "both"
+"""Not a question that people ask: official tables need the lines of both views, which never add up to one total."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def resolve(
 
     `start` alone names a whole period ("2024", "2024-03"); with `end` the span runs from the beginning of one to the
     beginning of the other. The GWP set falls back to the one that the territory declares. The borders are those of
-    the last day of the span unless another day is named.
+    the day that the territory declares (`boundary.on`), or else of the last day of the span, unless a day is named.
 
     Raises:
         RequestError: `measure.unknown_column`, `measure.unknown_account`, `measure.unknown_view`, `measure.gwp_not_named`,
@@ -91,10 +93,19 @@ def resolve(
         gwp=gwp,
         view=view,
         accounts=tuple(dict.fromkeys(accounts)),
-        borders=last_day if borders is None else instant(borders, tz).astimezone(tz).date(),
+        borders=_declared_borders(territory) or last_day
+        if borders is None
+        else instant(borders, tz).astimezone(tz).date(),
         as_of=None if as_of is None else _moment(as_of, territory),
         allow=tuple(allow),
     )
+
+
+def _declared_borders(territory: Territory) -> date | None:
+    """The day whose borders the territory's reports use (`boundary.on` of territory.yaml)."""
+    boundary = territory.settings.get("boundary")
+    day = boundary.get("on") if isinstance(boundary, Mapping) else None
+    return day if isinstance(day, date) else None
 
 
 def column_names(territory: Territory) -> tuple[str, ...]:

@@ -300,6 +300,7 @@ def _line_out(line: Line) -> dict[str, Any]:
         "from": line.valid_from.isoformat(),
         "to": line.valid_to.isoformat(),
         "note": line.note,
+        "view": line.view,
         "terms": [_term_out(term) for term in line.terms],
         "kernel": list(line.response.kernel) if line.response else None,
     }
@@ -346,6 +347,7 @@ def _line_in(index: int, data: dict[str, Any]) -> Line:
         if data["kernel"]
         else None,
         note=data["note"],
+        view=data["view"],
     )
 
 

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The main job on the examples: open, ingest a year, measure, print, report.
+
+Comes in: the folder of example territories and, when given, the folder of real data files. Goes out: working copies under `out`,
+text for people on stdout, one HTML report per territory. Without real data the park's year comes from its seeded
+generator and the city's wards are drawn as a schematic map; with them the same flows take the real metered files and
+the true boundaries.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from mangrove import api, messages
+from mangrove.errors import RequestError
+from mangrove.figures.numbers import number
+from mangrove.handle import Handle
+from mangrove.measure.result import Emissions
+from mangrove.printing import as_text
+from mangrove.serve import overview
+from mangrove.sources import IngestReport, generator
+from mangrove.territory import attach_boundaries
+
+Say = Callable[[str], None]
+_REAL_FLOWS = (
+    "steel_electricity", "housing_1_electricity", "housing_2_electricity", "office_1_pv", "cold_store_pv", "ev_charging",
+)  # fmt: skip
+_REAL_FILES = ("load/uci_steel_industry_2018_15min.csv", "ev/workplace_ev_asensio.csv")
+_TRUE_WARDS = "territory/wards_hcmc_post_merger.geojson"
+_TOP = 10
+
+
+def run(out: Path, *, data: Path | None, examples: Path, say: Say, lang: str) -> None:
+    """Runs the whole demo.
+
+    Args:
+        out: where the working copies and reports go; earlier ones are replaced.
+        data: folder of the real data files, or None for the generator and schematic wards.
+        examples: folder with `park` and `city`.
+        say: takes progress, line by line.
+        lang: language of what is said and of the reports.
+
+    Raises:
+        RequestError: `cli.no_examples`, `cli.no_data`.
+    """
+    for folder in (examples / "park", examples / "city"):
+        if not (folder / "territory.yaml").is_file():
+            raise RequestError("cli.no_examples", path=folder)
+    if data is not None and not data.is_dir():
+        raise RequestError("cli.no_data", path=data)
+    out.mkdir(parents=True, exist_ok=True)
+    clock = time.monotonic()
+
+    def progress(code: str, **facts: object) -> None:
+        say(f"[{time.monotonic() - clock:5.1f} s] {messages.render(f'demo.{code}', lang, **facts)}")
+
+    reports = [_park(out, data, examples, progress, lang), _city(out, data, examples, progress, lang)]
+    for report in reports:
+        progress("report", path=report.resolve())
+
+
+Progress = Callable[..., None]
+
+
+def _park(out: Path, data: Path | None, examples: Path, progress: Progress, lang: str) -> Path:
+    folder = _copy(examples / "park", out / "park")
+    park = api.open(folder)
+    progress(
+        "opened", name=park.territory.name, places=len(park.territory.places), flows=len(park.territory.flows)
+    )
+    year = 2024 if data is None else 2018
+    generated = generator.write_year(folder, year, without=() if data is None else _REAL_FLOWS)
+    progress("generated", files=len(generated), year=year, seed="2024" if data is None else "2018")
+    _ingested(
+        api.ingest(park, folder / "values" / str(year), mapping=folder / "mappings" / "generated.yaml"),
+        progress,
+        lang,
+    )
+    if data is not None:
+        generator.date_homes(data, folder / "values" / "real")
+        files = [data / name for name in _REAL_FILES]
+        _ingested(
+            api.ingest(park, *files, folder / "values" / "real", mapping=folder / "mappings" / "real.yaml"),
+            progress,
+            lang,
+        )
+    result = api.measure(park, str(year), by=["sector"])
+    _show(park, result, "place", progress, lang)
+    return overview.write(result, out / "park.html", lang=lang)
+
+
+def _city(out: Path, data: Path | None, examples: Path, progress: Progress, lang: str) -> Path:
+    folder = _copy(examples / "city", out / "city")
+    city = api.open(folder)
+    progress(
+        "opened", name=city.territory.name, places=len(city.territory.places), flows=len(city.territory.flows)
+    )
+    _ingested(api.ingest(city, folder / "values"), progress, lang)
+    if data is not None:
+        territory, problems = attach_boundaries(city.territory, data / _TRUE_WARDS)
+        city = replace(city, territory=territory)
+        progress(
+            "boundaries",
+            count=sum(place.geometry is not None for place in territory.places.values()),
+            unmatched=len(problems),
+        )
+    result = api.measure(city, "2016", by=["sector"])
+    _show(city, result, "ward", progress, lang)
+    return overview.write(result, out / "city.html", lang=lang)
+
+
+def _copy(source: Path, target: Path) -> Path:
+    shutil.rmtree(target, ignore_errors=True)
+    return Path(shutil.copytree(source, target, ignore=shutil.ignore_patterns(".mangrove")))
+
+
+def _ingested(report: IngestReport, progress: Progress, lang: str) -> None:
+    progress("ingested", files=len(report.files), rows=sum(file.stored for file in report.files))
+    for finding in report.findings:
+        progress("finding", text=finding.text(lang))
+
+
+def _show(park: Handle, result: Emissions, level: str, progress: Progress, lang: str) -> None:
+    """Prints the total with its interval, the scopes, the top sectors and places, and the gaps."""
+    total = {key: value / 1000 for key, value in result.total().items()}
+    progress("measured", name=park.territory.name, gwp=result.plan.question.gwp, record=result.record[:12])
+    known = math.isfinite(total["co2e_low"])
+    shown = {
+        name: number(total[f"co2e_{key}"], lang, digits=6)
+        for name, key in (("value", "kg"), ("low", "low"), ("high", "high"))
+    }
+    print(messages.render("demo.total" if known else "demo.total_bare", lang, **shown))  # noqa: T201 - what the demo is for
+    for column in ("scope", "sector", level):
+        table = result.table(by=[column])
+        order = table.sort_by([("co2e_kg", "descending")]).slice(0, _TOP)
+        print(f"\n{as_text(order, lang)}")  # noqa: T201
+    print()  # noqa: T201
+    for problem in result.problems:
+        print(f"  - {problem.text(lang)}")  # noqa: T201
