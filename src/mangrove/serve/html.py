@@ -15,7 +15,7 @@ from mangrove.figures import numbers
 from mangrove.figures.palette import BASES
 from mangrove.figures.svg import escape
 
-_SHORT = 12
+_SHORT = 8
 """Tables of at most so many rows are not broken between two printed pages."""
 
 _CODE = re.compile(r"[a-z0-9]+\.[a-z0-9_]+")
