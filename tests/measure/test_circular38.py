@@ -127,9 +127,9 @@ def test_the_table_of_results_adds_up_by_rows_and_by_columns(cells):
 def test_scope_3_and_market_based_numbers_are_left_out_and_named():
     found = report()
     left_out = [p for p in found.problems if p.code == "reports.outside_article_16"]
-    assert [(p.data["year"], p.data["tonnes"], p.data["flows"]) for p in left_out] == [
-        (2024, 55.0, "commute"),
-        (2025, pytest.approx(60.5), "commute"),
+    assert [(p.data["year"], p.data["kg"], p.data["flows"]) for p in left_out] == [
+        (2024, 55000, "commute"),
+        (2025, 60500, "commute"),
     ]
     assert all(c.view != "market" for result in found.years for c in result.counted)
 
@@ -306,3 +306,16 @@ def test_the_text_for_a_terminal_shows_totals_sources_and_problems(lang, coal):
     assert coal in text
     assert "wastewater" in text
     assert "reports." not in text
+
+
+def test_every_factor_is_listed_with_its_own_document_and_status():
+    """A recalled density beside an official factor does not make the official one look recalled."""
+    ids = ["QD2626:I.1.1", "REF:density:diesel", "local:grid/vn:CO2:", "unknown"]
+    mixed = [replace(c, factor_ids=tuple(ids), status="recalled") for c in year() if c.flow == "coal"]
+    grid = next(g for g in report({2024: mixed}).document.grids() if g.sheet == "Hệ số")
+    rows = {row[1]: row[3:] for row in grid.rows}
+    assert rows["QD2626:I.1.1"][0].startswith("Decision 2626/QD-BTNMT")
+    assert rows["QD2626:I.1.1"][1] == "chính thức"
+    assert rows["REF:density:diesel"][1] == "chưa đối chiếu bản gốc"
+    assert rows["local:grid/vn:CO2:"] == ("hệ số riêng đã khai báo (factors.csv)", "–")
+    assert rows["unknown"] == ("–", "–")

@@ -189,7 +189,7 @@ def test_scope_2_is_location_based_and_biogenic_co2_stands_apart():
 def test_removals_are_deducted_from_land_only():
     table = gpc_table(year(), territory(), RULES, "AR5")
     assert table.row("V.2").co2e == -30.0
-    assert table.row("V.2").problems[0].data["tonnes"] == 30.0
+    assert table.row("V.2").problems[0].data["kg"] == 30000
     elsewhere = gpc_table([cell("forest", "CO2", 30.0, gpc="IV.1")], territory(), RULES, "AR5")
     assert elsewhere.row("IV.1").sum is None
     assert "reports.gpc_removal" in {p.code for p in elsewhere.row("IV.1").problems}
@@ -241,9 +241,9 @@ def test_cells_without_a_reference_are_named_with_their_amount():
     table = gpc_table(
         [cell("coal", "CO2", 5.0, gpc=""), cell("coal", "CO2", 7.0, gpc="I.9.9")], territory(), RULES, "AR5"
     )
-    found = {p.code: p.data["tonnes"] for p in table.problems}
-    assert found["reports.gpc_unassigned"] == 5.0
-    assert found["reports.gpc_unknown"] == 7.0
+    found = {p.code: p.data["kg"] for p in table.problems}
+    assert found["reports.gpc_unassigned"] == 5000
+    assert found["reports.gpc_unknown"] == 7000
 
 
 def test_a_gas_outside_the_set_and_a_number_of_another_set_are_problems_not_zeros():

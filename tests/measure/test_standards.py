@@ -60,7 +60,7 @@ def test_categories_follow_scopes_unless_declared():
 
 def test_scope_3_without_a_category_is_named_and_not_placed():
     table = iso14064_table([cell("commute", "CO2", 5.0, category="")], territory(), RULES, "AR5")
-    assert {p.code: p.data["tonnes"] for p in table.problems} == {"reports.no_category": 5.0}
+    assert {p.code: p.data["kg"] for p in table.problems} == {"reports.no_category": 5000}
     assert all(table.line(f"category_{category}").sum.cells == 0 for category in CATEGORIES)
 
 

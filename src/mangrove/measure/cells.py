@@ -96,6 +96,10 @@ class Weights:
         weighed = [(cell.kg, self.weight(cell.gas, cell.note)) for cell in cells]
         return math.fsum(kg * weight for kg, weight in weighed if weight is not None) / 1000
 
+    def kilograms(self, cells: Iterable[Cell]) -> int:
+        """Whole kilograms of CO2e, for sentences: a whole number reads the same in every language."""
+        return round(1000 * self.tonnes(cells))
+
     def problems(self, cells: Iterable[Cell]) -> list[Problem]:
         """One problem for every flow and gas that the set cannot weigh."""
         found: dict[tuple[str, str], Problem] = {}

@@ -22,7 +22,7 @@ from mangrove.errors import Problem, RequestError
 from mangrove.measure.cells import Cell, Spread, Sum, Weights, add, greenhouse_gases, in_view, spread
 from mangrove.measure.gpc_structure import plain_sum
 from mangrove.measure.report_model import BLANK, Document, number, say
-from mangrove.rules import Rules
+from mangrove.rules import Factor, Rules
 from mangrove.territory.model import Flow, Territory
 
 DIRECT = ("stationary", "mobile", "process", "fugitive", "refrigerant", "waste")
@@ -116,6 +116,7 @@ class FacilityReport:
         gwp: name of the GWP set; weights: of the gases in it.
         years: one or two consecutive results.
         ncv: flow -> TJ per unit of its activity, as the measurement used it; absent ones are blanks.
+        documents: id -> rule, for the factors behind the cells; the territory's own factors are not among them.
         problems: what the reader must know: gaps of the measurement, flows left out, flows without a number.
         lang: language of the files.
     """
@@ -127,6 +128,7 @@ class FacilityReport:
     weights: Weights
     years: tuple[YearResult, ...]
     ncv: Mapping[str, float]
+    documents: Mapping[str, Factor]
     problems: tuple[Problem, ...]
     lang: str = "vi"
 
@@ -212,8 +214,18 @@ def circular38_report(
     weights = Weights(rules, gwp)
     chosen = {year: [cell for cell in cells[year] if cell.place in inside] for year in years}
     results = tuple(_result(year, chosen[year], territory, weights) for year in years)
+    used = {factor for result in results for cell in result.counted for factor in cell.factor_ids}
     report = FacilityReport(
-        territory, place, _facts(territory, place), gwp, weights, results, ncv or {}, (), lang
+        territory=territory,
+        place=place,
+        facts=_facts(territory, place),
+        gwp=gwp,
+        weights=weights,
+        years=results,
+        ncv=ncv or {},
+        documents={factor.id: factor for factor in rules.factors if factor.id in used},
+        problems=(),
+        lang=lang,
     )
     return replace(report, problems=(*_problems(report), *gaps))
 
@@ -275,8 +287,7 @@ def _problems(report: FacilityReport) -> list[Problem]:
             problems.append(Problem("reports.no_number", data, severity="warning"))
         if result.outside:
             flows = ", ".join(dict.fromkeys(cell.flow for cell in result.outside))
-            tonnes = round(report.weights.tonnes(result.outside), 3)
-            data = {"year": result.year, "flows": flows, "tonnes": tonnes}
+            data = {"year": result.year, "flows": flows, "kg": report.weights.kilograms(result.outside)}
             problems.append(Problem("reports.outside_article_16", data, severity="note"))
         for source in NO_FORMULA:
             if source in result.sources:

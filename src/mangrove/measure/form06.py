@@ -72,7 +72,8 @@ def _part_two(report: FacilityReport) -> Iterator[Section]:
     yield Section(say("form_2_2", lang), 2, (fact("infrastructure"), assets))
     yield Section(say("form_2_3", lang), 2, (_sinks(report),), (_sources(report),))
     problems = tuple(f"– {problem.text(lang)}" for problem in report.problems) or (DASH,)
-    lines = (fact("data_system"), say("form_limits", lang, value=fact("limitations")), *problems)
+    limits = say("form_limits", lang, value=fact("limitations"))
+    lines = (fact("data_system"), limits, say("form_found", lang), *problems)
     yield Section(say("form_2_4", lang), 2, lines)
 
 
@@ -131,25 +132,25 @@ def _methods(report: FacilityReport) -> Iterator[str]:
 
 
 def _factors(report: FacilityReport) -> Grid:
-    """The factors behind every source, by their ids."""
+    """The factors behind every source, each with its document and its own status."""
     lang = report.lang
-    rows: dict[tuple[str, str, str], set[str]] = {}
+    rows: dict[tuple[str, str], set[str]] = {}
     for result in report.years:
         for source, cells in result.cells.items():
             for cell in cells:
                 for factor in cell.factor_ids or (DASH,):
-                    rows.setdefault((source, factor, cell.status), set()).add(cell.gas)
-    body = tuple(
-        (
-            say(f"source_{source}", lang),
-            factor,
-            ", ".join(sorted(gases, key=gas_order)),
-            _status(status, lang),
-        )
-        for (source, factor, status), gases in rows.items()
+                    rows.setdefault((source, factor), set()).add(cell.gas)
+    body: list[tuple[Value, ...]] = []
+    for (source, factor), gases in rows.items():
+        rule = report.documents.get(factor)
+        own = say("factor_own", lang) if factor.startswith("local:") else DASH
+        document, status = (str(rule.source), _status(rule.status, lang)) if rule else (own, DASH)
+        listed = ", ".join(sorted(gases, key=gas_order))
+        body.append((say(f"source_{source}", lang), factor, listed, document, status))
+    columns = tuple(
+        say(f"column_{name}", lang) for name in ("source", "factor", "gases", "document", "status")
     )
-    columns = tuple(say(f"column_{name}", lang) for name in ("source", "factor", "gases", "status"))
-    return Grid(say("grid_factors", lang), columns, body, (), say("sheet_factors", lang))
+    return Grid(say("grid_factors", lang), columns, tuple(body), (), say("sheet_factors", lang))
 
 
 def _status(status: str, lang: str) -> str:

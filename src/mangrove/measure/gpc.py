@@ -294,7 +294,7 @@ def _unplaced(by_ref: Mapping[str, list[Cell]], weights: Weights) -> list[Proble
         flows = ", ".join(dict.fromkeys(cell.flow for cell in inventory))
         if inventory:
             code = "reports.gpc_unknown" if ref else "reports.gpc_unassigned"
-            data = {"text": ref, "flows": flows, "tonnes": round(weights.tonnes(inventory), 3)}
+            data = {"text": ref, "flows": flows, "kg": weights.kilograms(inventory)}
             problems.append(Problem(code, data))
     return problems
 
@@ -349,7 +349,7 @@ def _contradictions(
     taken = masses(cell for cell in cells if cell.account == "removal").get("CO2", 0.0)
     if taken:
         code = "reports.gpc_land_net" if reference.ref == _LAND else "reports.gpc_removal"
-        problems.append(Problem(code, {**data, "tonnes": round(taken, 3)}, severity="note"))
+        problems.append(Problem(code, {**data, "kg": round(1000 * taken)}, severity="note"))
     scopes = {cell.scope for cell in weighed if cell.scope is not None} - {reference.scope}
     if scopes:
         found = ", ".join(str(scope) for scope in sorted(scopes))

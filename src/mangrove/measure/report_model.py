@@ -111,11 +111,11 @@ def significant(value: Value, lang: str, digits: int = 6) -> str:
 
     Example:
         >>> significant(0.0000359, "en"), significant(1234.5678, "en"), significant(409456.99, "vi")
-        ('0.0000359', '1,234.57', '409.457')
+        ('0.0000359', '1,234.57', '409.456,99')
     """
     if value is None or isinstance(value, str):
         return BLANK if value is None else value
     if isinstance(value, int) or value == int(value):
         return number(value, lang, 0)
-    decimals = min(max(1, digits - 1 - math.floor(math.log10(abs(value)))), 12)
+    decimals = min(max(2, digits - 1 - math.floor(math.log10(abs(value)))), 12)
     return number(value, lang, decimals).rstrip("0").rstrip(",.")

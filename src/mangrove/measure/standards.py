@@ -190,7 +190,7 @@ def _left_out(cells: Sequence[Cell], weights: Weights, code: str) -> list[Proble
     if not cells:
         return []
     flows = ", ".join(dict.fromkeys(cell.flow for cell in cells))
-    return [Problem(code, {"flows": flows, "tonnes": round(weights.tonnes(cells), 3)}, severity="warning")]
+    return [Problem(code, {"flows": flows, "kg": weights.kilograms(cells)}, severity="warning")]
 
 
 def _averaged(inventory: Sequence[Cell]) -> list[Problem]:
