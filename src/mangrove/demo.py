@@ -12,9 +12,11 @@ from __future__ import annotations
 import math
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+
+import pyarrow as pa
 
 from mangrove import api, messages
 from mangrove.errors import RequestError
@@ -136,9 +138,17 @@ def _show(park: Handle, result: Emissions, level: str, progress: Progress, lang:
     }
     print(messages.render("demo.total" if known else "demo.total_bare", lang, **shown))  # noqa: T201 - what the demo is for
     for column in ("scope", "sector", level):
-        table = result.table(by=[column])
-        order = table.sort_by([("co2e_kg", "descending")]).slice(0, _TOP)
-        print(f"\n{as_text(order, lang)}")  # noqa: T201
+        table = result.table(by=[column]).sort_by([("co2e_kg", "descending")]).slice(0, _TOP)
+        print(f"\n{as_text(_named(table, column, park), lang)}")  # noqa: T201
     print()  # noqa: T201
     for problem in result.problems:
         print(f"  - {problem.text(lang)}")  # noqa: T201
+
+
+def _named(table: pa.Table, column: str, park: Handle) -> pa.Table:
+    """The table with the names of places and sectors in the place of their keys."""
+    sectors = park.territory.settings.get("sectors")
+    names = dict(sectors) if isinstance(sectors, Mapping) else {}
+    names |= {place.id: place.name for place in park.territory.places.values()}
+    labels = [names.get(key, key) for key in table.column(column).to_pylist()]
+    return table.set_column(table.column_names.index(column), column, pa.array(labels, pa.string()))

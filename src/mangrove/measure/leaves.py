@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 
 
 def cells_of(result: Emissions, rules: Rules) -> list[Cell]:
-    """The cells of the whole span of a measurement, in all accounts and both views of purchased electricity."""
+    """The cells of the whole span of a measurement, in all accounts and both views of purchased electricity.
+
+    `activity` is the whole amount of the flow, the same on each of its cells.
+    """
     everything = in_accounts(result, rules, ACCOUNTS, view=BOTH_VIEWS)
     plan = everything.plan
     variances: dict[int, float] = {}
     for number, _, deviation in plan.errors():
         variances[number] = variances.get(number, 0.0) + deviation**2
+    amounts = {count.flow: count.amount for count in everything.flows}
     cells = []
     for leaf in everything.leaves:
         flow, line = plan.flows[leaf.flow], plan.lines[leaf.line]
@@ -47,7 +51,7 @@ def cells_of(result: Emissions, rules: Rules) -> list[Cell]:
                 category=flow.category,
                 account=leaf.account,
                 view=line.view,
-                activity=leaf.amount,
+                activity=amounts[flow.id],
                 activity_unit=flow.unit.text,
                 factor_ids=tuple(dict.fromkeys(term.factor.id for term in line.terms if term.factor)),
                 status=weakest_status(line),

@@ -224,7 +224,8 @@ class Overview:
             scope = f"report.scope_{flow.scope}" if flow.scope else "–"
             for pair in ((str(flow.carrier), sector), (sector, scope)):
                 links[pair] = links.get(pair, 0.0) + leaf.co2e / 1000
-        return FlowFigure([SankeyLink(a, b, amount) for (a, b), amount in links.items()])
+        layers = ("report.carriers", "report.sectors_layer", "report.scopes_layer")
+        return FlowFigure([SankeyLink(a, b, amount) for (a, b), amount in links.items()], layers)
 
     def months(self) -> MonthFigure | None:
         """Sectors month by month, for a period of several months whose values are finer than a year."""
@@ -423,5 +424,10 @@ def _known(share: float | None) -> float | None:
 
 def _gpc_row(row: Any, lang: str) -> GpcRow:
     return GpcRow(
-        row.ref, ": ".join(row.reference.names[lang][1:]), str(row.reference.scope), row.co2e, str(row.key or ""), row.reason
+        row.ref,
+        ": ".join(row.reference.names[lang][1:]),
+        str(row.reference.scope),
+        row.co2e,
+        str(row.key or ""),
+        row.reason,
     )
