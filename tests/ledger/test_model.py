@@ -13,10 +13,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, multiple, rule
+from tests.ledger.worlds import at, table
 
 from mangrove.ledger import COUNTED, Ledger, Origin
 from mangrove.times import Step
-from tests.ledger.worlds import at, table
 
 FLOWS = ("mill", "office", "pv")
 # Starts within eight hours, some of them 60 days earlier; values are eighths, so that sums are exact in any order.
@@ -127,9 +127,9 @@ class Against(RuleBasedStateMachine):
         back=st.integers(0, 3),
         flows=st.one_of(st.none(), st.lists(st.sampled_from((*FLOWS, "unknown")), max_size=2)),
     )
-    def sum_by_bucket(self, first, length, edges, bucket, back, flows):
+    def sum_by_bucket(self, *, first, length, edges, bucket, back, flows):
         cut, last = max(0, self.count - back), first + timedelta(minutes=length)
-        expected = self._sums(cut, first, last, sorted(edges), bucket, FLOWS if flows is None else flows)
+        expected = self._sums(cut, (first, last), sorted(edges), bucket, FLOWS if flows is None else flows)
         with self.ledger.snapshot(cut=cut) as snapshot:
             keys = {id_: key for key, id_ in snapshot.flow_ids().items()}
             for plan in ("naive", "raw", "rollup"):
@@ -141,7 +141,8 @@ class Against(RuleBasedStateMachine):
                 assert len(found) == len(rows)
                 assert found == expected, plan
 
-    def _sums(self, cut, first, last, edges, bucket, flows):
+    def _sums(self, cut, window, edges, bucket, flows):
+        first, last = window
         parts = defaultdict(list)
         for (flow, start), version in self._current(cut).items():
             if flow in flows and first <= start < last:
