@@ -70,7 +70,9 @@ class Problem:
 
     def text(self, lang: str = "en") -> str:
         """The sentence in `lang` (`en` or `vi`), without the place."""
-        data = {key: value.text(lang) if isinstance(value, Hint) else value for key, value in self.data.items()}
+        data = {
+            key: value.text(lang) if isinstance(value, Hint) else value for key, value in self.data.items()
+        }
         return messages.render(self.code, lang, **data)
 
     def line(self, lang: str = "en") -> str:
