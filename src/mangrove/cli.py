@@ -318,6 +318,38 @@ def drop(
 
 
 @app.command()
+def station(
+    folder: Folder,
+    name: Annotated[
+        str, typer.Argument(metavar="STATION", help="Station, as in the meter column: STATION/SYMBOL.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder for the files.")],
+    start: From = None,
+    end: To = None,
+    lang: Lang = "en",
+) -> None:
+    """Writes automatic-monitoring files (Circular 10/2021) for the authority, oldest first."""
+    from mangrove import api, live
+
+    if start is None:
+        raise typer.BadParameter("--from", param_hint="--from")
+    paths = live.write_station(api.open(folder), name, start, end, out)
+    typer.echo(messages.render("cli.station_written", lang, count=len(paths), path=out))
+
+
+@app.command()
+def broker(
+    out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder for the configuration.")],
+    port: Annotated[int, typer.Option(help="Port on this machine.")] = 1883,
+    lang: Lang = "en",
+) -> None:
+    """Writes a Mosquitto configuration with a large in-flight window and access rules."""
+    from mangrove.sources import mqtt
+
+    typer.echo(messages.render("cli.broker_written", lang, path=mqtt.broker_files(out, port)))
+
+
+@app.command()
 def demo(
     out: Annotated[Path, typer.Option("--out", help="Folder for the working copies and reports.")] = Path(
         "out"

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands that keep running or talk to machines: broker, drop folder, files for the authority.
+
+Comes in: a territory's folder and addresses. Goes out: values in the ledger, or monitoring files written from it. SIGTERM and
+Ctrl-C end a loop after the group that is being committed.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from mangrove import api, messages
+from mangrove.errors import RequestError, SourceError, Where
+from mangrove.handle import Handle
+from mangrove.ledger import Quality, Receipt
+from mangrove.sources import monitoring, mqtt
+from mangrove.times import Span, Step
+
+Say = Callable[[str], None]
+_PAUSE = 10.0
+_CYCLE = Step(seconds=300)
+
+
+def listen(
+    folder: Path, *, host: str, port: int, user: str | None, topics: Path | None, say: Say, lang: str
+) -> None:
+    """Takes values from an MQTT broker until told to stop; a message is acknowledged after it is on disk.
+
+    The topic table is `topics` or, when there is one, `topics.csv` of the territory (columns topic, flow). The password comes from
+    the environment variable MANGROVE_MQTT_PASSWORD, never from the command line.
+    """
+    park = api.open(folder)
+    table = topics or (folder / "topics.csv" if (folder / "topics.csv").is_file() else None)
+    say(messages.render("cli.listening", lang, host=host, port=port))
+    stop = _Stop()
+    with park.writer() as ledger:
+        report = mqtt.listen(
+            ledger,
+            park.territory,
+            host=host,
+            port=port,
+            topics=read_topics(table) if table else None,
+            username=user,
+            password=os.environ.get("MANGROVE_MQTT_PASSWORD"),
+            stop=stop,
+            on_commit=lambda receipt: say(_committed(receipt, lang)),
+        )
+    say(
+        messages.render(
+            "cli.listened",
+            lang,
+            messages=report.messages,
+            stored=report.stored,
+            quarantined=report.quarantined,
+        )
+    )
+
+
+def drop(folder: Path, inbox: Path, *, watch: bool, say: Say, lang: str) -> None:
+    """Takes the monitoring files of a drop folder, once or every 10 seconds."""
+    if not inbox.is_dir():
+        raise RequestError("cli.no_inbox", path=inbox)
+    park = api.open(folder)
+    stop = _Stop()
+    while True:
+        with park.writer() as ledger:
+            report = monitoring.drop(ledger, park.territory, inbox, settle=2.0 if watch else 0.0)
+            ledger.seal()
+        if report.done or report.failed or not watch:
+            say(
+                messages.render(
+                    "cli.dropped",
+                    lang,
+                    done=len(report.done),
+                    failed=len(report.failed),
+                    waiting=len(report.waiting),
+                )
+            )
+        if not watch:
+            return
+        until = time.monotonic() + _PAUSE
+        while time.monotonic() < until:
+            if stop():
+                return
+            time.sleep(0.2)
+
+
+def write_station(park: Handle, station: str, start: str, end: str | None, out: Path) -> list[Path]:
+    """Writes the monitoring files of one station (Circular 10/2021) from the ledger, oldest first.
+
+    Every flow whose `meter` is `STATION/SYMBOL` gives one line per file; times are the ends of the intervals, local.
+
+    Raises:
+        RequestError: `cli.no_station`.
+    """
+    tz = park.territory.tz
+    span = Span.parse(start, tz) if end is None else Span.between(start, end, tz)
+    flows = {f.id: f for f in park.territory.flows.values() if f.meter.startswith(f"{station}/")}
+    if not flows:
+        stations = sorted(
+            {f.meter.partition("/")[0] for f in park.territory.flows.values() if "/" in f.meter}
+        )
+        raise RequestError("cli.no_station", station=station, options=", ".join(stations) or "-")
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        rows = snapshot.values(list(flows), span.start, span.end).to_pylist()
+    records = [
+        monitoring.Record(
+            symbol=flows[row["flow"]].meter.partition("/")[2],
+            value=row["value"],
+            unit=flows[row["flow"]].unit.text,
+            at=row["start"] + timedelta(seconds=(flows[row["flow"]].step or _CYCLE).seconds),
+            status=monitoring.status_of(row["quality"]),
+            line=0,
+        )
+        for row in rows
+        if row["quality"] != Quality.MISSING
+    ]
+    out.mkdir(parents=True, exist_ok=True)
+    return monitoring.write_files(out, station, records)
+
+
+def read_topics(path: Path) -> dict[str, str]:
+    """A topic table: CSV with the columns topic and flow.
+
+    Raises:
+        SourceError: `cli.bad_topics`, the file cannot be read or lacks a column.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+            return {row["topic"].strip(): row["flow"].strip() for row in rows}
+    except (OSError, UnicodeDecodeError, KeyError, AttributeError) as error:
+        raise SourceError("cli.bad_topics", where=Where(str(path)), reason=str(error)) from error
+
+
+def _committed(receipt: Receipt, lang: str) -> str:
+    return messages.render(
+        "cli.committed", lang, batch=receipt.batch, rows=receipt.rows, rejected=receipt.rejected
+    )
+
+
+class _Stop:
+    """True after SIGTERM or SIGINT."""
+
+    def __init__(self) -> None:
+        self.asked = False
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, _number: int, _frame: object) -> None:
+        self.asked = True
+
+    def __call__(self) -> bool:
+        return self.asked
