@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from importlib.metadata import version
@@ -17,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from mangrove import rules
+from mangrove import messages, rules
+from mangrove.errors import RuleError
 from mangrove.figures import Bar, Coverage, Point, SankeyLink, Shape, voronoi_cells
 from mangrove.ledger import COUNTED, Ledger, Quality
 from mangrove.measure import gpc, leaves
@@ -45,11 +47,14 @@ from mangrove.serve.report_model import (
     ReportModel,
     Row,
 )
-from mangrove.territory.model import Territory
+from mangrove.territory.model import Carrier, Territory
 from mangrove.times import HOUR, Step
+from mangrove.units import unit
 
 _LISTED_PLACES = 15
 _LISTED_FLOWS = 24
+_CONFLICT = 0.005
+"""Relative difference from which two sources count as different; as in `mangrove.rules`."""
 _DAY = timedelta(days=1)
 _YEAR = Step(months=12)
 _SHORTEST_YEAR = 24 * 62
@@ -116,12 +121,15 @@ class Overview:
     # Tables
 
     def rows(self, column: str, names: Mapping[str, str]) -> list[Row]:
-        """The inventory by one column of the flows, largest first."""
+        """The inventory by `scope` or `sector`, largest first; `names` gives the words for the keys."""
         table = self.result.table(by=[column], accounts=("inventory",)).to_pylist()
-        key = {"scope": lambda f: str(f.scope or ""), "sector": lambda f: f.sector}[column]
         found = []
         for row in sorted(table, key=lambda row: -row["co2e_kg"]):
-            members = {flow: t for flow, t in self.tonnes.items() if key(self.flows[flow]) == row[column]}
+            members = {
+                flow: t
+                for flow, t in self.tonnes.items()
+                if str(getattr(self.flows[flow], column) or "") == row[column]
+            }
             label = names.get(row[column], row[column]) or "–"
             found.append(Row(label, _amount(row, self._basis(members)), _known(row["coverage"])))
         return found
@@ -222,7 +230,7 @@ class Overview:
                 continue
             sector = names.get(flow.sector, flow.sector) or "–"
             scope = f"report.scope_{flow.scope}" if flow.scope else "–"
-            for pair in ((str(flow.carrier), sector), (sector, scope)):
+            for pair in ((self._carrier_name(flow.carrier), sector), (sector, scope)):
                 links[pair] = links.get(pair, 0.0) + leaf.co2e / 1000
         layers = ("report.carriers", "report.sectors_layer", "report.scopes_layer")
         return FlowFigure([SankeyLink(a, b, amount) for (a, b), amount in links.items()], layers)
@@ -326,7 +334,7 @@ class Overview:
                     rows[term.factor.id] = term.factor
                     tonnes[term.factor.id] = tonnes.get(term.factor.id, 0.0) + by_line.get(line.index, 0.0)
                     if term.factor.kind == "direct" and term.factor.id not in others:
-                        others[term.factor.id] = alternatives(self.result, line)
+                        others[term.factor.id] = _differing(term.factor, alternatives(self.result, line))
         ordered = sorted(rows, key=lambda key: -tonnes[key])
         return [FactorUse(rows[key], tonnes[key], others.get(key, ())) for key in ordered]
 
@@ -370,6 +378,15 @@ class Overview:
         names = self.territory.settings.get("sectors")
         return dict(names) if isinstance(names, Mapping) else {}
 
+    def _carrier_name(self, carrier: Carrier) -> str:
+        """A carrier in words: the fuel by its name, the others by their kind and code."""
+        if carrier.kind == "fuel":
+            with suppress(RuleError):
+                fuel = rules.load().fuel(carrier.code)
+                return fuel.name_vi if self.lang == "vi" else fuel.name_en
+        kind = messages.render(f"report.carrier_{carrier.kind}", self.lang)
+        return f"{kind}: {carrier.code.replace('_', ' ')}" if carrier.code else kind
+
     def _level_places(self) -> list[Any]:
         kind = self.level
         return [
@@ -402,6 +419,17 @@ class Overview:
     def _day_after(self, end: datetime) -> date:
         local = end.astimezone(self.tz)
         return local.date() if local.time() == datetime.min.time() else local.date() + _DAY
+
+
+def _differing(chosen: Factor, others: Sequence[Factor]) -> list[Factor]:
+    """Those of `others` whose value differs by more than 0.5 % in a common unit."""
+    own = unit(chosen.unit)
+    return [
+        other
+        for other in others
+        if not unit(other.unit).converts_to(own)
+        or not math.isclose(other.value * unit(other.unit).to(own), chosen.value, rel_tol=_CONFLICT)
+    ]
 
 
 def _place_level(territory: Territory) -> str:
