@@ -173,8 +173,8 @@ def _shared_lock(folder: Path) -> int | None:
     """A handle that keeps writers out, or None while a writer is there."""
     try:
         handle = os.open(folder / LOCK, os.O_RDONLY)
-    except OSError:
-        return None
+    except FileNotFoundError:  # every writer makes it first, so there is none
+        return os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError:

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kills writers and looks at what is left: the parent's side of the crash tests."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+
+def compile_shim(folder: Path) -> Path:
+    """The power-loss library; without a compiler the test is skipped, but never in continuous integration."""
+    compiler = shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        if os.environ.get("CI"):
+            pytest.fail("the power-loss tests need a C compiler (Debian package gcc), and CI is set")
+        pytest.skip("the power-loss tests need a C compiler (Debian package gcc)")
+    library = folder / "shim.so"
+    subprocess.run(
+        [compiler, "-shared", "-fPIC", "-O2", "-o", str(library), str(HERE / "shim.c"), "-ldl", "-lpthread"],
+        check=True,
+    )
+    return library
+
+
+class Victim:
+    """A folder that a child writes to, with an image of what a disk would hold when there is a shim."""
+
+    def __init__(self, folder: Path, shim: Path | None = None) -> None:
+        self.data, self.image, self.shim = folder / "data", folder / "image", shim
+        self.data.mkdir(parents=True)
+
+    def kill_after(self, script: str, arguments: Sequence[str], seconds: float) -> list[str]:
+        """Starts the child, kills it so many seconds after its first `ACK`, and returns every line that it wrote."""
+        environment = dict(os.environ)
+        if self.shim:
+            environment |= {
+                "LD_PRELOAD": str(self.shim),
+                "MANGROVE_WATCH": str(self.data),
+                "MANGROVE_IMAGE": str(self.image),
+            }
+        command = [sys.executable, str(HERE / script), str(self.data), *arguments]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as child:
+            lines = []
+            for line in child.stdout:
+                lines.append(line.strip())
+                if line.startswith("ACK"):
+                    break
+            time.sleep(seconds)
+            child.send_signal(signal.SIGKILL)
+            lines += [line.strip() for line in child.stdout]
+            child.wait()
+        assert child.returncode == -signal.SIGKILL, (child.returncode, lines[-3:])
+        if self.shim:
+            self._lose_power()
+        return lines
+
+    def _lose_power(self) -> None:
+        """Replaces the folder by the image: every byte that was not synced is gone."""
+        for leftover in self.image.rglob("*.shim-*"):
+            leftover.unlink()  # a copy that the kill interrupted; its sync had not returned
+        shutil.rmtree(self.data)
+        shutil.copytree(self.image, self.data)
+
+
+def acknowledged(lines: Sequence[str]) -> list[int]:
+    """The numbers of the `ACK` lines that arrived whole."""
+    return [int(line.split()[1]) for line in lines if line.startswith("ACK ")]
+
+
+def moment(rng: random.Random) -> float:
+    """A random time to live after the first acknowledgement."""
+    return rng.uniform(0.1, 0.8)
