@@ -139,6 +139,14 @@ def segment_files(folder: Path, first: int | None = None) -> list[str]:
     return [str(folder / part.path) for part in parts[:first]]
 
 
+def stored_bytes(folder: Path) -> int:
+    """Bytes of all listed segments and roll-ups; replaced files wait for their end and do not count."""
+    from mangrove.ledger import catalog
+
+    with catalog.reader(folder) as db:
+        return sum(part.bytes for table in ("segment", "rollup") for part in catalog.parts(db, table))
+
+
 def by_hand(folder: Path, count: int, where: str) -> list[tuple[Any, ...]]:
     """Pre-aggregate, then join, as an engineer who knows DuckDB writes it."""
     import duckdb
@@ -264,7 +272,7 @@ def compare(folder: Path, readings: int, repeat: int) -> None:
         for name in names
     }
     reference = best[names[0]]
-    size = sum(path.stat().st_size for path in folder.rglob("*.parquet"))
+    size = stored_bytes(folder)
     count = days(readings) * PER_DAY
     print(
         f"{count:,} readings, {size / count:.2f} B/reading with roll-ups, {int(reference['rows']):,} result rows"

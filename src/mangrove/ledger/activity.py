@@ -118,7 +118,7 @@ def _assemble(snapshot: Snapshot, db: duckdb.DuckDBPyConnection, ask: Question, 
     if cut:
         parts.append(_from_pieces(snapshot, db, ask, cut))
     union = " union all ".join(f"select {', '.join(SUMS)} from ({part})" for part in parts)
-    partial = from_sums or ask.bucket > ask.unit
+    partial = (from_sums and not _is_unique(snapshot, ask)) or ask.bucket > ask.unit
     return queries.fill("combine", unit="start", parts=f"({union})") if partial else union
 
 
@@ -204,6 +204,14 @@ def _from_rollups(
         again = queries.fill("aggregate", unit=queries.unit(queries.HOUR_S), rows=f"({rows})", where="")
         selects.append(f"select {', '.join(SUMS)} from ({again})")
     return " union all ".join(selects) or f"select * from ({_from_raw(snapshot, ask, windows)}) where false"
+
+
+def _is_unique(snapshot: Snapshot, ask: Question) -> bool:
+    """Whether no hour has sums in two places, as after a compaction; then nothing needs to be added up."""
+    window = (ask.start, ask.end)
+    listed = sorted(snapshot.rollups("base", window), key=lambda part: part.start_min)
+    apart = all(one.start_max < other.start_min for one, other in pairwise(listed))
+    return apart and not snapshot.has_hot and not snapshot.rollups("late", window)
 
 
 def _stored_sums(snapshot: Snapshot, ask: Question, wanted: str) -> str:

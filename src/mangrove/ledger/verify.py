@@ -133,9 +133,10 @@ def _check_content(
             f"where batch between {low} and {high} order by batch, flow, start",
         )
     columns, batch = Columns.of(rows), rows.column("batch").to_numpy()
-    edges = np.searchsorted(batch, np.arange(low, high + 2))
+    ids = np.array([claim.batch for claim in claimed])
+    firsts, lasts = np.searchsorted(batch, ids), np.searchsorted(batch, ids, side="right")
     problems = []
-    for claim, first, last in zip(claimed, edges[:-1], edges[1:], strict=True):
+    for claim, first, last in zip(claimed, firsts, lasts, strict=True):
         found = columns.take(np.arange(first, last))
         if len(found) != claim.rows or found.content_hash() != claim.content:
             problems.append(Problem("ledger.content_changed", {"batch": claim.batch}))
