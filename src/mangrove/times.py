@@ -8,6 +8,7 @@ a fixed or calendar length of time.
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -18,6 +19,7 @@ _STEP = re.compile(r"(\d+)\s*(s|min|h|d|w|mo|y)")
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _MONTHS = {"mo": 1, "y": 12}
 HOUR = timedelta(hours=1)
+_MONDAY = datetime(1970, 1, 5)  # noqa: DTZ001 - a wall-clock time, from which weeks are counted
 
 
 def zone(name: str) -> ZoneInfo:
@@ -68,25 +70,59 @@ class Step:
         """The UTC instant one step after the UTC instant `start`; days and months follow the calendar of `tz`."""
         if self.seconds and self.seconds % 86400:
             return start + timedelta(seconds=self.seconds)
-        local = start.astimezone(tz).replace(tzinfo=None)
-        if self.months:
-            index = local.year * 12 + local.month - 1 + self.months
-            local = local.replace(year=index // 12, month=index % 12 + 1)
-        else:
-            local += timedelta(seconds=self.seconds)
-        return local.replace(tzinfo=tz).astimezone(UTC)
+        wall = start.astimezone(tz).replace(tzinfo=None)
+        return self._wall_after(wall).replace(tzinfo=tz).astimezone(UTC)
 
     def floor(self, instant: datetime, tz: ZoneInfo) -> datetime:
         """The start of the step of `tz`'s calendar that holds the UTC `instant`; weeks start on Monday."""
         local = instant.astimezone(tz).replace(tzinfo=None)
+        if self._divides_an_hour:
+            return instant.astimezone(UTC) - (local - _MONDAY) % timedelta(seconds=self.seconds)
+        return self._wall_floor(local).replace(tzinfo=tz).astimezone(UTC)
+
+    def starts(self, span: Span, tz: ZoneInfo) -> list[datetime]:
+        """The start of `span`, and every later instant in it at which a step of `tz`'s calendar begins (UTC).
+
+        Steps longer than an hour follow the clock on the wall: every third hour begins at 00:00, 03:00, ... on each
+        day, also after the clock was changed, so that a step lasts an hour more or less on that day.
+
+        Example:
+            >>> march = Span.parse("2024-03-31", ZoneInfo("Europe/Berlin"))
+            >>> [start.hour for start in Step.parse("6h").starts(march, ZoneInfo("Europe/Berlin"))]
+            [23, 4, 10, 16]
+        """
+        found = [span.start]
+        if self._divides_an_hour:
+            moment = self.floor(span.start, tz) + timedelta(seconds=self.seconds)
+            while moment < span.end:
+                found.append(moment)
+                moment += timedelta(seconds=self.seconds)
+            return found
+        wall = self._wall_floor(span.start.astimezone(tz).replace(tzinfo=None))
+        while (moment := wall.replace(tzinfo=tz).astimezone(UTC)) < span.end:
+            if moment > found[-1]:
+                found.append(moment)
+            wall = self._wall_after(wall)
+        return found
+
+    @property
+    def _divides_an_hour(self) -> bool:
+        return 0 < self.seconds <= _SECONDS["h"]
+
+    def _wall_after(self, wall: datetime) -> datetime:
+        """One step later on the clock on the wall; a month after the 31st is the last day of the next month."""
         if self.months:
-            index = (local.year * 12 + local.month - 1) // self.months * self.months
-            local = datetime(index // 12, index % 12 + 1, 1)  # noqa: DTZ001 - a wall-clock time, placed in tz below
-        else:
-            monday = datetime(1970, 1, 5)  # noqa: DTZ001 - a wall-clock time
-            seconds = int((local - monday).total_seconds()) // self.seconds * self.seconds
-            local = monday + timedelta(seconds=seconds)
-        return local.replace(tzinfo=tz).astimezone(UTC)
+            index = wall.year * 12 + wall.month - 1 + self.months
+            year, month = index // 12, index % 12 + 1
+            return wall.replace(year=year, month=month, day=min(wall.day, monthrange(year, month)[1]))
+        return wall + timedelta(seconds=self.seconds)
+
+    def _wall_floor(self, wall: datetime) -> datetime:
+        """The start of the step on the clock on the wall."""
+        if self.months:
+            index = (wall.year * 12 + wall.month - 1) // self.months * self.months
+            return datetime(index // 12, index % 12 + 1, 1)  # noqa: DTZ001 - a wall-clock time
+        return wall - (wall - _MONDAY) % timedelta(seconds=self.seconds)
 
 
 @dataclass(frozen=True, slots=True)

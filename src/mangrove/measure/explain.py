@@ -8,23 +8,43 @@ The parts of an explanation add up to the row.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages, rules
 from mangrove.errors import RuleError
-from mangrove.ledger import BatchInfo, Ledger
-from mangrove.measure import methods
-from mangrove.measure.engine import Engine, View
-from mangrove.measure.plan import Line, is_rate
+from mangrove.ledger import BatchInfo, Snapshot
+from mangrove.measure import amounts, methods
+from mangrove.measure.engine import View, on_ledger
+from mangrove.measure.grouping import Grouping
+from mangrove.measure.plan import Line, Plan
+from mangrove.measure.timeline import EPOCH, bucket_of
 from mangrove.measure.types import Term
 from mangrove.rules import Factor
-from mangrove.times import Span
+from mangrove.times import HOUR, Span
 
 if TYPE_CHECKING:
     from mangrove.measure.result import Emissions
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """What one year of deposits still releases: amount x kg per unit in a year, for the part of that year in the row.
+
+    Attributes:
+        deposited, year: calendar years of the deposit and of the release.
+        amount: deposited, in the flow's unit; kg_per_unit: of gas released in the whole `year`.
+        part: the part of that year that the row holds; kg: amount x kg_per_unit x part.
+    """
+
+    deposited: int
+    year: int
+    amount: float
+    kg_per_unit: float
+    part: float
+    kg: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +56,7 @@ class Part:
         amount, unit: of the flow in the bucket; share: the part that stands for the row's place.
         kg: of the gas; weight: kg CO2e per kg in the GWP set; co2e_kg: their product.
         terms: the factors of the coefficient; alternatives: other rows that the rules hold for the same thing.
+        releases: for a method with memory, the deposits behind `amount`, which is then in kg and already holds the terms.
     """
 
     flow: str
@@ -52,6 +73,7 @@ class Part:
     co2e_kg: float
     terms: tuple[Term, ...]
     alternatives: tuple[Factor, ...]
+    releases: tuple[Release, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,67 +130,37 @@ class Explanation:
 
 def explain_row(result: Emissions, row: Mapping[str, Any]) -> Explanation:
     """The explanation of `row`, a row of `result.to_arrow()`; see `Emissions.explain`."""
-    from mangrove.measure.result import _Tabulator
-
     plan, question = result.plan, result.plan.question
-    span = _bucket_span(result, row)
-    small = replace(plan, question=replace(question, span=span, every=None))
-    with Ledger.open(result.folder, read_only=True) as ledger, ledger.snapshot(cut=result.cut) as snapshot:
-        tabulator = _Tabulator(Engine(plan, snapshot), question, None)
-        members = _members_of(tabulator, row)
-        wanted = {
-            line.index
-            for line in plan.lines
-            if _line_matches(line, row) and line.account in question.accounts
-        }
-        labels = [line.index if line.index in wanted else -1 for line in plan.lines]
-        flows = list(members)
-        view = View([(flow, number, members[flow]) for number, flow in enumerate(flows)], labels)
-        sums = Engine(small, snapshot).emissions(view).to_pylist()
-        parts = [
-            _part(result, plan.lines[r["label"]], flows[r["grp"]], members, r)
-            for r in sums
-            if r["label"] >= 0
-        ]
-        batches = tuple(snapshot.lineage([part.flow for part in parts], span.start, span.end))
-    order = {flow: number for number, flow in enumerate(plan.flows)}
+    span = bucket_of(plan, row["start"]) if question.every else question.span
+    grouping = Grouping(plan, question)
+    shares, lines = grouping.flows_of(row), grouping.lines_of(row)
+    flows = list(shares)
+    view = View(
+        [(flow, number, shares[flow]) for number, flow in enumerate(flows)],
+        [line.index if line.index in lines else None for line in plan.lines],
+    )
+    with on_ledger(plan, result.folder, result.cut, window=span) as (engine, snapshot):
+        sums = engine.emissions(view, with_uncertainty=False).to_pylist()
+        parts = []
+        for found in sums:
+            line = plan.lines[found["label"]]
+            releases = _releases(plan, snapshot, line, span) if line.response else ()
+            parts.append(_part(result, line, shares[line.flow], found, releases))
+        batches = _batches(plan, snapshot, {part.flow for part in parts}, span)
+    order = plan.sources()
     parts.sort(key=lambda part: (order[part.flow], part.gas))
-    gaps = tuple(problem.code for problem in result.problems if problem.data.get("flow") in members)
+    gaps = tuple(problem.code for problem in result.problems if problem.data.get("flow") in shares)
     return Explanation(
         dict(row), span.start, span.end, tuple(parts), batches, question.gwp, result.record, result.cut, gaps
     )
 
 
-def _bucket_span(result: Emissions, row: Mapping[str, Any]) -> Span:
-    question = result.plan.question
-    if question.every is None:
-        return question.span
-    start = row["start"]
-    floor = question.every.floor(start, result.plan.territory.tz)
-    return Span(start, min(question.every.after(floor, result.plan.territory.tz), question.span.end))
-
-
-def _members_of(tabulator: Any, row: Mapping[str, Any]) -> dict[str, float]:
-    """The flows of the row's group with the share of each."""
-    key = tuple(row[column] for column in tabulator.flow_columns)
-    group = tabulator.groups[key]
-    members: dict[str, float] = {}
-    for flow, number, share in tabulator.view.members:
-        if number == group:
-            members[flow] = members.get(flow, 0.0) + share
-    return members
-
-
-def _line_matches(line: Line, row: Mapping[str, Any]) -> bool:
-    return all(row[column] == getattr(line, column) for column in ("gas", "account") if column in row)
-
-
 def _part(
-    result: Emissions, line: Line, flow_id: str, members: Mapping[str, float], sums: Mapping[str, Any]
+    result: Emissions, line: Line, share: float, sums: Mapping[str, Any], releases: Sequence[Release]
 ) -> Part:
-    flow, share = result.plan.flows[flow_id], members[flow_id]
+    plan = result.plan
+    flow = plan.flows[line.flow]
     method = methods.method_for(flow)
-    unit = f"{flow.unit.text}·h" if is_rate(flow) else flow.unit.text
     return Part(
         flow=flow.id,
         name=flow.name,
@@ -176,15 +168,59 @@ def _part(
         gas=line.gas,
         method=f"{method.name}@{method.version}" if method else "",
         equation=method.equation if method else "",
-        amount=sums["kg"] / line.kg / share if line.kg and share else 0.0,
-        unit="kg" if line.response else unit,
+        amount=sums["amount"] / share if share else 0.0,
+        unit="kg" if line.response else plan.amount_unit(flow.id),
         share=share,
         kg=sums["kg"],
         weight=line.weight,
         co2e_kg=sums["co2e"],
         terms=line.terms,
         alternatives=alternatives(result, line),
+        releases=tuple(releases),
     )
+
+
+def _releases(plan: Plan, snapshot: Snapshot, line: Line, span: Span) -> tuple[Release, ...]:
+    """The deposits behind the releases of a response in `span`, oldest first."""
+    kernel = line.response.kernel if line.response else ()
+    years = amounts.calendar_years(span.start, span.end, plan.territory.tz)
+    history = amounts.deposits(plan, snapshot, {line.flow}, years[-1][2])[line.flow]
+    found = []
+    for year, start, stop in years:
+        part = (min(stop, span.end) - max(start, span.start)) / (stop - start)
+        for then, amount in sorted(history.items()):
+            if 0 <= year - then < len(kernel):
+                per_unit = kernel[year - then]
+                found.append(Release(then, year, amount, per_unit, part, amount * per_unit * part))
+    return tuple(found)
+
+
+def _batches(plan: Plan, snapshot: Snapshot, flows: Collection[str], span: Span) -> tuple[BatchInfo, ...]:
+    """The batches of all values behind a row: those in it, longer ones that reach into it, and all deposits before."""
+    windows: dict[datetime, set[str]] = {}
+    responses = {line.flow for line in plan.lines if line.response}
+    for name in flows:
+        first = EPOCH if name in responses else _first_value(plan, snapshot, name, span)
+        windows.setdefault(first, set()).update(flow.id for flow in plan.measured_by(name))
+    found: dict[int, BatchInfo] = {}
+    for first, names in windows.items():
+        for batch in snapshot.lineage(sorted(names), first, span.end):
+            known = found.get(batch.batch)
+            found[batch.batch] = replace(batch, used=batch.used + known.used) if known else batch
+    return tuple(found[number] for number in sorted(found))
+
+
+def _first_value(plan: Plan, snapshot: Snapshot, flow: str, span: Span) -> datetime:
+    """The start of the earliest value of a flow that reaches into `span`."""
+    step = plan.flows[flow].step
+    every = plan.question.every
+    if step is None or (step.hours * HOUR <= HOUR and not (every and 0 < every.seconds < step.seconds)):
+        return span.start
+    earlier = (
+        snapshot.values([flow], span.start - 2 * step.hours * HOUR, span.start).column("start").to_pylist()
+    )
+    tz = plan.territory.tz
+    return min((start for start in earlier if step.after(start, tz) > span.start), default=span.start)
 
 
 def alternatives(result: Emissions, line: Line) -> tuple[Factor, ...]:
@@ -254,8 +290,11 @@ class _Writer:
         lines = [
             self.say("flow", flow=part.flow, name=part.name or part.flow, place=part.place),
             self.say("method", method=part.method, equation=part.equation),
-            f"    {part.amount:,.6g} {part.unit} {product}{share} = {part.kg:,.6g} kg {part.gas}",
         ]
+        if part.releases:
+            lines.extend(self._release(release) for release in part.releases[-_SHOWN:])
+            product = ""
+        lines.append(f"    {part.amount:,.6g} {part.unit} {product}{share} = {part.kg:,.6g} kg {part.gas}")
         if self.explanation.gwp:
             lines.append(
                 f"    × {part.weight:g} kg CO2e/kg [{self.explanation.gwp}] = {part.co2e_kg:,.6g} kg CO2e"
@@ -273,6 +312,17 @@ class _Writer:
             for other in part.alternatives
         )
         return lines
+
+    def _release(self, release: Release) -> str:
+        return self.say(
+            "release",
+            deposited=release.deposited,
+            year=release.year,
+            amount=f"{release.amount:,.6g}",
+            per_unit=f"{release.kg_per_unit:.6g}",
+            part=f"{release.part:.4g}",
+            kg=f"{release.kg:,.6g}",
+        )
 
     def _term(self, term: Term) -> str:
         if term.factor is None:

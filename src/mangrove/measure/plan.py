@@ -8,7 +8,6 @@ measurement stores, so that it can be computed again when laws and declarations 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -19,29 +18,10 @@ from mangrove.measure.types import Coefficient, Gap, MethodResult, Response, Ter
 from mangrove.measure.uncertainty import Z95
 from mangrove.rules import GwpSet, Rules
 from mangrove.territory.model import Flow, Territory
-from mangrove.times import HOUR
 
-POLLUTANTS = frozenset(
-    {
-        "CO",
-        "NO",
-        "NO2",
-        "NOx",
-        "SO2",
-        "SOx",
-        "PM",
-        "PM10",
-        "PM2.5",
-        "BC",
-        "HC",
-        "NMVOC",
-        "VOC",
-        "NH3",
-        "O3",
-        "H2S",
-        "VHg",
-    }
-)
+POLLUTANTS = frozenset({
+    "CO", "NO", "NO2", "NOx", "SO2", "SOx", "PM", "PM10", "PM2.5", "BC", "HC", "NMVOC", "VOC", "NH3", "O3", "H2S", "VHg",
+})  # fmt: skip
 """Air pollutants: measured by the same formula, never part of CO2 equivalents."""
 
 
@@ -99,12 +79,30 @@ class Plan:
                 if term.uncertainty:
                     name = term.shared or f"own:{line.flow}:{term.symbol}"
                     own[name] = own.get(name, 0.0) + term.power * term.uncertainty / Z95
-            flow = self.flows[line.flow]
-            if flow.uncertainty:
-                name = f"meter:{flow.meter or flow.id}"
-                own[name] = own.get(name, 0.0) + flow.uncertainty / Z95
+            for flow in self.measured_by(line.flow):
+                if flow.uncertainty:
+                    name = f"meter:{flow.meter or flow.id}"
+                    own[name] = own.get(name, 0.0) + flow.uncertainty / Z95
             rows.extend((line.index, name, sd) for name, sd in own.items())
         return rows
+
+    def measured_by(self, flow: str) -> tuple[Flow, ...]:
+        """The declared flows whose values make the amount of `flow`: itself, and what it is multiplied with."""
+        other = self.products.get(flow)
+        return (self.flows[flow], *([self.territory.flows[other]] if other else []))
+
+    def amount_unit(self, flow: str) -> str:
+        """The unit of the amounts of `flow`, as text: `kWh`, `kW·h`, `mg/Nm3·Nm3/h·h`."""
+        units = [part.unit.text for part in self.measured_by(flow)]
+        return "·".join([*units, "h"] if is_rate(self.flows[flow]) else units)
+
+    def sources(self) -> dict[str, int]:
+        """The number of every flow: its position."""
+        return {name: number for number, name in enumerate(self.flows)}
+
+    def source_of(self, line: Line) -> int:
+        """The number under which the releases of a response stand: behind those of all flows."""
+        return len(self.flows) + line.index
 
     def edges(self) -> list[datetime]:
         """The instants inside the span at which a coefficient starts or stops."""
@@ -161,6 +159,9 @@ class _Builder:
         kept = [c for c in result.coefficients if self._wanted(flow, c.account, c.view)]
         responses = [r for r in result.responses if self._wanted(flow, r.account, "")]
         gaps = result.gaps if self._wanted(flow, "", "") else ()
+        if kept and flow.step is None and (is_rate(flow) or result.product_with):
+            # Without the time that a value stands for, a rate has no amount.
+            kept, gaps = [], (*gaps, Gap("measure.needs_step", flow.id, {"semantics": flow.semantics}))
         self.gaps.extend(gaps)
         for coefficient in kept:
             self._add(flow, coefficient)
@@ -244,13 +245,3 @@ def hours_per_value(flow: Flow) -> float | None:
 def is_rate(flow: Flow) -> bool:
     """Whether an amount is value x hours (a mean power, a standing stock) rather than the value itself."""
     return flow.semantics in ("mean", "state")
-
-
-def is_coarse(flow: Flow, bucket: timedelta) -> bool:
-    """Whether one value lasts longer than a stored bucket and must be spread over the time that it stands for."""
-    return flow.step is not None and flow.step.hours * HOUR > bucket
-
-
-def names(gaps: Iterable[Gap]) -> Sequence[str]:
-    """The flows that gaps speak of, each once."""
-    return list(dict.fromkeys(gap.flow for gap in gaps))

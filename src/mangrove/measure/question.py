@@ -36,7 +36,7 @@ class Question:
         every: length of a time bucket; None for the whole span at once.
         gwp: name of the GWP set, or None when only masses of single gases are asked for.
         view: `location` or `market` for purchased electricity.
-        accounts: accounts that are summed; the inventory alone unless asked otherwise.
+        accounts: accounts that are shown, never added up; the inventory alone unless asked otherwise.
         borders: the day whose places count.
         as_of: what was known then; None is everything known now.
         allow: statuses of factors accepted besides the default ones ("unofficial").
@@ -64,7 +64,7 @@ def resolve(
     view: str = "location",
     accounts: Sequence[str] = ("inventory",),
     borders: str | date | None = None,
-    as_of: str | datetime | None = None,
+    as_of: str | date | datetime | None = None,
     allow: Sequence[str] = (),
 ) -> Question:
     """Checks a question against the territory and fills in what it leaves open.
@@ -88,7 +88,7 @@ def resolve(
     last_day = (span.end - timedelta(microseconds=1)).astimezone(tz).date()
     return Question(
         span=span,
-        by=tuple(dict.fromkeys(by)),
+        by=_columns(by, accounts),
         every=_bucket(every),
         gwp=gwp,
         view=view,
@@ -99,6 +99,12 @@ def resolve(
         as_of=None if as_of is None else _moment(as_of, territory),
         allow=tuple(allow),
     )
+
+
+def _columns(by: Sequence[str], accounts: Sequence[str]) -> tuple[str, ...]:
+    """The columns asked for; several accounts are never added up, so they have a column of their own."""
+    separate = ["account"] if len(set(accounts)) > 1 else []
+    return tuple(dict.fromkeys([*by, *separate]))
 
 
 def _declared_borders(territory: Territory) -> date | None:
@@ -130,8 +136,8 @@ def _bucket(every: str | Step | None) -> Step | None:
     return step
 
 
-def _moment(as_of: str | datetime, territory: Territory) -> datetime:
-    """An instant of knowledge; a written period counts to its end ("2025-03" is all that was known in March)."""
-    if isinstance(as_of, str):
-        return Span.parse(as_of, territory.tz).end
+def _moment(as_of: str | date | datetime, territory: Territory) -> datetime:
+    """An instant of knowledge; a period counts to its end ("2025-03" is all that was known in March)."""
+    if not isinstance(as_of, datetime):
+        return Span.parse(str(as_of), territory.tz).end
     return (as_of if as_of.tzinfo else as_of.replace(tzinfo=territory.tz)).astimezone(UTC)

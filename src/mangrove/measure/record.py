@@ -25,10 +25,11 @@ import pyarrow as pa
 
 from mangrove.errors import DataQualityError, LedgerError, RequestError
 from mangrove.ledger import Ledger
+from mangrove.ledger.records import record_id
 from mangrove.measure.plan import Line, Plan
 from mangrove.measure.question import Question
 from mangrove.measure.result import Emissions
-from mangrove.measure.types import Response, Term
+from mangrove.measure.types import Gap, Response, Term
 from mangrove.rules import Factor, Source
 from mangrove.territory import Territory, load
 from mangrove.times import Span, Step
@@ -55,8 +56,12 @@ class Change:
 
 
 def store(result: Emissions, ledger: Ledger, rules_hash: str) -> str:
-    """Stores a measurement with its declaration; returns its id. Storing the same again gives the same id."""
-    declaration = ledger.put_record("declaration", _archive(result.plan.territory.path))
+    """Stores a measurement with its declaration; returns its id. Storing the same again gives the same id.
+
+    Raises:
+        RequestError: `measure.declaration_changed`, the files are no longer those that the territory was opened from.
+    """
+    declaration = _store_declaration(result.plan.territory, ledger)
     document = _document(result, ledger, rules_hash, declaration)
     record = str(
         ledger.put_record("measurement", json.dumps(document, sort_keys=True, ensure_ascii=False).encode())
@@ -68,6 +73,16 @@ def store(result: Emissions, ledger: Ledger, rules_hash: str) -> str:
             writer.write_table(result.to_arrow())
         ledger.put_record(_answers(record), leaves, sink.getvalue())
     return record
+
+
+def _store_declaration(territory: Territory, ledger: Ledger) -> str:
+    """Stores the files of a declaration, once they are known to say what was measured."""
+    archive = _archive(territory.path)
+    known = {id_ for id_, _ in ledger.records("declaration")}
+    fresh = record_id("declaration", archive, b"") not in known
+    if fresh and _territory(archive).content_hash != territory.content_hash:
+        raise RequestError("measure.declaration_changed", path=territory.path)
+    return ledger.put_record("declaration", archive)
 
 
 def _answers(record: str) -> str:
@@ -102,7 +117,8 @@ def diff(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
     """What changed between two measurement documents (see `document_of`), largest change first.
 
     With amounts A, coefficients c and weights w: activity (A2 - A1) c1 w1, factor A2 (c2 - c1) w1, GWP A2 c2 (w2 - w1).
-    Where a flow is only in one of the two, everything counts as activity.
+    Where a flow is only in one of the two, everything counts as activity; so does a method with memory, whose amount
+    is what it releases.
     """
     old, new = _leaves(before), _leaves(after)
     changes = []
@@ -171,7 +187,13 @@ def _document(result: Emissions, ledger: Ledger, rules_hash: str, declaration: s
         "products": plan.products,
         "flows": list(plan.flows),
         "lines": [_line_out(line) for line in plan.lines],
+        "gaps": [{"code": gap.code, "flow": gap.flow, "data": _words(gap.data)} for gap in plan.gaps],
     }
+
+
+def _words(data: dict[str, object]) -> dict[str, object]:
+    """Placeholders as plain JSON data."""
+    return {key: value if isinstance(value, str | int | float) else str(value) for key, value in data.items()}
 
 
 def _leaf_rows(result: Emissions) -> list[dict[str, Any]]:
@@ -328,6 +350,7 @@ def _plan(document: dict[str, Any], territory: Territory) -> Plan:
         lines=tuple(_line_in(index, data) for index, data in enumerate(document["lines"])),
         products=document["products"],
         methods=tuple(document["methods"]),
+        gaps=tuple(Gap(gap["code"], gap["flow"], gap["data"]) for gap in document["gaps"]),
     )
 
 

@@ -1,6 +1,6 @@
--- Hours that counted values cover, summed over the flows of a group.
-select m.grp, s.bucket, sum(a.hours) as hours
+-- Hours that counted values stand for, summed over the flows of a group.
+select m.grp, g.bucket, sum(a.hours) as hours
 from amount a
-join slot s on s.start = a.start
+join bucket g on g.segment = a.segment
 join member m on m.flow = a.flow
-group by m.grp, s.bucket
+group by m.grp, g.bucket

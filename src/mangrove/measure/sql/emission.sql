@@ -1,9 +1,12 @@
 -- Emissions by group, label and bucket: amount x kg per unit x the share of the place.
-select m.grp, c.label, s.bucket,
+-- The amount itself has a meaning only where a row is of one line.
+select m.grp, c.label, g.bucket,
+       sum(a.total * m.share) as amount,
        sum(a.total * c.kg * m.share) as kg,
        sum(a.total * c.kg * c.weight * m.share) as co2e
 from amount a
-join slot s on s.start = a.start
-join coefficient c on c.flow = a.flow and a.start >= c.valid_from and a.start < c.valid_to
+join bucket g on g.segment = a.segment
+join coefficient c on c.flow = a.flow and a.segment >= c.first and a.segment < c.last
 join member m on m.flow = a.flow
-group by m.grp, c.label, s.bucket
+where a.total is not null
+group by m.grp, c.label, g.bucket
