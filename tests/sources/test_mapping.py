@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A mapping file is read strictly: every problem is listed with its line and column."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mangrove.errors import MangroveError
 from mangrove.sources.mapping import Column, Mapping
 from mangrove.sources.problems import RejectedError
 
@@ -94,7 +94,5 @@ def test_a_document_of_another_form_is_refused_in_words(text: str) -> None:
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=8), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
     st.sampled_from(["files", "match", "time", "columns", "long", "sessions", "unit", "decimal", "skip"]), inner, max_size=4)))  # fmt: skip
 def test_no_document_breaks_the_reader(document: object) -> None:
-    try:
+    with suppress(RejectedError):
         Mapping.parse(yaml.safe_dump({"files": [document]}))
-    except MangroveError as error:
-        assert error.text("en")

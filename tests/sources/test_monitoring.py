@@ -77,9 +77,7 @@ RECORDS = st.builds(
     symbol=st.sampled_from(SYMBOLS),
     value=st.none() | st.floats(allow_nan=False, allow_infinity=False),
     unit=st.sampled_from(["mg/Nm3", "C", "%", "m3/h", "kPa", ""]),
-    at=st.datetimes(datetime(1980, 1, 1), datetime(2090, 1, 1)).map(
-        lambda t: t.replace(microsecond=0, tzinfo=UTC)
-    ),
+    at=st.integers(315_532_800, 3_786_912_000).map(lambda second: datetime.fromtimestamp(second, UTC)),
     status=st.sampled_from(["00", "01", "02"]),
 )
 
@@ -102,6 +100,10 @@ def test_what_is_written_is_read_back_the_same(records: list[Record]) -> None:
 def test_no_bytes_break_the_reader(body: bytes) -> None:
     file = monitoring.read(body, name=NAME)
     assert all(row.reason.text("en") for row in file.rejected)
+
+
+def test_a_value_that_is_not_a_number_is_written_as_an_empty_field() -> None:
+    assert monitoring.write([Record("SO2", float("nan"), "mg/Nm3", AT, "02")]).split(b"\t")[1] == b""
 
 
 def test_a_record_that_the_format_cannot_hold_is_refused() -> None:

@@ -188,7 +188,7 @@ def write(records: Iterable[Record]) -> bytes:
             raise SourceError("sources.monitoring_status", text=record.status, column="")
         if re.search(r"[\t\r\n]", record.unit):
             raise SourceError("sources.monitoring_text", text=record.unit)
-        value = "" if record.value is None else repr(float(record.value))
+        value = "" if record.value is None or np.isnan(record.value) else repr(float(record.value))
         stamp = record.at.astimezone(VIETNAM).strftime("%Y%m%d%H%M%S")
         lines.append(f"{record.symbol}\t{value}\t{record.unit}\t{stamp}\t{record.status}\r\n")
     return "".join(lines).encode()

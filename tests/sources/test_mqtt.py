@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A real Mosquitto with the shipped configuration: nothing is lost and nothing is stored twice, kills included."""
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from mangrove.errors import RequestError, SourceError
+from mangrove.ledger import Ledger
+from mangrove.sources import mqtt
+
+pytestmark = pytest.mark.mosquitto
+START = datetime(2026, 11, 1, tzinfo=UTC)
+CONSUMER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[3])
+from mangrove.ledger import Ledger
+from mangrove.sources import mqtt
+from mangrove.territory.model import Carrier, Flow, Place, Territory
+from mangrove.times import Step
+from mangrove.units import unit
+flows = {f"f{i}": Flow(f"f{i}", "p", Carrier("electricity"), unit("kWh"), Step.parse("1min")) for i in range(4)}
+park = Territory(Path("p"), "P", "park", "Asia/Ho_Chi_Minh", "VND", "vi", None, {"p": Place("p", "P", "park")}, flows)
+with Ledger.open(Path(sys.argv[1])) as ledger:
+    print("ready", flush=True)
+    mqtt.listen(ledger, park, port=int(sys.argv[2]), group=200, wait=0.05, on_commit=lambda r: print(r.rows, flush=True))
+"""
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory):
+    """The port of a broker that runs with the shipped configuration."""
+    binary = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+    if binary is None:
+        reason = "Mosquitto is not installed: apt-get install -y mosquitto"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("broker")
+    path = mqtt.broker_files(folder, port)
+    if (
+        hasattr(os, "geteuid") and os.geteuid() == 0
+    ):  # as root the broker becomes another user who cannot write here
+        path.write_text(path.read_text() + "\nuser root\n")
+    process = subprocess.Popen(
+        [binary, "-c", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                break
+        time.sleep(0.05)
+    yield port
+    process.terminate()
+    process.wait(timeout=10)
+
+
+def client(port: int, name: str, **options):
+    from paho.mqtt.client import Client
+    from paho.mqtt.enums import CallbackAPIVersion
+
+    made = Client(CallbackAPIVersion.VERSION2, name, **options)
+    made.max_inflight_messages_set(1000)
+    made.connect("127.0.0.1", port)
+    made.loop_start()
+    return made
+
+
+def publish(port: int, messages: list[tuple[str, bytes]]) -> None:
+    """Publishes with QoS 1 and returns when the broker has all messages."""
+    sender = client(port, f"sender-{time.monotonic_ns()}")
+    sent = [sender.publish(topic, payload, qos=1) for topic, payload in messages]
+    for one in sent:
+        one.wait_for_publish(timeout=30)
+    sender.disconnect()
+    sender.loop_stop()
+
+
+def reading(flow: int, minute: int, value: float) -> tuple[str, bytes]:
+    at = (START + timedelta(minutes=minute)).isoformat()
+    return f"mg/gateway/f{flow}", json.dumps({"ts": at, "value": value}).encode()
+
+
+def register_session(port: int, name: str) -> None:
+    """Makes the broker keep messages for a listener that is not there yet."""
+    first = client(port, name, clean_session=False)
+    first.subscribe("mg/#", qos=1)
+    time.sleep(0.3)
+    first.disconnect()
+    first.loop_stop()
+
+
+def listen_until(ledger, park, port, count, name, **options):
+    """Runs the listener until `count` messages are acknowledged, or 20 seconds have passed."""
+    seen = []
+    deadline = time.monotonic() + 20
+    return mqtt.listen(
+        ledger,
+        park,
+        port=port,
+        client_id=name,
+        on_commit=seen.append,
+        stop=lambda: (
+            sum(r.rows + r.unchanged + r.rejected for r in seen) >= count or time.monotonic() > deadline
+        ),
+        **options,
+    )
+
+
+@pytest.fixture
+def park(world, flow):
+    return world(*(flow(f"f{i}", step="1min") for i in range(4)), flow("meter", semantics="counter"))
+
+
+def test_readings_are_stored_and_poison_is_quarantined_and_acknowledged(broker, park, ledger, rows):
+    register_session(broker, "one")
+    publish(
+        broker,
+        [
+            reading(0, 0, 1.5),
+            ("mg/gateway/f0", b"junk"),
+            reading(1, 0, 2.5),
+            ("mg/gateway/nothing", b'{"ts": 1, "value": 1}'),
+        ],
+    )
+    report = listen_until(ledger, park, broker, 4, "one")
+    assert (report.messages, report.stored, report.quarantined) == (4, 2, 2)
+    assert rows("f0") == [("2026-11-01T00:00", 1.5, 0)]
+    kept = ledger.quarantine()
+    assert kept.column("raw").to_pylist()[0] == b"junk"
+    assert set(kept.column("code").to_pylist()) == {"sources.bad_message", "sources.unknown_topic"}
+    again = mqtt.listen(ledger, park, port=broker, client_id="one", stop=stop_after(0.6))
+    assert again.messages == 0
+
+
+def stop_after(seconds: float):
+    deadline = time.monotonic() + seconds
+    return lambda: time.monotonic() > deadline
+
+
+def test_a_value_that_is_set_back_to_what_it_was_is_not_taken_for_a_repetition(broker, park, ledger, rows):
+    register_session(broker, "back")
+    for value in (1.0, 2.0, 1.0):
+        publish(broker, [reading(2, 7, value)])
+        listen_until(ledger, park, broker, 1, "back")
+    assert rows("f2") == [("2026-11-01T00:07", 1.0, 0)]
+
+
+def test_registers_get_their_amounts(broker, park, ledger, rows):
+    register_session(broker, "counter")
+    at = [(START + timedelta(minutes=15 * i)).isoformat() for i in range(3)]
+    publish(broker, [("mg/gateway/meter", json.dumps({"ts": at, "value": [100, 103, 107]}).encode())])
+    listen_until(ledger, park, broker, 3, "counter")
+    assert [value for _, value, _ in rows("meter")] == [3.0, 4.0]
+
+
+def test_a_killed_consumer_loses_nothing_and_stores_nothing_twice(broker, tmp_path):
+    register_session(broker, "mangrove")
+    store = tmp_path / "store"
+    source = str(Path(mqtt.__file__).parents[2])
+    sent = [reading(i % 4, i // 4, float(i)) for i in range(6000)]
+    publisher = threading.Thread(target=publish, args=(broker, sent), daemon=True)
+    publisher.start()
+    commits = 0
+    for kill_after in (2, 4, 3, None):
+        consumer = subprocess.Popen(
+            [sys.executable, "-c", CONSUMER, str(store), str(broker), source],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        lines = 0
+        deadline = time.monotonic() + 20
+        watchdog = threading.Timer(20, consumer.kill)
+        watchdog.start()
+        if kill_after is None:
+            publisher.join()
+            while time.monotonic() < deadline and stored(store) < len(sent):
+                time.sleep(0.2)
+        else:
+            for _ in iter(consumer.stdout.readline, ""):
+                lines += 1
+                if lines > kill_after:
+                    break
+        commits += max(lines - 1, 0)
+        consumer.send_signal(signal.SIGKILL)
+        watchdog.cancel()
+        consumer.wait()
+        consumer.stdout.close()
+    assert commits >= 9
+    with Ledger.open(store, read_only=True) as ledger, ledger.snapshot() as snapshot:
+        found = snapshot.values([f"f{i}" for i in range(4)], START, START + timedelta(days=30))
+        assert sorted(found.column("value").to_pylist()) == [float(i) for i in range(6000)]
+        versions = snapshot.connection.execute("select count(*) from version").fetchall()[0][0]
+        assert versions == 6000
+
+
+def stored(store: Path) -> int:
+    with Ledger.open(store, read_only=True) as ledger:
+        return sum(ledger.batches().column("rows").to_pylist())
+
+
+def test_a_broker_that_is_not_there_is_an_error_in_words(park, ledger):
+    with pytest.raises(SourceError) as caught:
+        mqtt.listen(ledger, park, port=1)
+    assert caught.value.code == "sources.broker_refused"
+
+
+def test_a_topic_table_with_an_unknown_flow_is_refused(park, ledger):
+    with pytest.raises(RequestError):
+        mqtt.listen(ledger, park, topics={"a": "nothing"})
+
+
+def test_the_shipped_configuration_has_a_large_window_and_lets_nobody_in_from_outside(tmp_path):
+    text = mqtt.broker_files(tmp_path, 1883).read_text(encoding="utf-8")
+    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    assert "max_inflight_messages 0" in lines
+    assert "persistence true" in lines
+    assert [line for line in lines if line.startswith("listener")] == ["listener 1883 127.0.0.1"]
+    assert "pattern write mg/%u/#" in (tmp_path / "mosquitto.acl").read_text(encoding="utf-8")
