@@ -79,6 +79,14 @@ def test_an_hour_sealed_at_once_is_still_known_batch_by_batch(ledger):
     assert [sums(ledger, cut=cut) for cut in range(4)] == [[], *([(0, n, n, 0, n)] for n in (1, 2, 3))]
 
 
+def test_hours_that_came_later_are_unknown_before_though_one_file_holds_both(ledger):
+    ledger.append(series("mill", [1, 1]), Origin("a", "1"))
+    ledger.append(series("mill", [1, 1], first=60), Origin("a", "2"))
+    ledger.seal()
+    assert sums(ledger, cut=1) == [(0, 2, 2, 0, 1)]
+    assert sums(ledger) == [(0, 2, 2, 0, 1), (60, 2, 2, 0, 2)]
+
+
 def test_data_sixty_days_late_is_a_first_arrival_and_needs_no_correction(ledger):
     ledger.append(series("mill", [1, 1], first=86_400), Origin("a", "1"))
     ledger.seal()
