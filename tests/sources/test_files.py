@@ -168,6 +168,13 @@ def test_24_00_means_that_stamps_end_their_interval(tmp_path, ledger, rows, worl
     ]
 
 
+@pytest.mark.parametrize("text", ["1709226000,1\n1709229600,2\n", "1709226000000,1\n1709229600000,2\n"])
+def test_unix_time_is_recognized(text, tmp_path, ledger, rows, world, flow):  # noqa: PLR0917 - fixtures
+    report = ingest(ledger, world(flow("mill")), [save(tmp_path / "m.csv", "ts,mill\n" + text)], screen=False)
+    assert "sources.epoch" in codes(report)
+    assert rows("mill")[0] == ("2024-02-29T17:00", 1.0, 0)
+
+
 def test_day_and_month_are_settled_by_any_row_of_the_file(tmp_path, ledger, rows, world, flow):
     days = [f"{d:02}/{m:02}/2024" for m in range(1, 5) for d in range(1, 13)] + ["13/04/2024"]
     path = save(tmp_path / "m.csv", "date,mill\n" + "\n".join(f"{day},1" for day in days))

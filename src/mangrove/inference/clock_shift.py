@@ -117,9 +117,11 @@ def _fit(values: Floats, usual: Floats) -> float:
     """The correlation over the steps that both have; 0 when either side is constant."""
     have = np.isfinite(values) & np.isfinite(usual)
     a, b = values[have], usual[have]
-    if 2 * len(a) < len(values) or a.std() == 0 or b.std() == 0:
+    if 2 * len(a) < len(values):
         return 0.0
-    return float(np.corrcoef(a, b)[0, 1])
+    a, b = a - a.mean(), b - b.mean()
+    scale = float(a @ a) * float(b @ b)
+    return float(a @ b) / scale**0.5 if scale > 0 else 0.0
 
 
 def _moved(day: Floats, hours: int, step: int) -> Floats:

@@ -7,7 +7,7 @@ estimates (quality FILLED), and a report. Values that came in are never changed;
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -20,8 +20,8 @@ from mangrove.errors import Problem, RequestError, RuleError, did_you_mean
 from mangrove.inference import repair as repairing
 from mangrove.inference import screening
 from mangrove.inference.screening import Finding, Limits
-from mangrove.inference.series import SECOND, Series
-from mangrove.ledger import Ledger
+from mangrove.inference.series import DAY, SECOND, Series
+from mangrove.ledger import Ledger, Snapshot
 from mangrove.ledger.types import Origin, Quality, Receipt
 from mangrove.territory.model import Flow, Territory
 from mangrove.times import Span
@@ -30,6 +30,10 @@ from mangrove.units import Quantity, unit
 CONTEXT = timedelta(days=63)
 """What is read before (and, for repair, after) the asked span: nine weeks, more than any rule looks back."""
 BATCH_ROWS = 200_000
+FLOWS_AT_ONCE = 32
+"""Flows per query when the span is a quarter of a year; fewer for longer spans, so that memory stays bounded."""
+_QUARTER_YEAR = 92 * DAY
+_END = 253_402_300_799 * SECOND
 _WINDOW = tuple[int, int]
 
 
@@ -110,11 +114,10 @@ def screen_flows(
     with ledger.snapshot() as snapshot:
         cut = snapshot.cut
         tables: list[pa.Table] = []
-        for name, (low, high) in windows.items():
+        screened = {name: window for name, window in windows.items() if _step_us(territory.flows[name])}
+        around = int(CONTEXT / timedelta(microseconds=1))
+        for name, (low, high), series in read_windows(snapshot, screened, around, 0):
             flow = territory.flows[name]
-            if flow.step is None or not flow.step.seconds:
-                continue
-            series = read_series(snapshot, name, low - int(CONTEXT / timedelta(microseconds=1)), high + 1)
             asked = (low, high + 1) if span is not None else (None, None)
             changed, findings = _screen_one(series, flow, territory, (low, high), asked)
             if findings:
@@ -131,14 +134,13 @@ def _screen_one(
 ) -> tuple[Series, tuple[Finding, ...]]:
     """New codes inside the window (gaps that reach back to the last row before it included), and findings there."""
     low, high = window
-    seconds = flow.step.seconds if flow.step is not None else 0
     before = series.start[series.start < low]
     if len(before):
         low = int(before[-1]) + 1
     begin, end = asked
     if begin is not None and len(series) and int(series.start[0]) < begin:
         begin = int(series.start[0])
-    found = screening.screen(series, seconds * SECOND, limits_of(flow), territory.tz, low=begin, high=end)
+    found = screening.screen(series, _step_us(flow), limits_of(flow), territory.tz, low=begin, high=end)
     inside = found.changed & (found.series.start >= low) & (found.series.start <= high)
     findings = tuple(one for one in found.findings if one.end > low and one.start <= high)
     return found.series.pick(inside), findings
@@ -170,14 +172,17 @@ def repair(
     with ledger.snapshot() as snapshot:
         cut = snapshot.cut
         tables: list[pa.Table] = []
-        for name, (low, high) in windows.items():
+        repairable = {
+            name: window
+            for name, window in windows.items()
+            if territory.flows[name].semantics != "state" and _step_us(territory.flows[name])
+        }
+        for name, (low, high), series in read_windows(snapshot, repairable, around, around):
             flow = territory.flows[name]
-            if flow.step is None or not flow.step.seconds or flow.semantics == "state":
-                continue
-            series = read_series(snapshot, name, low - around, high + around)
             bounds = (low, high + 1) if span is not None else (None, None)
-            step = flow.step.seconds * SECOND
-            found = repairing.fill(series, step, territory.tz, low=bounds[0], high=bounds[1], codes=codes)
+            found = repairing.fill(
+                series, _step_us(flow), territory.tz, low=bounds[0], high=bounds[1], codes=codes
+            )
             if found.left:
                 report.left[name] = found.left
             if len(found.series):
@@ -212,17 +217,38 @@ def limits_of(flow: Flow) -> Limits:
     return Limits(bound("minimum"), bound("maximum"), semantics)
 
 
-def read_series(snapshot: object, flow: str, low: int, high: int) -> Series:
+def read_series(snapshot: Snapshot, flow: str, low: int, high: int) -> Series:
     """The current values of a flow that start in `[low, high)` (microseconds, UTC)."""
-    low, high = max(low, 0), min(high, 253_402_300_799 * SECOND)
-    table = snapshot.values([flow], _moment(low), _moment(high))  # type: ignore[attr-defined]
-    if not table.num_rows:
-        return Series.empty()
+    return _as_series(snapshot.values([flow], _moment(max(low, 0)), _moment(min(high, _END))))
+
+
+def _as_series(table: pa.Table) -> Series:
     return Series(
         pc.cast(table.column("start"), pa.int64()).to_numpy(),
         table.column("value").to_numpy().astype(np.float64),
         table.column("quality").to_numpy().astype(np.uint8),
     )
+
+
+def read_windows(
+    snapshot: Snapshot, windows: Mapping[str, _WINDOW], before: int, after: int
+) -> Iterator[tuple[str, _WINDOW, Series]]:
+    """Flows with their window and their current values in it, `before` and `after` it too; several flows per query."""
+    names = list(windows)
+    longest = max((high - low for low, high in windows.values()), default=0) + before + after
+    count = max(1, min(FLOWS_AT_ONCE, FLOWS_AT_ONCE * _QUARTER_YEAR // max(longest, 1)))
+    for first in range(0, len(names), count):
+        group = names[first : first + count]
+        low = max(min(windows[name][0] for name in group) - before, 0)
+        high = min(max(windows[name][1] for name in group) + after + 1, _END)
+        table = snapshot.values(group, _moment(low), _moment(high))
+        keys = table.column("flow").combine_chunks().dictionary_encode()
+        place = {key: i for i, key in enumerate(keys.dictionary.to_pylist())}
+        index = np.asarray(keys.indices)
+        everything = _as_series(table)
+        for name in group:
+            mine = everything.pick(index == place[name]) if name in place else Series.empty()
+            yield name, windows[name], mine.between(windows[name][0] - before, windows[name][1] + after + 1)
 
 
 def as_table(flow: str, series: Series) -> pa.Table:
@@ -235,6 +261,11 @@ def as_table(flow: str, series: Series) -> pa.Table:
             "quality": pa.array(series.quality, pa.uint8()),
         }
     )
+
+
+def _step_us(flow: Flow) -> int:
+    """The fixed step of a flow in microseconds; 0 when it has none or counts months."""
+    return flow.step.seconds * SECOND if flow.step is not None else 0
 
 
 def _windows(

@@ -101,10 +101,22 @@ def usual_distance(start: Ints) -> int:
 
 
 def local_time(utc: Ints, tz: ZoneInfo) -> Ints:
-    """Microseconds on the wall clock of `tz` for UTC microseconds."""
-    units, inverse = np.unique(utc // _ZONE_UNIT, return_inverse=True)
-    offsets = np.array([_offset(unit * _ZONE_UNIT, tz) for unit in units.tolist()], dtype=np.int64)
-    return np.asarray(utc + offsets[inverse.ravel()] * SECOND) if len(utc) else utc
+    """Microseconds on the wall clock of `tz` for UTC microseconds.
+
+    The offset is asked for once a day; only days on which it changes are looked at by the half-hour.
+    """
+    if not len(utc):
+        return utc
+    first, last = int(utc.min()) // DAY, int(utc.max()) // DAY
+    edges = np.array([_offset(day * DAY, tz) for day in range(first, last + 2)], dtype=np.int64)
+    day = utc // DAY - first
+    seconds = edges[day]
+    changing = np.flatnonzero(edges[day] != edges[day + 1])
+    if len(changing):
+        units, inverse = np.unique(utc[changing] // _ZONE_UNIT, return_inverse=True)
+        offsets = np.array([_offset(unit * _ZONE_UNIT, tz) for unit in units.tolist()], dtype=np.int64)
+        seconds[changing] = offsets[inverse.ravel()]
+    return np.asarray(utc + seconds * SECOND)
 
 
 def _offset(at: int, tz: ZoneInfo) -> int:

@@ -23,6 +23,9 @@ from mangrove.times import Step
 
 _DATE = re.compile(r"\s*(\d{1,4})[-/.](\d{1,2})[-/.](\d{1,4})(.*)")
 _COMPACT = re.compile(r"\s*(?:19|20)\d{6}(?:[ T_]?\d{4}(?:\d{2})?)?Z?\s*")
+_EPOCH = re.compile(
+    r"\s*(?:1\d{9}(?:\.\d+)?|1\d{12})\s*"
+)  # Unix seconds or milliseconds of the years 2001 to 2033
 _CLOCK = re.compile(r"\s*(?:[01]?\d|2[0-4])(?:[:h][0-5]\d(?::[0-5]\d(?:\.\d+)?)?)?(?:\.0)?\s*")
 _PROBE = 500
 _ORDER_TEXT = {"ymd": "yyyy-mm-dd", "dmy": "dd/mm/yyyy", "mdy": "mm/dd/yyyy"}
@@ -66,7 +69,9 @@ def readable_share(column: pa.Array) -> float:
         return 0.0
     cells = _cells(column)
     return (
-        sum(bool(_DATE.fullmatch(c) or _COMPACT.fullmatch(c)) for c in cells) / len(cells) if cells else 0.0
+        sum(any(form.fullmatch(c) for form in (_DATE, _COMPACT, _EPOCH)) for c in cells) / len(cells)
+        if cells
+        else 0.0
     )
 
 
@@ -113,14 +118,22 @@ def look(
     cells = _cells(sample)
     dates = [m for m in map(_DATE.fullmatch, cells) if m]
     if 2 * len(dates) < len(cells):
-        if 2 * sum(bool(_COMPACT.fullmatch(c)) for c in cells) > len(cells):
-            return _found(StampStyle.of("ymd", compact=True, year_offset=offset), sample)
-        return _refused("sources.unknown_time_format", cells[0] if cells else "")
+        return _without_marks(cells, sample, offset)
     if said.date_order:
         return _found(StampStyle.of(said.date_order, year_offset=offset), sample)
     if 2 * sum(len(m[1]) == 4 for m in dates) > len(dates):  # noqa: PLR2004 - a year written in full comes first
         return _found(StampStyle.of("ymd", year_offset=offset), sample)
     return _day_or_month(sample, everything, step, lang, offset)
+
+
+def _without_marks(cells: list[str], sample: pa.Array, offset: int) -> Look:
+    """Stamps that are digits only: `20240131235500` or Unix time."""
+    if 2 * sum(bool(_COMPACT.fullmatch(c)) for c in cells) > len(cells):
+        return _found(StampStyle.of("ymd", compact=True, year_offset=offset), sample)
+    if cells and all(_EPOCH.fullmatch(c) for c in cells):
+        order = "epoch_ms" if len(cells[0].partition(".")[0]) > 10 else "epoch_s"  # noqa: PLR2004 - digits
+        return _found(StampStyle(order), sample, "sources.epoch")
+    return _refused("sources.unknown_time_format", cells[0] if cells else "")
 
 
 def _said_style(said: FileMapping, sample: pa.Array) -> StampStyle:

@@ -93,7 +93,7 @@ class TimeDoctor(Reporter):
         named = [h for h in header if fold(self.base_name(h)) in _TIME_NAMES]
         for name in [*named, *(h for h in header if h not in named)]:
             share = clocks.readable_share(self.sample.columns[name])
-            if share >= (0.5 if name in named else 0.9):
+            if share >= (0.5 if name in named else 0.9) or (self.said.time_format and name in named):
                 clock = self.clock_column(name)
                 found = (name, clock) if clock else (name,)
                 self.note("sources.time_column", column=" + ".join(found))

@@ -27,7 +27,7 @@ import numpy.typing as npt
 from mangrove.errors import Problem
 from mangrove.inference.runs import as_table, read_series
 from mangrove.inference.series import Series, local_time, usable
-from mangrove.ledger import Ledger
+from mangrove.ledger import Ledger, Snapshot
 from mangrove.ledger.types import Origin, Quality, Receipt
 from mangrove.sources import stamps
 from mangrove.sources.convert import Values
@@ -205,7 +205,7 @@ def derive(
     return note, ledger.append(as_table(flow.id, changed), origin)
 
 
-def _around(snapshot: object, flow: Flow, step: Step, tz: ZoneInfo, touched: tuple[int, int]) -> Series:
+def _around(snapshot: Snapshot, flow: Flow, step: Step, tz: ZoneInfo, touched: tuple[int, int]) -> Series:
     """The good readings from the boundary before `touched` to the boundary after it."""
     low, high = touched
     for reach in (AROUND, _END):

@@ -28,6 +28,7 @@ FINE, UNREADABLE, SKIPPED, TWICE, YEAR = 0, 1, 2, 3, 4
 DAY = 86_400_000_000
 SECOND = 1_000_000
 _HALF_HOUR = 1800 * SECOND
+_SLOTS = 48
 FIRST_YEAR, LAST_YEAR = 1970, 2099
 """Years outside are typing mistakes (a real file of charging sessions writes 0014): refused unless a mapping mends them."""
 
@@ -311,16 +312,27 @@ def to_utc(clock: WallClock, tz: ZoneInfo, groups: Ints | None = None) -> tuple[
 
 
 def _offsets(slots: Ints, tz: ZoneInfo) -> tuple[Ints, Ints, Bools, Bools]:
-    """Per half-hour of wall time: seconds east of UTC before and after a fold, whether it is skipped, and is its first."""
-    early, late = np.zeros(len(slots), np.int64), np.zeros(len(slots), np.int64)
-    gap, edge = np.zeros(len(slots), bool), np.zeros(len(slots), bool)
+    """Per half-hour of wall time: seconds east of UTC before and after a fold, whether it is skipped, and is its first.
+
+    A day that begins and ends with the same offset has it throughout; only the others are looked at by the half-hour.
+    """
     epoch = datetime(1970, 1, 1)  # noqa: DTZ001 - a wall-clock time
+    days, inverse = np.unique(slots // _SLOTS, return_inverse=True)
+    opening, closing = (
+        np.array(
+            [_seconds((epoch + timedelta(days=day + k)).replace(tzinfo=tz)) for day in days.tolist()],
+            np.int64,
+        )
+        for k in (0, 1)
+    )
+    early = opening[inverse]
+    late = early.copy()
+    gap, edge = np.zeros(len(slots), bool), np.zeros(len(slots), bool)
     half = timedelta(minutes=30)
-    for i, slot in enumerate(slots.tolist()):
-        wall = epoch + slot * half
-        before, after = (_seconds(wall.replace(tzinfo=tz, fold=fold)) for fold in (0, 1))
-        early[i], late[i] = before, after
-        if before < after:  # the clock jumped forward over this time
+    for i in np.flatnonzero(early != closing[inverse]).tolist():
+        wall = epoch + int(slots[i]) * half
+        early[i], late[i] = (_seconds(wall.replace(tzinfo=tz, fold=fold)) for fold in (0, 1))
+        if early[i] < late[i]:  # the clock jumped forward over this time
             gap[i] = True
             back = (wall - half).replace(tzinfo=tz)
             edge[i] = _seconds(back) == _seconds(back.replace(fold=1))
