@@ -27,7 +27,12 @@ TUTORIAL, TUTORIAL_VI = (
 )
 PAGES = sorted(DOCS.rglob("*.md"))
 FRONT = [ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")]
-READ = [*PAGES, *FRONT, *sorted((ROOT / "examples").rglob("*.md"))]
+READ = [
+    *PAGES,
+    *FRONT,
+    *sorted((ROOT / "examples").rglob("*.md")),
+    *sorted((ROOT / "benchmarks").rglob("*.md")),
+]
 _FENCE = re.compile(r"^```(?P<info>[^\n]*)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?P<target>[^)\s]+)\)")
 _MACHINE = re.compile(r"(?<![\w.])/(?:home|root|tmp|work|Users|mnt)/|[A-Z]:\\")
@@ -202,6 +207,37 @@ def test_the_reference_lists_every_environment_variable_that_the_commands_read()
     for command in COMMANDS.values():
         for param in command.params:
             assert param.envvar is None or f"`{param.envvar}`" in text
+
+
+def command_lines(page: Path) -> list[str]:
+    """The calls of `mangrove` in blocks and in running text, each on one line."""
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    shown = [line for match in _FENCE.finditer(text) for line in match["body"].splitlines()]
+    told = re.findall(r"`([^`]+)`", _FENCE.sub("", text).replace("\n", " "))
+    return [line for line in (*shown, *told) if line.startswith("mangrove ")]
+
+
+@pytest.mark.parametrize("page", READ, ids=name_of)
+def test_commands_that_a_page_names_exist(page):
+    for line in command_lines(page):
+        words = re.findall(r"^mangrove ([a-z]+)(?: ([a-z]+)\b)?", line)
+        if not words:  # `mangrove COMMAND`, `mangrove ...`
+            continue
+        name = next((name for name in (" ".join(words[0]), words[0][0]) if name in COMMANDS), None)
+        assert name, f"{name_of(page)} names a command that does not exist: {line}"
+        params = COMMANDS[name].params
+        options = {option for param in params for option in (*param.opts, *param.secondary_opts)}
+        named = set(re.findall(r"(?<=\s)--[a-z-]+", line.partition("|")[0]))
+        assert named <= options | {"--help", "--debug"}, f"{name_of(page)}: {line}"
+
+
+def test_the_targets_of_make_that_pages_name_exist():
+    targets = set(
+        re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    )
+    named = {t for page in READ for t in re.findall(r"`make ([a-z]+)", page.read_text(encoding="utf-8"))}
+    assert named >= {"demo", "test"}
+    assert named <= targets
 
 
 # --- links and paths ------------------------------------------------------------------------------------------------
