@@ -247,7 +247,10 @@ def repair(folder: Folder, start: From = None, end: To = None, lang: Lang = "en"
 
     if start is None:
         raise typer.BadParameter("--from", param_hint="--from")
-    typer.echo(api.repair(api.open(folder), start, end).text(lang))
+    done = api.repair(api.open(folder), start, end)
+    for problem in done.problems():
+        typer.echo(problem.line(lang))
+    _say(messages.render("cli.repaired", lang, rows=done.rows))
 
 
 @app.command()

@@ -164,7 +164,8 @@ def mean_shape(profile: str, calendar: Calendar) -> Array:
     """The median activity of every hour of the year for `profile`, shape (hours of the year,)."""
     table = quantiles(profile)
     middle = LEVELS.index(0.5)
-    return table[np.repeat(calendar.types(), 24), np.tile(np.arange(24), len(calendar.types())), middle]
+    shape: Array = table[np.repeat(calendar.types(), 24), np.tile(np.arange(24), len(calendar.types())), middle]
+    return shape
 
 
 def sunshine(
@@ -222,7 +223,8 @@ def cos_zenith(times: Times, step: int, latitude: float, longitude: float, offse
     hour = seconds % _DAY / 3600 - offset
     angle = np.radians(15 * (hour - 12) + longitude) + equation
     high = np.radians(latitude)
-    return np.sin(high) * np.sin(declination) + np.cos(high) * np.cos(declination) * np.cos(angle)
+    sine: Array = np.sin(high) * np.sin(declination) + np.cos(high) * np.cos(declination) * np.cos(angle)
+    return sine
 
 
 @dataclass(frozen=True)
