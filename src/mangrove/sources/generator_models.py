@@ -164,7 +164,9 @@ def mean_shape(profile: str, calendar: Calendar) -> Array:
     """The median activity of every hour of the year for `profile`, shape (hours of the year,)."""
     table = quantiles(profile)
     middle = LEVELS.index(0.5)
-    shape: Array = table[np.repeat(calendar.types(), 24), np.tile(np.arange(24), len(calendar.types())), middle]
+    shape: Array = table[
+        np.repeat(calendar.types(), 24), np.tile(np.arange(24), len(calendar.types())), middle
+    ]
     return shape
 
 
