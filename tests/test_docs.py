@@ -2,9 +2,9 @@
 """What the documentation shows is what happens: its commands and code run, and their output is compared.
 
 A fenced block whose info string is `bash run` or `python run` is run, in the order of the page, in one temporary folder. A `text`
-block right after it is its output, where a line `…` stands for any lines and `…` within a line for any text. Blocks of
-other kinds (`sh`, `yaml`, plain `python`) are shown only. A page of `docs/how-to` that runs blocks goes on where the English tutorial
-ends.
+block right after it is its output, where a line `…` stands for any lines and `…` within a line for any text. A page that has
+such blocks goes on where the English tutorial ends. A block that is just `python` stands alone and runs in an empty folder; other
+blocks (`sh`, `yaml`) are shown only.
 """
 
 import os
@@ -156,6 +156,15 @@ def test_a_page_that_goes_on_from_the_tutorial_does_what_it_shows(page, after_tu
     shutil.copytree(after_tutorial / "desk", tmp_path / "desk")
     shutil.copy(after_tutorial / "environment", tmp_path / "environment")
     Reader(tmp_path).follows(page)
+
+
+@pytest.mark.parametrize(
+    "page", [p for p in READ if any(b.language == "python" and not b.run for b in blocks_of(p))], ids=name_of
+)
+def test_code_that_stands_alone_runs(page, tmp_path):
+    for block in blocks_of(page):
+        if block.language == "python" and not block.run:
+            Reader(tmp_path).types(block)
 
 
 def test_output_is_compared_line_by_line_and_word_by_word():
