@@ -7,7 +7,8 @@ values. Third parties use the same worlds to test their own methods and sources.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import csv
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,6 +83,51 @@ def two_factory_park(folder: Path) -> Path:
 def three_ward_city(folder: Path) -> Path:
     """Writes a city of three wards that came from two old ones on 1 July 2025, with a city-wide annual flow."""
     return _write(folder, _CITY)
+
+
+def park_of(
+    folder: Path,
+    flows: Sequence[Mapping[str, str]],
+    *,
+    factors: Sequence[Mapping[str, str]] = (),
+    timezone: str = "Asia/Ho_Chi_Minh",
+    gwp: str = "AR5",
+) -> Path:
+    """Writes a park of one facility, `site`, with the given flows and local factors.
+
+    Args:
+        folder: an empty folder.
+        flows: rows of `flows.csv` by column; `id`, `carrier` and `unit` are needed, the place is `site` unless stated.
+        factors: rows of `factors.csv` by column.
+        timezone: IANA name.
+        gwp: the GWP set of its reports.
+
+    Example:
+        >>> import tempfile
+        >>> folder = park_of(Path(tempfile.mkdtemp()), [{"id": "m", "carrier": "electricity", "unit": "kWh", "scope": "2"}])
+        >>> sorted(path.name for path in folder.iterdir())
+        ['flows.csv', 'places.csv', 'territory.yaml']
+    """
+    _write(
+        folder,
+        {
+            "territory.yaml": f"name: Site\nkind: park\ntimezone: {timezone}\ncurrency: VND\nlang: en\ngwp: {gwp}\n"
+            "boundary:\n  root: park\n",
+            "places.csv": "id,name,kind,parent\npark,Park,park,\nsite,Site,facility,park\n",
+        },
+    )
+    _write_rows(folder / "flows.csv", [{"place": "site", **flow} for flow in flows])
+    if factors:
+        _write_rows(folder / "factors.csv", [{"source": "test", **factor} for factor in factors])
+    return folder
+
+
+def _write_rows(path: Path, rows: Sequence[Mapping[str, str]]) -> None:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _write(folder: Path, files: dict[str, str]) -> Path:
