@@ -8,7 +8,7 @@ that stands for many places belongs to several groups with shares that add up to
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any, TypeAlias
 
 from mangrove.errors import RequestError
@@ -74,11 +74,21 @@ class Grouping:
 
     def _members(self) -> Iterator[tuple[str, int, float]]:
         territory = self.plan.territory
-        level = _finest(territory, [column for column in self.flow_columns if column not in _FLOW_VALUES])
+        levels = _deepest_first(
+            territory, [column for column in self.flow_columns if column not in _FLOW_VALUES]
+        )
         for flow in self.plan.flows.values():
-            for place, share in _places(territory, flow, level, self.question):
+            for place, share in self._places(flow, levels):
                 key = tuple(self._value(flow, place, column) for column in self.flow_columns)
                 yield flow.id, self.groups.setdefault(key, len(self.groups)), share
+
+    def _places(self, flow: Flow, levels: Sequence[str]) -> list[tuple[str, float]]:
+        """The places that a flow stands for, of the deepest kind that it has; or no place at all."""
+        for level in levels:
+            places = _places(self.plan.territory, flow, level, self.question.borders)
+            if places:
+                return places
+        return [("", 1.0)]
 
     def _value(self, flow: Flow, place: str, column: str) -> str:
         if column in _FLOW_VALUES:
@@ -92,42 +102,33 @@ class Grouping:
         return self.labels.setdefault(key, len(self.labels))
 
 
-def _finest(territory: Territory, levels: Sequence[str]) -> str | None:
-    """The kind of place that lies deepest in the tree: its places know those of all other kinds above them."""
-    if len(levels) <= 1:
-        return levels[0] if levels else None
+def _deepest_first(territory: Territory, levels: Sequence[str]) -> list[str]:
+    """Kinds of places in the order of their depth in the tree: a place knows those of all other kinds above it."""
     depth = dict.fromkeys(levels, 0)
-    for place in territory.places.values():
+    for place in territory.places.values() if len(levels) > 1 else ():
         if place.kind in depth:
             depth[place.kind] = max(depth[place.kind], sum(1 for _ in territory.ancestors(place.id)))
-    return max(depth, key=lambda level: depth[level])
+    return sorted(levels, key=lambda level: -depth[level])
 
 
-def _places(
-    territory: Territory, flow: Flow, level: str | None, question: Question
-) -> list[tuple[str, float]]:
-    """The places of kind `level` that a flow stands for; one that has none there is shown without a place."""
-    if level is None:
-        return [("", 1.0)]
-    day = question.borders
+def _places(territory: Territory, flow: Flow, level: str, day: date) -> list[tuple[str, float]]:
+    """The places of kind `level` that a flow stands for on `day`, with their shares; none when it has none there."""
     if flow.spread:
-        return _shares(territory, flow.place, level, question, flow.spread)
+        return _shares(territory, flow.place, level, day, flow.spread)
     place = level_of(territory, flow.place, level, day)
     if place is not None:
         return [(place, 1.0)]
     own = territory.places[flow.place]
     then = own.valid_to - timedelta(days=1) if own.valid_to else own.valid_from
     gone = None if then is None else level_of(territory, flow.place, level, then)
-    return [("", 1.0)] if gone is None else _shares(territory, gone, level, question, "population")
+    return [] if gone is None else _shares(territory, gone, level, day, "population")
 
 
-def _shares(
-    territory: Territory, place: str, level: str, question: Question, by: str
-) -> list[tuple[str, float]]:
-    """The shares of the places of kind `level`; without any such place, the whole without a place."""
+def _shares(territory: Territory, place: str, level: str, day: date, by: str) -> list[tuple[str, float]]:
+    """The shares of the places of kind `level`; none where `place` holds none, or became nothing that is known."""
     try:
-        return shares(territory, place, level, question.borders, by=by)
+        return shares(territory, place, level, day, by=by)
     except RequestError as error:
-        if error.code == "territory.no_level":
-            return [("", 1.0)]
+        if error.code in ("territory.no_level", "territory.no_successor"):
+            return []
         raise
