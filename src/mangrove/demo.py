@@ -78,10 +78,11 @@ def _park(out: Path, data: Path | None, examples: Path, progress: Progress, lang
     year = 2024 if data is None else 2018
     generated = generator.write_year(folder, year, without=() if data is None else _REAL_FLOWS)
     progress("generated", files=len(generated), year=year, seed="2024" if data is None else "2018")
-    meters, station = folder / "values" / str(year), folder / "values" / str(year) / "quan_trac"
-    first = [station] if station.is_dir() else []
+
     _ingested(
-        api.ingest(park, *first, meters, mapping=folder / "mappings" / "generated.yaml"), progress, lang
+        api.ingest(park, folder / "values" / str(year), mapping=folder / "mappings" / "generated.yaml"),
+        progress,
+        lang,
     )
     if data is not None:
         generator.date_homes(data, folder / "values" / "real")

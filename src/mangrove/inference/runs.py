@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from hashlib import sha256
 
 import numpy as np
@@ -44,6 +44,7 @@ class ScreeningReport:
     findings: dict[str, tuple[Finding, ...]] = field(default_factory=dict)
     marked: int = 0
     receipts: list[Receipt] = field(default_factory=list)
+    zone: tzinfo = UTC
 
     def problems(self) -> list[Problem]:
         """The findings as messages, at most one line per flow and rule: count, rows, first span."""
@@ -56,8 +57,8 @@ class ScreeningReport:
                     "flow": flow,
                     "count": len(these),
                     "rows": rows,
-                    "start": _written(these[0].start),
-                    "end": _written(these[0].end),
+                    "start": _written(these[0].start, self.zone),
+                    "end": _written(these[0].end, self.zone),
                     "detail": f"{these[0].detail:g}",
                 }
                 found.append(Problem(f"inference.{rule}", data, severity="warning"))
@@ -71,6 +72,7 @@ class RepairReport:
     filled: dict[str, dict[str, int]] = field(default_factory=dict)
     left: dict[str, tuple[_WINDOW, ...]] = field(default_factory=dict)
     receipts: list[Receipt] = field(default_factory=list)
+    zone: tzinfo = UTC
 
     @property
     def rows(self) -> int:
@@ -86,7 +88,12 @@ class RepairReport:
         ]
         for flow, spans in self.left.items():
             hours = sum(high - low for low, high in spans) / SECOND / 3600
-            data = {"flow": flow, "count": len(spans), "hours": f"{hours:g}", "start": _written(spans[0][0])}
+            data = {
+                "flow": flow,
+                "count": len(spans),
+                "hours": f"{hours:g}",
+                "start": _written(spans[0][0], self.zone),
+            }
             notes.append(Problem("inference.left", data, severity="warning"))
         return notes
 
@@ -109,7 +116,7 @@ def screen_flows(
     Returns:
         Findings and receipts. Flows without a fixed step are skipped: nothing says when a value is missing.
     """
-    report = ScreeningReport()
+    report = ScreeningReport(zone=territory.tz)
     windows = _windows(ledger, territory, flows, span)
     with ledger.snapshot() as snapshot:
         cut = snapshot.cut
@@ -166,7 +173,7 @@ def repair(
     Raises:
         RequestError: a flow is not declared.
     """
-    report = RepairReport()
+    report = RepairReport(zone=territory.tz)
     windows = _windows(ledger, territory, flows if flows is not None else territory.flows, span)
     around = int(CONTEXT / timedelta(microseconds=1))
     with ledger.snapshot() as snapshot:
@@ -327,5 +334,6 @@ def _us(moment: datetime) -> int:
     return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
-def _written(us: int) -> str:
-    return _moment(us).strftime("%Y-%m-%dT%H:%MZ")
+def _written(us: int, zone: tzinfo) -> str:
+    """An instant for people: territory time."""
+    return _moment(us).astimezone(zone).strftime("%Y-%m-%d %H:%M")

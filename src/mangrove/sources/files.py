@@ -90,10 +90,13 @@ def _check(mapping: Mapping, territory: Territory) -> None:
 
 
 def _expand(paths: Sequence[Path]) -> Iterator[Path]:
-    """Files as they are; folders as the files in them that have a readable form, by name."""
+    """Files as they are; folders as all files below them that have a readable form, by name, hidden ones left out."""
     for path in map(Path, paths):
         if path.is_dir():
-            yield from sorted(f for f in path.iterdir() if f.suffix.lower() in SUFFIXES and f.is_file())
+            below = (f for f in path.rglob("*") if f.suffix.lower() in SUFFIXES and f.is_file())
+            yield from sorted(
+                f for f in below if not any(n.startswith(".") for n in f.relative_to(path).parts)
+            )
         else:
             yield path
 
