@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mangrove.api import check, diff, ingest, measure, open, repair, replay  # noqa: A004 - mg.open
+    from mangrove.api import check, diff, ingest, measure, open, records, repair, replay  # noqa: A004 - mg.open
     from mangrove.errors import (
         DataQualityError,
         DeclarationError,
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from mangrove.handle import Handle
 
 _HOMES = {
-    **dict.fromkeys(("check", "diff", "ingest", "measure", "open", "repair", "replay"), "mangrove.api"),
+    **dict.fromkeys(
+        ("check", "diff", "ingest", "measure", "open", "records", "repair", "replay"), "mangrove.api"
+    ),
     **dict.fromkeys(
         (
             "DataQualityError",
@@ -58,6 +60,7 @@ __all__ = [
     "ingest",
     "measure",
     "open",
+    "records",
     "repair",
     "replay",
 ]

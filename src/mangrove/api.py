@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mangrove.errors import Problem
 from mangrove.handle import STORE, Handle
@@ -139,15 +139,25 @@ def measure(
     return result
 
 
-def replay(park: Handle, record: str) -> Emissions:
+def replay(park: Handle | str | Path, record: str) -> Emissions:
     """Computes a stored measurement again from its record and the ledger, and checks every number.
+
+    A folder will do: the declaration that counts is the one kept with the record, so today's may be broken or gone.
 
     Raises:
         RequestError, LedgerError, DataQualityError: see `mangrove.measure.record.replay`.
     """
     from mangrove.measure import record as records
 
-    return records.replay(park.store, record)
+    store = park.store if isinstance(park, Handle) else Path(park) / STORE
+    return records.replay(store, record)
+
+
+def records(park: Handle | str | Path) -> list[tuple[str, datetime, dict[str, Any]]]:
+    """The stored measurements, oldest first: id, when, and the question as plain data."""
+    from mangrove.measure import record as kept
+
+    return kept.listed(park.store if isinstance(park, Handle) else Path(park) / STORE)
 
 
 def diff(park: Handle, before: str, after: str | None = None) -> list[Change]:

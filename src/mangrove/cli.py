@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -36,9 +36,11 @@ rules_app = typer.Typer(
 app.add_typer(rules_app, name="rules")
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the territory.", show_default=False)]
-Lang = Annotated[str, typer.Option("--lang", help="Language of messages: en or vi.", envvar="MANGROVE_LANG")]
+Lang = Annotated[
+    Literal["en", "vi"], typer.Option("--lang", help="Language of messages.", envvar="MANGROVE_LANG")
+]
 From = Annotated[
-    str | None, typer.Option("--from", help="First instant: 2024, 2024-03, 2024-03-31, 2024-03-31T07:00.")
+    str, typer.Option("--from", help="First instant: 2024, 2024-03, 2024-03-31, 2024-03-31T07:00.")
 ]
 To = Annotated[
     str | None,
@@ -108,6 +110,21 @@ def check(folder: Folder, lang: Lang = "en") -> None:
 
 
 @app.command()
+def boundaries(
+    folder: Folder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="GeoJSON (WGS84) with the true boundaries.")],
+    lang: Lang = "en",
+) -> None:
+    """Takes true boundaries from a GeoJSON file into places.geojson."""
+    from mangrove import api, territory
+
+    problems = territory.write_boundaries(api.open(folder).territory, file)
+    _tell(problems, lang)
+    drawn = sum(place.geometry is not None for place in api.open(folder).territory.places.values())
+    typer.echo(messages.render("demo.boundaries", lang, count=drawn, unmatched=len(problems)))
+
+
+@app.command()
 def ingest(
     folder: Folder,
     files: Annotated[
@@ -127,12 +144,13 @@ def ingest(
 
     report = api.ingest(api.open(folder), *files, mapping=mapping, screen=screen)
     typer.echo(report.text(lang))
+    raise typer.Exit(1 if report.failed else 0)
 
 
 @app.command()
 def measure(
     folder: Folder,
-    start: From = None,
+    start: From,
     end: To = None,
     by: By = "",
     every: Every = None,
@@ -161,8 +179,6 @@ def measure(
     """Measures emissions by any columns and time step, with 95 % intervals."""
     from mangrove import api, printing
 
-    if start is None:
-        raise typer.BadParameter("--from", param_hint="--from")
     result = api.measure(
         api.open(folder), start, end, by=_words(by), every=every, gwp=gwp, view=view, accounts=_words(account),
         borders=borders, as_of=as_of, allow=_words(allow), store=store,
@@ -206,7 +222,7 @@ def explain(
 
     from mangrove import api
 
-    explanation = api.replay(api.open(folder), record).explain(row)
+    explanation = api.replay(folder, record).explain(row)
     typer.echo(
         json.dumps(explanation.to_dict(), ensure_ascii=False, indent=1) if as_json else explanation.text(lang)
     )
@@ -217,9 +233,17 @@ def replay(folder: Folder, record: Annotated[str, typer.Argument(metavar="ID")],
     """Computes a stored measurement again, years later, and checks every number."""
     from mangrove import api, printing
 
-    result = api.replay(api.open(folder), record)
+    result = api.replay(folder, record)
     typer.echo(printing.as_text(result.to_arrow(), lang))
     _say(messages.render("cli.replayed", lang, id=result.record[:12], rows=len(result)))
+
+
+@app.command()
+def records(folder: Folder, lang: Lang = "en") -> None:
+    """Lists the stored measurements: id, when, what was asked."""
+    from mangrove import api, printing
+
+    typer.echo(printing.records_text(api.records(folder), lang))
 
 
 @app.command()
@@ -241,12 +265,10 @@ def diff(
 
 
 @app.command()
-def repair(folder: Folder, start: From = None, end: To = None, lang: Lang = "en") -> None:
+def repair(folder: Folder, start: From, end: To = None, lang: Lang = "en") -> None:
     """Estimates short gaps (to 2 days) and stores them, marked as estimates; nothing is overwritten."""
     from mangrove import api
 
-    if start is None:
-        raise typer.BadParameter("--from", param_hint="--from")
     done = api.repair(api.open(folder), start, end)
     for problem in done.problems():
         typer.echo(problem.line(lang))
@@ -256,7 +278,7 @@ def repair(folder: Folder, start: From = None, end: To = None, lang: Lang = "en"
 @app.command()
 def report(
     folder: Folder,
-    start: From = None,
+    start: From,
     end: To = None,
     kind: Annotated[str, typer.Option("--kind", help="html, gpc, scopes, iso14064 or circular38.")] = "html",
     out: Annotated[Path | None, typer.Option("--out", help="File to write: .html, .xlsx or .docx.")] = None,
@@ -266,8 +288,6 @@ def report(
     """Writes a report: the HTML overview, or an official table."""
     from mangrove import api, official
 
-    if start is None:
-        raise typer.BadParameter("--from", param_hint="--from")
     text = official.write(api.open(folder), start, end, kind=kind, out=out, gwp=gwp, lang=lang)
     typer.echo(text)
 
@@ -327,15 +347,13 @@ def station(
         str, typer.Argument(metavar="STATION", help="Station, as in the meter column: STATION/SYMBOL.")
     ],
     out: Annotated[Path, typer.Option("--out", help="Folder for the files.")],
-    start: From = None,
+    start: From,
     end: To = None,
     lang: Lang = "en",
 ) -> None:
     """Writes automatic-monitoring files (Circular 10/2021) for the authority, oldest first."""
     from mangrove import api, live
 
-    if start is None:
-        raise typer.BadParameter("--from", param_hint="--from")
     paths = live.write_station(api.open(folder), name, start, end, out)
     typer.echo(messages.render("cli.station_written", lang, count=len(paths), path=out))
 

@@ -13,7 +13,6 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -26,7 +25,7 @@ from mangrove.measure.result import Emissions
 from mangrove.printing import as_text
 from mangrove.serve import overview
 from mangrove.sources import IngestReport, generator
-from mangrove.territory import attach_boundaries
+from mangrove.territory import write_boundaries
 
 Say = Callable[[str], None]
 _REAL_FLOWS = (
@@ -100,18 +99,15 @@ def _park(out: Path, data: Path | None, examples: Path, progress: Progress, lang
 def _city(out: Path, data: Path | None, examples: Path, progress: Progress, lang: str) -> Path:
     folder = _copy(examples / "city", out / "city")
     city = api.open(folder)
+    if data is not None:
+        unmatched = write_boundaries(city.territory, data / _TRUE_WARDS)
+        city = api.open(folder)
+        drawn = sum(place.geometry is not None for place in city.territory.places.values())
+        progress("boundaries", count=drawn, unmatched=len(unmatched))
     progress(
         "opened", name=city.territory.name, places=len(city.territory.places), flows=len(city.territory.flows)
     )
     _ingested(api.ingest(city, folder / "values"), progress, lang)
-    if data is not None:
-        territory, problems = attach_boundaries(city.territory, data / _TRUE_WARDS)
-        city = replace(city, territory=territory)
-        progress(
-            "boundaries",
-            count=sum(place.geometry is not None for place in territory.places.values()),
-            unmatched=len(problems),
-        )
     result = api.measure(city, "2016", by=["sector"])
     _show(city, result, "ward", progress, lang)
     return overview.write(result, out / "city.html", lang=lang)

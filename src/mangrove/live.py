@@ -80,6 +80,7 @@ def drop(folder: Path, inbox: Path, *, watch: bool, say: Say, lang: str) -> None
                     done=len(report.done),
                     failed=len(report.failed),
                     waiting=len(report.waiting),
+                    quarantined=sum(file.quarantined for file in report.done),
                 )
             )
         if not watch:

@@ -114,6 +114,24 @@ def changes_json(changes: Iterable[Change]) -> str:
     return json.dumps([asdict(change) for change in changes], ensure_ascii=False, indent=1)
 
 
+def records_text(records: Sequence[tuple[str, datetime, dict[str, Any]]], lang: str = "en") -> str:
+    """The stored measurements, one a line, times in UTC as stored."""
+    if not records:
+        return messages.render("cli.nothing_found", lang)
+    body = [
+        [
+            id_[:12],
+            when.isoformat(timespec="minutes"),
+            f"{question['start'][:16]} - {question['end'][:16]}",
+            ",".join(question["by"]) or "-",
+            question["every"] or "-",
+            question["gwp"] or "-",
+        ]
+        for id_, when, question in records
+    ]
+    return "\n".join(grid(["id", "recorded", "period (UTC)", "by", "every", "GWP"], body, left=set(range(6))))
+
+
 def matches_text(matches: Sequence[Match], lang: str = "en") -> str:
     """What `rules find` found: activities, their rows by source, conflicts marked."""
     if not matches:

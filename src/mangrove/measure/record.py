@@ -138,6 +138,13 @@ def diff(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
     return sorted(changes, key=lambda change: -abs(change.after - change.before))
 
 
+def listed(folder: Path) -> list[tuple[str, datetime, dict[str, Any]]]:
+    """The stored measurements, oldest first: id, when, and the question as plain data."""
+    with Ledger.open(folder, read_only=True) as ledger:
+        found = ledger.records("measurement")
+        return [(id_, when, json.loads(ledger.record(id_)[1])["question"]) for id_, when in found]
+
+
 def document_of(folder: Path, record: str) -> dict[str, Any]:
     """The stored document of a measurement; raises `RequestError` `measure.not_a_record`."""
     with Ledger.open(folder, read_only=True) as ledger:

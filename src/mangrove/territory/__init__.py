@@ -6,7 +6,7 @@ frozen `Territory`, or every problem with file, line and column; and the answers
 """
 
 from mangrove.territory.borders import Borders, level_of, shares, tree_on
-from mangrove.territory.load import attach_boundaries, check, load
+from mangrove.territory.load import attach_boundaries, check, load, write_boundaries
 from mangrove.territory.model import (
     CARRIER_KINDS,
     Asset,
@@ -40,4 +40,5 @@ __all__ = [
     "load",
     "shares",
     "tree_on",
+    "write_boundaries",
 ]

@@ -103,6 +103,25 @@ def attach_boundaries(territory: Territory, path: Path) -> tuple[Territory, list
     return replace(territory, places=places, content_hash=digest.hexdigest()), problems + said
 
 
+def write_boundaries(territory: Territory, path: Path) -> list[Problem]:
+    """Writes the true boundaries of a GeoJSON file into the territory's folder, as `places.geojson` by place id.
+
+    Features are matched as in `attach_boundaries`; what could not be matched is returned as warnings.
+
+    Raises:
+        DeclarationError: when the file is no valid GeoJSON.
+    """
+    drawn, problems = attach_boundaries(territory, path)
+    features = [
+        {"type": "Feature", "id": place.id, "properties": {}, "geometry": place.geometry}
+        for place in drawn.places.values()
+        if place.geometry
+    ]
+    text = json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
+    (territory.path / "places.geojson").write_text(text, encoding="utf-8")
+    return problems
+
+
 def _strange_files(folder: Path) -> Iterator[Problem]:
     """Files whose names nearly are names of the format: they would be overlooked silently."""
     for path in sorted(folder.iterdir()):
@@ -130,7 +149,7 @@ def _settings_problems(
             yield Problem("territory.unknown_sector", data, at.get(("targets", index, "sector")))
     for index, file in enumerate(settings["values"]):
         if file and not (folder / file).is_file():
-            yield Problem("territory.file_missing", {"file": file}, at.get(("values", index)))
+            yield Problem("territory.file_missing", {"file": file}, at.get(("values", index)), "warning")
     for section, key_name in (("targets", "id"), ("tariffs", "id"), ("notation", "gpc")):
         yield from _twice(settings[section], section, key_name, at)
 
