@@ -196,7 +196,7 @@ class Against(RuleBasedStateMachine):
 
 TestAgainst = Against.TestCase
 TestAgainst.settings = settings(
-    max_examples=80,
+    max_examples=50,
     stateful_step_count=20,
     deadline=None,
     suppress_health_check=list(HealthCheck),

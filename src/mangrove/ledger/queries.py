@@ -64,7 +64,8 @@ def arrow(db: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
 
 
 def connect(memory_limit: str = MEMORY_LIMIT) -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory that writes spill files to the system's temporary folder only."""
+    """A DuckDB in memory; what it spills goes to a folder of its own in the system's temporary folder."""
+    import secrets
     import tempfile
 
     import duckdb
@@ -73,7 +74,7 @@ def connect(memory_limit: str = MEMORY_LIMIT) -> duckdb.DuckDBPyConnection:
         config={
             "memory_limit": memory_limit,
             "preserve_insertion_order": "false",
-            "temp_directory": f"{tempfile.gettempdir()}/mangrove-duckdb",
+            "temp_directory": f"{tempfile.gettempdir()}/mangrove-{secrets.token_hex(8)}",
             "autoinstall_known_extensions": "false",
             "autoload_known_extensions": "false",
         }

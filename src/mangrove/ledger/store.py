@@ -84,13 +84,14 @@ class Ledger:
         files.prepare(root)
         with catalog.guarded():
             lock = catalog.lock_for_writing(root)
+        ledger = cls(root, None, lock)
         try:
             with catalog.guarded():
-                ledger = cls(root, catalog.writer(root), lock)
+                ledger._db = catalog.writer(root)
                 ledger._recover()
                 catalog.sync_folder(root)
         except BaseException:
-            os.close(lock)
+            ledger.close()
             raise
         return ledger
 
