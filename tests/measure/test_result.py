@@ -120,7 +120,7 @@ def both(city):
     return [measure(city, borders=day) for day in ("2025-06-30", "2025-07-01")]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     by=st.lists(st.sampled_from(COLUMNS), unique=True, max_size=4),
     every=st.sampled_from([None, None, "1d", "1w", "1mo"]),
@@ -202,7 +202,7 @@ def test_leaves_add_up_to_the_total_and_name_their_lines(city):
 # Explain and replay
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_a_random_row_of_a_random_view_is_explained_to_the_last_digit(city, data):
     by = data.draw(st.lists(st.sampled_from(COLUMNS), unique=True, max_size=3))

@@ -54,7 +54,7 @@ class Part:
     Attributes:
         flow, name, place, method, equation: what it is and how it is computed ("name@version").
         amount, unit: of the flow in the bucket; share: the part that stands for the row's place.
-        kg: of the gas; weight: kg CO2e per kg in the GWP set; co2e_kg: their product.
+        kg: of the gas; weight: kg CO2e per kg in the GWP set, None when it has no value; co2e_kg: their product, or 0.
         terms: the factors of the coefficient; alternatives: other rows that the rules hold for the same thing.
         releases: for a method with memory, the deposits behind `amount`, which is then in kg and already holds the terms.
     """
@@ -69,7 +69,7 @@ class Part:
     unit: str
     share: float
     kg: float
-    weight: float
+    weight: float | None
     co2e_kg: float
     terms: tuple[Term, ...]
     alternatives: tuple[Factor, ...]
@@ -173,7 +173,7 @@ def _part(
         share=share,
         kg=sums["kg"],
         weight=line.weight,
-        co2e_kg=sums["co2e"],
+        co2e_kg=sums["co2e"] or 0.0,
         terms=line.terms,
         alternatives=alternatives(result, line),
         releases=tuple(releases),
@@ -295,7 +295,9 @@ class _Writer:
             lines.extend(self._release(release) for release in part.releases[-_SHOWN:])
             product = ""
         lines.append(f"    {part.amount:,.6g} {part.unit} {product}{share} = {part.kg:,.6g} kg {part.gas}")
-        if self.explanation.gwp:
+        if self.explanation.gwp and part.weight is None:
+            lines.append(self.say("no_weight", gas=part.gas, gwp=self.explanation.gwp))
+        elif self.explanation.gwp:
             lines.append(
                 f"    × {part.weight:g} kg CO2e/kg [{self.explanation.gwp}] = {part.co2e_kg:,.6g} kg CO2e"
             )

@@ -52,7 +52,7 @@ def cells_of(result: Emissions, rules: Rules) -> list[Cell]:
                 account=leaf.account,
                 view=line.view,
                 activity=amounts[flow.id],
-                activity_unit=flow.unit.text,
+                activity_unit=plan.amount_unit(flow.id),
                 factor_ids=tuple(dict.fromkeys(term.factor.id for term in line.terms if term.factor)),
                 status=weakest_status(line),
                 note=line.note,

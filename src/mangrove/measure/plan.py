@@ -31,7 +31,8 @@ class Line:
 
     Attributes:
         index: position in `Plan.lines`; flow, gas, account: what it belongs to.
-        kg: kilograms of the gas per unit of the flow's amount; weight: kg CO2e per kg of the gas (0 for a gas outside the set).
+        kg: kilograms of the gas per unit of the flow's amount; weight: kg CO2e per kg of the gas; 0 for an air pollutant,
+            None when the set has no value, so that its CO2e is unknown.
         valid_from, valid_to: UTC, half-open, inside the span of the question.
         terms: the product that makes `kg`; response: the release over the years after a deposit, for methods with memory.
         view: empty, or the view of purchased electricity that the line belongs to.
@@ -42,7 +43,7 @@ class Line:
     gas: str
     account: str
     kg: float
-    weight: float
+    weight: float | None
     valid_from: datetime
     valid_to: datetime
     terms: tuple[Term, ...]
@@ -215,8 +216,8 @@ class _Builder:
         )
         self.lines.append(line)
 
-    def _weight(self, flow: Flow, gas: str, reported_in: str) -> float:
-        """CO2 equivalents of one kilogram; a gas without a value in the set is a gap and weighs nothing."""
+    def _weight(self, flow: Flow, gas: str, reported_in: str) -> float | None:
+        """CO2 equivalents of one kilogram; a gas without a value in the set is a gap, and its weight is unknown."""
         if self.gwp is None or gas in POLLUTANTS:
             return 0.0
         if gas == "CO2e":
@@ -229,12 +230,12 @@ class _Builder:
                     {"reported": reported_in, "gwp": self.gwp.name},
                 )
             )
-            return 0.0
+            return None
         try:
             return self.gwp.value(gas).value
         except RuleError:
             self.gaps.append(Gap("measure.no_gwp", flow.id, {"gas": gas, "gwp": self.gwp.name}))
-            return 0.0
+            return None
 
 
 def hours_per_value(flow: Flow) -> float | None:

@@ -37,7 +37,8 @@ def plot(result: Emissions, *, lang: str = "en") -> Drawing:
 
 def _bars(result: Emissions, quantity: str, unit: str, lang: str) -> str:
     name = "co2e_kg" if quantity == "co2e" else "kg"
-    rows = sorted(result.to_arrow().to_pylist(), key=lambda row: -row[name])[:_MOST_BARS]
+    known = [row for row in result.to_arrow().to_pylist() if math.isfinite(row[name])]
+    rows = sorted(known, key=lambda row: -row[name])[:_MOST_BARS]
     bars = [
         Bar(
             label=_label(result, row),

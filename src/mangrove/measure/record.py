@@ -161,7 +161,7 @@ _NOTHING: dict[str, Any] = {"co2e": 0.0, "amount": 0.0, "kg": 0.0, "weight": 0.0
 
 def _effects(a: dict[str, Any], b: dict[str, Any]) -> tuple[float, float, float]:
     c1 = a["kg"] / a["amount"] if a["amount"] else 0.0
-    w1 = a["co2e"] / a["kg"] if a["kg"] else b["weight"]
+    w1 = a["co2e"] / a["kg"] if a["kg"] else b["weight"] or 0.0
     activity = (b["amount"] - a["amount"]) * c1 * w1
     gwp = b["co2e"] - b["kg"] * w1
     return activity, b["co2e"] - a["co2e"] - activity - gwp, gwp

@@ -60,6 +60,7 @@ class FlowEmission:
     """Emissions of one gas from one flow over the whole span: the leaves that all official tables add up.
 
     `amount` is in the unit of `Plan.amount_unit`; for a method with memory it is the released kilograms themselves.
+    `co2e` is 0 for a gas that the GWP set does not know: it is left out of the CO2 equivalents, and a problem says so.
     """
 
     flow: str
@@ -101,8 +102,8 @@ class Emissions:
         """The table asked for, one row per group and time bucket that has values.
 
         Columns: those of `by`; `start` (UTC) when `every` is given; `kg`, `kg_low`, `kg_high` when grouped by gas;
-        `co2e_kg`, `co2e_low`, `co2e_high` with a GWP set (95 % interval, NaN when no error is stated); `coverage` (share
-        of flow-hours with values).
+        `co2e_kg`, `co2e_low`, `co2e_high` with a GWP set (95 % interval); `coverage` (share of flow-hours with values).
+        Bounds are NaN when no error is stated, and so is `co2e_kg` when the set knows none of the row's gases.
         """
         return self._table
 
@@ -203,7 +204,13 @@ class Emissions:
             line = plan.lines[row["label"]]
             leaves.append(
                 FlowEmission(
-                    line.flow, line.gas, line.account, row["amount"], row["kg"], row["co2e"], line.index
+                    line.flow,
+                    line.gas,
+                    line.account,
+                    row["amount"],
+                    row["kg"],
+                    row["co2e"] or 0.0,
+                    line.index,
                 )
             )
         return tuple(leaves)
