@@ -14,7 +14,9 @@ import unicodedata
 from collections.abc import Iterable
 
 _TONES = "\u0300\u0301\u0303\u0309\u0323"  # huyền, sắc, ngã, hỏi, nặng
-_OLD_TONE = re.compile(rf"(?<![qQ])([oOuU])([{_TONES}])([aAeEyY])(?![\w\u0300-\u036f])")
+_OLD_TONE = re.compile(
+    rf"(?:([oO])([{_TONES}])([aAeE])|(?<![qQ])([uU])([{_TONES}])([yY]))(?![\w\u0300-\u036f])"
+)
 _D = str.maketrans({"đ": "d", "Đ": "D", "ð": "d", "Ð": "D"})
 
 
@@ -26,7 +28,7 @@ def canonical(text: str) -> str:
         True
     """
     decomposed = unicodedata.normalize("NFD", text)
-    moved = _OLD_TONE.sub(r"\1\3\2", decomposed)
+    moved = _OLD_TONE.sub(r"\1\3\2\4\6\5", decomposed)
     return unicodedata.normalize("NFC", " ".join(moved.split()))
 
 
@@ -75,7 +77,7 @@ def sort_key(text: str) -> tuple[tuple[int, ...], tuple[int, ...]]:
     for char in unicodedata.normalize("NFC", text).casefold():
         parts = unicodedata.normalize("NFD", char)
         tone = next((_TONE_RANK[p] for p in parts if p in _TONE_RANK), 0)
-        base = unicodedata.normalize("NFC", "".join(p for p in parts if p not in _TONE_RANK))
+        base = unicodedata.normalize("NFC", "".join(p for p in parts if p not in _TONE_RANK)) or char
         letters.append(_VI_RANK.get(base, 0 if base.isspace() else 1000 + ord(base[0])))
         tones.append(tone)
     return tuple(letters), tuple(tones)

@@ -15,9 +15,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mangrove.errors import RequestError
 
-_STEP = re.compile(r"(\d+)\s*(s|min|h|d|w|mo|y)")
+_STEP = re.compile(r"(\d{1,10})\s*(s|min|h|d|w|mo|y)", re.ASCII)
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
 _MONTHS = {"mo": 1, "y": 12}
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+_LONGEST = timedelta(days=36_525)  # a century; longer steps leave the calendar
 HOUR = timedelta(hours=1)
 _MONDAY = datetime(1970, 1, 5)  # noqa: DTZ001 - a wall-clock time, from which weeks are counted
 
@@ -44,14 +46,15 @@ class Step:
 
     @classmethod
     def parse(cls, text: str) -> Step:
-        """Reads `5min`, `1h`, `1d`, `1w`, `1mo`, `1y`; raises `RequestError` on anything else."""
+        """Reads `5min`, `1h`, `1d`, `1w`, `1mo`, `1y`, to a century; raises `RequestError` on anything else."""
         match = _STEP.fullmatch(text.strip())
         if not match or int(match[1]) == 0:
             raise RequestError("base.not_a_step", text=text)
         count, unit = int(match[1]), match[2]
-        if unit in _MONTHS:
-            return cls(months=count * _MONTHS[unit])
-        return cls(seconds=count * _SECONDS[unit])
+        step = cls(months=count * _MONTHS[unit]) if unit in _MONTHS else cls(seconds=count * _SECONDS[unit])
+        if step.hours > _LONGEST / HOUR:
+            raise RequestError("base.not_a_step", text=text)
+        return step
 
     @property
     def hours(self) -> float:
@@ -67,7 +70,12 @@ class Step:
         return f"{self.seconds}s"
 
     def after(self, start: datetime, tz: ZoneInfo) -> datetime:
-        """The UTC instant one step after the UTC instant `start`; days and months follow the calendar of `tz`."""
+        """The UTC instant one step after the UTC instant `start`; days and months follow the calendar of `tz`.
+
+        Hours are time that passes: a value of a six-hour step lasts six hours also on the day on which the clock changes,
+        while a bucket of six hours (see `starts`) then lasts an hour more or less. A month after the 31st is the last
+        day of the next month.
+        """
         if self.seconds and self.seconds % 86400:
             return start + timedelta(seconds=self.seconds)
         wall = start.astimezone(tz).replace(tzinfo=None)
@@ -145,20 +153,21 @@ class Span:
     def parse(cls, text: str, tz: ZoneInfo) -> Span:
         """Reads a year, a month, a day or an instant (one second long) in local time; `RequestError` otherwise."""
         text = text.strip()
-        if re.fullmatch(r"\d{4}", text):
+        if re.fullmatch(r"\d{4}", text, re.ASCII):
             first, step = f"{text}-01-01", Step(months=12)
-        elif re.fullmatch(r"\d{4}-\d{2}", text):
+        elif re.fullmatch(r"\d{4}-\d{2}", text, re.ASCII):
             first, step = f"{text}-01", Step(months=1)
-        elif re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+        elif _DATE.fullmatch(text):
             first, step = text, Step(seconds=86400)
-        else:
+        elif _DATE.match(text) and text[10:11] in ("T", " "):
             first, step = text, Step(seconds=1)
+        else:  # "20240301" and "2024-W05" are ISO 8601 too, but nobody who writes them means one second
+            raise RequestError("base.not_a_period", text=text)
         try:
-            moment = datetime.fromisoformat(first)
-        except ValueError:
+            start = instant(datetime.fromisoformat(first), tz)
+            return cls(start, step.after(start, tz))
+        except (ValueError, OverflowError):  # no such day, or beyond the years 1 to 9999
             raise RequestError("base.not_a_period", text=text) from None
-        start = (moment if moment.tzinfo else moment.replace(tzinfo=tz)).astimezone(UTC)
-        return cls(start, step.after(start, tz))
 
     @classmethod
     def between(cls, start: str | date | datetime, end: str | date | datetime, tz: ZoneInfo) -> Span:
@@ -183,6 +192,8 @@ def instant(value: str | date | datetime, tz: ZoneInfo) -> datetime:
 def parse_date(text: str) -> date:
     """A calendar date written `2024-12-31`; raises `RequestError` on anything else."""
     try:
-        return date.fromisoformat(text.strip())
+        if _DATE.fullmatch(text.strip()):
+            return date.fromisoformat(text.strip())
     except ValueError:
-        raise RequestError("base.not_a_date", text=text) from None
+        pass
+    raise RequestError("base.not_a_date", text=text)

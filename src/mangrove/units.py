@@ -10,6 +10,7 @@ A unit that is not in the table is an error with a suggestion, never a guess.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ _ALIASES = {
     "cap": "person", "capita": "person", "xe": "vehicle", "veh": "vehicle", "vkm": "vehicle_km", "veh-km": "vehicle_km",
     "TOE": "toe", "kwp": "kWp", "sessions": "session", "km/vehicle": "km",
 }  # fmt: skip
+_NUMBER = re.compile(r"10\^(\d{1,2})|(\d+(?:\.\d+)?)", re.ASCII)
 _GLUED = re.compile(r"(t|kg|g|kt|Mt|Gg)((?:CO2|CH4|N2O)\S*)")  # "tCO2e" as officials write it
 
 
@@ -137,8 +139,8 @@ class Quantity:
         Raises:
             RuleError: `base.not_a_quantity`, `base.unknown_unit` or, with `expected`, `base.unit_mismatch`.
         """
-        match = re.fullmatch(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*(\S.*?)?\s*", written)
-        if not match or (match[2] is None and expected not in (None, "1")):
+        match = re.fullmatch(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*([^\s,.].*?)?\s*", written)
+        if not match or math.isinf(float(match[1])) or (match[2] is None and expected not in (None, "1")):
             raise RuleError("base.not_a_quantity", text=written)
         quantity = cls(float(match[1]), unit(match[2] or "1"))
         if expected is not None and not quantity.unit.converts_to(expected):
@@ -173,12 +175,14 @@ def unit(written: str) -> Unit:
             of = substance
         elif substance and not per:
             per = substance
+    if not 0 < scale < math.inf:
+        raise RuleError("base.unknown_unit", text=written, hint="")
     return Unit(written, scale, tuple(dimension), of, per)  # type: ignore[arg-type]
 
 
 def _part(part: str, written: str) -> tuple[float, Dimension, str]:
     """Scale, dimension and substance of what stands between two slashes."""
-    scale, dimension, known = 1.0, list(_NONE), False
+    scale, dimension, known, understood = 1.0, list(_NONE), False, True
     words: list[str] = []
     for token in _tokens(part):
         name = _ALIASES.get(token, token)
@@ -187,11 +191,12 @@ def _part(part: str, written: str) -> tuple[float, Dimension, str]:
             scale *= factor
             dimension = [have + add for have, add in zip(dimension, exponents, strict=True)]
             known = True
-        elif not known and re.fullmatch(r"10\^\d+|\d+(?:\.\d+)?", token):
-            scale *= 10.0 ** int(token[3:]) if token.startswith("10^") else float(token)
+        elif not words and (number := _NUMBER.fullmatch(token)):
+            understood = understood and not known  # "10^3 kWh"; a number behind its unit is not guessed at
+            scale *= float(number[2] or 10.0 ** int(number[1]))
         else:
             words.append(token)
-    if not known:
+    if not (known and understood and 0 < scale < math.inf):
         hint = did_you_mean(part.strip(), [*_ALIASES, *_TABLE])
         raise RuleError("base.unknown_unit", text=written, hint=hint)
     return scale, tuple(dimension), " ".join(words)  # type: ignore[return-value]
