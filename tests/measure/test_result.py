@@ -1,5 +1,7 @@
 """One measurement in all its views: parts add up, rows are explained, intervals are honest, nothing is read twice."""
 
+import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -16,6 +18,7 @@ from mangrove.measure import amounts, uncertainty
 from mangrove.measure import plan as plans
 from mangrove.measure.question import ACCOUNTS
 from mangrove.measure.uncertainty import Z95
+from mangrove.territory import attach_boundaries
 from mangrove.testing import park_of, steady, values
 
 NEW_YEAR = datetime(2022, 12, 31, 17, tzinfo=UTC)  # 2023 in Việt Nam
@@ -274,6 +277,30 @@ def test_a_declaration_that_changed_since_it_was_opened_is_not_bound_to_a_measur
             mg.measure(park, "2023-01")
         assert caught.value.code == "measure.declaration_changed"
     assert mg.measure(mg.open(park.territory.path), "2023-01").total()["co2e_kg"] == pytest.approx(659.2)
+
+
+def test_drawn_boundaries_do_not_keep_a_measurement_from_being_stored(tmp_path):
+    """Boundaries that are attached to an opened territory are no part of its files, and of no number."""
+    park = fill(
+        park_of(
+            tmp_path / "park",
+            [{"id": "m", "carrier": "electricity", "unit": "kWh", "step": "1h", "scope": "2"}],
+        ),
+        [("m", NEW_YEAR, 1.0)],
+    )
+    ring = [[105.0, 21.0], [105.1, 21.0], [105.1, 21.1], [105.0, 21.0]]
+    feature = {
+        "type": "Feature",
+        "id": "site",
+        "properties": {},
+        "geometry": {"type": "Polygon", "coordinates": [ring]},
+    }
+    path = tmp_path / "drawn.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}))
+    drawn, _ = attach_boundaries(park.territory, path)
+    assert drawn.places["site"].geometry
+    result = mg.measure(replace(park, territory=drawn), "2023-01")
+    assert mg.replay(park, result.record).total()["co2e_kg"] == pytest.approx(GRID)
 
 
 # Uncertainty

@@ -187,7 +187,7 @@ class _Reader:
             "total": np.where(rate, value * hours, value),
             "hours": hours,
             "n": counted,
-            "n_excluded": ~counted,
+            "n_excluded": ~counted & (quality != Quality.MISSING),
             "n_estimated": counted & (quality == Quality.FILLED),
         }
         keep = stop > microseconds(self.timeline.window.start)

@@ -13,7 +13,7 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version
 from math import isclose, isnan
@@ -80,9 +80,25 @@ def _store_declaration(territory: Territory, ledger: Ledger) -> str:
     archive = _archive(territory.path)
     known = {id_ for id_, _ in ledger.records("declaration")}
     fresh = record_id("declaration", archive, b"") not in known
-    if fresh and _territory(archive).content_hash != territory.content_hash:
+    if fresh and not _says_the_same(_territory(archive), territory):
         raise RequestError("measure.declaration_changed", path=territory.path)
     return ledger.put_record("declaration", archive)
+
+
+def _says_the_same(left: Territory, right: Territory) -> bool:
+    """Whether two declarations are equal but for their form and for drawn boundaries, which no number depends on."""
+    if left.content_hash == right.content_hash:
+        return True
+    bare = [
+        replace(
+            territory,
+            path=Path(),
+            content_hash="",
+            places={id_: replace(place, geometry=None) for id_, place in territory.places.items()},
+        )
+        for territory in (left, right)
+    ]
+    return bare[0] == bare[1]
 
 
 def _answers(record: str) -> str:
