@@ -40,11 +40,14 @@ def check(folder: str | Path) -> list[Problem]:
     from mangrove import rules, territory
     from mangrove.measure import methods
 
-    known = set(rules.load().activities)
+    book = rules.load()
+    known = set(book.activities)
     return territory.check(
         Path(folder),
         factor_exists=lambda key: key.partition("@")[0] in known,
         method_exists=methods.METHODS.__contains__,
+        fuels=book.fuels,
+        activities=known,
     )[1]
 
 
@@ -133,8 +136,7 @@ def measure(
     plan = plans.build(park.territory, book, question)
     with park.reader() as ledger:
         result = Emissions(plan, park.store, ledger.cut(question.as_of))
-    if store:
-        with park.writer() as ledger:
+        if store:
             result.record = record.store(result, ledger, book.content_hash)
     return result
 

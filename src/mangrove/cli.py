@@ -62,7 +62,7 @@ def main() -> None:
     if debug:
         sys.argv.remove("--debug")
     try:
-        app()
+        app(prog_name="mangrove")
     except MangroveError as error:
         if debug:
             raise
@@ -71,6 +71,11 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
+    except OSError as error:
+        if debug:
+            raise
+        _say(messages.render("cli.file_refused", _lang(), reason=error))
+        raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 
@@ -98,7 +103,7 @@ def _tell(problems: Iterable[Problem], lang: str) -> None:
 
 @app.command()
 def check(folder: Folder, lang: Lang = "en") -> None:
-    """Lists all problems of a declaration at once, each with file:line:column."""
+    """Lists all problems of a declaration, with their places."""
     from mangrove import api
 
     problems = api.check(folder)
@@ -115,7 +120,7 @@ def boundaries(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="GeoJSON (WGS84) with the true boundaries.")],
     lang: Lang = "en",
 ) -> None:
-    """Takes true boundaries from a GeoJSON file into places.geojson."""
+    """Takes true boundaries from a GeoJSON file."""
     from mangrove import api, territory
 
     problems = territory.write_boundaries(api.open(folder).territory, file)
@@ -139,7 +144,7 @@ def ingest(
     ] = True,
     lang: Lang = "en",
 ) -> None:
-    """Reads meter files into the ledger; says what it assumed, quarantines bad rows."""
+    """Reads meter files into the ledger, says what it assumed."""
     from mangrove import api
 
     report = api.ingest(api.open(folder), *files, mapping=mapping, screen=screen)
@@ -176,7 +181,7 @@ def measure(
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file.")] = None,
     lang: Lang = "en",
 ) -> None:
-    """Measures emissions by any columns and time step, with 95 % intervals."""
+    """Measures emissions by any columns and time step."""
     from mangrove import api, printing
 
     result = api.measure(
@@ -189,7 +194,7 @@ def measure(
     if as_json or as_csv:
         typer.echo(printing.as_json(table) if as_json else printing.as_csv(table), nl=False)
     elif not parquet:
-        typer.echo(printing.as_text(table, lang))
+        typer.echo(printing.as_text(table, lang, result.plan.territory.tz))
     _tell(result.problems, lang)
     _record(result, lang)
 
@@ -217,7 +222,7 @@ def explain(
     as_json: Json = False,
     lang: Lang = "en",
 ) -> None:
-    """Opens one number: the arithmetic, factors, documents and batches behind it."""
+    """Opens one number: arithmetic, factors, batches."""
     import json
 
     from mangrove import api
@@ -230,17 +235,17 @@ def explain(
 
 @app.command()
 def replay(folder: Folder, record: Annotated[str, typer.Argument(metavar="ID")], lang: Lang = "en") -> None:
-    """Computes a stored measurement again, years later, and checks every number."""
+    """Computes a stored measurement again and checks it."""
     from mangrove import api, printing
 
     result = api.replay(folder, record)
-    typer.echo(printing.as_text(result.to_arrow(), lang))
+    typer.echo(printing.as_text(result.to_arrow(), lang, result.plan.territory.tz))
     _say(messages.render("cli.replayed", lang, id=result.record[:12], rows=len(result)))
 
 
 @app.command()
 def records(folder: Folder, lang: Lang = "en") -> None:
-    """Lists the stored measurements: id, when, what was asked."""
+    """Lists the stored measurements."""
     from mangrove import api, printing
 
     typer.echo(printing.records_text(api.records(folder), lang))
@@ -257,7 +262,7 @@ def diff(
     as_json: Json = False,
     lang: Lang = "en",
 ) -> None:
-    """What changed between two measurements: activity, factor or GWP, flow by flow."""
+    """Says what changed between two measurements, and why."""
     from mangrove import api, printing
 
     changes = api.diff(api.open(folder), before, after)
@@ -266,7 +271,7 @@ def diff(
 
 @app.command()
 def repair(folder: Folder, start: From, end: To = None, lang: Lang = "en") -> None:
-    """Estimates short gaps (to 2 days) and stores them, marked as estimates; nothing is overwritten."""
+    """Estimates short gaps and stores them, marked."""
     from mangrove import api
 
     done = api.repair(api.open(folder), start, end)
@@ -285,7 +290,7 @@ def report(
     gwp: Gwp = None,
     lang: Lang = "vi",
 ) -> None:
-    """Writes a report: the HTML overview, or an official table."""
+    """Writes the HTML overview or an official table."""
     from mangrove import api, official
 
     text = official.write(api.open(folder), start, end, kind=kind, out=out, gwp=gwp, lang=lang)
@@ -294,7 +299,7 @@ def report(
 
 @app.command()
 def verify(folder: Folder, lang: Lang = "en") -> None:
-    """Recomputes the hash chain of the ledger and compares it with every stored value."""
+    """Recomputes the hash chain over every stored value."""
     from mangrove import api
 
     with api.open(folder).reader() as ledger:
@@ -319,7 +324,7 @@ def listen(
     ] = None,
     lang: Lang = "en",
 ) -> None:
-    """Takes values from an MQTT broker; a message is acknowledged after it is on disk."""
+    """Takes values from an MQTT broker, without loss."""
     from mangrove import live
 
     live.listen(folder, host=host, port=port, user=user, topics=topics, say=_say, lang=lang)
@@ -334,7 +339,7 @@ def drop(
     watch: Annotated[bool, typer.Option("--watch", help="Keep looking every 10 seconds.")] = False,
     lang: Lang = "en",
 ) -> None:
-    """Takes automatic-monitoring files (Circular 10/2021) from a drop folder, oldest first."""
+    """Takes automatic-monitoring files from a drop folder."""
     from mangrove import live
 
     live.drop(folder, inbox, watch=watch, say=_say, lang=lang)
@@ -351,7 +356,7 @@ def station(
     end: To = None,
     lang: Lang = "en",
 ) -> None:
-    """Writes automatic-monitoring files (Circular 10/2021) for the authority, oldest first."""
+    """Writes automatic-monitoring files for the authority."""
     from mangrove import api, live
 
     paths = live.write_station(api.open(folder), name, start, end, out)
@@ -364,7 +369,7 @@ def broker(
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 1883,
     lang: Lang = "en",
 ) -> None:
-    """Writes a Mosquitto configuration with a large in-flight window and access rules."""
+    """Writes a configuration for the Mosquitto broker."""
     from mangrove.sources import mqtt
 
     typer.echo(messages.render("cli.broker_written", lang, path=mqtt.broker_files(out, port)))
@@ -383,7 +388,7 @@ def demo(
     ),
     lang: Lang = "en",
 ) -> None:
-    """Runs the main job on the examples: ingest a year, measure, report."""
+    """Runs the main job on the example park and city."""
     from mangrove import demo as demonstration
 
     demonstration.run(out, data=data, examples=examples, say=_say, lang=lang)

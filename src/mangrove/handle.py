@@ -35,6 +35,10 @@ class Handle:
     territory: Territory
     store: Path
 
+    def __repr__(self) -> str:
+        declared = self.territory
+        return f"<Handle {declared.name}: {len(declared.places)} places, {len(declared.flows)} flows, {declared.path}>"
+
     @contextmanager
     def writer(self) -> Iterator[Ledger]:
         """The ledger for writing; one process at a time, `LedgerError` for the second."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from mangrove import api, messages, rules
 from mangrove.errors import RequestError
@@ -35,6 +36,8 @@ def write(
     if kind == "html":
         from mangrove.serve import overview
 
+        if out is not None and out.suffix not in (".html", ".htm"):
+            raise RequestError("cli.unknown_file", file=out, kind=kind)
         target = out or Path(f"{park.territory.path.name}-{start}.html")
         overview.write(result, target, lang=lang)
         return _written(target, lang)
@@ -53,8 +56,10 @@ def _facility(
     """The facility report of Circular 38: each calendar year of the period on its own (Decree 119/2025 asks for two)."""
     book, tz = rules.load(), park.territory.tz
     span = Span.parse(start, tz) if end is None else Span.between(start, end, tz)
-    last = (span.end - timedelta(microseconds=1)).astimezone(tz).year
-    years = range(span.start.astimezone(tz).year, last + 1)
+    first, last = span.start.astimezone(tz), (span.end - timedelta(microseconds=1)).astimezone(tz).year
+    if (span.start, span.end) != (Span.parse(f"{first.year:04}", tz).start, Span.parse(f"{last:04}", tz).end):
+        raise RequestError("cli.whole_years", start=start, end=end or "-")
+    years = range(first.year, last + 1)
     results = {year: api.measure(park, str(year), gwp=gwp) for year in years}
     report = circular38.circular38_report(
         {year: leaves.cells_of(result, book) for year, result in results.items()},
@@ -76,6 +81,13 @@ def _facility(
     return _written(out, lang)
 
 
+def _period(span: Span, tz: ZoneInfo) -> str:
+    """The period for a title: the year when it is one, else its first and last day."""
+    first, last = span.start.astimezone(tz), (span.end - timedelta(microseconds=1)).astimezone(tz)
+    whole = Span.parse(f"{first.year:04}", tz)
+    return f"{first.year}" if span == whole else f"{first:%Y-%m-%d} – {last:%Y-%m-%d}"
+
+
 def _written(path: Path, lang: str) -> str:
     return messages.render("cli.written", lang, path=path)
 
@@ -84,7 +96,7 @@ def _table(result: Emissions, kind: str) -> gpc.GpcTable | standards.StandardTab
     book = rules.load()
     plan = result.plan
     gwp = str(plan.question.gwp)
-    period = plan.question.span.start.astimezone(plan.territory.tz).strftime("%Y")
+    period = _period(plan.question.span, plan.territory.tz)
     cells = leaves.cells_of(result, book)
     if kind == "gpc":
         return gpc.gpc_table(cells, plan.territory, book, gwp, period=period)

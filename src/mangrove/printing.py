@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,13 +51,13 @@ def write_parquet(table: pa.Table, path: Path) -> None:
     pq.write_table(table, path, compression="zstd")
 
 
-def as_text(table: pa.Table, lang: str = "en") -> str:
-    """The table for people: masses in tonnes, at most 40 rows, the rest counted."""
+def as_text(table: pa.Table, lang: str = "en", tz: tzinfo = UTC) -> str:
+    """The table for people: masses in tonnes, times in `tz`, at most 40 rows, the rest counted."""
     if not table.num_rows:
         return messages.render("cli.no_rows", lang)
     rows = table.slice(0, _LONGEST).to_pylist()
     header = [_title(name) for name in table.column_names]
-    body = [[_cell(name, row[name], lang) for name in table.column_names] for row in rows]
+    body = [[_cell(name, row[name], lang, tz) for name in table.column_names] for row in rows]
     lines = grid(
         header, body, left={i for i, name in enumerate(table.column_names) if isinstance(rows[0][name], str)}
     )
@@ -183,14 +184,14 @@ def _title(name: str) -> str:
     }.get(name, name)
 
 
-def _cell(name: str, value: Any, lang: str) -> str:
+def _cell(name: str, value: Any, lang: str, tz: tzinfo) -> str:
     if value is None or value != value:  # noqa: PLR0124 - NaN is the number that is not itself
         return "-"
     if isinstance(value, datetime):
-        return value.isoformat(timespec="minutes")
+        return value.astimezone(tz).strftime("%Y-%m-%d %H:%M")
     if isinstance(value, float):
         if name == "coverage":
-            return percent(value, lang)
+            return percent(math.floor(value * 1000 + 1e-9) / 1000, lang)
         return number(value / 1000 if name.startswith(("kg", "co2e")) else value, lang)
     return str(value)
 

@@ -105,7 +105,7 @@ def test_what_is_not_counted_is_shown_and_not_summed(ledger):
     ]
     ledger.append(table(rows), Origin("a", "1"))
     ledger.seal()
-    assert sums(ledger) == [(0, 4, 1, 2, 1), (60, None, 0, 1, 1)]
+    assert sums(ledger) == [(0, 4, 1, 1, 1), (60, None, 0, 1, 1)]  # a marker of a missing value is no value
 
 
 def test_a_bucket_is_split_at_an_edge_inside_it(ledger):

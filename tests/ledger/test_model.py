@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 )
 from tests.ledger.worlds import at, table
 
-from mangrove.ledger import COUNTED, Ledger, Origin
+from mangrove.ledger import COUNTED, Ledger, Origin, Quality
 from mangrove.times import Step
 
 FLOWS = ("mill", "office")
@@ -177,7 +177,8 @@ class Against(RuleBasedStateMachine):
         total = sum(counted) if counted else None
         estimated = sum(quality == 7 for _, _, quality in part)
         newest = max(batch for batch, _, _ in part)
-        return (total, len(counted), len(part) - len(counted), estimated, *ends, newest)
+        missing = sum(quality == Quality.MISSING for _, _, quality in part)
+        return (total, len(counted), len(part) - len(counted) - missing, estimated, *ends, newest)
 
     @rule()
     def verify(self):

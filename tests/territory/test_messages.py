@@ -297,6 +297,21 @@ def test_a_key_of_factors_or_methods_is_looked_up_when_somebody_can_say(tmp_path
     ]
 
 
+def test_a_fuel_or_an_activity_that_is_nearly_known_is_named(tmp_path):
+    flows = "id,place,carrier,unit,factor\na,north,fuel:deisel,t,\nb,north,fuel:rice_husk,t,own/husk\n"
+    factors = "activity,gas,value,unit,source\nown/husk,CO2,1,kg CO2/kg,x\ncombustion/road/diesl,CO2,1,kg CO2/TJ,x\n"
+    found = problems(
+        tmp_path,
+        {"flows.csv": flows, "factors.csv": factors},
+        fuels=("diesel", "gasoline"),
+        activities=("combustion/road/diesel",),
+    )
+    assert found == [
+        ("factors.csv:3:1", "territory.unfamiliar_activity"),
+        ("flows.csv:2:9", "territory.unknown_fuel"),
+    ]
+
+
 def test_the_exception_carries_every_problem(tmp_path):
     write(tmp_path, {"flows.csv": FLOWS.replace("kWh", "kWhh").replace("1mo", "1moon")})
     with pytest.raises(Exception, match="kWhh") as caught:
@@ -315,7 +330,7 @@ def test_a_hint_is_said_in_the_language_of_the_reader(tmp_path):
 def test_every_code_of_the_table_is_provoked_by_a_test():
     provoked = {code for _, _, code in CASES.values()} | {
         "rejected", "no_folder", "unreadable", "delimiter_assumed", "ambiguous_number", "unknown_factor",
-        "unknown_method", "no_weight", "mixed_origin", "no_successor", "no_level",
+        "unknown_method", "unknown_fuel", "unfamiliar_activity", "no_weight", "mixed_origin", "no_successor", "no_level",
     }  # fmt: skip
     assert {code.split(".", 1)[1] for code in messages.codes("territory")} == provoked
 

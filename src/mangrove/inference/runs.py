@@ -24,7 +24,7 @@ from mangrove.inference.series import DAY, SECOND, Series
 from mangrove.ledger import Ledger, Snapshot
 from mangrove.ledger.types import Origin, Quality, Receipt
 from mangrove.territory.model import Flow, Territory
-from mangrove.times import Span
+from mangrove.times import Span, Step
 from mangrove.units import Quantity, unit
 
 CONTEXT = timedelta(days=63)
@@ -59,7 +59,7 @@ class ScreeningReport:
                     "rows": rows,
                     "start": _written(these[0].start, self.zone),
                     "end": _written(these[0].end, self.zone),
-                    "detail": f"{these[0].detail:g}",
+                    "detail": _detail(rule, these[0].detail),
                 }
                 found.append(Problem(f"inference.{rule}", data, severity="warning"))
         return found
@@ -324,6 +324,11 @@ def _append(
     if pending:
         flush()
     return receipts
+
+
+def _detail(rule: str, amount: float) -> str:
+    """The number of a finding for people; a distance between values as a step."""
+    return str(Step(seconds=round(amount))) if rule == "step" else f"{amount:g}"
 
 
 def _moment(us: int) -> datetime:

@@ -70,6 +70,8 @@ MAD_TO_SIGMA = 1.4826
 ZERO_HOURS = 24.0
 ZERO_SHARE = 0.001
 """A zero run is reported when it lasts a day and less than 0.1 % of the other values are zero."""
+ZERO_MOST = 0.1
+"""A flow that is zero for more than a tenth of the time is used to standing still: nothing is reported."""
 _HOUR = 3600 * SECOND
 
 
@@ -264,6 +266,7 @@ def zero_run(series: Series, good: Bools, step: int) -> Bools:
     others = int(np.sum(good & ~found))
     if (
         not found.any()
+        or int(np.sum(found)) > ZERO_MOST * int(np.sum(good))
         or int(np.sum(zero & ~found)) > ZERO_SHARE * others
         or others * step < SPIKE_DAYS * DAY
     ):

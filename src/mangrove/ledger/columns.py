@@ -157,8 +157,8 @@ def rollup(versions: pa.Table, seal: int) -> pa.Table:
     """Hourly sums of the current values among `versions` (segment rows sorted by flow, start and batch).
 
     One row for each (flow, hour): sum, least and greatest of the counted values (null when none is counted), how many
-    are counted, excluded and estimated, and the range of batches of all versions in the hour. Partial sums of
-    disjoint sets of values add up.
+    are counted, excluded and estimated (a marker of a missing value is none of them), and the range of batches of all
+    versions in the hour. Partial sums of disjoint sets of values add up.
     """
     everything = Columns.of(versions)
     batches = versions.column("batch").to_numpy()
@@ -167,7 +167,7 @@ def rollup(versions: pa.Table, seal: int) -> pa.Table:
     flow, hour, edges = _hours(columns.flow, columns.start)
     enters = counted(columns.quality)
     n = np.add.reduceat(enters.astype(np.int64), edges)
-    rows = np.diff(edges, append=len(columns))
+    present = np.add.reduceat((columns.quality != Quality.MISSING).astype(np.int64), edges)
     none = n == 0
     _, _, all_edges = _hours(everything.flow, everything.start)
     value = columns.value
@@ -177,7 +177,7 @@ def rollup(versions: pa.Table, seal: int) -> pa.Table:
             pa.array(hour).cast(pa.timestamp("us")),
             pa.array(np.add.reduceat(np.where(enters, value, 0.0), edges), mask=none),
             pa.array(n),
-            pa.array(rows - n),
+            pa.array(present - n),
             pa.array(np.add.reduceat((columns.quality == Quality.FILLED).astype(np.int64), edges)),
             pa.array(np.minimum.reduceat(np.where(enters, value, np.inf), edges), mask=none),
             pa.array(np.maximum.reduceat(np.where(enters, value, -np.inf), edges), mask=none),

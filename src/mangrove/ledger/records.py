@@ -84,6 +84,9 @@ def quarantine(root: Path) -> pa.Table:
     return _table(rows, QUARANTINE)
 
 
+INSERT = "insert into record values (?, ?, ?, ?, ?) on conflict (id) do nothing"
+
+
 def record_id(kind: str, document: bytes, payload: bytes) -> str:
     """The content hash that names a record."""
     return fingerprint([kind.encode(), document, payload])

@@ -93,8 +93,9 @@ class Snapshot:
 
         The view has the columns flow, start (UTC: the bucket's start, or the edge or the `start` inside the bucket
         from which the part counts), total (sum of the counted values, null when none is), n (values counted),
-        n_excluded (values present but not counted), n_estimated (values marked as filled), low and high (of the
-        counted values), batch_max (latest batch of them all). A bucket without a row has no values at all.
+        n_excluded (values present but not counted; a marker of a missing value is no value), n_estimated (values marked
+        as filled), low and high (of the counted values), batch_max (latest batch of them all). A bucket without a row
+        has no values at all.
 
         Args:
             start: first instant; naive times are UTC.

@@ -14,7 +14,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -309,14 +309,23 @@ class Ledger:
         return records.quarantine(self.root)
 
     def put_record(self, kind: str, document: bytes, payload: bytes = b"") -> str:
-        """Stores an immutable record and returns its id, the hash of its content; storing it again changes nothing."""
+        """Stores an immutable record and returns its id, the hash of its content; storing it again changes nothing.
+
+        A record is one short transaction that touches no values, so a ledger opened for reading may store it too, also
+        while another process writes: SQLite makes the two wait for each other.
+
+        Raises:
+            LedgerError: the store cannot be written to, or is busy for more than 30 seconds.
+        """
         id_ = records.record_id(kind, document, payload)
-        now = catalog.to_us(datetime.now(UTC))
-        with self._mutex, self._transaction() as db:
-            db.execute(
-                "insert into record values (?, ?, ?, ?, ?) on conflict (id) do nothing",
-                (id_, kind, now, document, payload),
-            )
+        row = (id_, kind, catalog.to_us(datetime.now(UTC)), document, payload)
+        with self._mutex:
+            if self._db is not None:
+                with self._transaction() as db:
+                    db.execute(records.INSERT, row)
+            else:
+                with catalog.guarded(), closing(catalog.writer(self.root)) as db:
+                    db.execute(records.INSERT, row)
         return id_
 
     def record(self, id: str) -> tuple[str, bytes, bytes]:  # noqa: A002 - the field's word

@@ -70,6 +70,11 @@ class Rules:
         """Every activity key, sorted."""
         return tuple(sorted(self._by_activity))
 
+    @property
+    def fuels(self) -> tuple[str, ...]:
+        """The keys of all fuels."""
+        return tuple(tables.fuels())
+
     def fuel(self, key: str) -> Fuel:
         """The fuel `key`; raises `RuleError` (`rules.unknown_fuel`) with the nearest one."""
         known = tables.fuels()

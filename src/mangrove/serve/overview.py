@@ -181,7 +181,14 @@ class Overview:
             )
         shares = [count.coverage for count in self.result.flows if count.coverage is not None]
         if shares:
-            cards.append(Card("report.card_coverage", Amount(100 * float(np.mean(shares))), "%"))
+            cards.append(
+                Card(
+                    "report.card_coverage",
+                    Amount(100 * (_known(float(np.mean(shares))) or 0.0)),
+                    "%",
+                    digits=4,
+                )
+            )
         values = sum(count.counted for count in self.result.flows)
         cards.append(Card("report.card_flows", Amount(float(len(self.flows))), ""))
         cards.append(Card("report.card_values", Amount(float(values)), "", digits=7))
@@ -447,7 +454,8 @@ def _tonnes(kilograms: float | None) -> float | None:
 
 
 def _known(share: float | None) -> float | None:
-    return None if share is None or math.isnan(share) else share
+    """A coverage for people: rounded down to 0.1 %, so that only what is complete shows as 100 %."""
+    return None if share is None or math.isnan(share) else math.floor(share * 1000 + 1e-9) / 1000
 
 
 def _gpc_row(row: Any, lang: str) -> GpcRow:

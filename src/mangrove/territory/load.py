@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ def check(
     *,
     factor_exists: Callable[[str], bool] | None = None,
     method_exists: Callable[[str], bool] | None = None,
+    fuels: Collection[str] = (),
+    activities: Collection[str] = (),
 ) -> tuple[Territory | None, list[Problem]]:
     """Reads the declaration and lists all problems at once, sorted by place.
 
@@ -54,6 +56,8 @@ def check(
         folder: the folder of the territory.
         factor_exists: says whether an activity key has a factor; without it, keys are not looked up.
         method_exists: says whether a measuring method exists; without it, names are not looked up.
+        fuels: the fuels of the rules; without them, fuels are not looked up.
+        activities: the activities of the rules; without them, own factors are not compared with them.
 
     Returns:
         The territory (None when any problem is an error) and all problems, notes and warnings included.
@@ -68,7 +72,10 @@ def check(
     tables = rows.read_tables(folder)
     problems += tables.problems
     nouns = rows.build(
-        tables, places, names, rows.Lookups(settings.get("sectors") or {}, factor_exists, method_exists)
+        tables,
+        places,
+        names,
+        rows.Lookups(settings.get("sectors") or {}, factor_exists, method_exists, fuels, activities),
     )
     problems += nouns.problems
     if settings:

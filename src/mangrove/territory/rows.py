@@ -8,7 +8,7 @@ add up.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,11 +39,13 @@ _SHARE_ROUNDING = 1e-6
 
 @dataclass(frozen=True)
 class Lookups:
-    """What a flow may name: sector words, and whether factors and methods exist (when somebody can say)."""
+    """What a flow may name: sector words, fuels, activities, and whether factors and methods exist (when somebody can say)."""
 
     sectors: Mapping[str, Any] = field(default_factory=dict)
     factor_exists: Callable[[str], bool] | None = None
     method_exists: Callable[[str], bool] | None = None
+    fuels: Collection[str] = ()
+    activities: Collection[str] = ()
 
 
 @dataclass
@@ -98,6 +100,7 @@ def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lo
     for parsed in (flows, assets, links):
         nouns.problems += duplicates(parsed, "id")
     nouns.problems += _flow_problems(flows, lookups, {key for key in factors.values["activity"] if key})
+    nouns.problems += _unfamiliar_activities(factors, lookups.activities)
     nouns.problems += _date_problems(factors)
     nouns.problems += _crosswalk_problems(crosswalk, places)
     nouns.flows = {flow.id: flow for flow in map(Flow, *_fields(flows, _FLOW_FIELDS)) if flow.id}
@@ -179,6 +182,27 @@ def _flow_problems(parsed: Parsed, lookups: Lookups, own_factors: set[str]) -> I
     yield from _unknown_words(parsed, "sector", "territory.unknown_sector", lookups.sectors)
     yield from _missing(parsed, "factor", "territory.unknown_factor", lookups.factor_exists, own_factors)
     yield from _missing(parsed, "method", "territory.unknown_method", lookups.method_exists, set())
+    yield from _unknown_fuels(parsed, lookups.fuels, own_factors)
+
+
+def _unknown_fuels(parsed: Parsed, fuels: Collection[str], own_factors: set[str]) -> Iterator[Problem]:
+    """Fuels that the rules do not know and that have no factor of the territory's own."""
+    for row, carrier in enumerate(parsed.values["carrier"]):
+        if not fuels or carrier is None or carrier.kind != "fuel" or carrier.code in fuels:
+            continue
+        if parsed.values["factor"][row] not in own_factors:
+            data = {"text": carrier.code, "hint": did_you_mean(carrier.code, fuels)}
+            yield Problem("territory.unknown_fuel", data, parsed.where(row, "carrier"))
+
+
+def _unfamiliar_activities(parsed: Parsed, activities: Collection[str]) -> Iterator[Problem]:
+    """Own factors for an activity that nobody else knows but that is nearly the name of one: likely a typing mistake."""
+    for row, activity in enumerate(parsed.values["activity"] if activities else ()):
+        if activity and activity.partition("@")[0] not in activities:
+            hint = did_you_mean(activity, activities)
+            if hint:
+                data = {"text": activity, "hint": hint}
+                yield Problem("territory.unfamiliar_activity", data, parsed.where(row, "activity"), "warning")
 
 
 def _unit_fault(carrier: Carrier, counted: Unit, semantics: str) -> tuple[str, dict[str, Any]] | None:
