@@ -82,10 +82,13 @@ def _facility(
 
 
 def _period(span: Span, tz: ZoneInfo) -> str:
-    """The period for a title: the year when it is one, else its first and last day."""
+    """The period for a title: the year when it is one, the day when it is one, else its first and last day."""
     first, last = span.start.astimezone(tz), (span.end - timedelta(microseconds=1)).astimezone(tz)
     whole = Span.parse(f"{first.year:04}", tz)
-    return f"{first.year}" if span == whole else f"{first:%Y-%m-%d} – {last:%Y-%m-%d}"
+    if span == whole:
+        return f"{first.year}"
+    days = dict.fromkeys((f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"))
+    return " – ".join(days)
 
 
 def _written(path: Path, lang: str) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from mangrove.rules import Conflict, DensityCheck, Match
 
 _LONGEST = 40
+_NEARLY = 0.999
 
 
 def as_csv(table: pa.Table) -> str:
@@ -191,9 +191,14 @@ def _cell(name: str, value: Any, lang: str, tz: tzinfo) -> str:
         return value.astimezone(tz).strftime("%Y-%m-%d %H:%M")
     if isinstance(value, float):
         if name == "coverage":
-            return percent(math.floor(value * 1000 + 1e-9) / 1000, lang)
+            return percent(shown_coverage(value), lang)
         return number(value / 1000 if name.startswith(("kg", "co2e")) else value, lang)
     return str(value)
+
+
+def shown_coverage(share: float) -> float:
+    """A coverage as it is printed with one decimal: only what is complete shows as 100.0 %."""
+    return min(share, _NEARLY) if share < 1 else share
 
 
 def _plain(value: Any) -> Any:

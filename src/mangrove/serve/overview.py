@@ -26,6 +26,7 @@ from mangrove.measure import gpc, leaves
 from mangrove.measure.explain import alternatives
 from mangrove.measure.question import ACCOUNTS
 from mangrove.measure.result import Emissions
+from mangrove.printing import shown_coverage
 from mangrove.rules import Factor
 from mangrove.serve.report import write_report
 from mangrove.serve.report_model import (
@@ -454,8 +455,8 @@ def _tonnes(kilograms: float | None) -> float | None:
 
 
 def _known(share: float | None) -> float | None:
-    """A coverage for people: rounded down to 0.1 %, so that only what is complete shows as 100 %."""
-    return None if share is None or math.isnan(share) else math.floor(share * 1000 + 1e-9) / 1000
+    """A coverage for people, None when not known."""
+    return None if share is None or math.isnan(share) else shown_coverage(share)
 
 
 def _gpc_row(row: Any, lang: str) -> GpcRow:

@@ -72,7 +72,7 @@ class _Doctor(TimeDoctor):
         if long is None:
             self.one_row_per_time(look, time)
         file_step = clocks.usual_step(look.clock, groups)
-        steps = self.steps(long, columns, file_step)
+        steps = self.steps(long, columns, look, file_step)
         ending, same_day = self.stamp_side(time, look, groups)
         style = self.number_style([long.value] if long else [c.column for c in columns.values()])
         values = () if long else tuple(self.value_columns(columns, steps))
@@ -215,7 +215,7 @@ class _Doctor(TimeDoctor):
         if self.said.decimal:
             return NumberStyle(self.said.decimal)
         evidence = self.weigh(self.sample, columns)
-        if evidence.style() is None:
+        if evidence.style() is None or not evidence.marked:
             evidence = sum((self.weigh(c, columns) for c in self.table.chunks(columns)), MarkEvidence())
         style = evidence.style()
         if (
@@ -243,28 +243,36 @@ class _Doctor(TimeDoctor):
         return sum((numbers.weigh(text) for text in texts), MarkEvidence())
 
     def steps(
-        self, long: LongForm | None, columns: dict[str, Column], seen: Step | None
+        self, long: LongForm | None, columns: dict[str, Column], look: clocks.Look, usual: Step | None
     ) -> dict[str, Step | None]:
         """The interval per flow: as the file has it; by the declaration where the file cannot tell or has months."""
-        flows = self.flows_of(long, columns)
+        rows = self.rows_by_flow(long)
         steps: dict[str, Step | None] = {}
-        for flow in flows:
-            calendar = flow.step is not None and flow.step.months
-            steps[flow.id] = flow.step if calendar or seen is None or long is not None else seen
-            if flow.step is None:
-                steps[flow.id] = seen
-            elif not calendar and seen is not None and long is None and seen != flow.step:
-                if flow.semantics == "counter":
-                    steps[flow.id] = flow.step
-                else:
-                    self.note(
-                        "sources.step_differs",
-                        "warning",
-                        flow=flow.id,
-                        seen=str(seen),
-                        declared=str(flow.step),
-                    )
+        for flow in self.flows_of(long, columns):
+            mine = None if long is None else rows.get(flow.id, np.zeros(len(look.clock.at), dtype=bool))
+            step = steps[flow.id] = step_in_file(flow, look.clock, mine, usual)
+            if flow.step is None or step is None or step == flow.step:
+                continue
+            data = {"flow": flow.id, "seen": str(step), "declared": str(flow.step)}
+            if flow.semantics == "mean" and step.seconds < flow.step.seconds:
+                self.error("sources.mean_too_fine", **data)
+            else:
+                self.note("sources.step_differs", "warning", **data)
         return steps
+
+    def rows_by_flow(self, long: LongForm | None) -> dict[str, Bools]:
+        """Which of the first rows of a long file belong to each flow."""
+        if long is None:
+            return {}
+        encoded = pc.dictionary_encode(pc.fill_null(pc.cast(self.sample.columns[long.flow], pa.string()), ""))
+        resolve = resolver(long.names, self.territory)
+        codes = np.asarray(encoded.indices)
+        rows: dict[str, Bools] = {}
+        for code, name in enumerate(encoded.dictionary.to_pylist()):
+            flow = resolve(name)
+            if flow is not None:
+                rows[flow] = rows.get(flow, np.zeros(len(codes), dtype=bool)) | (codes == code)
+        return rows
 
     def flows_of(self, long: LongForm | None, columns: dict[str, Column]) -> list[Flow]:
         if long is None:

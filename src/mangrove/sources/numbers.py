@@ -23,6 +23,7 @@ OK, MISSING, BAD = 0, 1, 2
 
 _EMPTY = ("", "-", "--", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "missing")
 _SPACES = "\u0020\u00a0\u2007\u2009\u202f'\u2019"
+_MARKED = ("point", "comma", "group_point", "group_comma", "unsure_point", "unsure_comma")
 _FEW = 5
 """Marked numbers needed before their shape counts as evidence."""
 
@@ -67,6 +68,11 @@ class MarkEvidence:
             f.name: getattr(self, f.name) + getattr(other, f.name) for f in fields(self) if f.name != "sample"
         }
         return MarkEvidence(**counts, sample=self.sample or other.sample)
+
+    @property
+    def marked(self) -> bool:
+        """Whether any number with a mark was seen; whole numbers alone say nothing about those further down."""
+        return any(getattr(self, name) for name in _MARKED)
 
     def style(self) -> NumberStyle | None:
         """The style that the evidence supports, or None when a mark can be read both ways.
