@@ -157,13 +157,14 @@ def _floor(local: Ints, step: Step) -> Ints:
 
 def _wide(chunk: Chunk, clock: WallClock, plan: Plan) -> Outcome:
     names = [column.flow for column in plan.columns]
-    step = next((plan.steps.get(name) for name in names), None)
-    utc, doubtful, codes = starts(clock, step, plan)
-    good = codes == stamps.FINE
-    bad = _bad_times(chunk, codes, plan)
+    step_of = [plan.steps.get(name) for name in names]
+    timed = {step: starts(clock, step, plan) for step in dict.fromkeys(step_of)}
+    bad = _bad_times(chunk, np.max([codes for *_, codes in timed.values()], axis=0), plan)
     parts: list[Values] = []
     empty = 0
     for index, column in enumerate(plan.columns):
+        utc, doubtful, codes = timed[step_of[index]]
+        good = codes == stamps.FINE
         values, cells = numbers.parse(chunk.columns[column.column], plan.numbers)
         empty += int(np.sum(good & (cells == numbers.MISSING)))
         bad += _bad_numbers(chunk, good & (cells == numbers.BAD), column.column)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -19,10 +20,12 @@ from mangrove.errors import Problem, RuleError, did_you_mean
 from mangrove.sources import clocks, numbers
 from mangrove.sources.convert import resolver
 from mangrove.sources.doctor_time import UNIT_IN_BRACKETS, TimeDoctor
+from mangrove.sources.intervals import step_in_file
 from mangrove.sources.mapping import Column, FileMapping, LongForm, Sessions
 from mangrove.sources.numbers import MarkEvidence, NumberStyle
 from mangrove.sources.plan import Plan, ValueColumn, conversion
 from mangrove.sources.problems import RejectedError
+from mangrove.sources.stamps import Ints
 from mangrove.sources.tables import Chunk, Table
 from mangrove.territory.model import Flow, Territory
 from mangrove.text import fold
@@ -249,7 +252,7 @@ class _Doctor(TimeDoctor):
         rows = self.rows_by_flow(long)
         steps: dict[str, Step | None] = {}
         for flow in self.flows_of(long, columns):
-            mine = None if long is None else rows.get(flow.id, np.zeros(len(look.clock.at), dtype=bool))
+            mine = None if long is None else rows.get(flow.id, np.empty(0, np.int64))
             step = steps[flow.id] = step_in_file(flow, look.clock, mine, usual)
             if flow.step is None or step is None or step == flow.step:
                 continue
@@ -260,19 +263,19 @@ class _Doctor(TimeDoctor):
                 self.note("sources.step_differs", "warning", **data)
         return steps
 
-    def rows_by_flow(self, long: LongForm | None) -> dict[str, Bools]:
-        """Which of the first rows of a long file belong to each flow."""
+    def rows_by_flow(self, long: LongForm | None) -> dict[str, Ints]:
+        """Positions of the first rows of a long file that belong to each flow."""
         if long is None:
             return {}
         encoded = pc.dictionary_encode(pc.fill_null(pc.cast(self.sample.columns[long.flow], pa.string()), ""))
         resolve = resolver(long.names, self.territory)
         codes = np.asarray(encoded.indices)
-        rows: dict[str, Bools] = {}
-        for code, name in enumerate(encoded.dictionary.to_pylist()):
-            flow = resolve(name)
-            if flow is not None:
-                rows[flow] = rows.get(flow, np.zeros(len(codes), dtype=bool)) | (codes == code)
-        return rows
+        order = np.argsort(codes, kind="stable")
+        parts = np.split(order, np.cumsum(np.bincount(codes, minlength=len(encoded.dictionary)))[:-1])
+        rows: dict[str, list[Ints]] = {}
+        for name, part in zip(encoded.dictionary.to_pylist(), parts, strict=True):
+            rows.setdefault(resolve(name) or "", []).append(part)
+        return {flow: np.sort(np.concatenate(found)) for flow, found in rows.items()}
 
     def flows_of(self, long: LongForm | None, columns: dict[str, Column]) -> list[Flow]:
         if long is None:

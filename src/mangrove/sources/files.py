@@ -21,6 +21,7 @@ from mangrove.ledger.types import Origin, Rejected
 from mangrove.sources import monitoring, registers
 from mangrove.sources.convert import Bad, Outcome, convert
 from mangrove.sources.doctor import examine
+from mangrove.sources.intervals import without_doubled
 from mangrove.sources.mapping import Mapping
 from mangrove.sources.plan import Plan
 from mangrove.sources.problems import RejectedError
@@ -146,10 +147,11 @@ class _Door:
         derived = registers.Pending(self.ledger, self.territory)
         mine: Touched = {}
         for part, outcome in enumerate(_outcomes(table, plan, self.territory)):
+            doubled = without_doubled(outcome, plan.steps, self.territory.flows, self.ledger)
             rejected = [_as_rejected(bad, lines) for bad in sorted(outcome.bad, key=lambda bad: bad.line)]
             _note_flows(outcome, report, mine)
             values = derived.rename(outcome.values)
-            origin = Origin(f"file:{table.path.name}", f"{key}:{part}")
+            origin = Origin(f"file:{table.path.name}", f"{key}:{part}" + (f":{doubled}" if doubled else ""))
             receipt = self.ledger.append(values.table(), origin, rejected=rejected)
             derived.seen(values, receipt)
             report.rows += outcome.rows

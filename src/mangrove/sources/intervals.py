@@ -9,7 +9,6 @@ of an hour must come out the same whether a file writes it as one value or as fo
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import numpy as np
 
@@ -19,7 +18,7 @@ from mangrove.ledger import Ledger
 from mangrove.sources import stamps
 from mangrove.sources.clocks import usual_step
 from mangrove.sources.convert import Bad, Outcome
-from mangrove.sources.stamps import DAY, SECOND, Bools, WallClock
+from mangrove.sources.stamps import DAY, SECOND, Ints, WallClock
 from mangrove.territory.model import Flow
 from mangrove.times import Step
 
@@ -27,46 +26,40 @@ SERIES = 8
 """Rows of one flow in a long file from which even distances are a series; fewer may be single corrections."""
 
 
-def step_in_file(flow: Flow, clock: WallClock, rows: Bools | None, usual: Step | None) -> Step | None:
+def step_in_file(flow: Flow, clock: WallClock, rows: Ints | None, usual: Step | None) -> Step | None:
     """The step by which the rows of a flow are read.
 
     Args:
         flow: what is declared.
         clock: the stamps of the first rows.
-        rows: the rows of this flow in a long file; None for a wide file, in which every row is one of the flow.
-        usual: the commonest distance in the file, for flows that declare no step.
+        rows: positions of the rows of this flow in a long file; None for a wide file, in which every row is one of the flow.
+        usual: the commonest distance in the file.
 
     Returns:
         The declared step, unless the rows show another: values that come more often than declared are shorter, and a
         regular series on the clock's own grid is longer. A few distant rows off that grid are single values of the
-        declared step, such as corrections of nine o'clock on two days.
+        declared step, such as corrections of nine o'clock on two days. Without a declared step, what the file shows.
     """
     declared = flow.step
-    seen = usual if rows is None else usual_step(_only(clock, rows), None)
+    mine = clock if rows is None else _only(clock, rows)
+    seen = usual if rows is None else usual_step(mine, None)
     if declared is None:
         return seen if seen is not None else usual
     if declared.months or seen is None or flow.semantics == "counter":
         return declared
     if seen.seconds <= declared.seconds:
         return seen
-    few = rows is not None and int(np.sum(rows)) < SERIES
-    return declared if few or not _on_grid(clock, rows, seen) else seen
+    few = rows is not None and len(rows) < SERIES
+    return declared if few or not _on_grid(mine, seen) else seen
 
 
-def _only(clock: WallClock, rows: Bools) -> WallClock:
-    return replace(
-        clock,
-        at=clock.at[rows],
-        absolute=clock.absolute[rows],
-        end_of_day=clock.end_of_day[rows],
-        codes=clock.codes[rows],
-    )
+def _only(clock: WallClock, rows: Ints) -> WallClock:
+    return WallClock(clock.at[rows], clock.absolute[rows], clock.end_of_day[rows], clock.codes[rows])
 
 
-def _on_grid(clock: WallClock, rows: Bools | None, step: Step) -> bool:
+def _on_grid(clock: WallClock, step: Step) -> bool:
     """Whether all stamps lie on multiples of the step; of longer ones than a day, on midnights."""
-    good = clock.codes == stamps.FINE
-    at = clock.at[good if rows is None else good & rows]
+    at = clock.at[clock.codes == stamps.FINE]
     return bool(np.all(at % min(step.seconds * SECOND, DAY) == 0))
 
 

@@ -49,7 +49,7 @@ class MarkEvidence:
         point, comma: numbers in which that mark can only be the decimal mark.
         group_point, group_comma: numbers in which that mark can only group thousands.
         unsure_point, unsure_comma: numbers such as "1.234" and "1,234".
-        plain_small, plain_large: unmarked whole numbers below and from 1,000.
+        plain_small, plain_large: unmarked whole numbers from 100 to 999, and from 1,000.
         sample: one unsure number, as written.
     """
 
@@ -78,7 +78,8 @@ class MarkEvidence:
         """The style that the evidence supports, or None when a mark can be read both ways.
 
         "1.234" alone is ambiguous. It groups thousands when at least five numbers have that shape, unmarked numbers
-        below 1,000 occur and unmarked ones above do not: a format with fixed decimals would mark those too.
+        from 100 to 999 occur, which are next to it in size only when it does, and unmarked ones above do not: a format
+        with fixed decimals would mark those too.
         """
         if self.comma or self.group_point:
             if self.point > self.comma + self.group_point:
@@ -111,7 +112,7 @@ def weigh(column: pa.Array) -> MarkEvidence:
         group_comma=count(r"\d{1,3}(?:,\d{3}){2,}(?:\.\d*)?|\d{1,3},\d{3}\.\d+"),
         unsure_point=count(r"[1-9]\d{0,2}\.\d{3}"),
         unsure_comma=count(r"[1-9]\d{0,2},\d{3}"),
-        plain_small=count(r"\d{1,3}"),
+        plain_small=count(r"[1-9]\d{2}"),
         plain_large=count(r"[1-9]\d{3,}"),
         sample=unsure[0].as_py() if len(unsure) else "",
     )
