@@ -52,6 +52,21 @@ class Hint:
         return self.text()
 
 
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """A placeholder that is another message, said in the reader's language."""
+
+    code: str
+    data: tuple[tuple[str, Any], ...] = ()
+
+    def text(self, lang: str = "en") -> str:
+        """The sentence in `lang`."""
+        return messages.render(self.code, lang, **dict(self.data))
+
+    def __str__(self) -> str:
+        return self.text()
+
+
 def did_you_mean(word: str, options: Iterable[str]) -> Hint | str:
     """The hint that names the option nearest to `word`; an empty text when nothing is near."""
     near = words.suggest(word, options)
@@ -71,7 +86,8 @@ class Problem:
     def text(self, lang: str = "en") -> str:
         """The sentence in `lang` (`en` or `vi`), without the place."""
         data = {
-            key: value.text(lang) if isinstance(value, Hint) else value for key, value in self.data.items()
+            key: value.text(lang) if isinstance(value, Hint | Sentence) else value
+            for key, value in self.data.items()
         }
         return messages.render(self.code, lang, **data)
 

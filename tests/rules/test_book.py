@@ -66,7 +66,7 @@ def test_a_year_without_an_official_grid_factor_is_a_gap_that_names_the_unoffici
     with pytest.raises(RuleError) as error:
         RULES.select("grid/vn", "CO2", DAY)
     assert error.value.code == "rules.no_factor"
-    assert "HUST:grid:2024 unofficial [2024-01-01, 2025-01-01)" in error.value.text()
+    assert "HUST:grid:2024 0.6811 t CO2/MWh (unofficial, 2024-01-01 - 2025-01-01)" in error.value.text()
     assert "HUST:grid:2024" in error.value.text("vi")
 
 

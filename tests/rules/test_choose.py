@@ -45,7 +45,7 @@ def test_an_official_row_of_another_year_keeps_a_third_party_from_filling_the_ga
     with pytest.raises(RuleError) as error:
         ask([past, row("A:x", 2, status="alternate")])
     assert error.value.code == "rules.no_factor"
-    assert "DCC:x official [2023-01-01, 2024-01-01)" in error.value.text()
+    assert "DCC:x 1 t CO2/t (official, 2023-01-01 - 2024-01-01)" in error.value.text()
 
 
 def test_unofficial_rows_need_their_status_or_their_id_to_be_named():

@@ -7,7 +7,7 @@ totals for official reports, gaps; each view is computed from the same amounts a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from mangrove.errors import MissingExtraError, Problem, RequestError
+from mangrove.errors import MissingExtraError, Problem, RequestError, Sentence
 from mangrove.measure import uncertainty
 from mangrove.measure.engine import Engine, View, on_amounts, on_ledger
 from mangrove.measure.grouping import Grouping
 from mangrove.measure.plan import Plan
 from mangrove.measure.question import Question, resolve
+from mangrove.measure.types import Gap
 from mangrove.measure.uncertainty import Floats
 from mangrove.territory import Flow
 from mangrove.times import Step
@@ -217,14 +218,24 @@ class Emissions:
 
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
-        """What is missing or excluded: gaps of methods first, then of values, then of errors that nobody stated."""
-        found = [
-            Problem(gap.code, {"flow": gap.flow, **gap.data}, severity="warning") for gap in self.plan.gaps
-        ]
+        """What is missing or excluded: gaps of methods first, then of values, then what the rules and errors lack."""
+        found = list(_gap_problems(self.plan.gaps))
         for count in self.flows:
             found.extend(_count_problems(count))
+        found.extend(self._weak_factors())
         found.extend(self._unstated())
         return tuple(found)
+
+    def _weak_factors(self) -> Iterator[Problem]:
+        """One note per status other than official: the factors of that status that were used."""
+        used: dict[str, dict[str, None]] = {}
+        for line in self.plan.lines:
+            for term in line.terms:
+                if term.factor is not None and term.factor.status != "official":
+                    used.setdefault(term.factor.status, {})[term.factor.id] = None
+        for status, ids in used.items():
+            data = {"status": Sentence(f"measure.status_{status}"), "count": len(ids), "ids": ", ".join(ids)}
+            yield Problem("measure.weak_factors", data, severity="note")
 
     def _unstated(self) -> Iterator[Problem]:
         """One note on the measured flows that state no uncertainty of their values, beside an interval that leaves it out."""
@@ -328,6 +339,20 @@ def _flow_count(flow: Flow, row: dict[str, Any] | None, hours: float) -> FlowCou
         return FlowCount(flow.id, float("nan"), 0.0 if flow.step else None, 0, 0, 0)
     coverage = min(row["hours"] / hours, 1.0) if flow.step and row["hours"] is not None else None
     return FlowCount(flow.id, row["amount"], coverage, row["n"], row["n_excluded"], row["n_estimated"])
+
+
+def _gap_problems(gaps: Iterable[Gap]) -> Iterator[Problem]:
+    """Gaps as findings that name their flows; flows with the same reason share one."""
+    shared: dict[tuple[str, str], tuple[Sentence, dict[str, None]]] = {}
+    for gap in gaps:
+        if gap.code.startswith("measure."):
+            yield Problem(gap.code, {"flow": gap.flow, **gap.data}, severity="warning")
+        else:
+            reason = Sentence(gap.code, tuple(gap.data.items()))
+            shared.setdefault((gap.code, reason.text()), (reason, {}))[1][gap.flow] = None
+    for reason, flows in shared.values():
+        data = {"flow": ", ".join(flows), "reason": reason}
+        yield Problem("measure.not_computed", data, severity="warning")
 
 
 def _count_problems(count: FlowCount) -> Iterator[Problem]:

@@ -23,6 +23,7 @@ TOLERANCE = 0.005
 _AUTHORITY = {"local": 0, "QD2626": 1, "DCC": 1, "IPCC2019": 2, "IPCC2006": 3, "GHGP": 4}
 _LAST = 9
 _STATUS = {"official": 0, "unofficial": 1, "recalled": 2, "alternate": 3}
+_SHOWN = 4
 _ALWAYS = "official"
 _FALLBACKS = ("recalled", "alternate")
 
@@ -65,7 +66,7 @@ def choose(question: Question, rows: Sequence[Factor]) -> Selection:
             activity=question.activity,
             gas=question.gas or "-",
             on=question.on or "-",
-            available=_offer(rows),
+            available=_offer(rows, question.on),
         )
     best = usable[0]
     if not best.printed:
@@ -102,15 +103,20 @@ def _refuse_ambiguous(question: Question, best: Factor, usable: Iterable[Factor]
         raise RuleError("rules.ambiguous", activity=question.activity, gas=question.gas or "-", ids=ids)
 
 
-def _offer(rows: Iterable[Factor]) -> str:
-    """What exists at other dates or under another status, in a form that needs no translation."""
-    parts = []
-    for row in sorted(rows, key=lambda row: (str(row.valid_from or ""), *rank(row))):
-        dates = (
-            f" [{row.valid_from or '...'}, {row.valid_to or '...'})" if row.valid_from or row.valid_to else ""
-        )
-        parts.append(f"{row.id} {row.status}{dates}")
-    return "; ".join(parts) or "-"
+def _offer(rows: Iterable[Factor], on: date | None) -> str:
+    """The rows that there are, those nearest to the day first, for an error message."""
+
+    def distance(row: Factor) -> int:
+        if on is None or row.valid_on(on):
+            return 0
+        return min(abs((day - on).days) for day in (row.valid_from, row.valid_to) if day is not None)
+
+    nearest = sorted(rows, key=distance)
+    shown = [
+        f"{row.id} {row.value:g} {row.unit} ({row.status}, {row.valid_from or '...'} - {row.valid_to or '...'})"
+        for row in nearest[:_SHOWN]
+    ]
+    return "; ".join([*shown, *(["..."] if len(nearest) > _SHOWN else [])]) or "-"
 
 
 def common(factor: Factor, target: str) -> float | None:

@@ -1,6 +1,7 @@
--- Hours that counted values stand for, summed over the flows of a group.
+-- Hours that counted values stand for, where the flow has a coefficient: a value without a factor covers nothing.
 select m.grp, g.bucket, sum(a.hours) as hours
 from amount a
 join bucket g on g.segment = a.segment
 join member m on m.flow = a.flow
+where exists (select 1 from coefficient c where c.flow = a.flow and a.segment >= c.first and a.segment < c.last)
 group by m.grp, g.bucket
