@@ -191,11 +191,16 @@ def repair(
     """Estimates missing values (linear to 2 h, profile x local level to 2 days) and stores them, marked as estimates.
 
     Longer gaps stay gaps. Nothing is overwritten: estimates are a later batch with quality `filled`.
+
+    Raises:
+        LedgerError: there is no store yet, or another process writes to it.
     """
     from mangrove.inference import runs
     from mangrove.times import Span
 
     tz = park.territory.tz
     span = Span.parse(str(start), tz) if end is None else Span.between(start, end, tz)
+    with park.reader():
+        pass  # without a ledger there is nothing to repair, and none is made
     with park.writer() as ledger:
         return runs.repair(ledger, park.territory, list(flows) or list(park.territory.flows), span)

@@ -134,9 +134,13 @@ def read_topics(path: Path) -> dict[str, str]:
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = list(csv.DictReader(file))
+            rows = csv.DictReader(file)
+            if not {"topic", "flow"} <= set(rows.fieldnames or ()):
+                raise SourceError(
+                    "cli.bad_topics", where=Where(str(path)), reason=", ".join(rows.fieldnames or ()) or "-"
+                )
             return {row["topic"].strip(): row["flow"].strip() for row in rows}
-    except (OSError, UnicodeDecodeError, KeyError, AttributeError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, AttributeError) as error:
         raise SourceError("cli.bad_topics", where=Where(str(path)), reason=str(error)) from error
 
 

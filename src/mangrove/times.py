@@ -172,7 +172,10 @@ class Span:
     @classmethod
     def between(cls, start: str | date | datetime, end: str | date | datetime, tz: ZoneInfo) -> Span:
         """From the beginning of `start` to the beginning of `end` (a written period counts from its first instant)."""
-        return cls(instant(start, tz), instant(end, tz))
+        first, last = instant(start, tz), instant(end, tz)
+        if last <= first:  # said in the words of the question, not in UTC
+            raise RequestError("base.period_reversed", start=start, end=end)
+        return cls(first, last)
 
     @property
     def hours(self) -> float:
