@@ -1,0 +1,547 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every command: data on stdout, words on stderr, the promised exit code, and a sentence instead of a traceback."""
+
+import csv
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+import typer
+from tests.doors import (
+    COAL,
+    COMMAND,
+    EXAMPLES,
+    GRID,
+    HOURS,
+    MILL,
+    SHOP,
+    Done,
+    mangrove,
+    measured_park,
+    meters,
+    record_id,
+    station_park,
+)
+
+from mangrove import api, cli, messages, testing
+from mangrove.ledger import catalog
+
+LETTERS = re.compile("[ăâđêôơưạảấầẩẫậắằẳẵặẹẻẽềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỷỹỵ]", re.IGNORECASE)
+HOLD = "import sys\nfrom pathlib import Path\nfrom mangrove.ledger import Ledger\nwith Ledger.open(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()"
+
+
+@pytest.fixture(scope="module")
+def park(tmp_path_factory):
+    """A measured park; tests read it and may add measurements."""
+    return measured_park(tmp_path_factory.mktemp("cli"))
+
+
+@pytest.fixture(scope="module")
+def record(park):
+    return record_id(mangrove("measure", park, "--from", "2023", "--by", "flow"))
+
+
+@pytest.fixture
+def own(park, tmp_path):
+    """A copy of the measured park that a test may damage."""
+    return Path(shutil.copytree(park, tmp_path / "park"))
+
+
+@pytest.fixture
+def writer(park):
+    """Another process that holds the ledger of the park for writing."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(park / ".mangrove")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.stdin.close()
+
+
+def strict_json(text: str):
+    """JSON as the standard has it: no NaN and no Infinity."""
+
+    def refuse(word):
+        raise AssertionError(f"{word} is not JSON")
+
+    return json.loads(text, parse_constant=refuse)
+
+
+# --- every command, in both languages ---------------------------------------------------------------------------------
+
+
+def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...]:
+    """A call of the command that ends well."""
+    calls = {
+        "check": lambda: (park,),
+        "boundaries": lambda: (park, geojson(out)),
+        "ingest": lambda: (park, *meters(out / "meters")),
+        "measure": lambda: (park, "--from", "2023", "--by", "scope"),
+        "explain": lambda: (park, record),
+        "replay": lambda: (park, record),
+        "records": lambda: (park,),
+        "diff": lambda: (park, record),
+        "repair": lambda: (park, "--from", "2023"),
+        "report": lambda: (park, "--from", "2023", "--kind", "scopes"),
+        "verify": lambda: (park,),
+        "drop": lambda: (park, inbox(out)),
+        "station": lambda: (measured_station(out), "MILL", "--from", "2023-01-01", "--out", out / "files"),
+        "broker": lambda: (out / "broker",),
+        "version": tuple,
+        "rules find": lambda: ("than antraxit",),
+        "rules conflicts": lambda: ("grid/vn",),
+        "rules check": tuple,
+    }
+    return calls[name]()
+
+
+def geojson(out: Path) -> Path:
+    path = out / "mill.geojson"
+    square = [[[106.0, 20.0], [106.1, 20.0], [106.1, 20.1], [106.0, 20.1], [106.0, 20.0]]]
+    feature = {
+        "type": "Feature",
+        "id": "mill",
+        "properties": {"name": "Nhà máy thép"},
+        "geometry": {"type": "Polygon", "coordinates": square},
+    }
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [feature]}), encoding="utf-8")
+    return path
+
+
+def inbox(out: Path) -> Path:
+    (out / "inbox").mkdir()
+    return out / "inbox"
+
+
+def measured_station(out: Path) -> Path:
+    folder = station_park(out / "station")
+    (out / "no2.csv").write_text(
+        "time,stack.no2\n2023-01-01T00:00,12\n2023-01-01T00:05,13\n", encoding="utf-8"
+    )
+    assert mangrove("ingest", folder, out / "no2.csv", "--no-screen").code == 0
+    return folder
+
+
+RUNS_ON = {"listen", "demo"}
+"""Commands with tests of their own: tests/test_live.py and tests/test_demo.py."""
+
+
+def names_of(group, words=()):
+    for name, command in group.commands.items():
+        yield from (
+            names_of(command, (*words, name)) if hasattr(command, "commands") else [" ".join((*words, name))]
+        )
+
+
+NAMES = sorted(names_of(typer.main.get_command(cli.app)))
+
+
+@pytest.mark.parametrize("name", sorted(set(NAMES) - RUNS_ON))
+def test_a_command_does_its_work_and_says_so_in_both_languages(name, own, record, tmp_path):
+    said = {}
+    for lang in messages.LANGUAGES:
+        out = tmp_path / lang
+        out.mkdir()
+        call = [*name.split(), *words_of(name, own, record, out)]
+        done = mangrove(*call, *([] if name == "version" else ["--lang", lang]))
+        assert done.code == 0, done.err
+        assert done.out or done.err
+        assert "Traceback" not in done.err
+        assert not re.search(r"{\w+}|\b[a-z]+\.[a-z]+_[a-z_]+\b {", done.out + done.err), (
+            "a placeholder was not filled"
+        )
+        said[lang] = done
+    if name not in {"version", "records", "rules conflicts"}:
+        assert LETTERS.search(said["vi"].out + said["vi"].err)
+        assert (said["en"].out, said["en"].err) != (said["vi"].out, said["vi"].err)
+
+
+@pytest.mark.parametrize("name", ["", "rules", *NAMES])
+def test_help_is_on_stdout(name):
+    done = mangrove(*name.split(), "--help")
+    assert (done.code, done.err) == (0, "")
+    assert "Usage: mangrove" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_the_language_comes_from_the_environment_and_the_option_goes_first(monkeypatch):
+    def said(*words):
+        return mangrove("measure", "nowhere", "--from", "2023", *words).err
+
+    english, vietnamese = (
+        f"nowhere: {messages.render('territory.no_folder', lang, path='nowhere')}\n" for lang in ("en", "vi")
+    )
+    assert said() == said("--lang=en") == english
+    assert said("--lang", "vi") == said("--lang=vi") == vietnamese
+    monkeypatch.setenv("MANGROVE_LANG", "vi")
+    assert said() == vietnamese
+    assert said("--lang", "en") == english
+
+
+# --- data on stdout ----------------------------------------------------------------------------------------------------
+
+
+def test_csv_and_json_are_the_same_data_and_nothing_else(park):
+    call = ("measure", park, "--from", "2023", "--by", "place,gas", "--every", "1mo")
+    as_csv, as_json = mangrove(*call, "--csv"), mangrove(*call, "--json")
+    rows = list(csv.DictReader(io.StringIO(as_csv.out)))
+    columns = [
+        "place",
+        "gas",
+        "start",
+        "kg",
+        "kg_low",
+        "kg_high",
+        "co2e_kg",
+        "co2e_low",
+        "co2e_high",
+        "coverage",
+    ]
+    assert list(rows[0]) == columns
+    data = strict_json(as_json.out)
+    assert [
+        {name: "" if value is None else str(value) for name, value in row.items()} for row in data
+    ] == rows
+    assert len(rows) == 12 * 2 * 3, "CO2, CH4 and N2O of the mill and of the shop, every month"
+    assert "measurement" not in as_csv.out + as_json.out
+    assert record_id(as_csv) == record_id(as_json), "one question has one id"
+
+
+def test_a_number_that_is_not_known_is_null_in_json_and_empty_in_csv(tmp_path):
+    folder = testing.park_of(
+        tmp_path / "park",
+        [{"id": "coal", "carrier": "fuel:anthracite", "unit": "t", "step": "1y", "factor": "own/coal"}],
+        factors=[{"activity": "own/coal", "gas": "CO2", "value": "2500", "unit": "kg CO2/t"}],
+    )
+    (tmp_path / "coal.csv").write_text("time,coal\n2023-01-01,3\n", encoding="utf-8")
+    assert mangrove("ingest", folder, tmp_path / "coal.csv", "--no-screen").code == 0
+    done = mangrove("measure", folder, "--from", "2023", "--json")
+    assert done.code == 0, done.err
+    (row,) = strict_json(done.out)
+    assert (row["co2e_kg"], row["co2e_low"], row["co2e_high"]) == (7500, None, None)
+    table = mangrove("measure", folder, "--from", "2023", "--csv").out.splitlines()
+    assert table[1].startswith("7500.0,,,")
+
+
+def test_what_is_measured_is_the_sum_of_the_meter_files_times_the_published_factor(park):
+    rows = strict_json(mangrove("measure", park, "--from", "2023", "--by", "flow", "--json").out)
+    tonnes = {row["flow"]: row["co2e_kg"] / 1000 for row in rows}
+    assert tonnes["mill.power"] == pytest.approx(HOURS * MILL * GRID / 1000)
+    assert tonnes["shop.power"] == pytest.approx(HOURS * SHOP * GRID / 1000)
+    january = strict_json(mangrove("measure", park, "--from", "2023-01", "--by", "scope", "--json").out)
+    assert {row["scope"]: row["co2e_kg"] for row in january}["2"] == pytest.approx(
+        31 * 24 * (MILL + SHOP) * GRID
+    )
+    both = strict_json(
+        mangrove("measure", park, "--from", "2023-01", "--to", "2023-03", "--by", "flow", "--json").out
+    )
+    coal = {row["flow"]: row["co2e_kg"] for row in both}["mill.coal"]
+    assert coal / (31 + 28) == pytest.approx(tonnes["mill.coal"] * 1000 / 365)
+    assert 2 < coal / (31 + 28) / COAL / 1000 < 3, "a tonne of anthracite makes two to three tonnes of CO2"
+
+
+def test_a_parquet_file_holds_the_table_and_stdout_stays_empty(park, tmp_path):
+    path = tmp_path / "hours.parquet"
+    done = mangrove("measure", park, "--from", "2023-01-01", "--every", "1h", "--parquet", path)
+    assert (done.code, done.out) == (0, "")
+    table = pq.read_table(path)
+    assert table.num_rows == 24
+    assert table.column("co2e_kg").to_pylist()[0] > (MILL + SHOP) * GRID
+
+
+def test_explanations_and_differences_are_data_too(park, record):
+    explained = strict_json(mangrove("explain", park, record, "--row", "1", "--json").out)
+    assert explained
+    changes = mangrove("diff", park, record, "--json")
+    assert all(row["before"] == row["after"] for row in strict_json(changes.out))
+
+
+def test_a_table_for_people_follows_the_language_and_counts_what_it_leaves_out(park):
+    call = ("measure", park, "--from", "2023-01-01", "--to", "2023-01-03", "--every", "1h", "--no-store")
+    english, vietnamese = (mangrove(*call, "--lang", lang).out for lang in ("en", "vi"))
+    assert english.rstrip().endswith("+8")
+    assert len(english.splitlines()) == 2 + 40 + 1
+    assert " 5.83 " in english
+    assert " 5,83 " in vietnamese
+
+
+def test_a_check_lists_problems_on_stdout_and_the_count_on_stderr(own):
+    assert mangrove("check", own).out == ""
+    (own / "flows.csv").write_text("id,place,carrier,unit\nx,nowhere,electricity,kw\n", encoding="utf-8")
+    done = mangrove("check", own)
+    assert done.code == 1
+    assert all(re.match(r"\w+\.csv:2:\d+: ", line) for line in done.out.splitlines())
+    assert re.search(r"\b2 errors", done.err)
+    assert "did you mean 'kW'" in done.out
+
+
+# --- exit codes and sentences ------------------------------------------------------------------------------------------
+
+
+def no_ledger(tmp_path: Path) -> Path:
+    return testing.two_factory_park(tmp_path / "new")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("verify",), ("explain", "abcd1234"), ("replay", "abcd1234"), ("diff", "abcd1234"), ("records",), ("measure", "--from", "2023"),
+     ("report", "--from", "2023", "--kind", "gpc"), ("report", "--from", "2023"), ("repair", "--from", "2023"),
+     ("station", "EVN", "--from", "2023", "--out", "x")],
+    ids=" ".join,
+)  # fmt: skip
+def test_before_the_first_ingest_a_command_says_that_there_is_no_ledger(words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = no_ledger(tmp_path)
+    done = mangrove(words[0], folder, *words[1:])
+    assert (done.code, done.out) == (1, "")
+    assert len(done.err.splitlines()) == 1
+    assert not (folder / ".mangrove").exists()
+    assert [path.name for path in tmp_path.iterdir()] == ["new"], "nothing was written"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("check",), ("ingest", "x.csv"), ("measure", "--from", "2023"), ("explain", "ab"), ("replay", "ab"), ("records",), ("diff", "ab"),
+     ("repair", "--from", "2023"), ("report", "--from", "2023"), ("verify",), ("drop", "."), ("station", "S", "--from", "2023", "--out", "x"),
+     ("boundaries", "x.geojson"), ("listen",)],
+    ids=" ".join,
+)  # fmt: skip
+@pytest.mark.parametrize("place", ["nowhere", "empty", "file"])
+def test_a_folder_that_is_no_territory_is_refused(words, place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    done = mangrove(words[0], place, *words[1:])
+    assert done.code == 1
+    assert "Traceback" not in done.err
+    assert place in done.out + done.err or "territory.yaml" in done.out + done.err
+    assert not (tmp_path / "nowhere").exists()
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+REFUSED = [
+    ("measure {park} --from 2023 --gwp AR7", "AR7"),
+    ("measure {park} --from 2023 --by plase", "'place'"),
+    ("measure {park} --from 2023 --every 7x", "7x"),
+    ("measure {park} --from 2023 --every 7min", "7min"),
+    ("measure {park} --from 2023 --view somewhere", "location, market"),
+    ("measure {park} --from 2023 --account all", "inventory"),
+    ("measure {park} --from 2023 --borders soon", "soon"),
+    ("measure {park} --from 2023 --as-of then", "then"),
+    ("measure {park} --from 31/12/2023", "31/12/2023"),
+    ("measure {park} --from 9999", "9999"),
+    ("measure {park} --from 2024 --to 2023", "2023"),
+    ("report {park} --from 2023 --kind pretty", "html, gpc, scopes, iso14064, circular38"),
+    ("report {park} --from 2023 --kind gpc --gwp AR9", "AR9"),
+    ("report {park} --from 2023 --kind gpc --out {out}/gpc.pdf", "gpc.pdf"),
+    ("report {park} --from 2023 --kind circular38 --out {out}/38.html", "38.html"),
+    ("report {park} --from 2023 --out {out}/report.pdf", "report.pdf"),
+    ("explain {park} zzzzzzzz", "zzzzzzzz"),
+    ("replay {park} zzzzzzzz", "zzzzzzzz"),
+    ("diff {park} zzzzzzzz", "zzzzzzzz"),
+    ("diff {park} {record} zzzzzzzz", "zzzzzzzz"),
+    ("explain {park} {record} --row 99", "99"),
+    ("explain {park} {record} --row -1", "-1"),
+    ("ingest {park} {out}/none.csv", "none.csv"),
+    ("ingest {park} {out}/empty.csv --mapping {out}/none.yaml", "none.yaml"),
+    ("boundaries {park} {out}/none.geojson", "none.geojson"),
+    ("drop {park} {out}/none", "none"),
+    ("station {park} NOWHERE --from 2023 --out {out}/files", "NOWHERE"),
+    ("listen {park} --topics {out}/none.csv", "none.csv"),
+    ("listen {park} --port 1", "1"),
+    ("demo --examples {out} --out {out}/demo", "--examples"),
+    ("demo --examples {examples} --data {out}/none --out {out}/demo", "none"),
+]
+
+
+@pytest.mark.parametrize(("line", "names"), REFUSED, ids=[line for line, _ in REFUSED])
+def test_a_request_that_makes_no_sense_is_refused_in_a_sentence(line, names, park, record, tmp_path):
+    words = line.format(park=park, record=record, out=tmp_path, examples=EXAMPLES).split()
+    said = [mangrove(*words, "--lang", lang) for lang in messages.LANGUAGES]
+    for done in said:
+        assert (done.code, done.out) == (1, "")
+        assert names in done.err
+        assert "Traceback" not in done.err
+    assert said[0].err != said[1].err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "rules", "nosuch", "measure", "measure {park}", "measure {park} --from", "measure {park} --from 2023 --nosuch", "ingest {park}",
+     "measure {park} --from 2023 --lang fr", "explain {park} x --row one", "rules find", "report {park}", "repair {park}", "station {park} S --from 2023"],
+)  # fmt: skip
+def test_wrong_usage_is_exit_code_two(line, park):
+    done = mangrove(*line.format(park=park).split())
+    assert done.code == 2
+    assert "Usage: mangrove" in done.err + done.out or done.err.startswith("Error: ")
+
+
+WRITTEN = [
+    "report {park} --from 2023 --out {file}/report.html",
+    "report {park} --from 2023 --kind gpc --out {file}/gpc.xlsx",
+    "report {park} --from 2023 --kind circular38 --out {file}/38.docx",
+    "measure {park} --from 2023 --parquet {file}/table.parquet",
+    "broker {file}/broker",
+    "demo --examples {examples} --out {file}/demo",
+]
+
+
+@pytest.mark.parametrize("line", WRITTEN)
+def test_a_place_that_cannot_be_written_is_said(line, park, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("")
+    for lang in messages.LANGUAGES:
+        done = mangrove(*line.format(park=park, file=file, examples=EXAMPLES).split(), "--lang", lang)
+        assert done.code == 1
+        assert str(file) in done.err
+        assert "Traceback" not in done.err
+
+
+def test_a_ledger_that_cannot_be_made_is_said(tmp_path):
+    folder = no_ledger(tmp_path)
+    (folder / ".mangrove").write_text("")
+    files = meters(tmp_path / "meters")
+    done = mangrove("ingest", folder, *files)
+    assert (done.code, done.out) == (1, "")
+    assert ".mangrove" in done.err
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() == 0, reason="the super-user may write everywhere"
+)
+def test_a_folder_without_the_right_to_write_is_said(tmp_path):
+    folder = no_ledger(tmp_path)
+    files = meters(tmp_path / "meters")
+    folder.chmod(0o500)
+    done = mangrove("ingest", folder, *files)
+    folder.chmod(0o700)
+    assert (done.code, done.out) == (1, "")
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize("line", ["ingest {park} {file}", "repair {park} --from 2023", "drop {park} {out}"])  # fmt: skip
+def test_a_ledger_that_another_process_writes_is_said(line, park, writer, tmp_path):
+    file = meters(tmp_path / "meters")[0]
+    done = mangrove(*line.format(park=park, file=file, out=tmp_path).split())
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("another process is writing")
+    assert str(park / ".mangrove") in done.err
+
+
+@pytest.mark.parametrize("line", ["measure {park} --from 2022", "measure {park} --from 2023 --no-store", "report {park} --from 2023 --kind gpc", "replay {park} {record}", "explain {park} {record}", "diff {park} {record}", "records {park}", "verify {park}"])  # fmt: skip
+def test_reading_goes_on_beside_a_writer(line, park, record, writer):
+    done = mangrove(*line.format(park=park, record=record).split())
+    assert done.code == 0, done.err
+    assert done.out or line.startswith("verify")
+
+
+def change(folder: Path, sql: str, *values: object) -> None:
+    db = catalog.writer(folder / ".mangrove")
+    assert db.execute(sql, values).rowcount >= 1
+    db.close()
+
+
+def test_a_forged_ledger_is_exit_code_four(own):
+    assert mangrove("verify", own).code == 0
+    change(own, "update batch set note = 'forged' where id = 1")
+    done = mangrove("verify", own)
+    assert done.code == 4
+    assert done.out
+    assert "Traceback" not in done.err
+
+
+def test_a_replay_that_differs_is_exit_code_four(own, record):
+    with api.open(own).writer() as ledger:
+        ledger.seal()
+    for path in (own / ".mangrove" / "segments").rglob("*.parquet"):
+        table = pq.read_table(path)
+        position = table.column_names.index("value")
+        doubled = [[2 * value for value in table.column("value").to_pylist()]]
+        pq.write_table(table.set_column(position, "value", doubled).cast(table.schema), path)
+    done = mangrove("replay", own, record)
+    assert done.code == 4
+    assert done.out == ""
+    assert "Traceback" not in done.err
+
+
+def test_a_late_correction_is_found_by_diff_and_replay_still_gives_the_old_number(own, record, tmp_path):
+    (tmp_path / "late.csv").write_text("time,mill.coal\n2023-06-01,80\n", encoding="utf-8")
+    before = mangrove("replay", own, record)
+    assert mangrove("ingest", own, tmp_path / "late.csv", "--no-screen").code == 0
+    assert mangrove("replay", own, record).out == before.out
+    (changed,) = [
+        row
+        for row in strict_json(mangrove("diff", own, record, "--json").out)
+        if row["before"] != row["after"] and row["gas"] == "CO2"
+    ]
+    assert changed["flow"] == "mill.coal"
+    assert changed["after"] / changed["before"] == pytest.approx((365 * COAL + 40) / (365 * COAL))
+    assert changed["activity"] == pytest.approx(changed["after"] - changed["before"])
+    assert changed["factor"] == pytest.approx(0, abs=1e-6)
+    assert changed["gwp"] == 0
+
+
+# --- the real process --------------------------------------------------------------------------------------------------
+
+
+def process(*words: object, **options) -> Done:
+    done = subprocess.run(
+        [COMMAND, *map(str, words)], capture_output=True, text=True, timeout=120, check=False, **options
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+def test_the_script_answers_as_the_entry_point_does(park):
+    for words in (
+        ["version"],
+        ["measure", park, "--from", "2023", "--no-store", "--csv"],
+        ["measure", park],
+        ["check", "nowhere"],
+    ):
+        assert process(*words) == mangrove(*words)
+
+
+def test_a_traceback_is_shown_only_with_debug(park, tmp_path):
+    for words in (["measure", "nowhere", "--from", "2023"], ["broker", park / "flows.csv" / "x"]):
+        plain, debug, behind = process(*words), process("--debug", *words), process(*words, "--debug")
+        assert plain.code == debug.code == behind.code == 1
+        assert "Traceback" not in plain.err
+        assert "Traceback" in debug.err
+        assert "Traceback" in behind.err
+
+
+def test_a_reader_that_goes_away_ends_the_command_quietly(park):
+    words = ["measure", park, "--from", "2023", "--every", "1h", "--by", "flow,gas", "--csv", "--no-store"]
+    with subprocess.Popen(
+        [COMMAND, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        assert running.stdout.readline().startswith("flow,gas,start,")
+        running.stdout.close()
+        said = running.stderr.read()
+        running.wait(timeout=60)
+    assert "Traceback" not in said
+    assert "Broken pipe" not in said
+    assert running.returncode == 0
+
+
+def test_control_c_ends_a_command_without_a_traceback(park, writer):
+    with subprocess.Popen(
+        [COMMAND, "drop", park, park.parent, "--watch"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        running.wait(timeout=60)
+        assert running.returncode == 1  # the ledger is taken
+        assert "another process" in running.stderr.read()
