@@ -7,8 +7,10 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -535,13 +537,16 @@ def test_a_reader_that_goes_away_ends_the_command_quietly(park):
     assert running.returncode == 0
 
 
-def test_control_c_ends_a_command_without_a_traceback(park, writer):
-    with subprocess.Popen(
-        [COMMAND, "drop", park, park.parent, "--watch"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as running:
-        running.wait(timeout=60)
-        assert running.returncode == 1  # the ledger is taken
-        assert "another process" in running.stderr.read()
+def test_control_c_ends_a_command_without_a_traceback(own, tmp_path):
+    file = inbox(tmp_path) / "MILL_20230101000500.txt"
+    file.write_text("no monitoring file\n", encoding="utf-8")
+    os.utime(file, (0, 0))
+    words = [COMMAND, "drop", own, file.parent, "--watch"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        while file.exists() and running.poll() is None:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        said = running.stderr.read()
+        assert running.wait(timeout=60) == 0
+    assert said.startswith("0 files taken")
+    assert "Traceback" not in said

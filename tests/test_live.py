@@ -251,6 +251,19 @@ def test_other_commands_may_write_between_two_looks_into_a_watched_folder(tmp_pa
     assert len(stored(folder)["stack.no2"]) == 2
 
 
+def test_a_watcher_waits_while_another_process_writes(tmp_path):
+    folder, inbox = station_park(tmp_path / "park"), tmp_path / "inbox"
+    inbox.mkdir()
+    arrived = arrive(inbox, "20261101070500", 12.5)
+    os.utime(arrived, (time.time() - 60, time.time() - 60))
+    said = tmp_path / "said"
+    with api.open(folder).writer() as _:
+        with running("drop", folder, inbox, "--watch", "--lang", "vi", stderr=said):
+            until(lambda: "tiến trình khác" in said.read_text(), "it does not say why it waits")
+        assert arrived.exists()
+    assert "1 files taken" in mangrove("drop", folder, inbox).err
+
+
 # --- files for the authority -------------------------------------------------------------------------------------------
 
 

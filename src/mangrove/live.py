@@ -16,14 +16,15 @@ from datetime import timedelta
 from pathlib import Path
 
 from mangrove import api, messages
-from mangrove.errors import RequestError, SourceError, Where
+from mangrove.errors import LedgerError, RequestError, SourceError, Where
 from mangrove.handle import Handle
 from mangrove.ledger import Quality, Receipt
 from mangrove.sources import monitoring, mqtt
 from mangrove.times import Span, Step
 
 Say = Callable[[str], None]
-_PAUSE = 10.0
+_PAUSE, _SETTLE = 10.0, 2.0
+"""Seconds between two looks into a drop folder, and without change after which a file counts as complete."""
 _CYCLE = Step(seconds=300)
 
 
@@ -63,33 +64,52 @@ def listen(
 
 
 def drop(folder: Path, inbox: Path, *, watch: bool, say: Say, lang: str) -> None:
-    """Takes the monitoring files of a drop folder, once or every 10 seconds."""
+    """Takes the monitoring files of a drop folder, once or every 10 seconds.
+
+    A watcher that finds the ledger taken by another writer says so and looks again; the files wait in the folder.
+
+    Raises:
+        RequestError: `cli.no_inbox`.
+        LedgerError: the ledger refuses; `ledger.locked` only when not watching.
+    """
     if not inbox.is_dir():
         raise RequestError("cli.no_inbox", path=inbox)
     park = api.open(folder)
+    if not watch:
+        say(_dropped(_pass(park, inbox, settle=0.0), lang))
+        return
     stop = _Stop()
-    while True:
-        with park.writer() as ledger:
-            report = monitoring.drop(ledger, park.territory, inbox, settle=2.0 if watch else 0.0)
-            ledger.seal()
-        if report.done or report.failed or not watch:
-            say(
-                messages.render(
-                    "cli.dropped",
-                    lang,
-                    done=len(report.done),
-                    failed=len(report.failed),
-                    waiting=len(report.waiting),
-                    quarantined=sum(file.quarantined for file in report.done),
-                )
-            )
-        if not watch:
-            return
+    while not stop():
+        try:
+            report = _pass(park, inbox, settle=_SETTLE)
+            if report.done or report.failed:
+                say(_dropped(report, lang))
+        except LedgerError as error:
+            if error.code != "ledger.locked":
+                raise
+            say(error.text(lang))
         until = time.monotonic() + _PAUSE
-        while time.monotonic() < until:
-            if stop():
-                return
+        while time.monotonic() < until and not stop():
             time.sleep(0.2)
+
+
+def _pass(park: Handle, inbox: Path, *, settle: float) -> monitoring.DropReport:
+    """One look into a drop folder; what was taken is sealed."""
+    with park.writer() as ledger:
+        report = monitoring.drop(ledger, park.territory, inbox, settle=settle)
+        ledger.seal()
+    return report
+
+
+def _dropped(report: monitoring.DropReport, lang: str) -> str:
+    return messages.render(
+        "cli.dropped",
+        lang,
+        done=len(report.done),
+        failed=len(report.failed),
+        waiting=len(report.waiting),
+        quarantined=sum(file.quarantined for file in report.done),
+    )
 
 
 def write_station(park: Handle, station: str, start: str, end: str | None, out: Path) -> list[Path]:
