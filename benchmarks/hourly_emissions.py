@@ -24,6 +24,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pyarrow as pa
@@ -57,6 +58,10 @@ join stream s on s.flow = a.flow
 join factor f on f.activity = s.activity and a.start >= f.valid_from and a.start < f.valid_to
 group by s.place, f.gas, a.start
 """
+
+
+DECLARED: list[Any] = []
+"""The territory of the child that runs the measure verb."""
 
 
 def days(readings: int) -> int:
@@ -172,6 +177,45 @@ def by_ledger(folder: Path, count: int, plan: str, question: str) -> list[tuple[
         return db.execute(question.format(activity=view)).fetchall()
 
 
+def declare(folder: Path, count: int) -> Path:
+    """A territory folder that declares the same places, flows and factors."""
+    zone = ZoneInfo("Asia/Ho_Chi_Minh")
+    change = middle(count).astimezone(zone).date()
+    places = "".join(f"p{i},Place {i},facility,park\n" for i in range(PLACES))
+    flows = "".join(
+        f"flow-{i:04d},p{i % PLACES},process:a{i % ACTIVITIES},kg,1min,1,bench/a{i % ACTIVITIES},2 %\n"
+        for i in range(FLOWS)
+    )
+    rows = factors(middle(count)).to_pylist()
+    lines = [
+        f"bench/a{row['activity']},{row['gas']},{row['value']!r},kg {row['gas']}/kg,benchmark,"
+        + (f",{change}" if row["valid_from"].year == 1970 else f"{change},")
+        for row in rows
+    ]
+    files = {
+        "territory.yaml": "name: Bench\nkind: park\ntimezone: Asia/Ho_Chi_Minh\ncurrency: VND\nlang: en\ngwp: AR5\n",
+        "places.csv": f"id,name,kind,parent\npark,Park,park,\n{places}",
+        "flows.csv": f"id,place,carrier,unit,step,scope,factor,uncertainty\n{flows}",
+        "factors.csv": "activity,gas,value,unit,source,valid_from,valid_to\n" + "\n".join(lines) + "\n",
+    }
+    for name, text in files.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def by_measure(folder: Path, count: int, plan: str, *, with_uncertainty: bool) -> list[tuple[Any, ...]]:
+    """The measure verb itself: methods, plan, query, table (the declaration is loaded before the clock starts)."""
+    from mangrove import rules
+    from mangrove.measure import plan as plans
+    from mangrove.measure.question import resolve
+    from mangrove.measure.result import Emissions
+
+    question = resolve(DECLARED[0], START, START + timedelta(days=count), by=["place", "gas"], every="1h")
+    result = Emissions(plans.build(DECLARED[0], rules.load(), question), folder, 10**9, reading_plan=plan)
+    table = result.table(by=["place", "gas"], every="1h", with_uncertainty=with_uncertainty)
+    return [(None, None, None, kg) for kg in table.column("kg").to_pylist()]
+
+
 def by_polars(folder: Path, count: int) -> list[tuple[Any, ...]]:
     """Polars, streaming, pre-aggregate then join."""
     import polars as pl
@@ -218,6 +262,13 @@ VARIANTS: dict[str, Callable[[Path, int], list[tuple[Any, ...]]]] = {
     "ledger, raw plan": lambda folder, count: by_ledger(folder, count, "raw", JOIN),
     "ledger, roll-up plan with counts": lambda folder, count: by_ledger(folder, count, "rollup", EVERYTHING),
     "ledger, raw plan with counts": lambda folder, count: by_ledger(folder, count, "raw", EVERYTHING),
+    "measure verb, roll-up plan": lambda folder, count: by_measure(
+        folder, count, "rollup", with_uncertainty=False
+    ),
+    "measure verb, raw plan": lambda folder, count: by_measure(folder, count, "raw", with_uncertainty=False),
+    "measure verb, roll-up plan, intervals": lambda folder, count: by_measure(
+        folder, count, "rollup", with_uncertainty=True
+    ),
     "Polars streaming": by_polars,
     "pandas, five files": by_pandas,
 }
@@ -235,8 +286,11 @@ def run_variant(name: str, folder: Path, count: int) -> None:
     import pandas as pd  # noqa: F401
     import polars as pl  # noqa: F401
 
-    import mangrove.ledger  # noqa: F401
+    from mangrove import rules, territory
 
+    rules.load()
+    with tempfile.TemporaryDirectory() as declared:
+        DECLARED.append(territory.load(declare(Path(declared), count)))
     used, begin = cpu(), time.perf_counter()
     rows = VARIANTS[name](folder, count)
     used, wall = cpu() - used, time.perf_counter() - begin

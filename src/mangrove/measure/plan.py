@@ -8,8 +8,9 @@ measurement stores, so that it can be computed again when laws and declarations 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from mangrove.errors import RuleError
 from mangrove.measure import methods
@@ -124,12 +125,15 @@ def build(territory: Territory, rules: Rules, question: Question) -> Plan:
         days=1
     )
     builder = _Builder(question, gwp)
+    known: dict[tuple[Any, ...] | None, MethodResult] = {}
     for flow in territory.flows.values():
         method = methods.method_for(flow)
         if method is None:
             continue
-        result = methods.apply(flow, territory, rules, first, after, allow=question.allow)
-        if builder.take(flow, result):
+        shape = _shape(flow)
+        if shape is None or shape not in known:
+            known[shape] = methods.apply(flow, territory, rules, first, after, allow=question.allow)
+        if builder.take(flow, _of_flow(known[shape], flow)):
             builder.methods.add(f"{method.name}@{method.version}")
     return Plan(
         question=question,
@@ -141,6 +145,29 @@ def build(territory: Territory, rules: Rules, question: Question) -> Plan:
         methods=tuple(sorted(builder.methods)),
         gaps=tuple(builder.gaps),
     )
+
+
+def _shape(flow: Flow) -> tuple[Any, ...] | None:
+    """All that a method reads of a flow without parameters: flows of one shape share one result. None with parameters."""
+    if flow.parameters:
+        return None
+    return (
+        flow.method,
+        flow.carrier,
+        flow.unit,
+        flow.step,
+        flow.semantics,
+        flow.scope,
+        flow.factor,
+        flow.account,
+    )
+
+
+def _of_flow(result: MethodResult, flow: Flow) -> MethodResult:
+    """A shared result with the gaps of this flow."""
+    if not result.gaps:
+        return result
+    return replace(result, gaps=tuple(replace(gap, flow=flow.id) for gap in result.gaps))
 
 
 class _Builder:

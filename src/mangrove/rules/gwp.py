@@ -11,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 from mangrove import text
 from mangrove.errors import RuleError
@@ -69,6 +69,7 @@ class GwpSet:
         return self.values[name]
 
 
+@lru_cache(maxsize=1024)
 def canonical_gas(written: str) -> str:
     """The one spelling of a gas: `HFC134a`, `hfc-134a` and `R-134a` are `HFC-134a`.
 
