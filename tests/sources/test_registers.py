@@ -59,6 +59,35 @@ def test_a_drop_that_no_roll_over_explains_enters_no_sum() -> None:
     assert found.drops == 1
 
 
+@pytest.mark.parametrize(
+    "readings",
+    [
+        [5000, 5010, 0, 5031, 5043],
+        [5000, 5010, 0, 0, 0, 5031, 5043],
+        [5000, 5010, 99_999, 5031, 5043],
+        [99_500, 99_510, 0, 99_531, 99_543],
+        [99_500, 99_510, 3, 3, 99_531, 99_543],
+    ],
+)
+def test_a_register_that_leaves_and_comes_back_adds_nothing_on_its_way(readings: list[float]) -> None:
+    found = increments(register(*((15 * k, r) for k, r in enumerate(readings))), QUARTER, HANOI)
+    good = found.series.quality == Quality.GOOD
+    assert found.series.value[good].tolist() == [10.0, 12.0]
+    assert found.rollovers == 0
+
+
+def test_a_meter_that_was_changed_climbs_past_the_old_level_step_by_step() -> None:
+    old, new = [80, 90, 100], [0, 30, 60, 90, 120]
+    found = increments(register(*((15 * k, r) for k, r in enumerate([*old, *new]))), QUARTER, HANOI)
+    assert found.series.quality.tolist() == [0, 0, Quality.SPIKE, 0, 0, 0, 0]
+
+
+def test_a_small_register_may_roll_over_often() -> None:
+    readings = np.arange(0, 20_000, 170) % 1000
+    found = increments(register(*((15 * k, r) for k, r in enumerate(readings))), QUARTER, HANOI, modulus=1000)
+    assert set(found.series.value[found.series.quality == Quality.GOOD]) == {170.0}
+
+
 @pytest.mark.parametrize("step", [QUARTER, Step(seconds=3600), Step(seconds=86400), Step(months=1)])
 def test_every_boundary_is_nearest_to_itself(step: Step) -> None:
     index = np.arange(600, 700)
@@ -120,6 +149,8 @@ def test_the_order_in_which_readings_arrive_does_not_matter(data, tmp_path_facto
     for minute, amount in sorted(readings):
         total += amount
         grown.append((minute, total))
+    for broken in data.draw(st.lists(st.integers(0, len(grown) - 1), max_size=2)):
+        grown[broken] = (grown[broken][0], data.draw(st.sampled_from([0.0, 999_999.0])))
     shuffled = data.draw(st.permutations(grown))
     cut = data.draw(st.integers(1, len(grown) - 1))
     park = world(flow("mill", semantics="counter"))

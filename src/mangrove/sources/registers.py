@@ -10,6 +10,9 @@ the sum over any span of boundaries is therefore the difference of its registers
 and the steps are marked FILLED. A drop from close below a power of ten to close above zero is a roll-over of the register:
 the modulus is added. Any other drop is not explainable: its steps are marked SPIKE and enter no sum.
 
+A reading that leaves the register and comes back to it within a week (0 while the line was down, 99,999 by a broken frame)
+would add the whole register to the sum, on its way out or back. All steps between the readings on either side are SPIKE.
+
 The amounts are a function of the set of readings. When a reading arrives late, the steps between its neighbors are computed
 again, so the order of arrival does not matter.
 """
@@ -42,6 +45,12 @@ NEAR = 0.1
 """A roll-over leaves at most 10 % of the register's range on either side: beyond, the meter was changed or read wrongly."""
 AROUND = 45 * DAY
 """How far neighbors of a new reading are looked for before all of the register is read."""
+EXCURSION = 7 * DAY
+"""Time within which a register that comes back to its old level was misread, and not changed for another meter."""
+REACH = 2 * EXCURSION
+"""How far a reading can matter: it decides about drops of a week around it, and they about the amounts of a week."""
+AT_ONCE = 0.9
+"""Share of the way back (or out) in a single step that shows a misreading: a changed meter climbs step by step."""
 _END = 253_402_300_799 * SECOND
 
 
@@ -70,7 +79,8 @@ def increments(registers: Series, step: Step, tz: ZoneInfo, modulus: float | Non
         return Increments(Series.empty(), 0, 0)
     amount = np.diff(reading)
     rolled = np.zeros(len(amount), dtype=bool)
-    for i in np.flatnonzero(amount < 0).tolist():
+    misread = _excursions(registers.start[keep], reading)
+    for i in np.flatnonzero((amount < 0) & ~misread).tolist():
         whole = modulus if modulus is not None else _next_power(float(reading[i]))
         if reading[i] >= (1 - NEAR) * whole and reading[i + 1] <= NEAR * whole:
             amount[i] += whole
@@ -79,9 +89,38 @@ def increments(registers: Series, step: Step, tz: ZoneInfo, modulus: float | Non
     owner = np.repeat(np.arange(len(amount)), steps)
     place = np.arange(at[0], at[-1])
     quality = np.where(steps > 1, Quality.FILLED, Quality.GOOD)
-    quality = np.where(amount < 0, Quality.SPIKE, quality).astype(np.uint8)
+    quality = np.where((amount < 0) | misread, Quality.SPIKE, quality).astype(np.uint8)
     series = Series(boundary_start(place, step, tz), (amount / steps)[owner], quality[owner])
     return Increments(series, int(rolled.sum()), int(np.sum(amount < 0)))
+
+
+def _excursions(at: Ints, reading: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which amounts lie between a register and its return, shape (n - 1,).
+
+    A drop is the way out of an excursion below, or the way back from one above. When it can be both, the side on which most
+    readings of that week before and after lie is the true one.
+    """
+    found = np.zeros(len(reading) - 1, dtype=bool)
+    for i in np.flatnonzero(np.diff(reading) < 0).tolist():
+        below = above = None
+        end = int(np.searchsorted(at, at[i] + EXCURSION, side="right"))
+        back = np.flatnonzero(reading[i + 2 : end] >= reading[i])
+        if len(back):
+            j = i + 2 + int(back[0])
+            if reading[j] - reading[j - 1] >= AT_ONCE * (reading[j] - reading[i + 1]):
+                below = slice(i, j)
+        begin = int(np.searchsorted(at, at[i + 1] - EXCURSION))
+        out = np.flatnonzero(reading[begin:i] <= reading[i + 1])
+        if len(out):
+            k = begin + int(out[-1])
+            if reading[k + 1] - reading[k] >= AT_ONCE * (reading[i] - reading[k]):
+                above = slice(k, i + 1)
+        usual = float(np.median(reading[begin:end]))
+        nearer_below = usual - reading[i + 1] < reading[i] - usual
+        span = above if below is None or (above is not None and nearer_below) else below
+        if span is not None:
+            found[span] = True
+    return found
 
 
 def _next_power(reading: float) -> float:
@@ -181,9 +220,9 @@ def derive(
     """
     step = flow.step if flow.step is not None else Step(seconds=3600)
     with ledger.snapshot() as snapshot:
-        registers = _around(snapshot, flow, step, tz, touched)
+        registers, low, high = _around(snapshot, flow, step, tz, touched)
         found = increments(registers, step, tz, register_modulus(flow))
-        rows = found.series
+        rows = found.series.pick((found.series.start >= low) & (found.series.start < high))
         known = (
             read_series(snapshot, flow.id, int(rows.start[0]), int(rows.start[-1]) + 1) if len(rows) else rows
         )
@@ -205,22 +244,31 @@ def derive(
     return note, ledger.append(as_table(flow.id, changed), origin)
 
 
-def _around(snapshot: Snapshot, flow: Flow, step: Step, tz: ZoneInfo, touched: tuple[int, int]) -> Series:
-    """The good readings from the boundary before `touched` to the boundary after it."""
-    low, high = touched
-    for reach in (AROUND, _END):
-        found = read_series(snapshot, flow.id + SUFFIX, low - reach, high + reach)
+def _around(
+    snapshot: Snapshot, flow: Flow, step: Step, tz: ZoneInfo, touched: tuple[int, int]
+) -> tuple[Series, int, int]:
+    """The good readings around `touched`, and the instants between which their amounts may have changed.
+
+    A new reading changes the amounts to its neighbors, and those of excursions that it begins, ends or refutes; to judge
+    what reaches over the edge, readings are handed out as far again on either side.
+    """
+    low, high = touched[0] - REACH, touched[1] + REACH
+    first, last = boundary_index(np.array([low, high]), step, tz).tolist()
+    for reach, ahead in ((AROUND, AROUND), (AROUND, _END), (_END, _END)):
+        found = read_series(snapshot, flow.id + SUFFIX, low - reach, high + ahead)
         found = found.pick(usable(found.quality))
-        if not len(found):
-            return found
         index = boundary_index(found.start, step, tz)
-        first, last = boundary_index(np.array([low, high]), step, tz).tolist()
         before, after = index[index < first], index[index > last]
-        if (len(before) and len(after)) or reach == _END:
+        if (len(before) or reach == _END) and (len(after) or ahead == _END):
             break
+    if not len(found):
+        return found, low, high
     lower = int(before.max()) if len(before) else int(index.min())
     upper = int(after.min()) if len(after) else int(index.max())
-    return found.pick((index >= lower) & (index <= upper))
+    begin, end = boundary_start(np.array([lower, upper]), step, tz).tolist()
+    margin = REACH + int(step.hours * 3600 * SECOND)  # a reading may stand beside its boundary
+    nearby = (found.start >= begin - margin) & (found.start <= end + margin)
+    return found.pick(nearby), begin, end
 
 
 def _same(rows: Series, known: Series) -> npt.NDArray[np.bool_]:
