@@ -81,7 +81,7 @@ def grid(header: Sequence[str], body: Sequence[Sequence[str]], *, left: set[int]
 
 def changes_text(changes: Sequence[Change], lang: str = "en") -> str:
     """The difference between two measurements, flow by flow, in t CO2e."""
-    moved = [change for change in changes if change.after != change.before]
+    moved = [change for change in changes if change.moved]
     if not moved:
         return messages.render("cli.no_change", lang)
     words = ("flow", "before", "after", "activity", "factor")
@@ -103,7 +103,7 @@ def changes_text(changes: Sequence[Change], lang: str = "en") -> str:
     return "\n".join(
         [
             *grid(header, body, left={0, 1}),
-            messages.render("cli.changes", lang, count=len(moved), total=total),
+            messages.render("cli.changes", lang, count=len({c.flow for c in moved}), total=total),
         ]
     )
 

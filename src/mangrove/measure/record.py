@@ -54,6 +54,11 @@ class Change:
     rules_before: tuple[str, ...]
     rules_after: tuple[str, ...]
 
+    @property
+    def moved(self) -> bool:
+        """Whether anything changed."""
+        return any((self.activity, self.factor, self.gwp))
+
 
 def store(result: Emissions, ledger: Ledger, rules_hash: str) -> str:
     """Stores a measurement with its declaration; returns its id. Storing the same again gives the same id.
@@ -134,24 +139,21 @@ def diff(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
 
     With amounts A, coefficients c and weights w: activity (A2 - A1) c1 w1, factor A2 (c2 - c1) w1, GWP A2 c2 (w2 - w1).
     Where a flow is only in one of the two, everything counts as activity; so does a method with memory, whose amount
-    is what it releases.
+    is what it releases. An effect below 1e-9 of the emission is the order of summation and counts as none.
     """
     old, new = _leaves(before), _leaves(after)
-    changes = []
-    for key in dict.fromkeys([*old, *new]):
-        a, b = old.get(key), new.get(key)
-        if a is None or b is None:
-            start, end = (a or _NOTHING)["co2e"], (b or _NOTHING)["co2e"]
-            effects = (end - start, 0.0, 0.0)
-        else:
-            start, end = a["co2e"], b["co2e"]
-            effects = _effects(a, b)
-        changes.append(
-            Change(
-                *key, start, end, *effects, tuple((a or _NOTHING)["rules"]), tuple((b or _NOTHING)["rules"])
-            )
-        )
+    changes = [_change(key, old.get(key), new.get(key)) for key in dict.fromkeys([*old, *new])]
     return sorted(changes, key=lambda change: -abs(change.after - change.before))
+
+
+def _change(key: tuple[str, str], a: dict[str, Any] | None, b: dict[str, Any] | None) -> Change:
+    """The change of one flow and gas; None where a measurement does not have it."""
+    was, is_ = a or _NOTHING, b or _NOTHING
+    start, end = was["co2e"], is_["co2e"]
+    least = _TOLERANCE * max(abs(start), abs(end))
+    effects = _effects(a, b) if a and b else (end - start, 0.0, 0.0)
+    activity, factor, gwp = (0.0 if abs(effect) <= least else effect for effect in effects)
+    return Change(*key, start, end, activity, factor, gwp, tuple(was["rules"]), tuple(is_["rules"]))
 
 
 def listed(folder: Path) -> list[tuple[str, datetime, dict[str, Any]]]:
