@@ -4,6 +4,8 @@
 import math
 import unicodedata
 from contextlib import suppress
+from datetime import datetime
+from datetime import time as clock
 from pathlib import Path
 
 import openpyxl
@@ -376,3 +378,55 @@ def test_no_file_breaks_the_door(body, tmp_path_factory, world, flow):
     with Ledger.open(folder / ".mangrove") as ledger, suppress(SourceError):
         report = ingest(ledger, world(flow("mill")), [folder / "m.csv"])
         assert report.text("en") != report.text("vi")
+
+
+def workbook(path: Path, *sheets: tuple[str, str, list[list[object]]]) -> Path:
+    book = openpyxl.Workbook()
+    book.remove(book.worksheets[0])
+    for name, state, cells in sheets:
+        sheet = book.create_sheet(name)
+        sheet.sheet_state = state
+        for row in cells:
+            sheet.append(row)
+    book.active = len(sheets) - 1
+    book.save(path)
+    return path
+
+
+def test_the_first_sheet_that_a_person_sees_is_read_and_the_others_are_named(
+    tmp_path, ledger, rows, world, flow
+):
+    def cells(value: float) -> list[list[object]]:
+        return [["time", "mill"], [datetime(2024, 3, 1), value], [datetime(2024, 3, 2), value]]  # noqa: DTZ001
+
+    path = workbook(
+        tmp_path / "m.xlsx",
+        ("old", "hidden", cells(9.0)),
+        ("March", "visible", cells(1.0)),
+        ("April", "visible", cells(2.0)),
+    )
+    report = ingest(ledger, world(flow("mill", step="1d")), [path], screen=False)
+    assert [value for _, value, _ in rows("mill")] == [1.0, 1.0]
+    (said,) = (p for p in report.files[0].assumptions if p.code == "sources.one_sheet")
+    assert said.data == {"sheet": "March", "others": "old, April"}
+
+
+def test_a_date_and_a_time_of_day_in_two_spreadsheet_columns_are_one_time(
+    tmp_path, ledger, rows, world, flow
+):
+    day = datetime(2024, 3, 1)  # noqa: DTZ001
+    cells = [["Ngày", "Giờ", "mill"], *([day, clock(h), h] for h in range(24))]
+    ingest(
+        ledger,
+        world(flow("mill", step="1h")),
+        [workbook(tmp_path / "m.xlsx", ("a", "visible", cells))],
+        screen=False,
+    )
+    assert [start for start, _, _ in rows("mill")][:2] == ["2024-02-29T17:00", "2024-02-29T18:00"]
+    assert len(rows("mill")) == 24
+
+
+def test_columns_without_a_name_are_not_worth_a_word(tmp_path, ledger, world, flow):
+    path = save(tmp_path / "m.csv", "time,mill,,\n2024-03-14,1,,\n2024-03-15,2,,\n")
+    report = ingest(ledger, world(flow("mill", step="1d")), [path], screen=False)
+    assert "sources.column_ignored" not in codes(report)

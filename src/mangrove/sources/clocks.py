@@ -80,7 +80,8 @@ def dates_only(column: pa.Array) -> bool:
     if pa.types.is_date(column.type):
         return True
     return all(
-        re.search(r"(?:\d|[T ]00:00(?::00)?)$", c) and ":" not in c.replace("00:00", "")
+        re.search(r"(?:\d|[T ]00:00(?::00)?)$", c)
+        and ":" not in c.replace("00:00:00", "").replace("00:00", "")
         for c in _cells(column)
     )
 

@@ -26,7 +26,7 @@ from mangrove.sources.numbers import MarkEvidence, NumberStyle
 from mangrove.sources.plan import Plan, ValueColumn, conversion
 from mangrove.sources.problems import RejectedError
 from mangrove.sources.stamps import Ints
-from mangrove.sources.tables import Chunk, Table
+from mangrove.sources.tables import UNNAMED, Chunk, Table
 from mangrove.territory.model import Flow, Territory
 from mangrove.text import fold
 from mangrove.times import Step
@@ -140,6 +140,9 @@ class _Doctor(TimeDoctor):
                 self.note("sources.encoding", encoding=table.encoding)
             if table.delimiter != ",":
                 self.note("sources.delimiter", delimiter={"\t": "tab"}.get(table.delimiter, table.delimiter))
+        if table.other_sheets:
+            others = ", ".join(table.other_sheets)
+            self.note("sources.one_sheet", "warning", sheet=table.sheet, others=others)
         if table.skipped:
             self.note("sources.preamble", lines=table.skipped)
         if table.repeated:
@@ -201,6 +204,8 @@ class _Doctor(TimeDoctor):
             code = "sources.no_flow_column" if self.table.has_header else "sources.no_header"
             raise self.stop(code, columns=", ".join(rest[:12]), hint=near)
         for header in ignored:
+            if UNNAMED.fullmatch(header):
+                continue
             near = did_you_mean(self.base_name(header), self.territory.flows)
             self.note("sources.column_ignored", "warning", column=header, hint=near)
         return found

@@ -40,6 +40,8 @@ _BLOCK = 8 << 20
 _DELIMITERS = "\t;|,"
 _PROBE = 64
 _HUGE = 1e300
+UNNAMED = re.compile(r"#\d+")
+"""The name that a column without a header gets: `#` and its position."""
 _LIKE_VALUE = re.compile(r"[-+−]?[\d.,\s\u00a0]+(?:[eE][-+]?\d+)?|\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}.*|")
 
 
@@ -75,6 +77,7 @@ class Table(AbstractContextManager["Table"]):
         has_header: whether the names were written in the file.
         repeated: names that the header repeats.
         skipped: lines before the header.
+        sheet, other_sheets: of a workbook: the sheet that is read, and those that are not.
     """
 
     path: Path
@@ -87,6 +90,7 @@ class Table(AbstractContextManager["Table"]):
     repeated: list[str] = field(default_factory=list)
     skipped: int = 0
     sheet: str = ""
+    other_sheets: list[str] = field(default_factory=list)
     _clean: Path | None = None
     _first: int = 1
     quoted: bool = False
@@ -412,8 +416,9 @@ def _decoded(array: pa.Array) -> pa.Array:
 
 
 def _open_excel(path: Path, shape: Shape) -> Table:
-    table = Table(path, "excel", file_sha256(path), sheet=shape.sheet)
-    rows = next(_excel_rows(path, shape.sheet, 1 + shape.skip, _PROBE), ([], 1))[0]
+    sheet, others = _sheets(path, shape.sheet)
+    table = Table(path, "excel", file_sha256(path), sheet=sheet, other_sheets=others)
+    rows = next(_excel_rows(path, sheet, 1 + shape.skip, _PROBE), ([], 1))[0]
     filled = [sum(cell not in (None, "") for cell in row) for row in rows]
     if not any(filled):
         raise SourceError("sources.empty", where=Where(str(path)))
@@ -427,16 +432,31 @@ def _open_excel(path: Path, shape: Shape) -> Table:
     return table
 
 
-def _excel_rows(path: Path, sheet: str, first: int, size: int) -> Iterator[tuple[list[tuple[Any, ...]], int]]:
-    """Blocks of rows of a sheet (the first one when `sheet` is empty) with the number of their first row."""
+def _sheets(path: Path, wanted: str) -> tuple[str, list[str]]:
+    """The sheet to read (the wanted one, else the first that a person sees) and the names of the others."""
     import openpyxl  # slow to import, and most files are text
+
+    book = openpyxl.load_workbook(path, read_only=True)
+    try:
+        names = [sheet.title for sheet in book.worksheets]
+        seen = [sheet.title for sheet in book.worksheets if sheet.sheet_state == "visible"]
+    finally:
+        book.close()
+    if wanted and wanted not in names:
+        raise SourceError("sources.no_sheet", where=Where(str(path)), sheet=wanted, options=", ".join(names))
+    if not names:  # a workbook of charts
+        raise SourceError("sources.empty", where=Where(str(path)))
+    sheet = wanted or next(iter(seen or names))
+    return sheet, [name for name in names if name != sheet]
+
+
+def _excel_rows(path: Path, sheet: str, first: int, size: int) -> Iterator[tuple[list[tuple[Any, ...]], int]]:
+    """Blocks of rows of a sheet with the number of their first row."""
+    import openpyxl
 
     book = openpyxl.load_workbook(path, read_only=True, data_only=True)
     try:
-        if sheet and sheet not in book.sheetnames:
-            options = ", ".join(book.sheetnames)
-            raise SourceError("sources.no_sheet", where=Where(str(path)), sheet=sheet, options=options)
-        cells = (book[sheet] if sheet else book.worksheets[0]).iter_rows(min_row=first, values_only=True)
+        cells = book[sheet].iter_rows(min_row=first, values_only=True)
         while rows := list(islice(cells, size)):
             yield rows, first
             first += len(rows)
