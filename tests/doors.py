@@ -3,11 +3,13 @@
 
 import csv
 import io
+import re
 import signal
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from html.parser import HTMLParser
 from pathlib import Path
 from unittest import mock
 
@@ -98,3 +100,64 @@ STATION_FLOWS = [
 def station_park(folder: Path) -> Path:
     """A park with a monitoring station in a stack: nitrogen dioxide and the flow of gas, every five minutes."""
     return testing.park_of(folder, [{"step": "5min", "semantics": "mean", **flow} for flow in STATION_FLOWS])
+
+
+VOID = {"meta", "br", "link", "input", "img", "hr"}
+
+
+class Page(HTMLParser):
+    """A page read strictly: every element closed in order; its words, ids, and the addresses that it names."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(convert_charrefs=True)
+        self.source = path.read_text(encoding="utf-8")
+        self.open: list[str] = []
+        self.words: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+        self.feed(self.source)
+        self.close()
+        assert self.open == [], f"{self.open} not closed"
+
+    def handle_starttag(self, tag, attrs):
+        found = dict(attrs)
+        self.ids += [found["id"]] if found.get("id") else []
+        self.addresses += [
+            value for key, value in attrs if key in {"href", "src", "xlink:href", "action", "data"} and value
+        ]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open, f"</{tag}> closes nothing"
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] not in {"style", "script", "desc"}:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def stands_alone(self) -> bool:
+        """Whether the page asks no other computer for anything, and its own references lead somewhere."""
+        asks = [a for a in self.addresses if not a.startswith(("#", "data:"))]
+        named = re.findall(r"url\(['\"]?([^'\")]+)|@import\s+(\S+)", self.source)
+        inside = [a for a in self.addresses if a.startswith("#")]
+        assert asks == []
+        assert [
+            address
+            for pair in named
+            for address in pair
+            if address and not address.startswith(("#", "data:"))
+        ] == []
+        assert {address[1:] for address in inside} <= set(self.ids)
+        assert len(set(self.ids)) == len(self.ids)
+        assert "<script src" not in self.source
+        return True
