@@ -16,6 +16,7 @@ from collections.abc import Collection, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
+from string import Template
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -61,6 +62,8 @@ def table(columns: Mapping[str, tuple[pa.DataType, Any]]) -> pa.Table:
 def read(plan: Plan, timeline: Timeline, snapshot: Snapshot, reading_plan: str = "auto") -> None:
     """Makes the table `amount(flow, segment, total, hours, n, n_excluded, n_estimated)` on the snapshot's connection.
 
+    What is excluded or estimated is counted for the span as a whole only; with buckets these two columns are zero.
+
     Args:
         plan: which flows take part; `flow` is their position in it (see `Plan.sources`).
         timeline: the segments.
@@ -70,7 +73,12 @@ def read(plan: Plan, timeline: Timeline, snapshot: Snapshot, reading_plan: str =
     reader = _Reader(plan, timeline, snapshot)
     reader.register_short(reading_plan)
     reader.register_stretches()
-    snapshot.connection.execute(sql("amount"))
+    whole = plan.question.every is None
+    counts = "a.n_excluded, a.n_estimated" if whole else "0 as n_excluded, 0 as n_estimated"
+    rows = Template(sql("amount")).substitute(counts=counts)
+    if timeline.is_coarse:
+        rows = Template(sql("amount_sums")).substitute(rows=rows)
+    snapshot.connection.execute(f"create or replace temp table amount as {rows}")
 
 
 class _Reader:

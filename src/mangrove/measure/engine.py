@@ -86,7 +86,10 @@ class Engine:
         self._db.register(name, table(columns))
 
     def _register_lines(self, view: View) -> None:
-        """`coefficient`: the lines that the view shows, with the segments `[first, last)` in which they hold."""
+        """`coefficient`: the lines that the view shows, with the segments `[first, last)` in which they hold.
+
+        `covered`: the segments in which a flow has any of them, as stretches that do not overlap.
+        """
         bounds = self.timeline.bounds()
         shown = [
             (line, label)
@@ -94,23 +97,26 @@ class Engine:
             if label is not None
         ]
         lines = [line for line, _ in shown]
+        flows = [self.plan.source_of(line) if line.response else self._numbers[line.flow] for line in lines]
+        first = bounds.searchsorted(instants([line.valid_from for line in lines]))
+        last = bounds.searchsorted(instants([line.valid_to for line in lines]))
         self._register(
             "coefficient",
             {
                 "line": (pa.int32(), [line.index for line in lines]),
-                "flow": (
-                    pa.int32(),
-                    [
-                        self.plan.source_of(line) if line.response else self._numbers[line.flow]
-                        for line in lines
-                    ],
-                ),
+                "flow": (pa.int32(), flows),
                 "label": (pa.int32(), [label for _, label in shown]),
                 "kg": (pa.float64(), [line.kg for line in lines]),
                 "weight": (pa.float64(), [line.weight for line in lines]),
-                "first": (pa.int32(), bounds.searchsorted(instants([line.valid_from for line in lines]))),
-                "last": (pa.int32(), bounds.searchsorted(instants([line.valid_to for line in lines]))),
+                "first": (pa.int32(), first),
+                "last": (pa.int32(), last),
             },
+        )
+        of_flow = [self._numbers[line.flow] for line in lines]
+        stretches = _merged(sorted(zip(of_flow, first.tolist(), last.tolist(), strict=True)))
+        flow, start, stop = zip(*stretches, strict=True) if stretches else ((), (), ())
+        self._register(
+            "covered", {"flow": (pa.int32(), flow), "first": (pa.int32(), start), "last": (pa.int32(), stop)}
         )
 
     def _register_members(self, view: View) -> None:
@@ -135,6 +141,17 @@ class Engine:
                 "sd": (pa.float64(), [sd for _, _, sd in errors]),
             },
         )
+
+
+def _merged(stretches: Sequence[tuple[int, int, int]]) -> list[tuple[int, int, int]]:
+    """Sorted `(flow, first, last)` with those that touch or overlap joined."""
+    found: list[tuple[int, int, int]] = []
+    for flow, first, last in stretches:
+        if found and found[-1][0] == flow and first <= found[-1][2]:
+            found[-1] = (flow, found[-1][1], max(last, found[-1][2]))
+        else:
+            found.append((flow, first, last))
+    return found
 
 
 @contextmanager

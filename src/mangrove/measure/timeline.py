@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mangrove.measure.plan import Plan
 from mangrove.times import HOUR, Span
 
+_MANY = 4
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 Ints: TypeAlias = NDArray[np.int64]
 
@@ -59,6 +60,11 @@ class Timeline:
             stored=timedelta(seconds=every.seconds) if every and fine else HOUR,
             clips=instants([*edges, span.end]),
         )
+
+    @property
+    def is_coarse(self) -> bool:
+        """Whether a segment holds many stored buckets, so that adding them up first pays."""
+        return len(self.segments) * _MANY * self.stored < self.window.end - self.window.start
 
     def cuts(self) -> list[datetime]:
         """Starts of segments that do not fall on a stored bucket."""

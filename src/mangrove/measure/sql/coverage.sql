@@ -2,6 +2,6 @@
 select m.grp, g.bucket, sum(a.hours) as hours
 from amount a
 join bucket g on g.segment = a.segment
+join covered c on c.flow = a.flow and a.segment >= c.first and a.segment < c.last
 join member m on m.flow = a.flow
-where exists (select 1 from coefficient c where c.flow = a.flow and a.segment >= c.first and a.segment < c.last)
 group by m.grp, g.bucket
