@@ -430,3 +430,21 @@ def test_columns_without_a_name_are_not_worth_a_word(tmp_path, ledger, world, fl
     path = save(tmp_path / "m.csv", "time,mill,,\n2024-03-14,1,,\n2024-03-15,2,,\n")
     report = ingest(ledger, world(flow("mill", step="1d")), [path], screen=False)
     assert "sources.column_ignored" not in codes(report)
+
+
+def test_parquet_columns_of_the_same_name_are_refused(tmp_path, ledger, world, flow):
+    table = pa.table([pa.array([datetime(2024, 3, 1)]), [1.0], [2.0]], names=["time", "mill", "mill"])  # noqa: DTZ001
+    pq.write_table(table, tmp_path / "m.parquet")
+    with pytest.raises(RejectedError) as caught:
+        ingest(ledger, world(flow("mill")), [tmp_path / "m.parquet"])
+    assert [p.code for p in caught.value.problems] == ["sources.same_name"]
+
+
+def test_instants_outside_the_calendar_and_yes_or_no_go_to_quarantine(tmp_path, ledger, world, flow):
+    far = pa.array([2**62, 0], pa.timestamp("us"))
+    pq.write_table(pa.table({"time": far, "mill": [True, False]}), tmp_path / "m.parquet")
+    ingest(ledger, world(flow("mill")), [tmp_path / "m.parquet"], screen=False)
+    assert sorted(ledger.quarantine().column("code").to_pylist()) == [
+        "sources.bad_number",
+        "sources.bad_year",
+    ]

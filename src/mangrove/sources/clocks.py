@@ -205,7 +205,7 @@ def _regularity(clock: WallClock, step: Step | None) -> float:
 
 def _found(style: StampStyle, sample: pa.Array, note: str = "", severity: str = "note") -> Look:
     clock = stamps.read_stamps(sample, style)
-    first = str(next((cell for cell in sample[:_PROBE].to_pylist() if cell), ""))
+    first = str(next((cell for cell in pc.cast(sample[:_PROBE], pa.string()).to_pylist() if cell), ""))
     return Look(style, clock, note, severity, _ORDER_TEXT.get(style.order, style.order), "", first, first)
 
 

@@ -312,7 +312,13 @@ def _bad_numbers(chunk: Chunk, mask: Bools, column: str) -> list[Bad]:
 
 
 def _cell(chunk: Chunk, column: str, row: int) -> str:
-    return str(chunk.columns[column][row].as_py()) if column in chunk.columns else ""
+    if column not in chunk.columns:
+        return ""
+    cell = chunk.columns[column][row]
+    try:
+        return str(cell.as_py())
+    except (OverflowError, ValueError):  # an instant outside the years of Python
+        return str(cell.value)
 
 
 def _none(names: list[str]) -> Values:

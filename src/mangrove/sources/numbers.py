@@ -128,6 +128,8 @@ def parse(column: pa.Array, style: NumberStyle) -> tuple[Floats, Codes]:
     Returns:
         Values (NaN unless `OK`) and codes, both of the column's length.
     """
+    if pa.types.is_boolean(column.type):  # yes and no are no amounts
+        return np.full(len(column), np.nan), np.where(pc.is_valid(column), BAD, MISSING).astype(np.uint8)
     if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
         return _native(column)
     if style.decimal == ".":

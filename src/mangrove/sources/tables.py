@@ -212,6 +212,8 @@ def open_table(path: Path, shape: Shape | None = None) -> Table:
 def _open_parquet(path: Path) -> Table:
     with pq.ParquetFile(path) as file:
         names = list(file.schema_arrow.names)
+    if repeated := [name for name, count in Counter(names).items() if count > 1]:
+        raise SourceError("sources.same_name", where=Where(str(path)), names=", ".join(repeated))
     return Table(path, "parquet", file_sha256(path), names)
 
 
