@@ -163,8 +163,10 @@ def test_a_city_is_reported_in_its_borders_before_and_after_the_merger(tmp_path)
     [
         ({"by": ["plase"]}, "measure.unknown_column"),
         ({"accounts": ["inventori"]}, "measure.unknown_account"),
+        ({"accounts": []}, "measure.no_account"),
         ({"view": "marked"}, "measure.unknown_view"),
         ({"every": "7min"}, "measure.step_does_not_fit"),
+        ({"every": "1s"}, "measure.too_many_steps"),
         ({"every": "soon"}, "base.not_a_step"),
         ({"borders": "31/12/2025"}, "base.not_a_period"),
     ],

@@ -22,6 +22,8 @@ GAS_COLUMNS = ("gas", "account")
 """Columns that belong to the emission rather than to the flow."""
 ACCOUNTS = ("inventory", "memo", "avoided", "removal")
 VIEWS = ("location", "market")
+MOST_BUCKETS = 1_000_000
+"""A week of seconds and a year of minutes fit; a month of seconds needs more memory than a laptop has."""
 BOTH_VIEWS = "both"
 """Not a question that people ask: official tables need the lines of both views, which never add up to one total."""
 
@@ -75,13 +77,15 @@ def resolve(
 
     Raises:
         RequestError: `measure.unknown_column`, `measure.unknown_account`, `measure.unknown_view`, `measure.gwp_not_named`,
-            `measure.step_does_not_fit`, or a date that cannot be read.
+            `measure.step_does_not_fit`, `measure.too_many_steps`, or a date that cannot be read.
     """
     tz = territory.tz
     span = Span.parse(str(start), tz) if end is None else Span.between(start, end, tz)
     _require(by, column_names(territory), "measure.unknown_column")
     _require(accounts, ACCOUNTS, "measure.unknown_account")
     _require([view], VIEWS, "measure.unknown_view")
+    if not accounts:
+        raise RequestError("measure.no_account", options=", ".join(ACCOUNTS))
     gwp = gwp or territory.gwp
     if gwp is None and "gas" not in by:
         raise RequestError("measure.gwp_not_named")
@@ -89,7 +93,7 @@ def resolve(
     return Question(
         span=span,
         by=_columns(by, accounts),
-        every=_bucket(every),
+        every=_bucket(every, span),
         gwp=gwp,
         view=view,
         accounts=tuple(dict.fromkeys(accounts)),
@@ -128,11 +132,16 @@ def _require(words: Sequence[str], known: Sequence[str], code: str) -> None:
             raise RequestError(code, word=word, hint=hint, options=", ".join(known))
 
 
-def _bucket(every: str | Step | None) -> Step | None:
-    """A step that divides an hour, or is whole hours, days or months; others would cut stored hours in pieces."""
+def _bucket(every: str | Step | None, span: Span) -> Step | None:
+    """A step that divides an hour, or is whole hours, days or months; others would cut stored hours in pieces.
+
+    A span of more than `MOST_BUCKETS` such steps is refused here, because it would fail for want of memory later.
+    """
     step = Step.parse(every) if isinstance(every, str) else every
     if step is not None and step.seconds and 3600 % step.seconds and step.seconds % 3600:
         raise RequestError("measure.step_does_not_fit", step=str(step))
+    if step is not None and (span.end - span.start) / timedelta(hours=step.hours) > MOST_BUCKETS:
+        raise RequestError("measure.too_many_steps", step=str(step), most=f"{MOST_BUCKETS:,}")
     return step
 
 
