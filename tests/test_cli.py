@@ -523,6 +523,14 @@ def test_a_traceback_is_shown_only_with_debug(park, tmp_path):
         assert "Traceback" in behind.err
 
 
+@pytest.mark.parametrize("encoding", ["cp1252", "ascii"])
+def test_redirected_output_is_utf_8_where_the_system_has_another_code_page(encoding, park):
+    words = ["measure", park, "--from", "2023", "--by", "place,gas", "--no-store", "--lang", "vi"]
+    there = process(*words, env=os.environ | {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"})
+    assert there.code == 0
+    assert there == process(*words)
+
+
 def test_a_reader_that_goes_away_ends_the_command_quietly(park):
     words = ["measure", park, "--from", "2023", "--every", "1h", "--by", "flow,gas", "--csv", "--no-store"]
     with subprocess.Popen(

@@ -7,6 +7,7 @@ Heavy libraries load inside commands, so that `--help` is instant.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -58,6 +59,7 @@ Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 
 def main() -> None:
     """Runs the command line; the entry point of the `mangrove` script."""
+    _speak_unicode()
     debug = "--debug" in sys.argv
     if debug:
         sys.argv.remove("--debug")
@@ -78,6 +80,19 @@ def main() -> None:
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+
+
+def _speak_unicode() -> None:
+    """Output into files and pipes is UTF-8 wherever it runs; a terminal that lacks a letter shows its code.
+
+    Windows gives redirected output the code page of the country, in which one superscript or one Vietnamese letter is an error.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            if stream.isatty():
+                stream.reconfigure(errors="backslashreplace")
+            else:
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def _lang() -> str:
