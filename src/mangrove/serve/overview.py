@@ -92,7 +92,7 @@ class Overview:
             start=span.start.astimezone(self.tz).date(),
             end=self._day_after(span.end),
             gwp=str(self.question.gwp),
-            total=_amount(total, self._basis(self.tonnes)),
+            total=_amount(total, self._basis(self.tonnes)) if self._is_measured() else Amount(None),
             timezone=self.territory.timezone,
             boundary=self._boundary(),
             as_of=self.question.as_of,
@@ -176,7 +176,7 @@ class Overview:
         """Headline numbers beside the total."""
         cards = []
         population = sum(p.population or 0.0 for p in self._level_places())
-        if population and self.territory.kind == "city" and not self._is_spread():
+        if population and self.territory.kind == "city" and not self._is_spread() and self._is_measured():
             cards.append(
                 Card("report.card_person", Amount(total["co2e_kg"] / 1000 / population), "t CO2e/person")
             )
@@ -228,8 +228,8 @@ class Overview:
             matrix[local.hour, (local.date() - first).days] = amount / 1000
         return CarpetFigure(matrix, first, self._basis(self.tonnes))
 
-    def sankey(self) -> FlowFigure:
-        """From carriers over sectors to scopes, in t CO2e."""
+    def sankey(self) -> FlowFigure | None:
+        """From carriers over sectors to scopes, in t CO2e; what takes away has no ribbon."""
         names = self._sector_names()
         links: dict[tuple[str, str], float] = {}
         for leaf in self.result.leaves:
@@ -240,6 +240,8 @@ class Overview:
             scope = f"report.scope_{flow.scope}" if flow.scope else "–"
             for pair in ((self._carrier_name(flow.carrier), sector), (sector, scope)):
                 links[pair] = links.get(pair, 0.0) + leaf.co2e / 1000
+        if not links:
+            return None
         layers = ("report.carriers", "report.sectors_layer", "report.scopes_layer")
         return FlowFigure([SankeyLink(a, b, amount) for (a, b), amount in links.items()], layers)
 
@@ -250,6 +252,8 @@ class Overview:
         table = self.result.table(
             by=["sector"], every="1mo", with_uncertainty=False, accounts=("inventory",)
         ).to_pylist()
+        if not table:
+            return None
         starts = sorted({row["start"] for row in table})
         names = self._sector_names()
         series: dict[str, list[float]] = {}
@@ -347,10 +351,10 @@ class Overview:
         return [FactorUse(rows[key], tonnes[key], others.get(key, ())) for key in ordered]
 
     def conditions(self) -> list[Condition]:
-        """What share of the total is fact, measured, derived, modelled, assumed or generated."""
+        """What share of the numbers is fact, measured, derived, modelled, assumed or generated; a sink counts by its size."""
         shares: dict[str, float] = {}
         for flow, tonnes in self.tonnes.items():
-            shares[self._flow_basis(flow)] = shares.get(self._flow_basis(flow), 0.0) + tonnes
+            shares[self._flow_basis(flow)] = shares.get(self._flow_basis(flow), 0.0) + abs(tonnes)
         whole = sum(shares.values()) or 1.0
         note = str(self.territory.settings.get("note") or "")
         found = [
@@ -400,6 +404,10 @@ class Overview:
         return [
             p for p in self.territory.places.values() if p.kind == kind and p.valid_on(self.question.borders)
         ]
+
+    def _is_measured(self) -> bool:
+        """Whether the inventory has any number at all; a total of nothing is a gap and not zero."""
+        return any(leaf.account == "inventory" for leaf in self.result.leaves)
 
     def _is_spread(self) -> bool:
         return self.level != "place" and any(flow.spread for flow in self.flows.values())
