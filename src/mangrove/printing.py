@@ -146,7 +146,7 @@ def matches_text(matches: Sequence[Match], lang: str = "en") -> str:
             value = factor.printed_value or f"{factor.value:g}"
             mark = f"  <- {messages.render('cli.conflict', lang)}" if factor.gas in clashes else ""
             lines.append(
-                f"  {factor.gas or '-':8} {value} {factor.printed_unit or factor.unit}  {factor.source} ({factor.status}) [{factor.id}]{mark}"
+                f"  {factor.gas or '-':8} {value} {factor.printed_unit or factor.unit}  {factor.source} ({_status(factor.status, lang)}) [{factor.id}]{mark}"
             )
     return "\n".join(lines)
 
@@ -158,7 +158,9 @@ def conflicts_text(conflicts: Sequence[Conflict], lang: str = "en") -> str:
     lines = []
     for conflict in conflicts:
         lines.append(f"{conflict.activity} {conflict.gas}")
-        lines.extend(f"  {f.value:g} {f.unit}  {f.source} ({f.status}) [{f.id}]" for f in conflict.rows)
+        lines.extend(
+            f"  {f.value:g} {f.unit}  {f.source} ({_status(f.status, lang)}) [{f.id}]" for f in conflict.rows
+        )
     return "\n".join(lines)
 
 
@@ -171,6 +173,10 @@ def volumetric_text(checks: Sequence[DensityCheck], lang: str = "en") -> str:
             f"{verdict}: {check.fuel} {check.density:.4g} {check.unit} ({check.low:g} - {check.high:g})  {check.factor.source} [{check.factor.id}]"
         )
     return "\n".join(lines)
+
+
+def _status(status: str, lang: str) -> str:
+    return messages.render(f"explain.status_{status}", lang)
 
 
 def _title(name: str) -> str:

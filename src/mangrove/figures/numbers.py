@@ -51,10 +51,14 @@ def number(value: float | None, lang: str = "vi", *, digits: int = 3) -> str:
     if value and not _SMALLEST_PLAIN <= abs(value) < _LARGEST_PLAIN:
         mantissa, exponent = f"{value:.{max(digits, 1) - 1}e}".split("e")
         power = str(int(exponent)).translate(_SUPERSCRIPT)
-        return f"{fixed(float(mantissa), lang, decimals=max(digits, 1) - 1)}×10{power}"
+        return f"{_bare(fixed(float(mantissa), lang, decimals=max(digits, 1) - 1), lang)}×10{power}"
     rounded = significant(value, digits)
     decimals = 0 if not rounded else max(0, digits - 1 - math.floor(math.log10(abs(rounded))))
-    text = fixed(rounded, lang, decimals=decimals)
+    return _bare(fixed(rounded, lang, decimals=decimals), lang)
+
+
+def _bare(text: str, lang: str) -> str:
+    """A number without zeros at the end of its decimals."""
     comma = _SEPARATORS[lang][1]
     return text.rstrip("0").rstrip(comma) if comma in text else text
 

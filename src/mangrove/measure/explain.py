@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from mangrove import messages, rules
 from mangrove.errors import RuleError
+from mangrove.figures.numbers import number
 from mangrove.ledger import BatchInfo, Snapshot
 from mangrove.measure import amounts, methods
 from mangrove.measure.engine import View, on_ledger
@@ -81,7 +82,7 @@ class Explanation:
     """The parts of one row, the batches behind them, and the ids that bind them.
 
     Attributes:
-        row: the row explained; start, end: its time in UTC; parts: products that add up to it.
+        row: the row explained; start, end: its time, on the territory's clock; parts: products that add up to it.
         batches: every batch that the values came in, with its source and hash.
         gwp, record, cut: name of the GWP set, id of the stored measurement, last batch that counts.
     """
@@ -149,9 +150,14 @@ def explain_row(result: Emissions, row: Mapping[str, Any]) -> Explanation:
         batches = _batches(plan, snapshot, {part.flow for part in parts}, span)
     order = plan.sources()
     parts.sort(key=lambda part: (order[part.flow], part.gas))
-    gaps = tuple(problem.code for problem in result.problems if problem.data.get("flow") in shares)
+    gaps = tuple(
+        problem.code
+        for problem in result.problems
+        if not shares.keys().isdisjoint(str(problem.data.get("flow", "")).split(", "))
+    )
+    start, end = (moment.astimezone(plan.territory.tz) for moment in (span.start, span.end))
     return Explanation(
-        dict(row), span.start, span.end, tuple(parts), batches, question.gwp, result.record, result.cut, gaps
+        dict(row), start, end, tuple(parts), batches, question.gwp, result.record, result.cut, gaps
     )
 
 
@@ -256,14 +262,24 @@ class _Writer:
     def say(self, code: str, **data: Any) -> str:
         return messages.render(f"explain.{code}", self.lang, **data)
 
+    def number(self, value: float, digits: int = 6) -> str:
+        return number(value, self.lang, digits=digits)
+
+    def amount(self, value: float, unit: str) -> str:
+        """A number with its unit; the unit 1 is not written."""
+        return self.number(value) if unit == "1" else f"{self.number(value)} {unit}"
+
+    def status(self, status: str) -> str:
+        return self.say(f"status_{status}")
+
     def lines(self) -> list[str]:
         e = self.explanation
         keys = ", ".join(f"{k}={_short(v)}" for k, v in e.row.items() if isinstance(v, str | datetime))
-        lines = [self.say("row", keys=keys or "-", start=e.start.isoformat(), end=e.end.isoformat())]
+        lines = [self.say("row", keys=keys or "-", start=_short(e.start), end=_short(e.end))]
         for part in e.parts:
             lines.extend(self._part(part))
         if e.gwp:
-            lines.append(self.say("sum", value=f"{e.co2e_kg:,.6g}", gwp=e.gwp, parts=len(e.parts)))
+            lines.append(self.say("sum", value=self.number(e.co2e_kg), gwp=e.gwp, parts=len(e.parts)))
         lines.extend(self._batch(batch) for batch in e.batches[:_SHOWN])
         if len(e.batches) > _SHOWN:
             lines.append(self.say("more_batches", count=len(e.batches) - _SHOWN))
@@ -275,7 +291,7 @@ class _Writer:
             "batch",
             id=batch.batch,
             source=batch.source,
-            run=batch.run,
+            run=self.say(f"run_{batch.run}"),
             used=batch.used,
             recorded_at=batch.recorded_at.isoformat(timespec="seconds"),
             hash=batch.hash[:12],
@@ -283,10 +299,10 @@ class _Writer:
 
     def _part(self, part: Part) -> list[str]:
         product = " ".join(
-            f"{'×' if term.power > 0 else '÷'} {term.value:.6g} {term.unit} [{term.symbol}]"
+            f"{'×' if term.power > 0 else '÷'} {self.amount(term.value, term.unit)} [{term.symbol}]"
             for term in part.terms
         )
-        share = f" × {part.share:.6g} [{self.say('share')}]" if part.share != 1.0 else ""
+        share = f" × {self.number(part.share)} [{self.say('share')}]" if part.share != 1.0 else ""
         lines = [
             self.say("flow", flow=part.flow, name=part.name or part.flow, place=part.place),
             self.say("method", method=part.method, equation=part.equation),
@@ -294,21 +310,21 @@ class _Writer:
         if part.releases:
             lines.extend(self._release(release) for release in part.releases[-_SHOWN:])
             product = ""
-        lines.append(f"    {part.amount:,.6g} {part.unit} {product}{share} = {part.kg:,.6g} kg {part.gas}")
-        if self.explanation.gwp and part.weight is None:
-            lines.append(self.say("no_weight", gas=part.gas, gwp=self.explanation.gwp))
+        amount = self.amount(part.amount, part.unit)
+        lines.append(f"    {amount} {product}{share} = {self.number(part.kg)} kg {part.gas}")
+        if part.weight is None:
+            lines.append(self.say("no_weight", gas=part.gas, gwp=self.explanation.gwp or "-"))
         elif self.explanation.gwp:
             lines.append(
-                f"    × {part.weight:g} kg CO2e/kg [{self.explanation.gwp}] = {part.co2e_kg:,.6g} kg CO2e"
+                f"    × {self.number(part.weight)} kg CO2e/kg [{self.explanation.gwp}] = {self.number(part.co2e_kg)} kg CO2e"
             )
         lines.extend(self._term(term) for term in part.terms if term.origin != "unit")
         lines.extend(
             self.say(
                 "alternative",
-                value=f"{other.value:g}",
-                unit=other.unit,
+                value=self.amount(other.value, other.unit),
                 source=other.source,
-                status=other.status,
+                status=self.status(other.status),
                 id=other.id,
             )
             for other in part.alternatives
@@ -320,10 +336,10 @@ class _Writer:
             "release",
             deposited=release.deposited,
             year=release.year,
-            amount=f"{release.amount:,.6g}",
-            per_unit=f"{release.kg_per_unit:.6g}",
-            part=f"{release.part:.4g}",
-            kg=f"{release.kg:,.6g}",
+            amount=self.number(release.amount),
+            per_unit=self.number(release.kg_per_unit),
+            part=self.number(release.part, 4),
+            kg=self.number(release.kg),
         )
 
     def _term(self, term: Term) -> str:
@@ -331,19 +347,18 @@ class _Writer:
             return self.say(
                 f"origin_{term.origin}",
                 symbol=term.symbol,
-                value=f"{term.value:g}",
-                unit=term.unit,
-                note=term.note,
+                value=self.amount(term.value, term.unit),
+                note=f" ({term.note})" if term.note else "",
             )
         factor = term.factor
-        interval = f" ± {100 * term.uncertainty:g} %" if term.uncertainty else ""
+        interval = f" ± {self.number(100 * term.uncertainty)} %" if term.uncertainty else ""
         return self.say(
             "rule",
             symbol=term.symbol,
             printed=f"{factor.printed_value or factor.value} {factor.printed_unit or factor.unit}",
             interval=interval,
             source=factor.source,
-            status=factor.status,
+            status=self.status(factor.status),
             id=factor.id,
         )
 
@@ -352,7 +367,7 @@ _SHOWN = 8
 
 
 def _short(value: object) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return value.strftime("%Y-%m-%d %H:%M") if isinstance(value, datetime) else str(value)
 
 
 def _plain(value: Any) -> Any:
