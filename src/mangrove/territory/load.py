@@ -33,7 +33,7 @@ def load(folder: Path) -> Territory:
         DeclarationError: with all problems, when any of them is an error.
 
     Example:
-        >>> load(Path("examples/city")).timezone  # doctest: +SKIP
+        >>> load(Path("examples/city")).timezone
         'Asia/Ho_Chi_Minh'
     """
     territory, problems = check(folder)
