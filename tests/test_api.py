@@ -1,0 +1,230 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verbs in Python: the same answers as on the command line, the ledger closed behind them, errors with codes."""
+
+import json
+import shutil
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pytest
+from tests.doors import COAL, GRID, HOURS, MILL, SHOP, mangrove, measured_park, meters
+
+import mangrove as mg
+from mangrove import api, testing
+from mangrove.handle import STORE
+from mangrove.ledger import Ledger
+
+POWER = HOURS * (MILL + SHOP) * GRID
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return measured_park(tmp_path_factory.mktemp("api"))
+
+
+@pytest.fixture(scope="module")
+def park(folder):
+    return mg.open(folder)
+
+
+def test_every_public_name_is_there_and_no_other():
+    assert sorted(mg.__all__) == sorted(dir(mg))
+    for name in mg.__all__:
+        assert getattr(mg, name) is not None
+    with pytest.raises(AttributeError, match="nosuch"):
+        mg.nosuch  # noqa: B018
+
+
+def test_importing_loads_nothing_heavy():
+    heavy = "numpy pyarrow duckdb pandas polars shapely pydantic openpyxl docx typer"
+    script = f"import sys, mangrove; print([m for m in '{heavy}'.split() if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_a_verb_can_be_called_before_and_after_its_package_is_imported(folder):
+    script = (
+        "import sys, mangrove as mg\n"
+        "park = mg.open(sys.argv[1])\n"
+        "first = mg.measure(park, '2023', store=False).total()\n"
+        "import mangrove.measure, mangrove.measure.result\n"
+        "from mangrove import measure\n"
+        "assert mg.measure(park, '2023', store=False).total() == measure(park, '2023', store=False).total() == first\n"
+    )
+    subprocess.run([sys.executable, "-W", "error", "-c", script, folder], check=True)
+
+
+def test_opening_takes_text_or_a_path_and_makes_nothing(tmp_path):
+    folder = testing.two_factory_park(tmp_path / "park")
+    before = sorted(tmp_path.rglob("*"))
+    assert mg.open(folder).territory == mg.open(str(folder)).territory
+    assert mg.open(folder).store == folder / STORE
+    assert mg.check(folder) == mg.check(str(folder)) == []
+    assert sorted(tmp_path.rglob("*")) == before
+    assert "Khu công nghiệp Thử Nghiệm" in repr(mg.open(folder))
+
+
+def test_a_broken_declaration_cannot_be_opened_and_check_lists_the_same_problems(tmp_path):
+    folder = testing.two_factory_park(tmp_path / "park")
+    (folder / "places.csv").write_text("id,name,kind,parent\nmill,Mill,facility,nowhere\n", encoding="utf-8")
+    with pytest.raises(mg.DeclarationError) as refused:
+        mg.open(folder)
+    listed = mg.check(folder)
+    assert {problem.code for problem in refused.value.problems} <= {problem.code for problem in listed}
+    assert len(listed) > 3
+    assert all(problem.where and problem.text("vi") for problem in listed)
+
+
+def test_the_whole_way_in_python(tmp_path):
+    park = mg.open(testing.two_factory_park(tmp_path / "park"))
+    report = mg.ingest(park, *meters(tmp_path / "meters"), screen=False)
+    assert sum(file.stored for file in report.files) == 2 * HOURS + 365 + 12
+    result = mg.measure(park, "2023", by=["place", "gas"], gwp="AR5")
+    table = result.to_arrow()
+    assert table.column_names == [
+        "place",
+        "gas",
+        "kg",
+        "kg_low",
+        "kg_high",
+        "co2e_kg",
+        "co2e_low",
+        "co2e_high",
+        "coverage",
+    ]
+    frame = result.to_pandas()
+    assert list(frame.columns) == table.column_names
+    assert result.to_polars().columns == table.column_names
+    assert frame["co2e_kg"].sum() == pytest.approx(result.total()["co2e_kg"])
+    assert mg.replay(park, result.record).to_arrow() == table
+    assert all(change.after == change.before for change in mg.diff(park, result.record))
+
+
+def test_the_same_files_again_change_nothing(folder, park, tmp_path):
+    before = mg.measure(park, "2023", store=False).total()
+    again = mg.ingest(park, *meters(tmp_path / "meters"), screen=False)
+    assert sum(file.stored for file in again.files) == 0
+    assert mg.measure(park, "2023", store=False).total() == before
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [("2023", None), ("2023-01-01", "2024-01-01"), (date(2023, 1, 1), date(2024, 1, 1)), ("2023-01", "2024"),
+     (datetime(2022, 12, 31, 17, tzinfo=UTC), datetime(2023, 12, 31, 17, tzinfo=UTC)), ("2022-12-31T17:00Z", "2024-01-01T00:00+07:00")],
+)  # fmt: skip
+def test_a_year_may_be_named_in_many_ways(park, start, end):
+    table = mg.measure(park, start, end, by=["carrier"], store=False).to_arrow().to_pylist()
+    assert {row["carrier"]: row["co2e_kg"] for row in table}["electricity"] == pytest.approx(POWER)
+
+
+def test_a_date_alone_is_that_day(park):
+    assert mg.measure(park, date(2023, 3, 1), store=False).plan.question.span.hours == 24
+
+
+def test_python_and_the_command_line_give_the_same_rows(folder, park):
+    rows = mg.measure(park, "2023", by=["sector"], every="1mo", store=False).to_arrow().to_pylist()
+    shown = json.loads(
+        mangrove(
+            "measure", folder, "--from", "2023", "--by", "sector", "--every", "1mo", "--json", "--no-store"
+        ).out
+    )
+    assert [{**row, "start": row["start"].isoformat()} for row in rows] == shown
+
+
+def test_a_measurement_is_kept_only_when_asked(park):
+    known = {id_ for id_, _, _ in mg.records(park)}
+    assert mg.measure(park, "2023-05", store=False).record == ""
+    assert {id_ for id_, _, _ in mg.records(park)} == known
+    kept = mg.measure(park, "2023-05").record
+    assert {id_ for id_, _, _ in mg.records(park)} == known | {kept}
+    assert mg.measure(park, "2023-05").record == kept, "the same question and the same values are one record"
+
+
+def test_records_are_listed_with_their_questions_oldest_first(park, folder):
+    first, second = mg.measure(park, "2023-06").record, mg.measure(park, "2023-07", by=["gas"]).record
+    listed = mg.records(folder)
+    assert [id_ for id_, _, _ in listed if id_ in (first, second)] == [first, second]
+    assert [when for _, when, _ in listed] == sorted(when for _, when, _ in listed)
+    assert dict((id_, question["by"]) for id_, _, question in listed)[second] == ["gas"]
+
+
+def test_a_record_is_replayed_though_the_declaration_is_gone(folder, park, tmp_path):
+    record = mg.measure(park, "2023").record
+    other = tmp_path / "other"
+    shutil.copytree(folder / STORE, other / STORE)
+    assert mg.replay(other, record[:8]).total() == mg.measure(park, "2023", store=False).total()
+    with pytest.raises(mg.DeclarationError):
+        mg.open(other)
+
+
+def test_what_was_known_then_is_answered_now(folder, tmp_path):
+    own = Path(shutil.copytree(folder, tmp_path / "park"))
+    park = mg.open(own)
+    old = mg.measure(park, "2023", by=["flow"])
+    before = datetime.now(UTC)
+    (tmp_path / "late.csv").write_text("time,mill.coal\n2023-06-01,80\n", encoding="utf-8")
+    mg.ingest(park, tmp_path / "late.csv", screen=False)
+    now = mg.measure(park, "2023", by=["flow"])
+    then = mg.measure(park, "2023", by=["flow"], as_of=before)
+    assert then.to_arrow() == old.to_arrow()
+    assert now.total()["co2e_kg"] > old.total()["co2e_kg"]
+    moved = [change for change in mg.diff(park, old.record, now.record) if change.after != change.before]
+    assert {change.flow for change in moved} == {"mill.coal"}
+    assert sum(c.after - c.before for c in moved) == pytest.approx(
+        now.total()["co2e_kg"] - old.total()["co2e_kg"]
+    )
+    coal = {row["flow"]: row["co2e_kg"] for row in old.to_arrow().to_pylist()}["mill.coal"]
+    assert sum(c.after - c.before for c in moved) == pytest.approx(coal * (80 - COAL) / (365 * COAL))
+
+
+def test_repair_fills_a_short_gap_marks_it_and_leaves_a_long_one(tmp_path):
+    park = mg.open(testing.two_factory_park(tmp_path / "park"))
+    hours = [
+        f"2023-01-{1 + h // 24:02}T{h % 24:02}:00,{100 + h % 24}"
+        for h in range(24 * 28)
+        if h != 100 and not 300 <= h < 400
+    ]
+    (tmp_path / "m.csv").write_text("time,mill.power\n" + "\n".join(hours) + "\n", encoding="utf-8")
+    mg.ingest(park, tmp_path / "m.csv", screen=False)
+    before = mg.measure(park, "2023-01", store=False)
+    done = mg.repair(park, "2023-01", flows=["mill.power"])
+    assert done.rows == 1
+    after = mg.measure(park, "2023-01", store=False)
+    assert after.total()["co2e_kg"] - before.total()["co2e_kg"] == pytest.approx(
+        (100 + 100 % 24) * GRID, rel=1e-9
+    )
+    (count,) = [count for count in after.flows if count.flow == "mill.power"]
+    assert count.estimated == 1
+    assert any(problem.code == "measure.estimated" for problem in after.problems)
+
+
+def test_the_ledger_is_closed_behind_every_verb(park):
+    mg.measure(park, "2023")
+    with Ledger.open(park.store):
+        pass
+    with park.writer(), pytest.raises(mg.LedgerError) as refused, park.writer():
+        pass
+    assert refused.value.code == "ledger.locked"
+
+
+@pytest.mark.parametrize("verb", ["measure", "replay", "diff", "repair", "records"])
+def test_without_a_ledger_a_verb_says_so_and_makes_none(tmp_path, verb):
+    park = mg.open(testing.two_factory_park(tmp_path / "park"))
+    with pytest.raises(mg.LedgerError):
+        getattr(api, verb)(park, *([] if verb == "records" else ["2023"]))
+    assert not park.store.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "kind"),
+    [({"gwp": "AR7"}, mg.RuleError), ({"by": ["plase"]}, mg.RequestError), ({"every": "7min"}, mg.RequestError), ({"view": "x"}, mg.RequestError),
+     ({"accounts": ["x"]}, mg.RequestError), ({"borders": "x"}, mg.RequestError), ({"as_of": "x"}, mg.RequestError), ({"end": "2022"}, mg.RequestError)],
+    ids=str,
+)  # fmt: skip
+def test_a_question_that_makes_no_sense_is_refused_with_a_code(park, options, kind):
+    with pytest.raises(kind) as refused:
+        mg.measure(park, "2023", **options)
+    assert refused.value.exit_code == 1
+    assert refused.value.text("en") != refused.value.text("vi")

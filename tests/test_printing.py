@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tables on stdout: CSV and JSON lose nothing, text for people is aligned, rounded and in their language."""
+
+import csv
+import io
+import json
+import math
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mangrove import printing, rules
+
+START = datetime(2022, 12, 31, 17, tzinfo=UTC)
+numbers = st.floats(allow_infinity=False)
+texts = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=20)
+
+
+def table(rows: int = 2, **columns) -> pa.Table:
+    return pa.table(
+        columns or {"place": ["mill"] * rows, "co2e_kg": [1234567.8] * rows, "coverage": [0.5] * rows}
+    )
+
+
+def change(**more):
+    return SimpleNamespace(
+        **{
+            "flow": "mill",
+            "gas": "CO2",
+            "before": 1000.0,
+            "after": 3000.0,
+            "activity": 2000.0,
+            "factor": 0.0,
+            "gwp": 0.0,
+            **more,
+        }
+    )
+
+
+@given(st.lists(st.tuples(texts, numbers), min_size=1, max_size=20))
+def test_csv_and_json_give_back_every_text_and_every_digit(rows):
+    made = table(
+        place=pa.array([text for text, _ in rows], pa.string()),
+        co2e_kg=pa.array([n for _, n in rows], pa.float64()),
+    )
+    read = list(csv.DictReader(io.StringIO(printing.as_csv(made))))
+    data = json.loads(printing.as_json(made), parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+    for (text, value), from_csv, from_json in zip(rows, read, data, strict=True):
+        assert from_csv["place"] == from_json["place"] == text
+        assert (from_json["co2e_kg"], from_csv["co2e_kg"]) == (
+            (None, "") if math.isnan(value) else (value, str(value))
+        )
+
+
+def test_instants_are_iso_8601_in_utc():
+    made = table(start=pa.array([START], pa.timestamp("us", "UTC")), co2e_kg=[1.0])
+    assert printing.as_csv(made) == "start,co2e_kg\n2022-12-31T17:00:00+00:00,1.0\n"
+    assert json.loads(printing.as_json(made)) == [{"start": "2022-12-31T17:00:00+00:00", "co2e_kg": 1.0}]
+
+
+def test_an_empty_table_is_a_header_an_empty_list_and_a_sentence():
+    empty = table(place=pa.array([], pa.string()), co2e_kg=pa.array([], pa.float64()))
+    assert printing.as_csv(empty) == "place,co2e_kg\n"
+    assert printing.as_json(empty) == "[]\n"
+    assert printing.as_text(empty, "en").startswith("no rows")
+    assert printing.as_text(empty, "vi").startswith("không có dòng nào")
+
+
+def test_parquet_keeps_the_table(tmp_path):
+    made = table(start=pa.array([START], pa.timestamp("us", "UTC")), co2e_kg=[math.pi])
+    printing.write_parquet(made, tmp_path / "t.parquet")
+    assert pq.read_table(tmp_path / "t.parquet").equals(made)
+
+
+def test_masses_are_tonnes_and_coverage_is_a_percentage():
+    assert printing.as_text(table(1), "en").splitlines()[2].split() == ["mill", "1,230", "50.0", "%"]
+    assert printing.as_text(table(1), "vi").splitlines()[2].split() == ["mill", "1.230", "50,0", "%"]
+
+
+def test_what_is_not_known_is_a_dash_and_not_a_number():
+    made = table(place=["mill"], co2e_kg=[1.0], co2e_low=[math.nan], coverage=pa.array([None], pa.float64()))
+    assert printing.as_text(made, "en").splitlines()[2].split() == ["mill", "0.001", "-", "-"]
+
+
+def test_times_are_shown_where_the_territory_lies():
+    made = table(start=pa.array([START], pa.timestamp("us", "UTC")), co2e_kg=[1.0])
+    assert "2023-01-01 00:00" in printing.as_text(made, "en", ZoneInfo("Asia/Ho_Chi_Minh"))
+    assert "2022-12-31 17:00" in printing.as_text(made, "en")
+
+
+def test_a_long_table_is_cut_and_the_rest_counted():
+    lines = printing.as_text(table(100), "en").splitlines()
+    assert len(lines) == 2 + 40 + 1
+    assert lines[-1].endswith("+60")
+    assert "+" not in printing.as_text(table(40), "en").splitlines()[-1]
+
+
+@given(st.lists(st.lists(st.text("abc đ", max_size=9), min_size=3, max_size=3), min_size=1, max_size=9))
+def test_columns_stand_under_each_other(body):
+    header, rule, *lines = printing.grid(["a", "bb", "ccc"], body, left={0})
+    edges = [len(part) for part in rule.split("  ")]
+    assert len(lines) == len(body)
+    for line, row in zip([header, *lines], [["a", "bb", "ccc"], *body], strict=True):
+        padded = line.ljust(len(rule))
+        assert padded[: edges[0]] == row[0].ljust(edges[0])
+        assert padded[edges[0] + 2 :][: edges[1]] == row[1].rjust(edges[1])
+
+
+def test_a_difference_lists_what_moved_and_its_sum():
+    changes = [
+        change(),
+        change(flow="shop", before=5.0, after=5.0, activity=0.0),
+        change(flow="x", gas="CH4", after=500.0, activity=-500.0),
+    ]
+    text = printing.changes_text(changes, "en")
+    assert "shop" not in text
+    assert (
+        text.splitlines()[-1].startswith("2 flows changed by 1.5 t CO2e")
+        or "1.5 t CO2e" in text.splitlines()[-1]
+    )
+    assert "1,5 tấn CO2tđ" in printing.changes_text(changes, "vi").splitlines()[-1]
+    assert printing.changes_text(changes[1:2], "en") == "no change"
+    assert printing.changes_text([], "vi") == "không có thay đổi"
+
+
+def test_records_are_one_line_each():
+    question = {
+        "start": "2022-12-31T17:00:00+00:00",
+        "end": "2023-12-31T17:00:00+00:00",
+        "by": ["flow", "gas"],
+        "every": None,
+        "gwp": None,
+    }
+    text = printing.records_text([("abcdef0123456789", START, question)], "en")
+    assert text.splitlines()[2].startswith("abcdef012345 ")
+    assert "flow,gas" in text
+    assert printing.records_text([], "vi") == "không tìm thấy gì"
+
+
+def test_factors_are_found_with_sources_and_conflicts_in_both_languages():
+    book = rules.load()
+    found = book.find("than antraxit", limit=3)
+    english, vietnamese = (printing.matches_text(found, lang) for lang in ("en", "vi"))
+    assert "anthracite" in english.casefold()
+    assert "antraxit" in vietnamese.casefold()
+    assert all(f"[{row.id}]" in english for match in found for row in match.rows)
+    grid = printing.matches_text(book.find("grid/vn", limit=1), "en")
+    assert "0.6592" in grid
+    assert "sources differ" in grid
+    assert printing.matches_text([], "vi") == printing.conflicts_text([], "vi") == "không tìm thấy gì"
+
+
+def test_every_conflict_shows_at_least_two_values():
+    for block in printing.conflicts_text(rules.load().conflicts("grid/vn"), "en").split("\n\n"):
+        values = [line.split()[0] for line in block.splitlines() if line.startswith("  ")]
+        assert len(set(values)) > 1
+
+
+def test_implausible_factors_are_named_first():
+    lines = printing.volumetric_text(rules.load().volumetric_checks(), "en").splitlines()
+    verdicts = [line.startswith("NOT PLAUSIBLE") for line in lines]
+    assert verdicts == sorted(verdicts, reverse=True)
+    assert (
+        printing.volumetric_text(rules.load().volumetric_checks(), "vi")
+        .splitlines()[0]
+        .startswith("KHÔNG HỢP LÝ")
+    )
