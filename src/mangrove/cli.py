@@ -193,6 +193,12 @@ def measure(
     ] = True,
     as_json: Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
+    simulate: Annotated[
+        int,
+        typer.Option(
+            "--simulate", help="Check the interval of the total with this many Monte Carlo samples."
+        ),
+    ] = 0,
     parquet: Annotated[Path | None, typer.Option("--parquet", help="Write a Parquet file.")] = None,
     lang: Lang = "en",
 ) -> None:
@@ -210,6 +216,9 @@ def measure(
         typer.echo(printing.as_json(table) if as_json else printing.as_csv(table), nl=False)
     elif not parquet:
         typer.echo(printing.as_text(table, lang, result.plan.territory.tz))
+    if simulate and result.plan.question.gwp:
+        low, high = (bound / 1000 for bound in result.simulate(n=simulate))
+        _say(messages.render("cli.simulated", lang, n=simulate, low=f"{low:,.6g}", high=f"{high:,.6g}"))
     _tell(result.problems, lang)
     _record(result, lang)
 
