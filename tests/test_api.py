@@ -147,7 +147,7 @@ def test_records_are_listed_with_their_questions_oldest_first(park, folder):
     listed = mg.records(folder)
     assert [id_ for id_, _, _ in listed if id_ in (first, second)] == [first, second]
     assert [when for _, when, _ in listed] == sorted(when for _, when, _ in listed)
-    assert dict((id_, question["by"]) for id_, _, question in listed)[second] == ["gas"]
+    assert {id_: question["by"] for id_, _, question in listed}[second] == ["gas"]
 
 
 def test_a_record_is_replayed_though_the_declaration_is_gone(folder, park, tmp_path):
