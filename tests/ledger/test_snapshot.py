@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 from tests.ledger.worlds import T0, at, series, table
 
+from mangrove.errors import LedgerError
 from mangrove.ledger import Ledger, Origin
 
 
@@ -90,3 +91,23 @@ def test_the_relations_have_the_columns_that_they_promise(ledger):
         }.items():
             rows = snapshot.connection.execute(f"describe {relation}").fetchall()
             assert [(name, kind) for name, kind, *_ in rows] == columns
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda body: body[: len(body) // 2], lambda body: b"x" * len(body), lambda _: None]
+)
+def test_a_damaged_file_is_an_error_in_words_that_names_the_way_on(damage, tmp_path):
+    with Ledger.open(tmp_path / ".mangrove") as ledger:
+        ledger.append(series("mill", range(50)), Origin("file:m.csv", "1"))
+        ledger.seal()
+    (path,) = (tmp_path / ".mangrove" / "segments").iterdir()
+    body = damage(path.read_bytes())
+    path.unlink() if body is None else path.write_bytes(body)
+    with (
+        Ledger.open(tmp_path / ".mangrove", read_only=True) as ledger,
+        pytest.raises(LedgerError) as error,
+        ledger.snapshot() as snapshot,
+    ):
+        snapshot.connection.sql("select sum(value) from reading").fetchall()
+    assert error.value.code == "ledger.unreadable"
+    assert "mangrove verify" in error.value.text("vi")

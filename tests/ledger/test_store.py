@@ -268,3 +268,19 @@ def test_a_record_that_is_not_there_is_an_error(ledger, asked, code):
     with pytest.raises(LedgerError) as error:
         ledger.record(asked)
     assert error.value.code == code
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_without_its_catalogue_a_ledger_is_refused_and_keeps_its_files(empty, ledger):
+    ledger.append(series("mill", [1, 2]), origin(1))
+    ledger.seal()
+    ledger.close()
+    for file in ledger.root.glob("catalog.db*"):
+        file.unlink()
+    if empty:
+        (ledger.root / "catalog.db").touch()
+    kept = sorted(ledger.root.glob("*/*.parquet"))
+    with pytest.raises(LedgerError) as error:
+        Ledger.open(ledger.root)
+    assert error.value.code == "ledger.no_catalog"
+    assert sorted(ledger.root.glob("*/*.parquet")) == kept != []

@@ -126,12 +126,24 @@ def lock_for_writing(folder: Path) -> int:
 
 
 def writer(folder: Path) -> sqlite3.Connection:
-    """A connection that writes: write-ahead log, a sync at every commit; makes the tables when they are missing."""
+    """A connection that writes: write-ahead log, a sync at every commit; makes the tables when they are missing.
+
+    Raises:
+        LedgerError: `ledger.no_catalog` when there are files of values but no catalogue: a new one would list none of them,
+            and the next sweep would take them for leftovers and delete them.
+    """
+    if not (folder / CATALOG).is_file():
+        require_no_files(folder)
     db = sqlite3.connect(folder / CATALOG, isolation_level=None, check_same_thread=False, timeout=30)
     db.execute("pragma journal_mode = wal")
     db.execute("pragma synchronous = full")
     db.execute(f"pragma wal_autocheckpoint = {CHECKPOINT_PAGES}")
     if db.execute("select count(*) from sqlite_master where name = 'meta'").fetchone()[0] == 0:
+        try:
+            require_no_files(folder)
+        except LedgerError:
+            db.close()
+            raise
         ddl = queries.text("catalog")
         db.executescript(f"begin immediate; {ddl} insert into meta values ('format', '{FORMAT}'); commit;")
     found = db.execute("select value from meta where key = 'format'").fetchone()[0]
@@ -139,6 +151,12 @@ def writer(folder: Path) -> sqlite3.Connection:
         db.close()
         raise LedgerError("ledger.format", found=found, known=FORMAT)
     return db
+
+
+def require_no_files(folder: Path) -> None:
+    """Raises `ledger.no_catalog` when a folder without a catalogue holds files of values."""
+    if next(folder.glob("segments/*.parquet"), None) is not None:
+        raise LedgerError("ledger.no_catalog", path=folder / CATALOG)
 
 
 @contextmanager

@@ -8,7 +8,8 @@ and no transaction, so any number of processes read while one writes; files that
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mangrove.errors import LedgerError
 from mangrove.ledger import activity, queries, records
 from mangrove.ledger.catalog import Part, View, to_us
 from mangrove.ledger.columns import ROWS, decode
@@ -46,7 +48,8 @@ class Snapshot:
         self._root, self._view = root, view
         self._segments = [part for part in view.segments if part.batch_min <= view.cut]
         self._db = queries.connect(memory_limit)
-        self._has_hot = {part: self._register_hot(part) for part in ("base", "late")}
+        with unreadable(OSError):
+            self._has_hot = {part: self._register_hot(part) for part in ("base", "late")}
 
     def _register_hot(self, part: str) -> bool:
         """Registers the hot rows of one family up to the cut; whether there are any."""
@@ -244,6 +247,31 @@ class Snapshot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+        if isinstance(error, Exception):
+            with unreadable():
+                raise error
+
+
+@contextmanager
+def unreadable(*others: type[Exception]) -> Iterator[None]:
+    """Turns what DuckDB and Arrow (and `others`) say about damaged files into a `LedgerError`.
+
+    A wrong query stays a wrong query, and want of memory stays want of memory.
+    """
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.IOException, duckdb.InvalidInputException, pa.ArrowInvalid, *others) as error:
+        raise LedgerError("ledger.unreadable", reason=_first_line(error)) from error
+    except duckdb.Error as error:
+        if type(error) is not duckdb.Error:  # what its Parquet reader throws has no class of its own
+            raise
+        raise LedgerError("ledger.unreadable", reason=_first_line(error)) from error
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), repr(error))
 
 
 def _select(source: str, *conditions: str) -> str:

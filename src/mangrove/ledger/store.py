@@ -79,6 +79,7 @@ class Ledger:
         root = Path(folder)
         if read_only:
             if not (root / catalog.CATALOG).is_file():
+                catalog.require_no_files(root)
                 raise LedgerError("ledger.missing", path=root)
             return cls(root, None, None)
         files.prepare(root)
