@@ -37,6 +37,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 benchmarks: $(VENV)/.dev
+	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/check.py
 	$(BIN)/python benchmarks/append.py
 	$(BIN)/python benchmarks/hourly_emissions.py

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from math import isclose, isnan
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -158,3 +159,13 @@ def steady(
 ) -> list[tuple[str, datetime, float]]:
     """Rows of one flow that repeat the same value every step."""
     return [(flow, start + i * step, value) for i in range(count)]
+
+
+def assert_same_rows(now: pa.Table, then: pa.Table) -> None:
+    """Asserts that two result tables are the same but for the order of summation (1e-12)."""
+    assert now.column_names == then.column_names
+    for name in now.column_names:
+        pairs = zip(now.column(name).to_pylist(), then.column(name).to_pylist(), strict=True)
+        for row, (a, b) in enumerate(pairs):
+            same = isclose(a, b, rel_tol=1e-12) or (isnan(a) and isnan(b)) if isinstance(a, float) else a == b
+            assert same, f"row {row}, {name}: {a} instead of {b}"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+MANY_ROWS = 3_000_000
 MEMORY_LIMIT = "700MB"
 HOUR_S = 3600
 ROW = "flow, start, value, quality, batch"
@@ -63,19 +64,22 @@ def arrow(db: duckdb.DuckDBPyConnection, sql: str) -> pa.Table:
     return db.sql(sql).to_arrow_table()
 
 
-def connect(memory_limit: str = MEMORY_LIMIT) -> duckdb.DuckDBPyConnection:
-    """A DuckDB in memory; what it spills goes to a folder of its own in the system's temporary folder."""
+def connect(memory_limit: str = MEMORY_LIMIT, rows: int = MANY_ROWS) -> duckdb.DuckDBPyConnection:
+    """A DuckDB in memory; what it spills goes to a folder of its own in the system's temporary folder.
+
+    Over fewer than `MANY_ROWS` rows it uses one thread: more would not pay, and a sum of doubles then comes out the
+    same to the last bit every time it is asked for.
+    """
     import secrets
     import tempfile
 
     import duckdb
 
-    return duckdb.connect(
-        config={
-            "memory_limit": memory_limit,
-            "preserve_insertion_order": "false",
-            "temp_directory": f"{tempfile.gettempdir()}/mangrove-{secrets.token_hex(8)}",
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-        }
-    )
+    config = {
+        "memory_limit": memory_limit,
+        "preserve_insertion_order": "false",
+        "temp_directory": f"{tempfile.gettempdir()}/mangrove-{secrets.token_hex(8)}",
+        "autoinstall_known_extensions": "false",
+        "autoload_known_extensions": "false",
+    }
+    return duckdb.connect(config=config | ({} if rows >= MANY_ROWS else {"threads": "1"}))

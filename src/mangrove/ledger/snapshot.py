@@ -47,7 +47,7 @@ class Snapshot:
         self.cut = view.cut
         self._root, self._view = root, view
         self._segments = [part for part in view.segments if part.batch_min <= view.cut]
-        self._db = queries.connect(memory_limit)
+        self._db = queries.connect(memory_limit, sum(part.rows for part in self._segments))
         with unreadable(OSError):
             self._has_hot = {part: self._register_hot(part) for part in ("base", "late")}
 

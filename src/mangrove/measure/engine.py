@@ -168,6 +168,6 @@ def on_ledger(
 @contextmanager
 def on_amounts(plan: Plan, known: pa.Table) -> Iterator[Engine]:
     """The engine over amounts that were read before, by a plan with the same lines and the same buckets."""
-    with closing(queries.connect()) as connection:
+    with closing(queries.connect(rows=known.num_rows)) as connection:
         connection.register("amount", known)
         yield Engine(plan, Timeline.of(plan), connection)

@@ -7,6 +7,7 @@ totals for official reports, gaps; each view is computed from the same amounts a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -174,14 +175,14 @@ class Emissions:
             return _tabulate(engine, Grouping(plan, plan.question), with_uncertainty=with_uncertainty)
 
     def total(self) -> dict[str, float]:
-        """`co2e_kg`, `co2e_low`, `co2e_high` of the whole span (zeros when nothing was measured).
+        """`co2e_kg`, `co2e_low`, `co2e_high` of the whole span (NaN when nothing was measured).
 
         Accounts are never added up: the total is that of the inventory, or else of the first account asked for.
         """
         asked = self.plan.question.accounts
         account = "inventory" if "inventory" in asked else asked[0]
         rows = self.table(accounts=(account,)).to_pylist()
-        return {key: rows[0][key] if rows else 0.0 for key in ("co2e_kg", "co2e_low", "co2e_high")}
+        return {key: rows[0][key] if rows else math.nan for key in ("co2e_kg", "co2e_low", "co2e_high")}
 
     def simulate(self, *, n: int = 10_000, seed: int = 0) -> tuple[float, float]:
         """The 95 % interval of the total in kg CO2e by Monte Carlo (IPCC Approach 2), to check the analytic one.

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mangrove.measure.report_model import BLANK, DASH, Document, Grid, Section
+from mangrove.measure.report_model import BLANK, DASH, Document, Grid, Section, Value
 
 if TYPE_CHECKING:
     from openpyxl.worksheet.worksheet import Worksheet
@@ -26,7 +26,8 @@ _TEXT_MM = 160
 _WIDE = 7
 """From this many columns on, a table is set in smaller type."""
 _SHEET_LETTERS = 31
-_FORBIDDEN = re.compile(r"[\[\]:*?/\\]")
+_FORBIDDEN = re.compile(r"[\[\]:*?/\\\x00-\x1f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _WIDEST, _NARROWEST = 42, 6
 _LINE_PT = 15.0
 
@@ -54,26 +55,34 @@ def _sheet_name(grid: Grid, used: set[str]) -> str:
     return name
 
 
+def _printable(value: Value) -> Value:
+    """A cell without the control characters that neither XML nor paper can hold."""
+    return _CONTROL.sub(" ", value) if isinstance(value, str) else value
+
+
 def _fill_sheet(sheet: Worksheet, grid: Grid, heading: Sequence[str]) -> None:
     from openpyxl.styles import Font
     from openpyxl.utils import get_column_letter
     from openpyxl.worksheet.properties import PageSetupProperties
 
     for line in (*heading, grid.title):
-        sheet.append([line])
+        sheet.append([_printable(line)])
         sheet.cell(sheet.max_row, 1).font = Font(name=_FONT, size=_BODY_PT, bold=True)
     top = sheet.max_row + 1
     widths = _widths(grid)
     for values in (grid.columns, *grid.rows):
-        sheet.append([BLANK if value is None else value for value in values])
+        sheet.append([BLANK if value is None else _printable(value) for value in values])
         lines = max(
             _lines(grid.shown(value, "vi"), width) for value, width in zip(values, widths, strict=True)
         )
         sheet.row_dimensions[sheet.max_row].height = _LINE_PT * lines
         _dress(sheet[sheet.max_row], grid, is_heading=sheet.max_row == top)
     for note in grid.notes:
-        sheet.append([note])
+        sheet.append([_printable(note)])
         sheet.cell(sheet.max_row, 1).font = Font(name=_FONT, size=11, italic=True)
+    for cell in (cell for row in sheet.iter_rows() for cell in row):
+        if cell.data_type == "f":  # a name such as =HYPERLINK(...) is a name; reports hold no formulas
+            cell.data_type = "s"
     for index, width in enumerate(widths, start=1):
         sheet.column_dimensions[get_column_letter(index)].width = width
     sheet.freeze_panes = f"A{top + 1}"

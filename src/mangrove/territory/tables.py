@@ -20,6 +20,8 @@ from typing import Any
 from mangrove.errors import MangroveError, Problem, Where, did_you_mean
 
 _DELIMITER_NAMES = {";": ";", "\t": "TAB"}
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""What neither a report in XML nor a terminal should be given."""
 _GROUPED = re.compile(r"[-+]?[1-9]\d{0,2}([.,])\d{3}(?:\1\d{3})*")
 
 
@@ -154,12 +156,22 @@ def read_text(path: Path, file: str) -> tuple[str, list[Problem]]:
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in raw[:4096]:
         return "", [Problem("territory.encoding", {"encoding": "UTF-16"}, Where(file, 1, 1))]
     try:
-        return raw.decode("utf-8-sig"), []
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        before = raw[: error.start]
-        line = before.count(b"\n") + 1
-        column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
-        return "", [Problem("territory.encoding", {"encoding": "Windows-1258"}, Where(file, line, column))]
+        before = raw[: error.start].decode("utf-8", "replace")
+        return "", [Problem("territory.encoding", {"encoding": "Windows-1258"}, _behind(before, file))]
+    control = _CONTROL.search(text)
+    if control:
+        code = f"U+{ord(control[0]):04X}"
+        return "", [
+            Problem("territory.control_character", {"text": code}, _behind(text[: control.start()], file))
+        ]
+    return text, []
+
+
+def _behind(before: str, file: str) -> Where:
+    """The place of the character that follows `before`."""
+    return Where(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
 
 
 def read_table(path: Path, file: str) -> tuple[Table, list[Problem]]:
