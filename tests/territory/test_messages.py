@@ -83,6 +83,11 @@ CASES = {
         "places.csv:3:16",
         "encoding",
     ),
+    "control character": (
+        {"flows.csv": FLOWS + "x\x1b[31m,north,electricity,kWh\n"},
+        "flows.csv:4:2",
+        "control_character",
+    ),
     "open quote": ({"flows.csv": FLOWS + 'x,north,"electricity\n'}, "flows.csv:4:1", "csv_broken"),
     "column": (
         {"flows.csv": FLOWS.replace("parameters,uncertainty", "parameters,uncertianty")},
