@@ -448,3 +448,10 @@ def test_instants_outside_the_calendar_and_yes_or_no_go_to_quarantine(tmp_path, 
         "sources.bad_number",
         "sources.bad_year",
     ]
+
+
+def test_a_cell_of_a_million_letters_refuses_the_file_in_words(tmp_path, ledger, world, flow):
+    path = save(tmp_path / "m.csv", "time,mill\n2024-03-14," + "9" * 1_000_000 + "\n")
+    with pytest.raises(RejectedError) as caught:
+        ingest(ledger, world(flow("mill")), [path])
+    assert [problem.code for problem in caught.value.problems] == ["sources.unreadable"]

@@ -96,3 +96,18 @@ def test_a_document_of_another_form_is_refused_in_words(text: str) -> None:
 def test_no_document_breaks_the_reader(document: object) -> None:
     with suppress(RejectedError):
         Mapping.parse(yaml.safe_dump({"files": [document]}))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("columns: {mill: {column: a, scale: nan}}", "sources.not_factor"),
+        ("columns: {mill: {column: a, scale: 1e400}}", "sources.not_factor"),
+        ("columns: {mill: {column: a, scale: 0}}", "sources.not_factor"),
+        ("delimiter: ab", "sources.one_character"),
+    ],
+)
+def test_what_no_file_can_be_read_by_is_refused(text: str, code: str) -> None:
+    with pytest.raises(RejectedError) as caught:
+        Mapping.parse(f"files:\n  - match: '*'\n    {text}\n")
+    assert [problem.code for problem in caught.value.problems] == [code]

@@ -37,7 +37,11 @@ CASES = {
         "missing_key",
     ),
     "not YAML": ({"territory.yaml": YAML + "a: [1, 2\n"}, "territory.yaml:8:1", "yaml_syntax"),
-    "control character": ({"territory.yaml": YAML + "note: \x07\n"}, "territory.yaml:7:7", "yaml_syntax"),
+    "control character": (
+        {"territory.yaml": YAML + "note: \x07\n"},
+        "territory.yaml:7:7",
+        "control_character",
+    ),
     "deep": ({"territory.yaml": YAML + "note: " + "[" * 30}, "territory.yaml:7:26", "too_deep"),
     "wrong form": ({"territory.yaml": YAML + "sectors: [a, b]\n"}, "territory.yaml:7:10", "yaml_shape"),
     "alias": (
@@ -83,7 +87,7 @@ CASES = {
         "places.csv:3:16",
         "encoding",
     ),
-    "control character": (
+    "control character in a table": (
         {"flows.csv": FLOWS + "x\x1b[31m,north,electricity,kWh\n"},
         "flows.csv:4:2",
         "control_character",

@@ -16,6 +16,7 @@ names, for files that match a pattern, which column is which flow, in which unit
 from __future__ import annotations
 
 import fnmatch
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -229,6 +230,8 @@ class _Reader:
         given: dict[str, Any] = {
             k: self.text(fields[k], k) for k in ("encoding", "delimiter", "sheet") if k in fields
         }
+        if len(given.get("delimiter", ",")) > 1:
+            self.report("sources.one_character", fields["delimiter"], key="delimiter")
         if "header" in fields:
             given["header"] = self.flag(fields["header"], "header")
         if "skip" in fields:
@@ -245,6 +248,8 @@ class _Reader:
             unit = self.text(inner["unit"], "unit") if "unit" in inner else ""
             self.check(inner.get("unit"), units.unit, unit)
             scale = self.number(inner["scale"], "scale", float) if "scale" in inner else 1.0
+            if not math.isfinite(scale) or (scale == 0 and "scale" in inner):
+                self.wrong(inner["scale"], "scale", "factor")
             column = self.text(inner["column"], "column") if "column" in inner else ""
             found[flow] = Column(column, unit, scale, self.where(value))
         return found

@@ -201,7 +201,7 @@ def open_table(path: Path, shape: Shape | None = None) -> Table:
         return _open_text(path, shape)
     except SourceError:
         raise
-    except (OSError, ValueError, KeyError, LookupError, pa.ArrowException) as error:
+    except (OSError, ValueError, KeyError, LookupError, csv.Error, pa.ArrowException) as error:
         raise SourceError("sources.unreadable", where=where, reason=str(error)) from error
     except Exception as error:  # a damaged workbook raises whatever its zip or XML reader raises
         if suffix not in (".xlsx", ".xlsm"):
