@@ -56,7 +56,7 @@ def as_text(table: pa.Table, lang: str = "en", tz: tzinfo = UTC) -> str:
     if not table.num_rows:
         return messages.render("cli.no_rows", lang)
     rows = table.slice(0, _LONGEST).to_pylist()
-    header = [_title(name) for name in table.column_names]
+    header = [_title(name, lang) for name in table.column_names]
     body = [[_cell(name, row[name], lang, tz) for name in table.column_names] for row in rows]
     lines = grid(
         header, body, left={i for i, name in enumerate(table.column_names) if isinstance(rows[0][name], str)}
@@ -179,15 +179,10 @@ def _status(status: str, lang: str) -> str:
     return messages.render(f"explain.status_{status}", lang)
 
 
-def _title(name: str) -> str:
-    return {
-        "co2e_kg": "t CO2e",
-        "co2e_low": "low",
-        "co2e_high": "high",
-        "kg": "t",
-        "kg_low": "t low",
-        "kg_high": "t high",
-    }.get(name, name)
+def _title(name: str, lang: str) -> str:
+    """The heading of a column; a kind of place stands for itself."""
+    code = f"column.{name}"
+    return messages.render(code, lang) if code in messages.codes("column") else name
 
 
 def _cell(name: str, value: Any, lang: str, tz: tzinfo) -> str:

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from mangrove import messages, text
 from mangrove.errors import RequestError
+from mangrove.rules.types import STATUSES
 from mangrove.territory.model import Territory
 from mangrove.times import Span, Step, instant
 
@@ -41,7 +42,7 @@ class Question:
         accounts: accounts that are shown, never added up; the inventory alone unless asked otherwise.
         borders: the day whose places count.
         as_of: what was known then; None is everything known now.
-        allow: statuses of factors accepted besides the default ones ("unofficial").
+        allow: statuses of factors accepted besides the default ones ("unofficial"), or ids of single factors.
     """
 
     span: Span
@@ -84,6 +85,7 @@ def resolve(
     _require(by, column_names(territory), "measure.unknown_column")
     _require(accounts, ACCOUNTS, "measure.unknown_account")
     _require([view], VIEWS, "measure.unknown_view")
+    _require([word for word in allow if ":" not in word], STATUSES, "measure.unknown_status")
     if not accounts:
         raise RequestError("measure.no_account", options=", ".join(ACCOUNTS))
     gwp = gwp or territory.gwp
