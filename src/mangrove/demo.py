@@ -9,6 +9,7 @@ the true boundaries.
 
 from __future__ import annotations
 
+import csv
 import math
 import shutil
 import time
@@ -24,7 +25,7 @@ from mangrove.handle import Handle
 from mangrove.measure.result import Emissions
 from mangrove.printing import as_text
 from mangrove.serve import overview
-from mangrove.sources import IngestReport, generator
+from mangrove.sources import IngestReport, generator, generator_recipe
 from mangrove.territory import write_boundaries
 
 Say = Callable[[str], None]
@@ -70,14 +71,15 @@ Progress = Callable[..., None]
 
 def _park(out: Path, data: Path | None, examples: Path, progress: Progress, lang: str) -> Path:
     folder = _copy(examples / "park", out / "park")
+    if data is not None:
+        _declare_real(folder / "flows.csv")
     park = api.open(folder)
     progress(
         "opened", name=park.territory.name, places=len(park.territory.places), flows=len(park.territory.flows)
     )
     year = 2024 if data is None else 2018
     generated = generator.write_year(folder, year, without=() if data is None else _REAL_FLOWS)
-    progress("generated", files=len(generated), year=year, seed="2024" if data is None else "2018")
-
+    progress("generated", files=len(generated), year=year, seed=generator_recipe.read(folder).seed)
     _ingested(
         api.ingest(park, folder / "values" / str(year), mapping=folder / "mappings" / "generated.yaml"),
         progress,
@@ -111,6 +113,19 @@ def _city(out: Path, data: Path | None, examples: Path, progress: Progress, lang
     result = api.measure(city, "2016", by=["sector"])
     _show(city, result, "ward", progress, lang)
     return overview.write(result, out / "city.html", lang=lang)
+
+
+def _declare_real(path: Path) -> None:
+    """Says of the flows that real files bring that they are derived: real meters, scaled to the park's sizes."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        if row["id"] in _REAL_FLOWS:
+            row["basis"] = "derived"
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _copy(source: Path, target: Path) -> Path:
