@@ -90,6 +90,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "ingest": lambda: (park, *meters(out / "meters")),
         "measure": lambda: (park, "--from", "2023", "--by", "scope"),
         "explain": lambda: (park, record),
+        "readings": lambda: (park, "mill.power", "--from", "2023-01-01"),
         "replay": lambda: (park, record),
         "records": lambda: (park,),
         "diff": lambda: (park, record),

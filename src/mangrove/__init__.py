@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mangrove.api import check, diff, ingest, measure, open, records, repair, replay  # noqa: A004 - mg.open
+    from mangrove.api import check, diff, ingest, measure, open, readings, records, repair, replay  # noqa: A004 - mg.open
     from mangrove.errors import (
         DataQualityError,
         DeclarationError,
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     **dict.fromkeys(
-        ("check", "diff", "ingest", "measure", "open", "records", "repair", "replay"), "mangrove.api"
+        ("check", "diff", "ingest", "measure", "open", "readings", "records", "repair", "replay"),
+        "mangrove.api",
     ),
     **dict.fromkeys(
         (
@@ -60,6 +61,7 @@ __all__ = [
     "ingest",
     "measure",
     "open",
+    "readings",
     "records",
     "repair",
     "replay",

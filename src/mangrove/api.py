@@ -12,11 +12,13 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mangrove.errors import Problem
+from mangrove.errors import Problem, RequestError
 from mangrove.handle import STORE, Handle
-from mangrove.times import Step
+from mangrove.times import Span, Step
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from mangrove.inference.runs import RepairReport
     from mangrove.measure.record import Change
     from mangrove.measure.result import Emissions
@@ -162,6 +164,28 @@ def records(park: Handle | str | Path) -> list[tuple[str, datetime, dict[str, An
     return kept.listed(park.store if isinstance(park, Handle) else Path(park) / STORE)
 
 
+def readings(
+    park: Handle, flow: str, start: str | date | datetime, end: str | date | datetime | None = None
+) -> pa.Table:
+    """The readings behind a number: every version of a flow's values, with its quality, batch, source and time of record.
+
+    Columns: start (UTC), value, quality, batch, recorded_at, source, run; sorted by start, then batch. The last row of a
+    start is the one that counts.
+
+    Raises:
+        RequestError: `measure.unknown_flow`, or a period that cannot be read.
+    """
+    from mangrove.errors import did_you_mean
+
+    if flow not in park.territory.flows:
+        raise RequestError("measure.unknown_flow", flow=flow, hint=did_you_mean(flow, park.territory.flows))
+    tz = park.territory.tz
+    span = Span.parse(str(start), tz) if end is None else Span.between(start, end, tz)
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        table = snapshot.history(flow, span.start, span.end)
+    return table.select(["start", "value", "quality", "batch", "recorded_at", "source", "run"])
+
+
 def diff(park: Handle, before: str, after: str | None = None) -> list[Change]:
     """What changed between two stored measurements, or between one and the same question asked now.
 
@@ -196,7 +220,6 @@ def repair(
         LedgerError: there is no store yet, or another process writes to it.
     """
     from mangrove.inference import runs
-    from mangrove.times import Span
 
     tz = park.territory.tz
     span = Span.parse(str(start), tz) if end is None else Span.between(start, end, tz)

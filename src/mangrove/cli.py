@@ -258,6 +258,25 @@ def explain(
 
 
 @app.command()
+def readings(
+    folder: Folder,
+    flow: Annotated[str, typer.Argument(metavar="FLOW", help="Id of a flow, as explain names it.")],
+    start: From,
+    end: To = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
+    lang: Lang = "en",
+) -> None:
+    """Lists the readings behind a number, in all versions."""
+    from mangrove import api, printing
+
+    park = api.open(folder)
+    table = api.readings(park, flow, start, end)
+    typer.echo(
+        printing.as_csv(table) if as_csv else printing.as_text(table, lang, park.territory.tz), nl=not as_csv
+    )
+
+
+@app.command()
 def replay(folder: Folder, record: Annotated[str, typer.Argument(metavar="ID")], lang: Lang = "en") -> None:
     """Computes a stored measurement again and checks it."""
     from mangrove import api, printing

@@ -129,6 +129,7 @@ def build(territory: Territory, rules: Rules, question: Question) -> Plan:
     for flow in territory.flows.values():
         method = methods.method_for(flow)
         if method is None:
+            builder.silent(flow)
             continue
         shape = _shape(flow)
         if shape is None or shape not in known:
@@ -200,6 +201,11 @@ class _Builder:
         if result.product_with and kept:
             self.products[flow.id] = result.product_with
         return bool(kept or responses)
+
+    def silent(self, flow: Flow) -> None:
+        """Notes a flow that says its scope but that no method measures: somebody expects a number."""
+        if flow.scope is not None and flow.account in self.question.accounts and flow.semantics != "state":
+            self.gaps.append(Gap("measure.no_method", flow.id, {"carrier": str(flow.carrier)}))
 
     def _wanted(self, flow: Flow, account: str, view: str) -> bool:
         return (account or flow.account) in self.question.accounts and (

@@ -384,7 +384,7 @@ def _count_problems(count: FlowCount) -> Iterator[Problem]:
     elif count.coverage is not None and count.coverage < _COMPLETE:
         yield Problem(
             "measure.incomplete",
-            {"flow": count.flow, "percent": f"{100 * count.coverage:.1f}"},
+            {"flow": count.flow, "percent": round(100 * count.coverage, 1)},
             severity="warning",
         )
     if count.excluded:

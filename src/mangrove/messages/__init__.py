@@ -42,7 +42,8 @@ def codes(room: str) -> dict[str, dict[str, str]]:
 def render(code: str, lang: str = "en", **data: Any) -> str:
     """The sentence of `code` in `lang`, with its placeholders filled.
 
-    An unknown code is shown as itself with its data, so that a missing sentence never hides a problem.
+    An unknown code is shown as itself with its data, so that a missing sentence never hides a problem. A `float` is
+    written with the decimal mark of the language.
 
     Example:
         >>> render("base.not_a_date", "en", text="31/02/2024")
@@ -51,7 +52,14 @@ def render(code: str, lang: str = "en", **data: Any) -> str:
     row = _table(code.split(".", 1)[0]).get(code)
     if row is None:
         return f"{code} {data}" if data else code
-    return row.get(lang, row["en"]).format_map(_Data(data))
+    said = {key: _number(value, lang) if isinstance(value, float) else value for key, value in data.items()}
+    return row.get(lang, row["en"]).format_map(_Data(said))
+
+
+def _number(value: float, lang: str) -> str:
+    """A number inside a sentence, with the decimal mark of the language."""
+    text = f"{value:.6g}"
+    return text.replace(".", ",") if lang == "vi" else text
 
 
 class _Data(dict[str, Any]):
