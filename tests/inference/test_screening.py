@@ -142,6 +142,27 @@ def test_a_dead_meter_at_zero_is_reported_but_its_values_still_count():
     assert not result.changed.any()
 
 
+@pytest.mark.parametrize("factor", [1000.0, 0.001])
+def test_values_in_another_unit_are_reported_but_still_count(factor):
+    """Three days of kWh sent as MWh (or the other way): one finding over exactly these days, no code."""
+    series = plant()
+    wrong = slice(60 * 96, 63 * 96)
+    value = series.value.copy()
+    value[wrong] *= factor
+    result = screen(changed(series, value=value), QUARTER, Limits(), HANOI)
+    levels = [one for one in result.findings if one.rule == "level"]
+    assert [(one.start, one.rows) for one in levels] == [(int(series.start[wrong.start]), 3 * 96)]
+    assert levels[0].detail == pytest.approx(factor, rel=0.5)
+
+
+def test_a_holiday_week_at_the_base_load_is_not_another_level():
+    series = plant()
+    value = series.value.copy()
+    value[40 * 96 : 47 * 96] = 20.0 + np.arange(7 * 96) % 7 * 0.01
+    result = screen(changed(series, value=value), QUARTER, Limits(), HANOI)
+    assert "level" not in {one.rule for one in result.findings}
+
+
 def test_codes_that_came_in_are_kept():
     series = plant(20)
     quality = series.quality.copy()

@@ -529,7 +529,7 @@ def test_a_territory_without_values_has_an_empty_table_and_says_so(tmp_path):
 def test_a_flow_with_a_scope_that_no_method_measures_is_named(tmp_path):
     flows = [electricity(id="a"), {"id": "w", "carrier": "water", "unit": "m3", "step": "1d", "scope": "3"}]
     result = measure(
-        fill(park_of(tmp_path / "park", flows), [("a", local(0), 1.0), ("w", local(0), 5.0)]), "2023-01"
+        fill(park_of(tmp_path / "park", flows), [("a", local(1), 1.0), ("w", local(1), 5.0)]), "2023-01"
     )
     assert [p.data["flow"] for p in result.problems if p.code == "measure.no_method"] == ["w"]
 

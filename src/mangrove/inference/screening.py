@@ -15,11 +15,13 @@ Rule by rule (thresholds are module constants, each with its reason):
                 usual range, for a few steps only
     clock       days whose profile fits the weeks before only when moved by hours    CLOCK
     zero run    a flow that is never zero is zero for a day                          (reported only)
+    level       the median of a day is a hundred times the usual one, or a hundredth (reported only)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -72,6 +74,11 @@ ZERO_SHARE = 0.001
 """A zero run is reported when it lasts a day and less than 0.1 % of the other values are zero."""
 ZERO_MOST = 0.1
 """A flow that is zero for more than a tenth of the time is used to standing still: nothing is reported."""
+LEVEL = 100.0
+"""A jump of the daily median by this factor is reported: kWh sent as MWh are a thousand times off, a holiday is not."""
+LEVEL_DAYS = 28
+LEVEL_LEAST = 3
+"""Days whose median is the usual one, and how many there must be at least."""
 _HOUR = 3600 * SECOND
 
 
@@ -156,6 +163,12 @@ def screen(
             _mark(quality, found, code)
             _report(findings, rule, grid, found, step=step)
         _report(findings, "zero", grid, zero_run(grid, quality == Quality.GOOD, step), step=step)
+        for first, last, ratio in level_shifts(grid, quality == Quality.GOOD, local):
+            findings.append(
+                Finding(
+                    "level", int(grid.start[first]), int(grid.start[last]) + step, last - first + 1, ratio
+                )
+            )
         for shift in clock_shift.find(
             local, np.where(quality == Quality.GOOD, grid.value, np.nan), step, local - grid.start
         ):
@@ -254,6 +267,28 @@ def _neighbors(value: Floats) -> Floats:
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * reach + 1)
     keep = [i for i in range(2 * reach + 1) if abs(i - reach) >= SPIKE_STEPS]
     return np.asarray(np.median(windows[:, keep], axis=1))
+
+
+def level_shifts(series: Series, good: Bools, local: Ints) -> list[tuple[int, int, float]]:
+    """First and last row and the ratio of every stretch of days that begins with a jump of the level by `LEVEL`.
+
+    The level of a day is the median of the sizes of its good values that are not zero; the usual level is the median over
+    the days before. Nothing is marked: the values may be right, with another meter or another plant behind them.
+    """
+    rows = np.flatnonzero(good & (series.value != 0))
+    days, at = np.unique(local[rows] // DAY, return_index=True)
+    ends = np.append(at, len(rows))
+    levels = np.array([np.median(np.abs(series.value[rows[a:b]])) for a, b in pairwise(ends)])
+    found: list[tuple[int, int, float]] = []
+    for day in np.flatnonzero(np.abs(np.diff(np.log(levels))) > np.log(LEVEL / 2)) + 1:
+        if day < LEVEL_LEAST or (found and rows[at[day]] <= found[-1][1]):
+            continue
+        ratio = levels[day:] / np.median(levels[max(0, day - LEVEL_DAYS) : day])
+        off = (ratio >= LEVEL) | (ratio <= 1 / LEVEL)
+        run = len(days) - day if off.all() else int(np.argmin(off))
+        if run:
+            found.append((int(rows[at[day]]), int(rows[ends[day + run] - 1]), float(ratio[0])))
+    return found
 
 
 def zero_run(series: Series, good: Bools, step: int) -> Bools:
