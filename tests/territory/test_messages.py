@@ -303,6 +303,7 @@ def test_a_key_of_factors_or_methods_is_looked_up_when_somebody_can_say(tmp_path
     assert found == [
         ("flows.csv:2:34", "territory.unknown_method"),
         ("flows.csv:3:23", "territory.unknown_factor"),
+        ("flows.csv:3:23", "territory.unlikely_factor"),
     ]
 
 
@@ -318,6 +319,19 @@ def test_a_fuel_or_an_activity_that_is_nearly_known_is_named(tmp_path):
     assert found == [
         ("factors.csv:3:1", "territory.unfamiliar_activity"),
         ("flows.csv:2:9", "territory.unknown_fuel"),
+    ]
+
+
+def test_a_factor_of_another_carrier_is_doubted(tmp_path):
+    flows = (
+        "id,place,carrier,unit,factor\na,north,fuel:diesel,L,combustion/road/gasoline\n"
+        "b,north,electricity,kWh,combustion/manufacturing/anthracite\nc,north,fuel:diesel,L,combustion/road/diesel\n"
+        "d,north,electricity,kWh,grid/vn@2023\n"
+    )
+    found = problems(tmp_path, {"flows.csv": flows})
+    assert found == [
+        ("flows.csv:2:23", "territory.unlikely_factor"),
+        ("flows.csv:3:25", "territory.unlikely_factor"),
     ]
 
 
@@ -339,7 +353,7 @@ def test_a_hint_is_said_in_the_language_of_the_reader(tmp_path):
 def test_every_code_of_the_table_is_provoked_by_a_test():
     provoked = {code for _, _, code in CASES.values()} | {
         "rejected", "no_folder", "unreadable", "delimiter_assumed", "ambiguous_number", "unknown_factor",
-        "unknown_method", "unknown_fuel", "unfamiliar_activity", "no_weight", "mixed_origin", "no_successor", "no_level",
+        "unknown_method", "unlikely_factor", "unknown_fuel", "unfamiliar_activity", "no_weight", "mixed_origin", "no_successor", "no_level",
     }  # fmt: skip
     assert {code.split(".", 1)[1] for code in messages.codes("territory")} == provoked
 

@@ -37,6 +37,14 @@ _COUNTED_IN: Mapping[str, tuple[str, ...]] = {
 _SHARE_ROUNDING = 1e-6
 
 
+_FACTORS_OF = {
+    "electricity": "grid/",
+    "fuel": "combustion/",
+    "livestock": "livestock/",
+    "vehicle_km": "vehicle/",
+}
+
+
 @dataclass(frozen=True)
 class Lookups:
     """What a flow may name: sector words, fuels, activities, and whether factors and methods exist (when somebody can say)."""
@@ -183,6 +191,21 @@ def _flow_problems(parsed: Parsed, lookups: Lookups, own_factors: set[str]) -> I
     yield from _missing(parsed, "factor", "territory.unknown_factor", lookups.factor_exists, own_factors)
     yield from _missing(parsed, "method", "territory.unknown_method", lookups.method_exists, set())
     yield from _unknown_fuels(parsed, lookups.fuels, own_factors)
+    yield from _unlikely_factors(parsed, own_factors)
+
+
+def _unlikely_factors(parsed: Parsed, own_factors: set[str]) -> Iterator[Problem]:
+    """Factors of another carrier: coal burnt with the factor of diesel gives a number, and a wrong one."""
+    for row, (carrier, factor) in enumerate(
+        zip(parsed.values["carrier"], parsed.values["factor"], strict=True)
+    ):
+        family = _FACTORS_OF.get(carrier.kind) if carrier else None
+        if not factor or family is None or factor in own_factors:
+            continue
+        other_fuel = carrier.kind == "fuel" and carrier.code and factor.rpartition("/")[2] != carrier.code
+        if other_fuel or not factor.startswith(family):
+            data = {"factor": factor, "carrier": str(carrier)}
+            yield Problem("territory.unlikely_factor", data, parsed.where(row, "factor"), "warning")
 
 
 def _unknown_fuels(parsed: Parsed, fuels: Collection[str], own_factors: set[str]) -> Iterator[Problem]:
