@@ -4,7 +4,6 @@ The loops know nothing of the engine: they walk quarter hours, look up the facto
 calendar.
 """
 
-import math
 from datetime import UTC, date, datetime, timedelta
 from math import exp, isnan
 from zoneinfo import ZoneInfo
@@ -598,7 +597,7 @@ def test_biogenic_carbon_is_a_memo_item_and_avoided_emissions_stand_apart(tmp_pa
         park, "2023-05", accounts=["inventory", "memo", "avoided", "removal"], by=["account"], store=False
     )
     assert {row["account"]: row["co2e_kg"] for row in together.to_arrow().to_pylist()} == pytest.approx(
-        {account: kg for account, kg in separate.items() if not math.isnan(kg)}
+        {account: kg for account, kg in separate.items() if not isnan(kg)}
     )
 
 
