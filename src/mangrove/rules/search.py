@@ -39,13 +39,19 @@ def find(factors: Sequence[Factor], query: str, lang: str | None = None, limit: 
         score = _score(words, documents[activity], weights)
         if score >= _ENOUGH:
             named = any(phrase in " ".join(_words(name)) for row in rows for name in _names(row, lang))
-            scored.append((-round(score, 6), not named, len(documents[activity]), activity))
-    return [_match(groups[activity], activity, -score) for score, _, _, activity in sorted(scored)[:limit]]
+            first = min(
+                rank(row) for row in rows
+            )  # what Vietnamese law names comes before what only others name
+            scored.append((-round(score, 6), not named, first, len(documents[activity]), activity))
+    return [_match(groups[activity], activity, -score) for score, *_, activity in sorted(scored)[:limit]]
 
 
 def _match(rows: list[Factor], activity: str, score: float) -> Match:
     best = sorted(rows, key=rank)
-    return Match(activity, best[0].name_en, best[0].name_vi, score, tuple(best), tuple(conflicts_of(rows)))
+    named = max(
+        (row for row in rows if rank(row)[:1] == rank(best[0])[:1]), key=lambda row: str(row.valid_from or "")
+    )
+    return Match(activity, named.name_en, named.name_vi, score, tuple(best), tuple(conflicts_of(rows)))
 
 
 def _words(written: str) -> list[str]:
