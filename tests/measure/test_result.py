@@ -538,3 +538,16 @@ def test_the_plan_of_a_result_can_be_built_again(city):
     result = measure(city)
     again = plans.build(city.territory, rules.load(), result.plan.question)
     assert again.lines == result.plan.lines
+
+
+def test_values_closer_than_declared_do_not_cover_for_missing_hours(tmp_path):
+    """An hourly flow with four values in each even hour and none in the odd ones covers half of the day."""
+    quarters = [
+        local(1) + timedelta(hours=hour, minutes=minute)
+        for hour in range(0, 24, 2)
+        for minute in (0, 15, 30, 45)
+    ]
+    flow = electricity(id="a", step="1h", unit="kWh")
+    park = fill(park_of(tmp_path / "park", [flow]), [("a", start, 1.0) for start in quarters])
+    rows = measure(park, "2023-01-01", by=["flow"]).to_arrow().to_pylist()
+    assert [row["coverage"] for row in rows] == [pytest.approx(0.5)]

@@ -114,6 +114,10 @@ class _Reader:
                 "flow": (pa.int32(), [self.numbers[flow.id] for flow in flows]),
                 "scale": (pa.float64(), [_scale(flow) for flow in flows]),
                 "step_hours": (pa.float64(), [hours_per_value(flow) for flow in flows]),
+                "most_hours": (
+                    pa.float64(),
+                    [None if flow.step is None else self.timeline.stored / HOUR for flow in flows],
+                ),
             },
         )
         starts, segments = self.timeline.slots()

@@ -1,7 +1,8 @@
 -- Amounts of every flow in segments of time: short values where they start, longer ones by their share of the segment.
--- total: amount in the flow's unit, null when no value counts; hours: time that counted values stand for (null when the step varies).
+-- total: amount in the flow's unit, null when no value counts; hours: time that counted values stand for, at
+-- most the stored bucket itself, so that values closer than declared cannot cover for missing ones (null when the step varies).
 -- Several rows may speak of one flow and segment; every later query adds them up.
-select s.flow, t.segment, a.total * s.scale as total, a.n * s.step_hours as hours, a.n, $counts
+select s.flow, t.segment, a.total * s.scale as total, least(a.n * s.step_hours, s.most_hours) as hours, a.n, $counts
 from fine a
 join source s on s.stored = a.flow
 join slot t on t.start = a.start
