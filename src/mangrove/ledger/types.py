@@ -9,8 +9,6 @@ from enum import IntEnum
 
 from mangrove.errors import Problem
 
-RUN_KINDS = ("measured", "estimate", "forecast", "schedule", "plan")
-
 
 class Quality(IntEnum):
     """One byte a value; 0 to 2 are the device states 00, 01, 02 of Circular 10/2021.

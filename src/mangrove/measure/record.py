@@ -12,7 +12,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, date, datetime
 from importlib.metadata import version
@@ -409,8 +408,3 @@ def _factor_in(data: dict[str, Any]) -> Factor:
     for name in ("valid_from", "valid_to"):
         fields[name] = date.fromisoformat(fields[name]) if fields[name] else None
     return Factor(**{**fields, "source": Source(**fields["source"])})
-
-
-def total_change(changes: Iterable[Change]) -> float:
-    """Sum of all changes in kg CO2e."""
-    return sum(change.after - change.before for change in changes)

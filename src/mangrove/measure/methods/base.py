@@ -385,18 +385,6 @@ def fraction(given: Given, symbol: str, power: int = 1) -> Term:
     return share.term(symbol, power)
 
 
-def in_gas(given: Given, gas: str) -> tuple[Term, ...]:
-    """The conversion of a factor that is printed in carbon or nitrogen ("kg N2O-N/kg N", "t C/t") to the gas itself."""
-    printed = given.unit.of
-    if gas == "CO2" and printed in ("C", "CO2-C"):
-        return (constant("44/12", CO2_PER_C, "CO2 per C"),)
-    if gas == "CH4" and printed in ("C", "CH4-C"):
-        return (constant("16/12", CH4_PER_C, "CH4 per C"),)
-    if gas == "N2O" and printed in ("N", "N2O-N"):
-        return (constant("44/28", N2O_PER_N, "N2O per N"),)
-    return ()
-
-
 def mixture(ctx: Context, parameter: str, single: str) -> list[tuple[str, list[Term]]]:
     """The components of a mix with their shares: `anthracite 60 % + wood 40 %`, or one word alone.
 
