@@ -237,6 +237,27 @@ def test_leftovers_of_an_interrupted_seal_are_swept_by_the_next_writer_only(ledg
         assert not orphan.exists()
         assert not torn.exists()
         assert again.verify() == []
+    assert (ledger.root / "lost" / orphan.name).read_bytes() == b"x"  # whole files are kept aside
+
+
+def test_values_newer_than_a_restored_catalogue_are_kept_aside(ledger):
+    """Somebody puts an older copy of the catalogue back: the segments that it does not know are not deleted."""
+    ledger.append(series("mill", [1, 2]), origin(1))
+    ledger.seal()
+    ledger.close()
+    older = (ledger.root / "catalog.db").read_bytes()
+    with Ledger.open(ledger.root) as again:
+        again.append(series("shop", [3, 4]), origin(2))
+        again.seal()
+    for name in ("catalog.db-wal", "catalog.db-shm"):
+        (ledger.root / name).unlink(missing_ok=True)
+    (ledger.root / "catalog.db").write_bytes(older)
+    newer = {path.name for path in (ledger.root / "segments").iterdir()}
+    with Ledger.open(ledger.root) as restored:
+        assert restored.batches().num_rows == 1
+        assert restored.verify() == []
+    kept = {path.name for folder in ("segments", "lost") for path in (ledger.root / folder).iterdir()}
+    assert newer <= kept
 
 
 def test_replaced_files_stay_for_the_grace_period(ledger, monkeypatch):

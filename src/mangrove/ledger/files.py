@@ -21,6 +21,7 @@ from mangrove.ledger.catalog import Part, from_us, guarded, sync_folder
 
 SEGMENTS = "segments"
 ROLLUPS = "rollups"
+LOST = "lost"
 FILE_ROWS = 1 << 20
 """Rows of one segment: days are kept whole below it, and a scan opens one file for a million rows."""
 ROW_GROUP = 131_072
@@ -122,12 +123,21 @@ def prepare(root: Path) -> None:
 
 
 def sweep(root: Path, listed: set[str]) -> int:
-    """Removes the files that no catalogue row lists; only the writer may call it, when it opens the store."""
+    """Clears away the files that no catalogue row lists; only the writer may call it, when it opens the store.
+
+    Half-written files go. Whole ones are moved to `lost/`: most hold rows that are still hot, but after the catalogue was
+    restored from an older copy they hold the values that came since, and a person may want them.
+    """
     swept = 0
     with guarded():
         for name in (SEGMENTS, ROLLUPS):
             for path in (root / name).iterdir():
-                if f"{name}/{path.name}" not in listed:
+                if f"{name}/{path.name}" in listed:
+                    continue
+                if name == SEGMENTS and path.suffix == ".parquet":
+                    (root / LOST).mkdir(exist_ok=True)
+                    path.replace(root / LOST / path.name)
+                else:
                     path.unlink()
-                    swept += 1
+                swept += 1
     return swept
