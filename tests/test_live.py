@@ -3,9 +3,7 @@
 
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import time
 from contextlib import contextmanager
@@ -13,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.brokers import mosquitto
 from tests.doors import COMMAND, mangrove, station_park
 
 from mangrove import api, live, testing
@@ -67,34 +66,14 @@ def running(*words: object, stderr: Path):
 @pytest.fixture
 def broker(tmp_path):
     """The port of a Mosquitto that runs with the configuration that `mangrove broker` writes."""
-    binary = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-    if binary is None:
-        reason = "Mosquitto is not installed: apt-get install -y mosquitto"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    done = mangrove("broker", tmp_path / "broker", "--port", port)
-    assert done.code == 0, done.err
-    path = Path(done.out.split("mosquitto -c ")[1].strip())
-    if (
-        hasattr(os, "geteuid") and os.geteuid() == 0
-    ):  # as root the broker becomes another user who cannot write here
-        path.write_text(path.read_text() + "\nuser root\n")
-    process = subprocess.Popen(
-        [binary, "-c", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
 
-    def answers() -> bool:
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
+    def written(port: int) -> Path:
+        done = mangrove("broker", tmp_path / "broker", "--port", port)
+        assert done.code == 0, done.err
+        return Path(done.out.split("mosquitto -c ")[1].strip())
 
-    until(answers, "the broker does not answer")
-    yield port
-    process.terminate()
-    process.wait(timeout=PATIENCE)
+    with mosquitto(written) as port:
+        yield port
 
 
 def publish(port: int, messages: list[tuple[str, object]]) -> None:

@@ -2,10 +2,7 @@
 """A real Mosquitto with the shipped configuration: nothing is lost and nothing is stored twice, kills included."""
 
 import json
-import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -14,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.brokers import mosquitto
 
 from mangrove.errors import RequestError, SourceError
 from mangrove.ledger import Ledger
@@ -41,32 +39,9 @@ with Ledger.open(Path(sys.argv[1])) as ledger:
 @pytest.fixture(scope="module")
 def broker(tmp_path_factory):
     """The port of a broker that runs with the shipped configuration."""
-    binary = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-    if binary is None:
-        reason = "Mosquitto is not installed: apt-get install -y mosquitto"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     folder = tmp_path_factory.mktemp("broker")
-    path = mqtt.broker_files(folder, port)
-    if (
-        hasattr(os, "geteuid") and os.geteuid() == 0
-    ):  # as root the broker becomes another user who cannot write here
-        path.write_text(path.read_text() + "\nuser root\n")
-    process = subprocess.Popen(
-        [binary, "-c", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                break
-        time.sleep(0.05)
-    yield port
-    process.terminate()
-    process.wait(timeout=10)
+    with mosquitto(lambda port: mqtt.broker_files(folder, port)) as port:
+        yield port
 
 
 def client(port: int, name: str, **options):
