@@ -180,7 +180,7 @@ def readings(
     if flow not in park.territory.flows:
         raise RequestError("measure.unknown_flow", flow=flow, hint=did_you_mean(flow, park.territory.flows))
     tz = park.territory.tz
-    span = Span.parse(str(start), tz) if end is None else Span.between(start, end, tz)
+    span = Span.asked(start, end, tz)
     with park.reader() as ledger, ledger.snapshot() as snapshot:
         table = snapshot.history(flow, span.start, span.end)
     return table.select(["start", "value", "quality", "batch", "recorded_at", "source", "run"])
@@ -222,7 +222,7 @@ def repair(
     from mangrove.inference import runs
 
     tz = park.territory.tz
-    span = Span.parse(str(start), tz) if end is None else Span.between(start, end, tz)
+    span = Span.asked(start, end, tz)
     with park.reader():
         pass  # without a ledger there is nothing to repair, and none is made
     with park.writer() as ledger:

@@ -121,7 +121,7 @@ def write_station(park: Handle, station: str, start: str, end: str | None, out: 
         RequestError: `cli.no_station`.
     """
     tz = park.territory.tz
-    span = Span.parse(start, tz) if end is None else Span.between(start, end, tz)
+    span = Span.asked(start, end, tz)
     flows = {f.id: f for f in park.territory.flows.values() if f.meter.startswith(f"{station}/")}
     if not flows:
         stations = sorted(

@@ -6,7 +6,6 @@ Comes in: an opened territory, a period and a kind of report. Goes out: a file, 
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -55,8 +54,8 @@ def _facility(
 ) -> str:
     """The facility report of Circular 38: each calendar year of the period on its own (Decree 119/2025 asks for two)."""
     book, tz = rules.load(), park.territory.tz
-    span = Span.parse(start, tz) if end is None else Span.between(start, end, tz)
-    first, last = span.start.astimezone(tz), (span.end - timedelta(microseconds=1)).astimezone(tz).year
+    span = Span.asked(start, end, tz)
+    first, last = span.start.astimezone(tz), span.last_day(tz).year
     if (span.start, span.end) != (Span.parse(f"{first.year:04}", tz).start, Span.parse(f"{last:04}", tz).end):
         raise RequestError("cli.whole_years", start=start, end=end or "-")
     years = range(first.year, last + 1)
@@ -83,7 +82,7 @@ def _facility(
 
 def _period(span: Span, tz: ZoneInfo) -> str:
     """The period for a title: the year when it is one, the day when it is one, else its first and last day."""
-    first, last = span.start.astimezone(tz), (span.end - timedelta(microseconds=1)).astimezone(tz)
+    first, last = span.start.astimezone(tz), span.last_day(tz)
     whole = Span.parse(f"{first.year:04}", tz)
     if span == whole:
         return f"{first.year}"

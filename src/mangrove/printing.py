@@ -176,7 +176,7 @@ def volumetric_text(checks: Sequence[DensityCheck], lang: str = "en") -> str:
 
 
 def _status(status: str, lang: str) -> str:
-    return messages.render(f"explain.status_{status}", lang)
+    return messages.render(f"base.status_{status}", lang)
 
 
 def _title(name: str, lang: str) -> str:

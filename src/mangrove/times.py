@@ -177,6 +177,15 @@ class Span:
             raise RequestError("base.period_reversed", start=start, end=end)
         return cls(first, last)
 
+    @classmethod
+    def asked(cls, start: str | date | datetime, end: str | date | datetime | None, tz: ZoneInfo) -> Span:
+        """The period that people name: `start` alone is a whole one ("2024"); with `end` as `between`."""
+        return cls.parse(str(start), tz) if end is None else cls.between(start, end, tz)
+
+    def last_day(self, tz: ZoneInfo) -> date:
+        """The last local day that the span touches."""
+        return (self.end - timedelta(microseconds=1)).astimezone(tz).date()
+
     @property
     def hours(self) -> float:
         """The length in hours."""

@@ -126,11 +126,12 @@ def test_all_sentences_are_in_the_language_of_the_page(page):
     other = "en" if lang == "vi" else "vi"
     assert "report." not in outline.text
     assert "figures." not in outline.text
+    assert "base." not in outline.text
     for code in (
         "report.summary",
         "report.section_factors",
         "report.quality_spike",
-        "report.status_recalled",
+        "base.status_recalled",
     ):
         assert messages.render(code, lang) in outline.text
         assert messages.render(code, other) not in outline.text
@@ -239,7 +240,7 @@ def test_every_quality_and_status_has_its_words():
     for quality in serve.report_model.Quality:
         assert f"report.quality_{quality.name.lower()}" in messages.codes("report")
     for status in ("official", "unofficial", "alternate", "recalled"):
-        assert f"report.status_{status}" in messages.codes("report")
+        assert f"base.status_{status}" in messages.codes("base")
 
 
 words = st.text(max_size=80)

@@ -270,7 +270,7 @@ class _Writer:
         return self.number(value) if unit == "1" else f"{self.number(value)} {unit}"
 
     def status(self, status: str) -> str:
-        return self.say(f"status_{status}")
+        return messages.render(f"base.status_{status}", self.lang)
 
     def lines(self) -> list[str]:
         e = self.explanation

@@ -121,9 +121,7 @@ def build(territory: Territory, rules: Rules, question: Question) -> Plan:
     """
     gwp = rules.gwp(question.gwp) if question.gwp else None
     first = question.span.start.astimezone(territory.tz).date()
-    after = (question.span.end - timedelta(microseconds=1)).astimezone(territory.tz).date() + timedelta(
-        days=1
-    )
+    after = question.span.last_day(territory.tz) + timedelta(days=1)
     builder = _Builder(question, gwp)
     known: dict[tuple[Any, ...] | None, MethodResult] = {}
     for flow in territory.flows.values():

@@ -81,7 +81,7 @@ def resolve(
             `measure.step_does_not_fit`, `measure.too_many_steps`, or a date that cannot be read.
     """
     tz = territory.tz
-    span = Span.parse(str(start), tz) if end is None else Span.between(start, end, tz)
+    span = Span.asked(start, end, tz)
     _require(by, column_names(territory), "measure.unknown_column")
     _require(accounts, ACCOUNTS, "measure.unknown_account")
     _require([view], VIEWS, "measure.unknown_view")
@@ -91,7 +91,6 @@ def resolve(
     gwp = gwp or territory.gwp
     if gwp is None and "gas" not in by:
         raise RequestError("measure.gwp_not_named")
-    last_day = (span.end - timedelta(microseconds=1)).astimezone(tz).date()
     return Question(
         span=span,
         by=_columns(by, accounts),
@@ -99,7 +98,7 @@ def resolve(
         gwp=gwp,
         view=view,
         accounts=tuple(dict.fromkeys(accounts)),
-        borders=_declared_borders(territory) or last_day
+        borders=_declared_borders(territory) or span.last_day(tz)
         if borders is None
         else instant(borders, tz).astimezone(tz).date(),
         as_of=None if as_of is None else _moment(as_of, territory),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +28,7 @@ from mangrove.measure.question import ACCOUNTS
 from mangrove.measure.result import Emissions
 from mangrove.printing import shown_coverage
 from mangrove.rules import Factor
+from mangrove.rules.choose import differ
 from mangrove.serve.report import write_report
 from mangrove.serve.report_model import (
     Amount,
@@ -50,12 +51,9 @@ from mangrove.serve.report_model import (
 )
 from mangrove.territory.model import Carrier, Territory
 from mangrove.times import HOUR, Step
-from mangrove.units import unit
 
 _LISTED_PLACES = 15
 _LISTED_FLOWS = 24
-_CONFLICT = 0.005
-"""Relative difference from which two sources count as different; as in `mangrove.rules`."""
 _DAY = timedelta(days=1)
 _YEAR = Step(months=12)
 _SHORTEST_YEAR = 24 * 62
@@ -90,7 +88,7 @@ class Overview:
             territory=self.territory.name,
             kind=self.territory.kind,
             start=span.start.astimezone(self.tz).date(),
-            end=self._day_after(span.end),
+            end=span.last_day(self.tz) + _DAY,
             gwp=str(self.question.gwp),
             total=_amount(total, self._basis(self.tonnes)) if self._is_measured() else Amount(None),
             timezone=self.territory.timezone,
@@ -346,7 +344,9 @@ class Overview:
                     rows[term.factor.id] = term.factor
                     tonnes[term.factor.id] = tonnes.get(term.factor.id, 0.0) + by_line.get(line.index, 0.0)
                     if term.factor.kind == "direct" and term.factor.id not in others:
-                        others[term.factor.id] = _differing(term.factor, alternatives(self.result, line))
+                        others[term.factor.id] = [
+                            other for other in alternatives(self.result, line) if differ(term.factor, other)
+                        ]
         ordered = sorted(rows, key=lambda key: -tonnes[key])
         return [FactorUse(rows[key], tonnes[key], others.get(key, ())) for key in ordered]
 
@@ -431,21 +431,6 @@ class Overview:
         place = self.territory.places.get(str(root))
         name = place.name if place else self.territory.name
         return f"{name}, {self.question.borders:%d/%m/%Y}"
-
-    def _day_after(self, end: datetime) -> date:
-        local = end.astimezone(self.tz)
-        return local.date() if local.time() == datetime.min.time() else local.date() + _DAY
-
-
-def _differing(chosen: Factor, others: Sequence[Factor]) -> list[Factor]:
-    """Those of `others` whose value differs by more than 0.5 % in a common unit."""
-    own = unit(chosen.unit)
-    return [
-        other
-        for other in others
-        if not unit(other.unit).converts_to(own)
-        or not math.isclose(other.value * unit(other.unit).to(own), chosen.value, rel_tol=_CONFLICT)
-    ]
 
 
 def _place_level(territory: Territory) -> str:

@@ -165,7 +165,9 @@ def _source(page: Page, use: FactorUse) -> str:
 
 
 def _status(page: Page, factor: Factor) -> str:
-    return el("span", page.say(f"status_{factor.status}"), class_=f"status status-{factor.status}")
+    return el(
+        "span", text(page.word(f"base.status_{factor.status}")), class_=f"status status-{factor.status}"
+    )
 
 
 def _validity(page: Page, factor: Factor) -> str:
