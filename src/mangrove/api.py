@@ -93,6 +93,7 @@ def measure(
     borders: str | date | None = None,
     as_of: str | datetime | None = None,
     allow: Sequence[str] = (),
+    run: str = "measured",
     store: bool = True,
 ) -> Emissions:
     """Measures emissions: flows x factors, by any columns, with 95 % intervals.
@@ -109,6 +110,7 @@ def measure(
         borders: the day whose places count; the last day of the span unless named.
         as_of: only what was known then.
         allow: statuses of factors accepted besides official and default ones ("unofficial").
+        run: whose values: what was `measured`, or those of a `forecast`, `schedule` or `plan` ("plan/roof-2030").
         store: keep the measurement, so that it can be replayed and compared.
 
     Raises:
@@ -133,6 +135,7 @@ def measure(
         borders=borders,
         as_of=as_of,
         allow=allow,
+        run=run,
     )
     book = rules.load()
     plan = plans.build(park.territory, book, question)
@@ -165,24 +168,32 @@ def records(park: Handle | str | Path) -> list[tuple[str, datetime, dict[str, An
 
 
 def readings(
-    park: Handle, flow: str, start: str | date | datetime, end: str | date | datetime | None = None
+    park: Handle,
+    flow: str,
+    start: str | date | datetime,
+    end: str | date | datetime | None = None,
+    *,
+    run: str = "measured",
 ) -> pa.Table:
     """The readings behind a number: every version of a flow's values, with its quality, batch, source and time of record.
 
     Columns: start (UTC), value, quality, batch, recorded_at, source, run; sorted by start, then batch. The last row of a
-    start is the one that counts.
+    start is the one that counts. `run` names another series of the flow: a `forecast`, a `schedule`, a `plan`.
 
     Raises:
-        RequestError: `measure.unknown_flow`, or a period that cannot be read.
+        RequestError: `measure.unknown_flow`, `measure.unknown_run`, or a period that cannot be read.
     """
     from mangrove.errors import did_you_mean
+    from mangrove.ledger import series
+    from mangrove.measure import question as questions
 
     if flow not in park.territory.flows:
         raise RequestError("measure.unknown_flow", flow=flow, hint=did_you_mean(flow, park.territory.flows))
     tz = park.territory.tz
     span = Span.asked(start, end, tz)
+    key = series(flow, questions.known_run(run))
     with park.reader() as ledger, ledger.snapshot() as snapshot:
-        table = snapshot.history(flow, span.start, span.end)
+        table = snapshot.history(key, span.start, span.end)
     return table.select(["start", "value", "quality", "batch", "recorded_at", "source", "run"])
 
 

@@ -6,6 +6,6 @@ Comes in: batches of values with their origin. Goes out: receipts; snapshots in 
 
 from mangrove.ledger.snapshot import Snapshot
 from mangrove.ledger.store import Ledger
-from mangrove.ledger.types import COUNTED, BatchInfo, Origin, Quality, Receipt, Rejected
+from mangrove.ledger.types import COUNTED, BatchInfo, Origin, Quality, Receipt, Rejected, series
 
-__all__ = ["COUNTED", "BatchInfo", "Ledger", "Origin", "Quality", "Receipt", "Rejected", "Snapshot"]
+__all__ = ["COUNTED", "BatchInfo", "Ledger", "Origin", "Quality", "Receipt", "Rejected", "Snapshot", "series"]

@@ -29,7 +29,7 @@ from mangrove.ledger import catalog, door, files, records, sealing
 from mangrove.ledger.chain import GENESIS, Link
 from mangrove.ledger.columns import Columns, Ints, Mask, decode, encode
 from mangrove.ledger.sealing import Hot
-from mangrove.ledger.types import Origin, Receipt, Rejected
+from mangrove.ledger.types import Origin, Receipt, Rejected, check_run, series
 
 if TYPE_CHECKING:
     from mangrove.ledger.snapshot import Snapshot
@@ -45,7 +45,7 @@ class Ledger:
 
     Invariants:
         A receipt exists only for a batch that is on disk. A batch with a known (source, seq) changes nothing.
-        (flow, start) is unique within a batch. `recorded_at` grows with the batch id.
+        (flow, start) is unique within a batch. What did not happen (a forecast, a schedule, a plan) has series of its own. `recorded_at` grows with the batch id.
 
     Example:
         >>> import tempfile, pyarrow as pa, datetime as dt
@@ -124,11 +124,12 @@ class Ledger:
         Args:
             values: columns flow (key), start (timestamp with a zone), value (in the flow's unit; null or NaN only
                 with a quality that is not counted) and quality (optional; good when absent).
-            origin: where the batch comes from; its (source, seq) makes a re-sent batch recognizable.
+            origin: where the batch comes from; its (source, seq) makes a re-sent batch recognizable, its run names the
+                series that the values enter (see `mangrove.ledger.series`): readers ask with that key.
             rejected: rows that the caller could not read; they are kept in quarantine with the batch.
 
         Raises:
-            LedgerError: a column is missing or wrong, or the disk refuses. Nothing was stored.
+            LedgerError: a column or the run is missing or wrong, or the disk refuses. Nothing was stored.
         """
         return self._append([(values, origin, rejected)])[0]
 
@@ -181,10 +182,13 @@ class Ledger:
         self, fresh: Sequence[tuple[pa.Table, Origin, Sequence[Rejected]]]
     ) -> dict[tuple[str, str], Receipt]:
         """Admits, chains and stores batches in one transaction; memory follows only after the commit."""
+        for _, origin, _ in fresh:
+            check_run(origin.run)
         named: list[list[tuple[int, str]]] = [[] for _ in fresh]
         added: dict[str, int] = {}
 
-        def ids(keys: list[str], index: int) -> list[int]:
+        def ids(flows: list[str], index: int) -> list[int]:
+            keys = [series(flow, fresh[index][1].run) for flow in flows]
             for key in keys:
                 if key not in self._flows and key not in added:
                     added[key] = len(self._names) + len(added)

@@ -3,11 +3,46 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import IntEnum
 
-from mangrove.errors import Problem
+from mangrove.errors import LedgerError, Problem
+
+HAPPENED = ("measured", "estimate")
+"""Runs that say what happened: they share the one series of a flow, and a later one corrects an earlier one."""
+RUNS = (*HAPPENED, "forecast", "schedule", "plan")
+_RUN = re.compile(r"(?:measured|estimate|(?:forecast|schedule|plan)(?:/[^\s:/]+)?)")
+_RESERVED = re.compile(r"(?:forecast|schedule|plan)(?:/[^\s:/]+)?:")
+
+
+def check_run(run: str) -> str:
+    """`run`, when it is one of `RUNS`; the last three may carry a name (`plan/roof-2030`).
+
+    Raises:
+        LedgerError: `ledger.run`.
+    """
+    if not _RUN.fullmatch(run):
+        raise LedgerError("ledger.run", run=run, options=", ".join(RUNS))
+    return run
+
+
+def series(flow: str, run: str = "measured") -> str:
+    """The key under which the values of `flow` from `run` stand.
+
+    A flow has one series of what happened and one more for each other run, so that a schedule never replaces a reading.
+
+    Raises:
+        LedgerError: `ledger.run`, or `ledger.reserved_flow` when `flow` is such a key itself.
+
+    Example:
+        >>> series("oven", "measured"), series("oven", "schedule"), series("oven", "plan/roof-2030")
+        ('oven', 'schedule:oven', 'plan/roof-2030:oven')
+    """
+    if _RESERVED.match(flow):
+        raise LedgerError("ledger.reserved_flow", flow=flow)
+    return flow if check_run(run) in HAPPENED else f"{run}:{flow}"
 
 
 class Quality(IntEnum):
@@ -39,7 +74,8 @@ class Origin:
     Attributes:
         source: who sent it ("file:meters.csv", "mqtt:gateway-3", "model:screening").
         seq: key that makes a re-sent batch recognizable within its source (a counter, the SHA-256 of a file).
-        run: `measured`, `estimate`, `forecast`, `schedule` or `plan`.
+        run: `measured`, `estimate`, `forecast`, `schedule` or `plan`; the last three may carry a name
+            (`forecast/q10`, `plan/roof-2030`). It decides the series of the values, see `series`.
         model, version: what computed it; empty for measured values.
         inputs: content hashes of what went in.
         note: free text for people.

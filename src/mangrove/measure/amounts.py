@@ -12,7 +12,7 @@ So roll-ups serve the first kind, and a span that cuts through a month takes its
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -88,7 +88,8 @@ class _Reader:
         self.plan, self.timeline, self.snapshot = plan, timeline, snapshot
         self.tz = plan.territory.tz
         self.numbers = plan.sources()
-        self.ids = snapshot.flow_ids()
+        known = snapshot.flow_ids()
+        self.ids = {flow: known[key] for flow in plan.territory.flows if (key := plan.series(flow)) in known}
         stored = [
             flow for flow in plan.flows.values() if flow.id in self.ids and flow.id not in plan.products
         ]
@@ -101,7 +102,7 @@ class _Reader:
         self.snapshot.activity(
             window.start,
             window.end,
-            flows=[flow.id for flow in flows],
+            flows=[self.plan.series(flow.id) for flow in flows],
             edges=self.timeline.cuts(),
             bucket=Step(seconds=int(self.timeline.stored.total_seconds())),
             plan=reading_plan,
@@ -154,7 +155,7 @@ class _Reader:
         """Values that last longer than a stored bucket."""
         for step in sorted({flow.step for flow in self.long if flow.step}, key=str):
             flows = {flow.id: flow for flow in self.long if flow.step == step}
-            rows = self.snapshot.values(list(flows), self._first(step), self.timeline.window.end)
+            rows = self._values(list(flows), self._first(step))
             yield self._lasting(step, flows, rows)
 
     def _products(self) -> Iterator[pa.Table]:
@@ -163,13 +164,16 @@ class _Reader:
         for step in sorted({self.plan.flows[a].step or Step(seconds=1) for a in pairs}, key=str):
             flows = {a: self.plan.flows[a] for a in pairs if (self.plan.flows[a].step or step) == step}
             both = list(dict.fromkeys([*flows, *(pairs[a] for a in flows)]))
-            values = self.snapshot.values(both, self._first(step), self.timeline.window.end)
+            values = self._values(both, self._first(step))
             connection = self.snapshot.connection
             connection.register("operand", values)
             connection.register(
                 "product", pa.table({"flow": list(flows), "other": [pairs[a] for a in flows]})
             )
             yield self._lasting(step, flows, connection.sql(sql("product")).to_arrow_table())
+
+    def _values(self, flows: Sequence[str], first: datetime) -> pa.Table:
+        return current(self.plan, self.snapshot, flows, first, self.timeline.window.end)
 
     def _first(self, step: Step) -> datetime:
         """The start of the earliest value that can reach into the window."""
@@ -226,6 +230,16 @@ class _Reader:
         yield _stretches(made, np.ones(len(rows), dtype=bool))
 
 
+def current(plan: Plan, snapshot: Snapshot, flows: Sequence[str], start: datetime, end: datetime) -> pa.Table:
+    """The current values of `flows` in the run that is asked about, under the flows' own ids; see `Snapshot.values`."""
+    keys = [plan.series(flow) for flow in flows]
+    rows = snapshot.values(keys, start, end)
+    if keys == list(flows) or not rows.num_rows:
+        return rows
+    names = pa.array(flows).take(pc.index_in(rows.column("flow").combine_chunks(), pa.array(keys)))
+    return rows.set_column(0, "flow", names)
+
+
 def calendar_years(start: datetime, end: datetime, tz: Any) -> list[tuple[int, datetime, datetime]]:
     """The local calendar years that touch a span: year, start and end in UTC."""
     found = []
@@ -242,7 +256,7 @@ def deposits(
 ) -> dict[str, dict[int, float]]:
     """The amounts of each flow by local calendar year, from the beginning of the ledger to `end`."""
     found: dict[str, dict[int, float]] = {name: {} for name in flows}
-    rows = snapshot.values(sorted(flows), EPOCH, end)
+    rows = current(plan, snapshot, sorted(flows), EPOCH, end)
     counted = pc.is_in(rows.column("quality"), pa.array([int(code) for code in COUNTED], pa.uint8()))
     for name, start, value in zip(
         *(rows.filter(counted).column(column).to_pylist() for column in ("flow", "start", "value")),

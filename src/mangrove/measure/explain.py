@@ -17,6 +17,7 @@ from mangrove import messages, rules
 from mangrove.errors import RuleError
 from mangrove.figures.numbers import number
 from mangrove.ledger import BatchInfo, Snapshot
+from mangrove.ledger.types import HAPPENED
 from mangrove.measure import amounts, methods
 from mangrove.measure.engine import View, on_ledger
 from mangrove.measure.grouping import Grouping
@@ -85,6 +86,7 @@ class Explanation:
         row: the row explained; start, end: its time, on the territory's clock; parts: products that add up to it.
         batches: every batch that the values came in, with its source and hash.
         gwp, record, cut: name of the GWP set, id of the stored measurement, last batch that counts.
+        run: whose values they are: `measured`, or a forecast, schedule or plan, whose basis is never a measurement.
     """
 
     row: dict[str, Any]
@@ -96,6 +98,7 @@ class Explanation:
     record: str
     cut: int
     gaps: tuple[str, ...] = ()
+    run: str = "measured"
 
     @property
     def kg(self) -> float:
@@ -119,6 +122,7 @@ class Explanation:
             "parts": [_plain(asdict(part)) for part in self.parts],
             "batches": [_plain(asdict(batch)) for batch in self.batches],
             "gaps": list(self.gaps),
+            "run": self.run,
         }
 
     def text(self, lang: str = "en") -> str:
@@ -157,7 +161,16 @@ def explain_row(result: Emissions, row: Mapping[str, Any]) -> Explanation:
     )
     start, end = (moment.astimezone(plan.territory.tz) for moment in (span.start, span.end))
     return Explanation(
-        dict(row), start, end, tuple(parts), batches, question.gwp, result.record, result.cut, gaps
+        dict(row),
+        start,
+        end,
+        tuple(parts),
+        batches,
+        question.gwp,
+        result.record,
+        result.cut,
+        gaps,
+        question.run,
     )
 
 
@@ -210,7 +223,7 @@ def _batches(plan: Plan, snapshot: Snapshot, flows: Collection[str], span: Span)
         windows.setdefault(first, set()).update(flow.id for flow in plan.measured_by(name))
     found: dict[int, BatchInfo] = {}
     for first, names in windows.items():
-        for batch in snapshot.lineage(sorted(names), first, span.end):
+        for batch in snapshot.lineage(sorted(map(plan.series, names)), first, span.end):
             known = found.get(batch.batch)
             found[batch.batch] = replace(batch, used=batch.used + known.used) if known else batch
     return tuple(found[number] for number in sorted(found))
@@ -222,9 +235,8 @@ def _first_value(plan: Plan, snapshot: Snapshot, flow: str, span: Span) -> datet
     every = plan.question.every
     if step is None or (step.hours * HOUR <= HOUR and not (every and 0 < every.seconds < step.seconds)):
         return span.start
-    earlier = (
-        snapshot.values([flow], span.start - 2 * step.hours * HOUR, span.start).column("start").to_pylist()
-    )
+    reach = span.start - 2 * step.hours * HOUR
+    earlier = snapshot.values([plan.series(flow)], reach, span.start).column("start").to_pylist()
     tz = plan.territory.tz
     return min((start for start in earlier if step.after(start, tz) > span.start), default=span.start)
 
@@ -276,6 +288,8 @@ class _Writer:
         e = self.explanation
         keys = ", ".join(f"{k}={_short(v)}" for k, v in e.row.items() if isinstance(v, str | datetime))
         lines = [self.say("row", keys=keys or "-", start=_short(e.start), end=_short(e.end))]
+        if e.run not in HAPPENED:
+            lines.append(self.say("run", run=self.run(e.run)))
         for part in e.parts:
             lines.extend(self._part(part))
         if e.gwp:
@@ -286,12 +300,17 @@ class _Writer:
         lines.append(self.say("bound", record=e.record or "-", cut=e.cut))
         return lines
 
+    def run(self, run: str) -> str:
+        """A run in words, with the name that it carries."""
+        kind, _, name = run.partition("/")
+        return self.say(f"run_{kind}") + (f" {name}" if name else "")
+
     def _batch(self, batch: BatchInfo) -> str:
         return self.say(
             "batch",
             id=batch.batch,
             source=batch.source,
-            run=self.say(f"run_{batch.run}"),
+            run=self.run(batch.run),
             used=batch.used,
             recorded_at=batch.recorded_at.isoformat(timespec="seconds"),
             hash=batch.hash[:12],

@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from typing import Any, TypeAlias
 
 from mangrove.errors import RequestError
+from mangrove.ledger.types import HAPPENED
 from mangrove.measure.engine import View
 from mangrove.measure.plan import Line, Plan
 from mangrove.measure.question import GAS_COLUMNS, Question
@@ -91,6 +92,8 @@ class Grouping:
         return [("", 1.0)]
 
     def _value(self, flow: Flow, place: str, column: str) -> str:
+        if column == "basis" and self.question.run not in HAPPENED:
+            return self.question.run
         if column in _FLOW_VALUES:
             return _FLOW_VALUES[column](flow)
         return level_of(self.plan.territory, place or flow.place, column, self.question.borders) or ""

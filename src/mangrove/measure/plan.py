@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from mangrove.errors import RuleError
+from mangrove.ledger.types import HAPPENED, series
 from mangrove.measure import methods
 from mangrove.measure.question import BOTH_VIEWS, Question
 from mangrove.measure.types import Coefficient, Gap, MethodResult, Response, Term
@@ -92,6 +93,10 @@ class Plan:
         """The declared flows whose values make the amount of `flow`: itself, and what it is multiplied with."""
         other = self.products.get(flow)
         return (self.flows[flow], *([self.territory.flows[other]] if other else []))
+
+    def series(self, flow: str) -> str:
+        """The key of the ledger under which the values of `flow` stand in the run that is asked about."""
+        return series(flow, self.question.run)
 
     def amount_unit(self, flow: str) -> str:
         """The unit of the amounts of `flow`, as text: `kWh`, `kW·h`, `mg/Nm3·Nm3/h·h`."""
@@ -194,6 +199,8 @@ class _Builder:
             self._add(flow, coefficient)
         for response in responses:
             self._add_response(flow, response)
+        if responses and self.question.run not in HAPPENED:
+            self.gaps.append(Gap("measure.past_deposits", flow.id, {"run": self.question.run}))
         if kept or responses or gaps:
             self.flows[flow.id] = None
         if result.product_with and kept:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 from mangrove import messages, text
-from mangrove.errors import RequestError
+from mangrove.errors import LedgerError, RequestError, did_you_mean
+from mangrove.ledger.types import HAPPENED, RUNS, check_run
 from mangrove.rules.types import STATUSES
 from mangrove.territory.model import Territory
 from mangrove.times import Span, Step, instant
@@ -43,6 +44,7 @@ class Question:
         borders: the day whose places count.
         as_of: what was known then; None is everything known now.
         allow: statuses of factors accepted besides the default ones ("unofficial"), or ids of single factors.
+        run: whose values: `measured` (what happened), or a `forecast`, `schedule` or `plan` (see `mangrove.ledger.series`).
     """
 
     span: Span
@@ -54,6 +56,7 @@ class Question:
     borders: date = date.min
     as_of: datetime | None = None
     allow: tuple[str, ...] = ()
+    run: str = "measured"
 
 
 def resolve(
@@ -69,6 +72,7 @@ def resolve(
     borders: str | date | None = None,
     as_of: str | date | datetime | None = None,
     allow: Sequence[str] = (),
+    run: str = "measured",
 ) -> Question:
     """Checks a question against the territory and fills in what it leaves open.
 
@@ -77,7 +81,7 @@ def resolve(
     the day that the territory declares (`boundary.on`), or else of the last day of the span, unless a day is named.
 
     Raises:
-        RequestError: `measure.unknown_column`, `measure.unknown_account`, `measure.unknown_view`, `measure.gwp_not_named`,
+        RequestError: `measure.unknown_run`, `measure.unknown_column`, `measure.unknown_account`, `measure.unknown_view`, `measure.gwp_not_named`,
             `measure.step_does_not_fit`, `measure.too_many_steps`, or a date that cannot be read.
     """
     tz = territory.tz
@@ -103,7 +107,17 @@ def resolve(
         else instant(borders, tz).astimezone(tz).date(),
         as_of=None if as_of is None else _moment(as_of, territory),
         allow=tuple(allow),
+        run=known_run(run),
     )
+
+
+def known_run(run: str) -> str:
+    """A run of the ledger; what was estimated stands in the same series as what was measured."""
+    try:
+        return "measured" if check_run(run) in HAPPENED else run
+    except LedgerError:
+        hint = did_you_mean(run, RUNS)
+        raise RequestError("measure.unknown_run", run=run, hint=hint, options=", ".join(RUNS)) from None
 
 
 def _columns(by: Sequence[str], accounts: Sequence[str]) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ import pyarrow as pa
 from mangrove.errors import DataQualityError, LedgerError, RequestError
 from mangrove.ledger import Ledger
 from mangrove.ledger.records import record_id
+from mangrove.ledger.types import HAPPENED
 from mangrove.measure.plan import Line, Plan
 from mangrove.measure.question import Question
 from mangrove.measure.result import Emissions
@@ -318,6 +319,8 @@ def _question_out(question: Question) -> dict[str, Any]:
         "borders": question.borders.isoformat(),
         "as_of": question.as_of.isoformat() if question.as_of else None,
         "allow": list(question.allow),
+        # Left out of what happened, so that a measurement keeps the id that it always had.
+        **({} if question.run in HAPPENED else {"run": question.run}),
     }
 
 
@@ -333,6 +336,7 @@ def question_in(data: dict[str, Any]) -> Question:
         borders=date.fromisoformat(data["borders"]),
         as_of=datetime.fromisoformat(data["as_of"]) if data["as_of"] else None,
         allow=tuple(data["allow"]),
+        run=data.get("run", "measured"),
     )
 
 

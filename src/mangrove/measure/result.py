@@ -289,6 +289,7 @@ class Emissions:
             view=old.view,
             accounts=old.accounts if accounts is None else accounts,
             borders=old.borders,
+            run=old.run,
         )
         return replace(self.plan, question=replace(question, as_of=old.as_of, allow=old.allow))
 
