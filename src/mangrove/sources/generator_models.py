@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from mangrove import messages, text
 from mangrove.errors import RequestError
+from mangrove.rules import holidays
 
 Array = NDArray[np.float64]
 Times = NDArray[np.datetime64]
@@ -88,10 +89,9 @@ class Calendar:
     @classmethod
     def of(cls, year: int) -> Calendar:
         """Việt Nam's public holidays of `year`; `RequestError` when the table has none."""
-        days = [date.fromisoformat(row["date"]) for row in _rows("holidays.csv")]
-        closed = frozenset(day for day in days if day.year == year)
+        closed = holidays.of(year)
         if not closed:
-            options = ", ".join(str(y) for y in sorted({day.year for day in days}))
+            options = ", ".join(map(str, holidays.years()))
             raise RequestError("generator.no_calendar", year=year, options=options)
         return cls(year, closed)
 
