@@ -49,6 +49,24 @@ class Price:
 
 
 @dataclass(frozen=True, slots=True)
+class Parameter:
+    """One dated number of the power market, in `unit`."""
+
+    key: str
+    value: float
+    unit: str
+    valid_from: date | None
+    valid_to: date | None
+    status: str
+    document: str
+    note: str = ""
+
+    def valid_on(self, day: date) -> bool:
+        """Whether the number holds on `day`."""
+        return _holds(self.valid_from, self.valid_to, day)
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """One line of a bill: `quantity` in `unit` at `price` (VND per unit)."""
 
@@ -57,6 +75,8 @@ class Line:
     unit: str
     price: float
     document: str = ""
+    taxed: bool = True
+    """Whether VAT is added; not for what is sold or settled, because no source read says so."""
 
     @property
     def amount(self) -> float:
@@ -70,6 +90,8 @@ class Bill:
 
     lines: tuple[Line, ...]
     vat_rate: float = 0.0
+    month: str = ""
+    """The billing month, `2026-04`, when the bill is that of one month."""
 
     @property
     def subtotal(self) -> float:
@@ -79,7 +101,7 @@ class Bill:
     @property
     def vat(self) -> float:
         """The VAT."""
-        return self.subtotal * self.vat_rate
+        return sum(line.amount for line in self.lines if line.taxed) * self.vat_rate
 
     @property
     def total(self) -> float:
@@ -108,6 +130,11 @@ class Schedule:
     valid_to: date | None
     document: str
     note: str = ""
+    status: str = "official"
+
+    def valid_on(self, day: date) -> bool:
+        """Whether the schedule is that of the law on `day`."""
+        return _holds(self.valid_from, self.valid_to, day)
 
     def day(self, weekday: int) -> list[tuple[int, int, str]]:
         """The pieces of one day (Monday is 0) as (start minute, end minute, period), covering all 24 hours."""
@@ -189,6 +216,7 @@ def schedules() -> tuple[Schedule, ...]:
             tables.day(rows[0]["valid_to"]),
             rows[0]["document"],
             rows[0]["note"],
+            rows[0]["status"],
         )
         for name, rows in groups.items()
     )
@@ -233,14 +261,59 @@ def parameter(key: str, on: date) -> float:
     Raises:
         RuleError: `rules.no_tariff`.
     """
-    table = tables.rows("power_parameters")
-    for row in table:
-        if row["key"] == key and _holds(tables.day(row["valid_from"]), tables.day(row["valid_to"]), on):
-            return float(row["value"])
-    keys = sorted({row["key"] for row in table})
+    return parameter_row(key, on).value
+
+
+def parameter_row(key: str, on: date) -> Parameter:
+    """The row behind `parameter`, with its unit, dates, status and source; raises `RuleError` (`rules.no_tariff`)."""
+    for row in parameters():
+        if row.key == key and row.valid_on(on):
+            return row
+    keys = sorted({row.key for row in parameters()})
     raise RuleError(
         "rules.no_tariff", text=key, on=on, near=text.suggest(key, keys) or "-", available="; ".join(keys)
     )
+
+
+@cache
+def parameters() -> tuple[Parameter, ...]:
+    """All dated numbers of the power market."""
+    return tuple(
+        Parameter(
+            row["key"],
+            float(row["value"]),
+            row["unit"],
+            tables.day(row["valid_from"]),
+            tables.day(row["valid_to"]),
+            row["status"],
+            row["document"],
+            row["note"],
+        )
+        for row in tables.rows("power_parameters")
+    )
+
+
+def customers(kind: str = "tou") -> dict[str, tuple[str, ...]]:
+    """The customer groups of a kind of tariff, each with its voltages (none for households), in the order of the tables.
+
+    Args:
+        kind: `tou`, `ev_charging`, `two_component` or `residential`; other kinds have no groups of their own.
+
+    Example:
+        >>> customers("ev_charging")
+        {'ev_charging': ('>1 kV', '<=1 kV')}
+    """
+    if kind == "two_component":
+        rows = [("production", row["voltage"]) for row in tables.rows("two_component")]
+    else:
+        tiered = kind == "residential"
+        rows = [(row.customer, row.voltage) for row in prices() if (row.period == "tier") == tiered]
+        if kind in ("tou", "ev_charging"):
+            rows = [row for row in rows if (row[0] == "ev_charging") == (kind == "ev_charging")]
+    found: dict[str, dict[str, None]] = {}
+    for customer, voltage in rows:
+        found.setdefault(customer, {}).update({voltage: None} if voltage else {})
+    return {customer: tuple(voltages) for customer, voltages in found.items()}
 
 
 def vat_rate(on: date) -> float:
@@ -308,24 +381,48 @@ def two_component_bill(
 
     `p_max_kw` is the highest 30-minute mean of the billing month.
     """
-    rows = [
-        row
-        for row in tables.rows("two_component")
-        if row["voltage"] == voltage
-        and _holds(tables.day(row["valid_from"]), tables.day(row["valid_to"]), on)
-    ]
-    if not rows:
-        known = sorted({row["voltage"] for row in tables.rows("two_component")})
-        near = text.suggest(voltage, known) or "-"
-        raise RuleError("rules.no_tariff", text=voltage, on=on, near=near, available="; ".join(known))
+    rows = two_component_prices(voltage, on)
     lines = []
-    for row in rows:
-        capacity = row["component"] == "capacity"
-        quantity = p_max_kw if capacity else energy.get(row["period"], 0.0)
-        label, of = ("capacity", "kW") if capacity else (row["period"], "kWh")
+    for period, row in rows.items():
+        capacity = period == "capacity"
+        quantity = p_max_kw if capacity else energy.get(period, 0.0)
         if quantity:
-            lines.append(Line(label, quantity, of, float(row["price"]), row["document"]))
+            lines.append(Line(period, quantity, "kW" if capacity else "kWh", row.price, row.document))
     return Bill(tuple(lines), vat_rate(on) if vat is None else vat)
+
+
+def two_component_prices(voltage: str, on: date) -> dict[str, Price]:
+    """The prices of the two-component pilot: `capacity` in VND/kW/month, and each period in VND/kWh.
+
+    Raises:
+        RuleError: `rules.no_tariff`, with the voltages that exist on that day.
+    """
+    held = [row for row in _two_component() if row.valid_on(on)]
+    found = {row.period: row for row in held if row.voltage == voltage}
+    if not found:
+        known = list(dict.fromkeys(row.voltage for row in held))
+        near = text.suggest(voltage, known) or "-"
+        raise RuleError("rules.no_tariff", text=voltage, on=on, near=near, available="; ".join(known) or "-")
+    return found
+
+
+@cache
+def _two_component() -> tuple[Price, ...]:
+    return tuple(
+        Price(
+            id=f"two_component:{row['voltage']}:{row['period'] or row['component']}",
+            customer="production",
+            voltage=row["voltage"],
+            period=row["period"] or row["component"],
+            price=float(row["price"]),
+            valid_from=tables.day(row["valid_from"]),
+            valid_to=tables.day(row["valid_to"]),
+            status=row["status"],
+            document=row["document"],
+            note=row["note"],
+        )
+        for row in tables.rows("two_component")
+    )
 
 
 @dataclass(frozen=True, slots=True)
