@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A plan: rates, levels, sizes, prices, what gave way, and what one more unit of each limit would save.
+
+Comes in: a network and what its solver found. Goes out: arrays by handle, costs by name, shadow prices, and the share of
+each owner in the cost. Duals are in money per unit: the price at a node is what one more unit delivered there costs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mangrove.network.handles import Budget, Capacity, Demand, Node, Peak, Sessions, Store, Stream
+from mangrove.network.program import Block
+from mangrove.network.relax import Given, Remedy
+from mangrove.network.solver import Outcome
+
+if TYPE_CHECKING:
+    from mangrove.network.model import Network
+
+Floats = npt.NDArray[np.float64]
+_SMALL = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxation:
+    """Something that gave way.
+
+    Attributes:
+        name, item: the wish and which of its items; tier: how strong it was.
+        first, last: the steps in which it gave way; steps: how many.
+        amount: how much, in units (kWh); unit_cost: what the last unit of it would have cost, as far as money could buy it.
+        remedy: the limit whose widening would help most, and by how many units for one unit of it; None when there is none.
+    """
+
+    name: str
+    item: str
+    tier: str
+    first: int
+    last: int
+    steps: int
+    amount: float
+    unit_cost: float
+    remedy: Remedy | None
+
+
+@dataclass(frozen=True, slots=True)
+class Shadow:
+    """What one more unit of a limit would save, in money over the horizon; `steps` is in how many steps it binds."""
+
+    name: str
+    kind: str
+    value: float
+    steps: int
+
+
+class Plan:
+    """The solution of a network.
+
+    Attributes:
+        cost: money, without penalties and tie-breaks; status: `optimal` or `limit` (of time).
+        relaxed: what gave way.
+        solver, iterations, seconds: how it was found.
+    """
+
+    def __init__(
+        self, net: Network, outcome: Outcome, cost: Floats, given: tuple[Given, ...], remedy: Remedy | None
+    ) -> None:
+        self._net = net
+        self._x, self._rows = outcome.columns, outcome.rows
+        self._duals, self._reduced = outcome.row_duals, outcome.bound_duals
+        self._prices = cost
+        self._tie_break = (net.program.cost - cost) * outcome.columns
+        self._given = given
+        self.status, self.solver = outcome.status, outcome.solver
+        self.iterations, self.seconds = outcome.iterations, outcome.seconds
+        self.cost = float(cost @ outcome.columns)
+        self._amount = net._money
+        self.relaxed = tuple(entry for one in given for entry in self._relaxations(one, remedy))
+
+    def __getitem__(self, handle: Stream) -> Floats:
+        """Rates of a stream without the dimensions of length one: (T,) for one item and one scenario."""
+        found = self.rate(handle)
+        return found.squeeze(axis=tuple(i for i in (0, 1) if found.shape[i] == 1))
+
+    def rate(self, handle: Stream) -> Floats:
+        """Rates of a stream, (n, S, T)."""
+        return self._x[handle.columns]
+
+    def level(self, handle: Store | Sessions) -> Floats:
+        """Levels at the end of each step, (n, S, T); over representative days: relative to the beginning of the day."""
+        assert handle.level is not None
+        return self._x[handle.level]
+
+    def size(self, handle: Capacity) -> Floats:
+        """Sizes in place, (n,), or (n, Y) with several investment years."""
+        built = self._x[handle.columns]
+        total = handle.existing + np.einsum("nv,vy->ny", built, handle.alive.astype(np.float64))
+        return total[:, 0] if total.shape[1] == 1 else total
+
+    def peak(self, handle: Peak) -> Floats:
+        """Billed peaks, (G,), or (S, G) with several scenarios."""
+        found = self._x[handle.columns]
+        return found[0] if len(found) == 1 else found
+
+    def used(self, handle: Budget) -> Floats:
+        """What the budget's sum came to, (S,)."""
+        return self._rows[handle.rows]
+
+    def price(self, node: Node) -> Floats:
+        """Money per unit delivered at each node, (n, S, T)."""
+        return self._duals[node.rows] / self._amount
+
+    def shortfall(self, handle: Demand | Sessions) -> Floats:
+        """What gave way, in units: (n, S, T) of a demand, (n, S) of sessions."""
+        shape = handle.rows.shape if isinstance(handle, Demand) else handle.charging.columns.shape[:2]
+        total = np.zeros(shape)
+        for one in self._given:
+            if one.wish.name == handle.name:
+                lost = one.violation * one.wish.weight
+                total += lost if lost.shape == shape else lost.sum(axis=-1)
+        return total
+
+    def shadows(self) -> tuple[Shadow, ...]:
+        """What one more unit of each binding limit would save, largest first."""
+        found = []
+        for limit in self._net.limits:
+            duals = self._duals[limit.at] if limit.rows else np.minimum(self._reduced[limit.at], 0.0)
+            value = float(np.abs(duals).sum())
+            if value > _SMALL:
+                binding = int((np.abs(duals) > _SMALL).sum())
+                found.append(Shadow(limit.name, limit.kind, value, binding))
+        return tuple(sorted(found, key=lambda shadow: -shadow.value))
+
+    def costs(self) -> dict[str, float]:
+        """Money by name of what causes it; adds up to `cost`."""
+        money = self._prices * self._x
+        total: dict[str, float] = {}
+        for block in self._net.program.column_blocks:
+            amount = float(money[block.start : block.stop].sum())
+            if amount:
+                total[block.name] = total.get(block.name, 0.0) + amount
+        return total
+
+    def shares(self) -> dict[str, float]:
+        """The cost by owner: right-hand sides x duals + bounds x reduced costs; adds up to `cost` (Owen 1975).
+
+        The duals of the whole are feasible for every group of owners, so no group would do better alone, as long
+        as nothing that binds is common: give each row and bound an owner.
+        """
+        total: dict[str, float] = {}
+        lp = self._net.program
+        for blocks, money in (
+            (lp.row_blocks, self._duals * self._rows),
+            (lp.column_blocks, self._reduced * self._x - self._tie_break),
+        ):
+            for block in blocks:
+                _add(total, block, money[block.start : block.stop])
+        return total
+
+    def _relaxations(self, one: Given, remedy: Remedy | None) -> Sequence[Relaxation]:
+        """One entry an item that gave way."""
+        wish = one.wish
+        entries = []
+        lost = one.violation * wish.weight
+        timed = wish.at.shape[-1] == self._net.horizon.steps
+        duals = self._duals if wish.side in ("both", "lower", "upper") else self._reduced
+        for i, item in enumerate(wish.items):
+            mine: Any = lost[i]
+            if not (mine > 0).any():
+                continue
+            when = np.flatnonzero((mine > 0).any(axis=tuple(range(mine.ndim - 1)))) if timed else np.zeros(1, np.int64)
+            per_unit = np.abs(duals[wish.at[i]]) / np.broadcast_to(wish.weight, wish.at.shape)[i]
+            worth = float(per_unit[mine > 0].max())
+            entries.append(
+                Relaxation(
+                    wish.name, item, wish.tier, int(when[0]), int(when[-1]) if timed else self._net.horizon.steps - 1,
+                    len(when) if timed else self._net.horizon.steps, float(mine.sum()), worth, remedy,
+                )
+            )  # fmt: skip
+        return entries
+
+
+def _add(total: dict[str, float], block: Block, money: Floats) -> None:
+    """Adds the money of a block to the owners of its items."""
+    owners = block.owners
+    if len(set(owners)) == 1:
+        amount = float(money.sum())
+        if amount:
+            total[owners[0]] = total.get(owners[0], 0.0) + amount
+        return
+    for owner, amount in zip(owners, money.reshape(len(owners), -1).sum(axis=1), strict=True):
+        total[owner] = total.get(owner, 0.0) + float(amount)

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Vehicles at chargers: what a stay allows, and what must have been charged when it ends.
+
+Comes in: arrays with one number a session (a slot may be empty). Goes out: charging columns that are fixed to zero outside the
+stay, and one row a session for its energy; two-way vehicles also get discharging columns and a level. An update moves
+stays without touching the structure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mangrove.errors import RequestError
+from mangrove.network import constraints
+from mangrove.network.arrays import per_item
+from mangrove.network.handles import Limit, Sessions, Stream
+from mangrove.network.program import FREE
+
+if TYPE_CHECKING:
+    from mangrove.network.handles import Node
+    from mangrove.network.model import Network
+
+Floats = npt.NDArray[np.float64]
+FIELDS = ("arrive", "depart", "energy", "power", "efficiency", "discharge", "usable", "level")
+
+
+def add(net: Network, name: str, node: Node, tier: str | None, given: dict[str, Any]) -> Sessions:
+    """Builds the block; see `Network.sessions`."""
+    count = max([len(node), *(np.size(given[field]) for field in FIELDS)])
+    settings = {field: per_item(name, field, given[field], count, least=0.0) for field in FIELDS}
+    _check(name, settings, net.horizon.steps)
+    if len(node) not in (1, count):
+        raise RequestError("network.bad_shape", name=name, what="nodes", got=str(len(node)), wanted=str(count))
+    owners = node.owners * count if len(node) == 1 else node.owners
+    items = tuple(f"{name} {i + 1}" for i in range(count))
+    charging = Stream(f"{name} charge", net._rates(f"{name} charge", count, owners, decided=True), None, True)
+    net.program.terms(node.rows, charging.columns, -1.0)
+    net._set_cost(charging, given["cost"])
+    net._earlier.append(charging.columns)
+    net.limits.append(Limit(name, "capacity", charging.columns, rows=False))
+    gain = net.horizon.hours * settings["efficiency"][:, None, None]
+    if not (settings["discharge"] > 0).any():
+        need = constraints.session_energy(net.program, name, charging.columns, gain, owners)
+        net._wish(name, tier, items, "lower", need)
+        handle = Sessions(name, charging, None, need, None, settings)
+    else:
+        handle = _two_way(net, name, node, tier, settings, charging, owners, given["wear"])
+    place(net, handle)
+    return handle
+
+
+def _two_way(
+    net: Network, name: str, node: Node, tier: str | None, settings: dict[str, Floats], charging: Stream,
+    owners: tuple[str, ...], wear: Any,
+) -> Sessions:  # fmt: skip
+    """Levels: e_t = e_{t-1} + h eta z - h d / eta + [t = arrival] level; e >= level + energy at departure."""
+    count = len(settings["arrive"])
+    columns = net._rates(f"{name} discharge", count, owners, decided=True)
+    discharging = Stream(f"{name} discharge", columns, None, True)
+    net.program.terms(node.rows, columns, 1.0)
+    net._set_cost(discharging, wear)
+    level = net.program.columns(f"{name} level", net._shape(count), owners=owners)
+    hours = net.horizon.hours
+    eta = settings["efficiency"][:, None, None]
+    keep = np.ones((1, 1, net.horizon.steps))
+    flows = ((charging.columns, hours * eta), (columns, -hours / eta))
+    rows = constraints.store_level(net.program, name, level, flows, keep, owners, cyclic=False)
+    items = tuple(f"{name} {i + 1}" for i in range(count))
+    net._wish(name, tier, items, "floor", level)
+    net.exclusive(charging, discharging)
+    return Sessions(name, charging, discharging, rows, level, settings)
+
+
+def place(net: Network, handle: Sessions) -> None:
+    """Writes the stays of `handle.settings` into bounds and right-hand sides."""
+    lp, own = net.program, handle.settings
+    steps = np.arange(net.horizon.steps)
+    inside = (steps >= own["arrive"][:, None]) & (steps < own["depart"][:, None])
+    lp.lower[handle.charging.columns] = 0.0
+    lp.upper[handle.charging.columns] = np.where(inside, own["power"][:, None], 0.0)[:, None, :]
+    if handle.discharging is None or handle.level is None:
+        lp.row_lower[handle.need] = own["energy"][:, None]
+        lp.row_upper[handle.need] = np.where(np.isfinite(own["usable"]), np.maximum(own["usable"] - own["level"], own["energy"]), own["energy"])[:, None]
+        return
+    lp.upper[handle.discharging.columns] = np.where(inside, own["discharge"][:, None], 0.0)[:, None, :]
+    arriving = np.where(steps == own["arrive"][:, None], own["level"][:, None], 0.0)[:, None, :]
+    lp.row_lower[handle.need] = arriving
+    lp.row_upper[handle.need] = arriving
+    wanted = own["level"] + own["energy"]
+    leaving = (steps == own["depart"][:, None] - 1) & inside
+    room = np.maximum(own["usable"], wanted)
+    lp.lower[handle.level] = np.where(leaving, wanted[:, None], 0.0)[:, None, :]
+    lp.upper[handle.level] = np.where(steps >= own["arrive"][:, None], room[:, None], 0.0)[:, None, :]
+
+
+def move(net: Network, handle: Sessions, data: dict[str, Any]) -> None:
+    """Changes stays: any of arrive, depart, energy, power, usable, level, discharge; efficiency is structure."""
+    count = len(handle.settings["arrive"])
+    for field, value in data.items():
+        handle.settings[field] = per_item(handle.name, field, value, count, least=0.0)
+    _check(handle.name, handle.settings, net.horizon.steps)
+    place(net, handle)
+
+
+def _check(name: str, own: dict[str, Floats], steps: int) -> None:
+    """Refuses stays that end before they begin or lie outside the horizon, and levels above what is usable."""
+    for bad, code in (
+        (own["depart"] < own["arrive"], "network.session_reversed"),
+        (own["depart"] > steps, "network.session_outside"),
+        ((own["efficiency"] > 1) | (own["efficiency"] <= 0), "network.session_efficiency"),
+        (own["level"] + own["energy"] > own["usable"] * (1 + 1e-9), "network.session_too_much"),
+    ):
+        if bad.any():
+            raise RequestError(code, name=name, item=int(np.argmax(bad)) + 1, steps=steps)
+
+
+__all__ = ["FREE", "add", "move", "place"]
