@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Gradient-boosted trees (LightGBM) with the quantile loss; best on irregular loads, charging and sun.
+
+Comes in: described days. Goes out: quantiles, one ensemble each. One thread and fixed seeds: the same days give the same numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mangrove.forecast.calendar import Floats
+from mangrove.forecast.features import Frame
+
+_TREES = 150
+_ROWS = 16_000
+"""Rows of a fit at most; older days are thinned first."""
+_PARAMETERS: dict[str, Any] = {
+    "objective": "quantile", "learning_rate": 0.06, "num_leaves": 20, "min_data_in_leaf": 30, "max_bin": 63,
+    "feature_fraction": 0.6, "bagging_fraction": 0.7, "bagging_freq": 1, "lambda_l2": 1.0,
+    "num_threads": 1, "deterministic": True, "force_col_wise": True, "verbosity": -1, "feature_pre_filter": False,
+}  # fmt: skip
+
+
+class Boosted:
+    """One ensemble a quantile on the same binned rows."""
+
+    every = 14
+
+    def __init__(self, quantiles: tuple[float, ...], seed: int = 0) -> None:
+        self.quantiles = quantiles
+        self._seed = seed
+        self._ensembles: list[Any] = []
+
+    def fit(self, frame: Frame) -> None:
+        """Grows the ensembles on the rows that have a target."""
+        import lightgbm
+
+        y = frame.target.ravel()
+        rows = _thin(np.flatnonzero(~np.isnan(y)))
+        x = columns(frame)[rows]
+        data = lightgbm.Dataset(x, y[rows], params=_PARAMETERS, free_raw_data=False)
+        self._ensembles = []
+        for alpha in self.quantiles:
+            parameters = {**_PARAMETERS, "alpha": alpha, "seed": self._seed}
+            self._ensembles.append(lightgbm.train(parameters, data, _TREES))
+
+    def predict(self, frame: Frame) -> Floats:
+        """See `Model.predict`."""
+        x = columns(frame)
+        found = [ensemble.predict(x, num_threads=1) for ensemble in self._ensembles]
+        return np.stack(found).reshape(len(self.quantiles), *frame.target.shape)
+
+
+def columns(frame: Frame) -> Floats:
+    """The columns of the trees, shape (n x S, p): slot, calendar, lags with their holes, weather."""
+    days, slots = frame.target.shape
+    slot = np.broadcast_to(np.arange(slots, dtype=np.float64)[None, :, None], (days, slots, 1))
+    dates = np.broadcast_to(frame.calendar[:, None, :4], (days, slots, 4))
+    return np.concatenate([slot, dates, frame.lags, frame.weather], axis=2).reshape(days * slots, -1)
+
+
+def _thin(rows: np.ndarray[Any, np.dtype[np.int64]]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """At most `_ROWS` rows: the newer half whole, the older ones evenly spaced."""
+    if len(rows) <= _ROWS:
+        return rows
+    keep = _ROWS // 2
+    old = rows[: len(rows) - keep]
+    picked = old[np.linspace(0, len(old) - 1, keep).astype(np.int64)]
+    return np.concatenate([picked, rows[len(rows) - keep :]])

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ridge regression on lags, means of like days, calendar and weather; cheap, and best on regular loads.
+
+Comes in: described days. Goes out: a linear point forecast with residual quantiles by slot.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mangrove.forecast import calendar
+from mangrove.forecast.calendar import Floats
+from mangrove.forecast.features import Frame, fill
+from mangrove.forecast.models.residuals import by_slot
+
+_HARMONICS = 4
+_PENALTY = 10.0
+"""Weight of the squared coefficients of standardized columns, in rows."""
+_DAYS = 56
+"""Days whose residuals give the quantiles."""
+_HALF_LIFE = 120.0
+"""Days after which a row counts half: loads drift."""
+
+
+class Ridge:
+    """Least squares with penalty, `min |W (y - X b)|^2 + k |b|^2`, rows weighted by age, columns standardized."""
+
+    every = 7
+
+    def __init__(self, quantiles: tuple[float, ...]) -> None:
+        self.quantiles = quantiles
+
+    def fit(self, frame: Frame) -> None:
+        """Solves the normal equations once; days without targets do not count."""
+        x = design(frame)
+        y = frame.target.ravel()
+        age = np.repeat(frame.days[-1] - frame.days, frame.target.shape[1]) if len(frame.days) else y
+        use = ~np.isnan(y) & ~np.isnan(x).any(axis=1)
+        weight = np.where(use, 0.5 ** (age / _HALF_LIFE), 0.0)
+        x, y = np.where(use[:, None], x, 0.0), np.where(use, y, 0.0)
+        total = max(float(weight.sum()), 1e-12)
+        self._mean = weight @ x / total
+        centered = np.where(use[:, None], x - self._mean, 0.0)
+        self._scale = np.maximum(np.sqrt(weight @ centered**2 / total), 1e-9)
+        self._level = float(weight @ y / total)
+        standard = centered / self._scale
+        normal = standard.T @ (standard * weight[:, None])
+        normal[np.diag_indices_from(normal)] += _PENALTY
+        self._slope = np.linalg.solve(normal, standard.T @ (weight * (y - self._level)))
+        recent = frame.pick(slice(-_DAYS, None))
+        self._residuals = by_slot(recent.target - self._point(recent), self.quantiles)
+
+    def predict(self, frame: Frame) -> Floats:
+        """See `Model.predict`."""
+        return np.asarray(self._point(frame)[None] + self._residuals[:, None, :])
+
+    def _point(self, frame: Frame) -> Floats:
+        x = (design(frame) - self._mean) / self._scale
+        return np.asarray(self._level + x @ self._slope).reshape(frame.target.shape)
+
+
+def design(frame: Frame) -> Floats:
+    """The columns of the regression, shape (n x S, p).
+
+    Harmonics of the time of day for every kind of day; lags and means; the same once more on days that are not working days;
+    weather, its square, and its holes at the mean.
+    """
+    days, slots = frame.target.shape
+    lags = fill(frame.lags)
+    rest = (frame.kinds != calendar.WORK).astype(np.float64)[:, None, None]
+    angle = 2 * np.pi * (np.arange(slots) + 0.5)[:, None] / slots * np.arange(1, _HARMONICS + 1)
+    wave = np.concatenate([np.ones((slots, 1)), np.sin(angle), np.cos(angle)], axis=1)
+    kinds = (np.minimum(frame.kinds, calendar.SUNDAY)[:, None] == np.arange(3)).astype(np.float64)
+    weekday = (frame.calendar[:, :1] == np.arange(1, 5)).astype(np.float64)
+    waves = np.einsum("nk,sw->nskw", kinds, wave).reshape(days, slots, -1)
+    near = np.concatenate([weekday, 1 / (1 + frame.calendar[:, 2:4]), frame.calendar[:, 4:6]], axis=1)
+    parts = [waves[:, :, 1:], lags, lags * rest, np.repeat(near[:, None], slots, axis=1)]
+    parts.append(lags[:, :, -2:].repeat(3, axis=2) * np.tile(wave[:, 1:4], 2)[None])
+    if frame.weather.shape[2]:
+        weather = np.where(np.isnan(frame.weather), _means(frame.weather), frame.weather)
+        parts += [weather, weather**2]
+    return np.concatenate(parts, axis=2).reshape(days * slots, -1)
+
+
+def _means(weather: Floats) -> Floats:
+    """The mean of each kind of weather, 0 where there is none at all, shape (k,)."""
+    there = ~np.isnan(weather)
+    total = np.where(there, weather, 0.0).sum(axis=(0, 1))
+    return np.asarray(total / np.maximum(there.sum(axis=(0, 1)), 1))
