@@ -74,11 +74,18 @@ def numbers(name: str, what: str, value: Any) -> Floats:
     return array
 
 
+def finite(name: str, what: str, array: Floats) -> None:
+    """Raises `network.not_a_number` when something is infinite or NaN."""
+    good = np.isfinite(array)
+    if not good.all():
+        raise RequestError("network.not_a_number", name=name, what=what, first=int(np.argmin(good.ravel())))
+
+
 def ordered(name: str, lower: Floats, upper: Floats) -> None:
     """Raises `network.bounds_crossed` when a lower bound lies above its upper bound."""
-    if (lower > upper).any():
-        at = int(np.argmax(np.broadcast_to(lower > upper, np.broadcast_shapes(lower.shape, upper.shape)).ravel()))
-        raise RequestError("network.bounds_crossed", name=name, first=at)
+    crossed = lower > upper
+    if crossed.any():
+        raise RequestError("network.bounds_crossed", name=name, first=int(np.argmax(crossed.ravel())))
 
 
 def _refuse(name: str, what: str, array: Floats, least: float | None) -> None:
@@ -86,5 +93,6 @@ def _refuse(name: str, what: str, array: Floats, least: float | None) -> None:
     bad = np.isnan(array)
     if bad.any():
         raise RequestError("network.not_a_number", name=name, what=what, first=int(np.argmax(bad.ravel())))
+    assert least is not None
     at = int(np.argmax((array < least).ravel()))
     raise RequestError("network.negative", name=name, what=what, first=at, value=float(array.ravel()[at]))

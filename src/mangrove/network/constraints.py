@@ -20,7 +20,14 @@ Owners = tuple[str, ...]
 
 
 def within_capacity(
-    lp: Program, name: str, columns: Ints, capacity: Capacity, profile: Floats, horizon: Horizon, owners: Owners
+    lp: Program,
+    name: str,
+    columns: Ints,
+    *,
+    capacity: Capacity,
+    profile: Floats,
+    horizon: Horizon,
+    owners: Owners,
 ) -> Ints:
     """x_t - p_t sum_{v alive in y(t)} B_v <= p_t existing_{y(t)}: a rate (or level) stays within a size that is chosen.
 
@@ -44,7 +51,14 @@ def within_capacity(
 
 
 def at_least_capacity(
-    lp: Program, name: str, columns: Ints, capacity: Capacity, share: Floats, horizon: Horizon, owners: Owners
+    lp: Program,
+    name: str,
+    columns: Ints,
+    *,
+    capacity: Capacity,
+    share: Floats,
+    horizon: Horizon,
+    owners: Owners,
 ) -> Ints:
     """x_t - l_t sum_{v alive in y(t)} B_v >= l_t existing_{y(t)}: a minimum output per unit of a size that is chosen."""
     existing = capacity.existing[:, None, :][:, :, horizon.year]
@@ -56,10 +70,16 @@ def at_least_capacity(
     return rows
 
 
-def size_limit(lp: Program, name: str, capacity: Capacity, lower: Floats, upper: Floats, owners: Owners) -> Ints:
+def size_limit(
+    lp: Program, name: str, capacity: Capacity, *, lower: Floats, upper: Floats, owners: Owners
+) -> Ints:
     """lower_y <= existing_y + sum_{v alive in y} B_v <= upper_y, for several investment years."""
     rows = lp.rows(
-        name, capacity.existing.shape, lower=lower - capacity.existing, upper=upper - capacity.existing, owners=owners
+        name,
+        capacity.existing.shape,
+        lower=lower - capacity.existing,
+        upper=upper - capacity.existing,
+        owners=owners,
     )
     for v in range(capacity.columns.shape[1]):
         lp.terms(rows, capacity.columns[:, v, None], capacity.alive[v].astype(np.float64)[None, :])
@@ -71,9 +91,9 @@ def store_level(
     name: str,
     level: Ints,
     flows: tuple[tuple[Ints, Floats], ...],
+    *,
     keep: Floats,
     owners: Owners,
-    *,
     cyclic: bool,
 ) -> Ints:
     """e_t - k_t e_{t-1} - sum_f c_ft x_ft = 0: what was there (less its losses) plus what came, minus what went.
@@ -102,6 +122,7 @@ def store_across_days(
     name: str,
     level: Ints,
     flows: tuple[tuple[Ints, Floats], ...],
+    *,
     keep: Floats,
     horizon: Horizon,
     owners: Owners,
@@ -142,7 +163,9 @@ def store_across_days(
     lp.terms(chain, level[:, :, order * each + each - 1], -1.0)
     seen = []
     for word, bound in zip(("least", "most"), extremes, strict=True):
-        total = lp.columns(f"{name} {word}", start.shape, lower=-FREE if word == "most" else 0.0, owners=owners)
+        total = lp.columns(
+            f"{name} {word}", start.shape, lower=-FREE if word == "most" else 0.0, owners=owners
+        )
         link = lp.rows(f"{name} {word}", start.shape, lower=0.0, upper=0.0, owners=owners)
         lp.terms(link, total, 1.0)
         lp.terms(link, start, -1.0)
@@ -156,6 +179,7 @@ def peak(
     name: str,
     peaks: Ints,
     streams: tuple[Ints, ...],
+    *,
     member: npt.NDArray[np.bool_],
     block: Ints,
     horizon: Horizon,
@@ -203,13 +227,14 @@ def peak(
 def budget(
     lp: Program,
     name: str,
+    *,
     rates: tuple[tuple[Ints, Floats], ...],
     sizes: tuple[tuple[Ints, Floats], ...],
     scenarios: int,
     amount: Floats,
     owner: str,
 ) -> Ints:
-    """lower <= sum_t w_t h_t sum_f a_ft x_ft + sum_c a_c K_c <= upper, in every scenario (sides are set by the caller)."""
+    """A limit: lower <= sum_t w_t h_t sum_f a_ft x_ft + sum_c a_c K_c <= upper in every scenario (the caller sets both)."""
     rows = lp.rows(name, (scenarios,), owners=(owner,))
     for columns, coefficient in rates:
         lp.terms(rows[None, :, None], columns, coefficient * amount)
@@ -219,7 +244,7 @@ def budget(
 
 
 def session_energy(lp: Program, name: str, charging: Ints, gain: Floats, owners: Owners) -> Ints:
-    """need_i <= sum_t h_t eta_i z_it <= room_i: what a vehicle gets between arrival and departure (sides set by the caller)."""
+    """A stay: need_i <= sum_t h_t eta_i z_it <= room_i: what a vehicle gets (the caller sets both)."""
     rows = lp.rows(name, charging.shape[:2], lower=0.0, owners=owners)
     lp.terms(rows[:, :, None], charging, gain)
     return rows

@@ -167,6 +167,14 @@ class Program:
         """The blocks of rows, in order."""
         return self._rows.blocks
 
+    def copy(self) -> Program:
+        """The same rows, columns and terms, without costs and names; blocks may be added to the copy."""
+        twin = Program()
+        twin.columns("all", (self.width,), lower=self.lower, upper=self.upper)
+        twin.rows("all", (self.height,), lower=self.row_lower, upper=self.row_upper)
+        twin._terms = list(self._terms)
+        return twin
+
     def matrix(self) -> Any:
         """The terms as a `scipy.sparse.csc_array` (rows x columns); equal positions are added."""
         from scipy import sparse

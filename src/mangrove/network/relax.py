@@ -11,18 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import InfeasibleError
+from mangrove.network.core import Core
 from mangrove.network.handles import TIERS, Wish
 from mangrove.network.program import FREE, Program
 from mangrove.network.solver import OPTIMAL, Solver
-
-if TYPE_CHECKING:
-    from mangrove.network.model import Network
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -49,7 +46,7 @@ class Remedy:
     gain: float
 
 
-def least_violation(net: Network) -> tuple[list[Given], Remedy | None]:
+def least_violation(net: Core) -> tuple[list[Given], Remedy | None]:
     """The least violation by tier, and the limit whose widening would help most.
 
     Raises:
@@ -91,18 +88,9 @@ def accept(lp: Program, given: list[Given]) -> Callable[[], None]:
     return undo
 
 
-def _copy(lp: Program) -> Program:
-    """The same rows, columns and terms, without costs; blocks may be added to the copy."""
-    twin = Program()
-    twin.columns("all", (lp.width,), lower=lp.lower, upper=lp.upper)
-    twin.rows("all", (lp.height,), lower=lp.row_lower, upper=lp.row_upper)
-    twin._terms = list(lp._terms)
-    return twin
-
-
 def _elastic(lp: Program, wishes: list[Wish]) -> tuple[Program, list[tuple[Wish, Ints]]]:
     """A copy of the program in which every wish has a slack column with the price of its tier."""
-    twin = _copy(lp)
+    twin = lp.copy()
     slacks = []
     for wish in wishes:
         price = _STEP ** (len(TIERS) - 1 - TIERS.index(wish.tier)) * wish.weight
@@ -118,16 +106,21 @@ def _elastic(lp: Program, wishes: list[Wish]) -> tuple[Program, list[tuple[Wish,
 
 
 def _elastic_bound(twin: Program, wish: Wish, slack: Ints) -> None:
-    """x + v >= floor, or x - v <= ceiling, as rows instead of the bound."""
+    """X + v >= floor, or x - v <= ceiling, as rows instead of the bound."""
     floor = wish.side == "floor"
     side = twin.lower if floor else twin.upper
-    rows = twin.rows(wish.name, wish.at.shape, **{"lower" if floor else "upper": side[wish.at]})
+    bound = side[wish.at]
+    rows = (
+        twin.rows(wish.name, wish.at.shape, lower=bound)
+        if floor
+        else twin.rows(wish.name, wish.at.shape, upper=bound)
+    )
     twin.terms(rows, wish.at, 1.0)
     twin.terms(rows, slack, 1.0 if floor else -1.0)
     side[wish.at] = -FREE if floor else FREE
 
 
-def _remedy(net: Network, row_duals: Floats, bound_duals: Floats, given: list[Given]) -> Remedy | None:
+def _remedy(net: Core, row_duals: Floats, bound_duals: Floats, given: list[Given]) -> Remedy | None:
     """The limit with the largest effect on the violation, in units of the highest tier that gave way."""
     if not given:
         return None
@@ -142,7 +135,7 @@ def _remedy(net: Network, row_duals: Floats, bound_duals: Floats, given: list[Gi
     return best
 
 
-def _conflict(net: Network) -> InfeasibleError:
+def _conflict(net: Core) -> InfeasibleError:
     """Lets everything give way and names what does: the smallest relaxation that would make a plan possible."""
     lp = net.program
     twin, _ = _elastic(lp, net.wishes)
@@ -161,7 +154,10 @@ def _conflict(net: Network) -> InfeasibleError:
     twin.lower[:width], twin.upper[:width] = -FREE, FREE
     found = Solver(twin).solve(twin)
     if found.status == OPTIMAL:
-        for blocks, most in ((lp.row_blocks, found.columns[low] + found.columns[high]), (lp.column_blocks, found.columns[under] + found.columns[over])):
+        for blocks, most in (
+            (lp.row_blocks, found.columns[low] + found.columns[high]),
+            (lp.column_blocks, found.columns[under] + found.columns[over]),
+        ):
             for block in blocks:
                 worst = float(most[block.start : block.stop].sum())
                 if worst > _SMALL:

@@ -9,18 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from mangrove.network.core import Core
 from mangrove.network.handles import Budget, Capacity, Demand, Node, Peak, Sessions, Store, Stream
 from mangrove.network.program import Block
 from mangrove.network.relax import Given, Remedy
 from mangrove.network.solver import Outcome
-
-if TYPE_CHECKING:
-    from mangrove.network.model import Network
 
 Floats = npt.NDArray[np.float64]
 _SMALL = 1e-9
@@ -68,7 +66,7 @@ class Plan:
     """
 
     def __init__(
-        self, net: Network, outcome: Outcome, cost: Floats, given: tuple[Given, ...], remedy: Remedy | None
+        self, net: Core, outcome: Outcome, cost: Floats, given: tuple[Given, ...], remedy: Remedy | None
     ) -> None:
         self._net = net
         self._x, self._rows = outcome.columns, outcome.rows
@@ -79,7 +77,7 @@ class Plan:
         self.status, self.solver = outcome.status, outcome.solver
         self.iterations, self.seconds = outcome.iterations, outcome.seconds
         self.cost = float(cost @ outcome.columns)
-        self._amount = net._money
+        self._amount = net.money
         self.relaxed = tuple(entry for one in given for entry in self._relaxations(one, remedy))
 
     def __getitem__(self, handle: Stream) -> Floats:
@@ -99,7 +97,7 @@ class Plan:
     def size(self, handle: Capacity) -> Floats:
         """Sizes in place, (n,), or (n, Y) with several investment years."""
         built = self._x[handle.columns]
-        total = handle.existing + np.einsum("nv,vy->ny", built, handle.alive.astype(np.float64))
+        total: Floats = handle.existing + np.einsum("nv,vy->ny", built, handle.alive.astype(np.float64))
         return total[:, 0] if total.shape[1] == 1 else total
 
     def peak(self, handle: Peak) -> Floats:
@@ -173,7 +171,11 @@ class Plan:
             mine: Any = lost[i]
             if not (mine > 0).any():
                 continue
-            when = np.flatnonzero((mine > 0).any(axis=tuple(range(mine.ndim - 1)))) if timed else np.zeros(1, np.int64)
+            when = (
+                np.flatnonzero((mine > 0).any(axis=tuple(range(mine.ndim - 1))))
+                if timed
+                else np.zeros(1, np.int64)
+            )
             per_unit = np.abs(duals[wish.at[i]]) / np.broadcast_to(wish.weight, wish.at.shape)[i]
             worth = float(per_unit[mine > 0].max())
             entries.append(

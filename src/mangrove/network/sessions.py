@@ -8,7 +8,7 @@ stays without touching the structure.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,65 +16,65 @@ import numpy.typing as npt
 from mangrove.errors import RequestError
 from mangrove.network import constraints
 from mangrove.network.arrays import per_item
-from mangrove.network.handles import Limit, Sessions, Stream
-from mangrove.network.program import FREE
-
-if TYPE_CHECKING:
-    from mangrove.network.handles import Node
-    from mangrove.network.model import Network
+from mangrove.network.core import Core
+from mangrove.network.handles import Limit, Node, Pair, Sessions, Stream
 
 Floats = npt.NDArray[np.float64]
 FIELDS = ("arrive", "depart", "energy", "power", "efficiency", "discharge", "usable", "level")
 
 
-def add(net: Network, name: str, node: Node, tier: str | None, given: dict[str, Any]) -> Sessions:
+def add(
+    net: Core, name: str, node: Node, tier: str | None, given: dict[str, Any], *, cost: Any, wear: Any
+) -> Sessions:
     """Builds the block; see `Network.sessions`."""
     count = max([len(node), *(np.size(given[field]) for field in FIELDS)])
     settings = {field: per_item(name, field, given[field], count, least=0.0) for field in FIELDS}
     _check(name, settings, net.horizon.steps)
     if len(node) not in (1, count):
-        raise RequestError("network.bad_shape", name=name, what="nodes", got=str(len(node)), wanted=str(count))
+        raise RequestError(
+            "network.bad_shape", name=name, what="nodes", got=str(len(node)), wanted=str(count)
+        )
     owners = node.owners * count if len(node) == 1 else node.owners
     items = tuple(f"{name} {i + 1}" for i in range(count))
-    charging = Stream(f"{name} charge", net._rates(f"{name} charge", count, owners, decided=True), None, True)
+    charging = Stream(f"{name} charge", net.rates(f"{name} charge", count, owners, decided=True), None, True)
     net.program.terms(node.rows, charging.columns, -1.0)
-    net._set_cost(charging, given["cost"])
-    net._earlier.append(charging.columns)
+    net.set_cost(charging, cost)
+    net.earlier.append(charging.columns)
     net.limits.append(Limit(name, "capacity", charging.columns, rows=False))
     gain = net.horizon.hours * settings["efficiency"][:, None, None]
     if not (settings["discharge"] > 0).any():
         need = constraints.session_energy(net.program, name, charging.columns, gain, owners)
-        net._wish(name, tier, items, "lower", need)
+        net.wish(name, tier, items, "lower", need)
         handle = Sessions(name, charging, None, need, None, settings)
     else:
-        handle = _two_way(net, name, node, tier, settings, charging, owners, given["wear"])
+        handle = _two_way(net, name, node, tier, settings, charging, owners, wear)
     place(net, handle)
     return handle
 
 
 def _two_way(
-    net: Network, name: str, node: Node, tier: str | None, settings: dict[str, Floats], charging: Stream,
+    net: Core, name: str, node: Node, tier: str | None, settings: dict[str, Floats], charging: Stream,
     owners: tuple[str, ...], wear: Any,
 ) -> Sessions:  # fmt: skip
     """Levels: e_t = e_{t-1} + h eta z - h d / eta + [t = arrival] level; e >= level + energy at departure."""
     count = len(settings["arrive"])
-    columns = net._rates(f"{name} discharge", count, owners, decided=True)
+    columns = net.rates(f"{name} discharge", count, owners, decided=True)
     discharging = Stream(f"{name} discharge", columns, None, True)
     net.program.terms(node.rows, columns, 1.0)
-    net._set_cost(discharging, wear)
-    level = net.program.columns(f"{name} level", net._shape(count), owners=owners)
+    net.set_cost(discharging, wear)
+    level = net.program.columns(f"{name} level", net.shape(count), owners=owners)
     hours = net.horizon.hours
     eta = settings["efficiency"][:, None, None]
     keep = np.ones((1, 1, net.horizon.steps))
     flows = ((charging.columns, hours * eta), (columns, -hours / eta))
-    rows = constraints.store_level(net.program, name, level, flows, keep, owners, cyclic=False)
+    rows = constraints.store_level(net.program, name, level, flows, keep=keep, owners=owners, cyclic=False)
     items = tuple(f"{name} {i + 1}" for i in range(count))
-    net._wish(name, tier, items, "floor", level)
-    net.exclusive(charging, discharging)
+    net.wish(name, tier, items, "floor", level)
+    net.pairs.append(Pair(name, charging.columns, discharging.columns))
     return Sessions(name, charging, discharging, rows, level, settings)
 
 
-def place(net: Network, handle: Sessions) -> None:
+def place(net: Core, handle: Sessions) -> None:
     """Writes the stays of `handle.settings` into bounds and right-hand sides."""
     lp, own = net.program, handle.settings
     steps = np.arange(net.horizon.steps)
@@ -82,8 +82,9 @@ def place(net: Network, handle: Sessions) -> None:
     lp.lower[handle.charging.columns] = 0.0
     lp.upper[handle.charging.columns] = np.where(inside, own["power"][:, None], 0.0)[:, None, :]
     if handle.discharging is None or handle.level is None:
+        room = np.where(np.isfinite(own["usable"]), own["usable"] - own["level"], own["energy"])
         lp.row_lower[handle.need] = own["energy"][:, None]
-        lp.row_upper[handle.need] = np.where(np.isfinite(own["usable"]), np.maximum(own["usable"] - own["level"], own["energy"]), own["energy"])[:, None]
+        lp.row_upper[handle.need] = np.maximum(room, own["energy"])[:, None]
         return
     lp.upper[handle.discharging.columns] = np.where(inside, own["discharge"][:, None], 0.0)[:, None, :]
     arriving = np.where(steps == own["arrive"][:, None], own["level"][:, None], 0.0)[:, None, :]
@@ -96,7 +97,7 @@ def place(net: Network, handle: Sessions) -> None:
     lp.upper[handle.level] = np.where(steps >= own["arrive"][:, None], room[:, None], 0.0)[:, None, :]
 
 
-def move(net: Network, handle: Sessions, data: dict[str, Any]) -> None:
+def move(net: Core, handle: Sessions, data: dict[str, Any]) -> None:
     """Changes stays: any of arrive, depart, energy, power, usable, level, discharge; efficiency is structure."""
     count = len(handle.settings["arrive"])
     for field, value in data.items():
@@ -115,6 +116,3 @@ def _check(name: str, own: dict[str, Floats], steps: int) -> None:
     ):
         if bad.any():
             raise RequestError(code, name=name, item=int(np.argmax(bad)) + 1, steps=steps)
-
-
-__all__ = ["FREE", "add", "move", "place"]

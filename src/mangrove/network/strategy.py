@@ -8,36 +8,35 @@ linear program is solved once more.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import RequestError
 from mangrove.network import relax
-from mangrove.network.model import EARLIER
+from mangrove.network.core import Core
 from mangrove.network.program import Program
 from mangrove.network.result import Plan
 from mangrove.network.solver import INFEASIBLE, LIMIT, OPTIMAL, UNBOUNDED, Outcome, Solver
-
-if TYPE_CHECKING:
-    from mangrove.network.model import Network
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 _TOUCH = 1e-6
 """Rates below this share of the larger of two are rounding, not running."""
 _ROUNDS = 12
+EARLIER = 1e-6
+"""Tie-break: charging in the last step costs this share of a typical price more than in the first, so that of two equal
+plans the one that charges earlier is taken, always. It is not part of any cost that is reported."""
 
 
-def solve(net: Network, *, solver: str, time_limit: float | None, gap: float) -> Plan:
+def solve(net: Core, *, solver: str, time_limit: float | None, gap: float) -> Plan:
     """See `Network.solve`."""
     lp = net.program
     true_cost = lp.cost.copy()
+    if net.solver is None:
+        net.solver = Solver(lp)  # before the tie-break: its small costs would mislead the scaling
     _prefer_earlier(net)
     try:
-        if net.solver is None:
-            net.solver = Solver(lp)
         outcome = net.solver.solve(lp, solver=solver, time_limit=time_limit, gap=gap)
         given: list[relax.Given] = []
         remedy = None
@@ -61,19 +60,19 @@ def solve(net: Network, *, solver: str, time_limit: float | None, gap: float) ->
         lp.cost[:] = true_cost
 
 
-def _prefer_earlier(net: Network) -> None:
-    """Adds the tie-break to charging columns; see `mangrove.network.model.EARLIER`."""
-    if not net._earlier:
+def _prefer_earlier(net: Core) -> None:
+    """Adds the tie-break to charging columns; see `EARLIER`."""
+    if not net.earlier:
         return
     cost = net.program.cost
     used = np.abs(cost[cost != 0.0])
     typical = float(np.median(used)) if len(used) else 1.0
     slope = EARLIER * typical * np.arange(1, net.horizon.steps + 1) / net.horizon.steps
-    for columns in net._earlier:
+    for columns in net.earlier:
         cost[columns] += slope
 
 
-def _without_cheating(net: Network, outcome: Outcome, *, time_limit: float | None, gap: float) -> Outcome:
+def _without_cheating(net: Core, outcome: Outcome, *, time_limit: float | None, gap: float) -> Outcome:
     """Adds binaries for the steps in which pairs run together or streams run below their minimum, until none is left."""
     flagged = _Flagged(net)
     lp = net.program
@@ -94,7 +93,7 @@ def _without_cheating(net: Network, outcome: Outcome, *, time_limit: float | Non
 class _Flagged:
     """The positions that need a binary variable, growing from round to round."""
 
-    def __init__(self, net: Network) -> None:
+    def __init__(self, net: Core) -> None:
         self.net = net
         self.pairs = [np.zeros(pair.first.size, bool) for pair in net.pairs]
         self.minima = [np.zeros(one.columns.size, bool) for one in net.minima]
@@ -118,7 +117,7 @@ class _Flagged:
     def search(self, *, time_limit: float | None, gap: float) -> Floats:
         """Solves with binaries at the flagged positions; returns the column values of the original program."""
         lp = self.net.program
-        twin = relax._copy(lp)
+        twin = lp.copy()
         twin.cost[: lp.width] = lp.cost
         binaries = []
         for pair, seen in zip(self.net.pairs, self.pairs, strict=True):
@@ -158,7 +157,7 @@ class _Flagged:
 
 
 def _either(twin: Program, first: Ints, most_first: Floats, second: Ints, most_second: Floats) -> Ints:
-    """x <= X b and y <= Y (1 - b) with b in {0, 1}: not both at once."""
+    """Either: x <= X b and y <= Y (1 - b) with b in {0, 1}: not both at once."""
     b = twin.columns("either", first.shape, upper=1.0)
     one = twin.rows("either", first.shape, upper=0.0)
     twin.terms(one, first, 1.0)
@@ -170,7 +169,7 @@ def _either(twin: Program, first: Ints, most_first: Floats, second: Ints, most_s
 
 
 def _off_or_at_least(twin: Program, columns: Ints, least: Floats, most: Floats) -> Ints:
-    """l b <= x <= X b with b in {0, 1}: off, or at least l."""
+    """Semicontinuous: l b <= x <= X b with b in {0, 1}: off, or at least l."""
     b = twin.columns("on", columns.shape, upper=1.0)
     low, high = twin.rows("at least", columns.shape, lower=0.0), twin.rows("off", columns.shape, upper=0.0)
     twin.terms(low, columns, 1.0)
@@ -180,7 +179,7 @@ def _off_or_at_least(twin: Program, columns: Ints, least: Floats, most: Floats) 
     return b
 
 
-def _unbounded(net: Network) -> RequestError:
+def _unbounded(net: Core) -> RequestError:
     """Names the columns that can grow without end: those that reach a limit put on all of them."""
     lp, far = net.program, 1e9
     open_ = ~np.isfinite(lp.upper)

@@ -7,72 +7,74 @@ Comes in: a network, one of its handles and named data. Goes out: changed costs,
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from mangrove.errors import RequestError, did_you_mean
-from mangrove.network import sessions
+from mangrove.network import sessions, stores
 from mangrove.network.arrays import cube, numbers, per_item
+from mangrove.network.core import Core
 from mangrove.network.handles import Budget, Capacity, Demand, Handle, Peak, Sessions, Store, Stream
 
-if TYPE_CHECKING:
-    from mangrove.network.model import Network
 
-
-def apply(net: Network, handle: Handle, data: Mapping[str, Any]) -> None:
+def apply(net: Core, handle: Handle, data: Mapping[str, Any]) -> None:
     """See `Network.update`."""
     allowed = _ALLOWED.get(type(handle), ())
     for what in data:
         if what not in allowed:
             hint = did_you_mean(what, allowed)
             raise RequestError(
-                "network.cannot_update", name=handle.name, what=what, options=", ".join(allowed) or "-", hint=hint
+                "network.cannot_update",
+                name=handle.name,
+                what=what,
+                options=", ".join(allowed) or "-",
+                hint=hint,
             )
     _HOW[type(handle)](net, handle, data)
 
 
-def _stream(net: Network, stream: Stream, data: Mapping[str, Any]) -> None:
+def _stream(net: Core, stream: Stream, data: Mapping[str, Any]) -> None:
     if "cost" in data:
-        net._set_cost(stream, data["cost"])
+        net.set_cost(stream, data["cost"])
     if stream.capacity is not None and ("upper" in data or "lower" in data):
         raise RequestError("network.cannot_update", name=stream.name, what="upper", options="cost", hint="")
     if "upper" in data or "lower" in data:
         lower = data.get("lower", net.program.lower[stream.columns])
-        net._set_bounds(stream, lower, data.get("upper", net.program.upper[stream.columns]))
+        net.set_bounds(stream, lower, data.get("upper", net.program.upper[stream.columns]))
 
 
-def _demand(net: Network, demand: Demand, data: Mapping[str, Any]) -> None:
-    wanted = cube(demand.name, "amount", data["amount"], demand.amount.shape)  # type: ignore[arg-type]
-    net._shift(demand.rows, wanted - demand.amount)
+def _demand(net: Core, demand: Demand, data: Mapping[str, Any]) -> None:
+    wanted = cube(demand.name, "amount", data["amount"], demand.amount.shape)
+    net.shift(demand.rows, wanted - demand.amount)
     demand.amount[...] = wanted
 
 
-def _store(net: Network, store: Store, data: Mapping[str, Any]) -> None:
+def _store(net: Core, store: Store, data: Mapping[str, Any]) -> None:
     if "start" in data:
-        net._set_start(store, data["start"])
+        stores.set_start(net, store, data["start"])
     if "end" in data:
         if store.end is None:
             raise RequestError("network.cannot_update", name=store.name, what="end", options="start", hint="")
         net.program.row_lower[store.end] = per_item(store.name, "end", data["end"], len(store.level))[:, None]
     if "energy" in data:
         shape = store.level.shape
-        net.program.upper[store.level] = cube(store.name, "energy", data["energy"], shape, least=0.0)  # type: ignore[arg-type]
+        net.program.upper[store.level] = cube(store.name, "energy", data["energy"], shape, least=0.0)
     if "wear" in data and store.discharging is not None:
-        net._set_cost(store.discharging, data["wear"])
+        net.set_cost(store.discharging, data["wear"])
     for what, stream in (("charge", store.charging), ("discharge", store.discharging)):
         if what in data and stream is not None:
-            net._set_bounds(stream, 0.0, data[what])
+            net.set_bounds(stream, 0.0, data[what])
 
 
-def _sessions(net: Network, handle: Sessions, data: Mapping[str, Any]) -> None:
+def _sessions(net: Core, handle: Sessions, data: Mapping[str, Any]) -> None:
     rest = dict(data)
     if "cost" in rest:
-        net._set_cost(handle.charging, rest.pop("cost"))
+        net.set_cost(handle.charging, rest.pop("cost"))
     sessions.move(net, handle, rest)
 
 
-def _peak(net: Network, peak: Peak, data: Mapping[str, Any]) -> None:
+def _peak(net: Core, peak: Peak, data: Mapping[str, Any]) -> None:
     """`carry` (K,) is what the steps of each block before the horizon already contribute to its mean."""
     groups = peak.columns.shape[1]
     if "metered" in data:
@@ -84,13 +86,13 @@ def _peak(net: Network, peak: Peak, data: Mapping[str, Any]) -> None:
         net.program.row_lower[peak.rows] = per_item(peak.name, "carry", data["carry"], peak.rows.shape[1])
 
 
-def _budget(net: Network, budget: Budget, data: Mapping[str, Any]) -> None:
+def _budget(net: Core, budget: Budget, data: Mapping[str, Any]) -> None:
     for what, side in (("upper", net.program.row_upper), ("lower", net.program.row_lower)):
         if what in data:
             side[budget.rows] = numbers(budget.name, what, data[what])
 
 
-def _capacity(net: Network, capacity: Capacity, data: Mapping[str, Any]) -> None:
+def _capacity(net: Core, capacity: Capacity, data: Mapping[str, Any]) -> None:
     lp, at = net.program, capacity.columns
     if "cost" in data:
         lp.cost[at] = numbers(capacity.name, "cost", data["cost"])
@@ -108,7 +110,7 @@ _ALLOWED: dict[type, tuple[str, ...]] = {
     Budget: ("upper", "lower"),
     Capacity: ("cost", "upper", "lower"),
 }
-_HOW: dict[type, Callable[[Network, Any, Mapping[str, Any]], None]] = {
+_HOW: dict[type, Callable[[Core, Any, Mapping[str, Any]], None]] = {
     Stream: _stream,
     Demand: _demand,
     Store: _store,
