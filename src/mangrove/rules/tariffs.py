@@ -347,7 +347,7 @@ def residential_bill(
     on: date,
     *,
     tiers: str = "residential",
-    days: tuple[int, int] = (1, 1),
+    days: tuple[float, float] = (1, 1),
     vat: float | None = None,
 ) -> Bill:
     """The bill of a household: each tier of the month at its own price.
@@ -359,11 +359,7 @@ def residential_bill(
         days: (billed days, days of the month): the tiers of a partial month shrink in proportion.
         vat: VAT as a fraction; None takes the rate of the day.
     """
-    rows = [row for row in prices() if row.customer == tiers and row.valid_on(on)]
-    if not rows:
-        known = sorted({row.customer for row in prices() if row.period == "tier"})
-        near = text.suggest(tiers, known) or "-"
-        raise RuleError("rules.no_tariff", text=tiers, on=on, near=near, available="; ".join(known))
+    rows = tiers_of(tiers, on)
     share = days[0] / days[1]
     lines = []
     for row in rows:
@@ -372,6 +368,16 @@ def residential_bill(
         if part > 0:
             lines.append(Line(row.id, part, "kWh", row.price, row.document))
     return Bill(tuple(lines), vat_rate(on) if vat is None else vat)
+
+
+def tiers_of(customer: str, on: date) -> list[Price]:
+    """The tiers of a household on a day, from the first kWh up; raises `RuleError` (`rules.no_tariff`)."""
+    rows = [row for row in prices() if row.customer == customer and row.valid_on(on)]
+    if not rows:
+        known = sorted({row.customer for row in prices() if row.period == "tier"})
+        near = text.suggest(customer, known) or "-"
+        raise RuleError("rules.no_tariff", text=customer, on=on, near=near, available="; ".join(known))
+    return rows
 
 
 def two_component_bill(
@@ -397,7 +403,7 @@ def two_component_prices(voltage: str, on: date) -> dict[str, Price]:
     Raises:
         RuleError: `rules.no_tariff`, with the voltages that exist on that day.
     """
-    held = [row for row in _two_component() if row.valid_on(on)]
+    held = [row for row in two_component_rows() if row.valid_on(on)]
     found = {row.period: row for row in held if row.voltage == voltage}
     if not found:
         known = list(dict.fromkeys(row.voltage for row in held))
@@ -407,7 +413,8 @@ def two_component_prices(voltage: str, on: date) -> dict[str, Price]:
 
 
 @cache
-def _two_component() -> tuple[Price, ...]:
+def two_component_rows() -> tuple[Price, ...]:
+    """All rows of the two-component pilot; the period of the capacity price is `capacity`."""
     return tuple(
         Price(
             id=f"two_component:{row['voltage']}:{row['period'] or row['component']}",
