@@ -82,13 +82,14 @@ class Values:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a chunk: values, rejected rows, and counts of rows, empty cells and repetitions."""
+    """What became of a chunk: values, rejected rows, counts of rows, empty cells and repetitions; sessions by flow."""
 
     values: Values
     bad: list[Bad] = field(default_factory=list)
     rows: int = 0
     empty: int = 0
     repeated: int = 0
+    sessions: dict[str, pa.Table] = field(default_factory=dict)
 
 
 def convert(chunk: Chunk, plan: Plan, territory: Territory) -> Outcome:

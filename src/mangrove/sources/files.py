@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from mangrove.errors import Problem, SourceError, Where
 from mangrove.inference import runs
-from mangrove.ledger import Ledger
+from mangrove.ledger import Ledger, sessions
 from mangrove.ledger.types import Origin, Rejected
 from mangrove.sources import monitoring, registers
 from mangrove.sources.convert import Bad, Outcome, convert
@@ -154,6 +154,8 @@ class _Door:
             origin = Origin(f"file:{table.path.name}", f"{key}:{part}" + (f":{doubled}" if doubled else ""))
             receipt = self.ledger.append(values.table(), origin, rejected=rejected)
             derived.seen(values, receipt)
+            for flow, stays in outcome.sessions.items():
+                sessions.put(self.ledger, flow, stays, origin.source)
             report.rows += outcome.rows
             report.empty += outcome.empty
             report.repeated += outcome.repeated

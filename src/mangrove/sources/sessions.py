@@ -5,7 +5,7 @@ Comes in: a file whose mapping has the form `sessions`. Goes out: one value per 
 of `amount x (overlap with the step) / (length of the session)`. The total is kept exactly. A list of sessions is
 complete by nature, so steps without a session hold zero (`zeros: false` leaves them out). When within a session the
 energy flowed is not known, so a step that shares a session with another step is marked FILLED: it counts, and is shown as
-estimated. All sessions of a flow must
+estimated. The sessions themselves are kept beside the values. All sessions of a flow must
 stand in one file: a later file that touches the same steps corrects them, it does not add to them.
 """
 
@@ -49,6 +49,7 @@ def read_sessions(table: Table, plan: Plan, form: Sessions, territory: Territory
             mine = usable & (flow == index)
             found.setdefault(name, []).append((begin[mine], end[mine], amount[mine]))
     parts = []
+    stays: dict[str, pa.Table] = {}
     order = list(found)
     for index, name in enumerate(order):
         begin, end, amount = (np.concatenate(column) for column in zip(*found[name], strict=True))
@@ -60,7 +61,8 @@ def read_sessions(table: Table, plan: Plan, form: Sessions, territory: Territory
                 begin, end, amount * factor, step.seconds * SECOND, zeros=form.zeros
             )
             parts.append(_as_values(order, index, start, value, estimated))
-    return Outcome(joined(order, parts), bad, rows=rows, empty=empty)
+            stays[name] = _as_stays(begin, end, amount * factor)
+    return Outcome(joined(order, parts), bad, rows=rows, empty=empty, sessions=stays)
 
 
 def spread(
@@ -94,6 +96,12 @@ def spread(
         return starts, total, estimated
     touched = np.bincount(index - low, minlength=count) > 0
     return starts[touched], total[touched], estimated[touched]
+
+
+def _as_stays(begin: Ints, end: Ints, amount: npt.NDArray[np.float64]) -> pa.Table:
+    """The sessions themselves; see `mangrove.ledger.sessions`."""
+    instants = [pa.array(at).cast(pa.timestamp("us", tz="UTC")) for at in (begin, end)]
+    return pa.table({"start": instants[0], "end": instants[1], "amount": amount})
 
 
 def _as_values(
