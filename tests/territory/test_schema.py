@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from world import YAML, good, problems
+from world import YAML, good, problems, write
 
-from mangrove.territory import CARRIER_KINDS, json_schema, schema
+from mangrove.errors import Where
+from mangrove.territory import CARRIER_KINDS, check, json_schema, schema
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "territory.md").read_text(encoding="utf-8")
 ROWS = [
@@ -86,3 +87,59 @@ def test_a_target_for_an_unknown_sector_is_found(tmp_path):
     assert problems(tmp_path, {"territory.yaml": text}) == [
         ("territory.yaml:9:31", "territory.unknown_sector")
     ]
+
+
+CONTRACTS = """\
+tariffs:
+- {id: mill, carrier: electricity, source: Contract 7, kind: tou, customer: production, voltage: 22-<110 kV, export: law, export_cap: 30 %}
+- {id: shop, carrier: electricity, source: Contract 8, kind: flat, price: 1.9 kVND/kWh, demand: 60 kVND/kW/month, places: [south]}
+- {id: big, carrier: electricity, source: Contract 9, kind: dppa, customer: production, voltage: ">=110 kV", share: 40 %, strike: 2100 VND/kWh, hours: 963, holidays_as_sunday: true, holidays: [2026-02-17]}
+energy: {carbon_price: 0.135 MVND/t, discount: 10 %}
+"""
+
+
+def test_contracts_are_read_in_one_unit_each(tmp_path):
+    settings = good(tmp_path, {"territory.yaml": YAML + CONTRACTS}).settings
+    mill, shop, big = settings["tariffs"]
+    assert (mill["voltage"], mill["hours"], mill["export"], mill["export_cap"]) == (
+        "22-<110 kV", "law", "law", 0.3,
+    )  # fmt: skip
+    assert (shop["price"], shop["demand"]) == (pytest.approx(1900), pytest.approx(60_000))
+    assert (big["hours"], big["share"], big["strike"], big["holidays_as_sunday"]) == ("963", 0.4, 2100, True)
+    assert [str(day) for day in big["holidays"]] == ["2026-02-17"]
+    assert settings["energy"] == {"carbon_price": pytest.approx(135_000), "discount": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("terms", "at", "code", "said"),
+    [
+        ("kind: tow", "tow", "territory.not_an_option", "did you mean 'tou'"),
+        ("kind: tou, customer: prodution, voltage: <6 kV", "prodution", "rules.unknown_customer", "did you mean 'production'"),
+        ("kind: tou, customer: production, voltage: 22-110 kV", "22-110", "rules.unknown_voltage", "did you mean '22-<110 kV'"),
+        ("kind: two_component, voltage: 22 kV", "22 kV", "rules.unknown_voltage", "22-<110 kV"),
+        ("kind: tou, customer: production", "tou", "rules.contract_needs", "'voltage'"),
+        ("kind: flat, price: 1900", "1900", "base.not_a_quantity", "number and a unit"),
+        ("kind: flat, price: 1900 VND/kW", "1900", "base.unit_mismatch", "VND/kWh"),
+        ("kind: flat, price: -5 VND/kWh", "-5", "territory.negative", "negative"),
+        ("kind: flat, price: 5 VND/kWh, share: 4 %", "4 %", "rules.contract_ignores", "'share'"),
+        ("kind: tou, customer: production, voltage: <6 kV, export_cap: 130 %", "130", "territory.out_of_range", "100 %"),
+        ("kind: dppa, customer: production, voltage: <6 kV, share: 4 %", "dppa", "rules.dppa_price", "strike"),
+    ],
+)  # fmt: skip
+def test_a_wrong_contract_is_found_where_it_stands(tmp_path, terms, at, code, said):
+    text = YAML + f"tariffs:\n- {{id: a, carrier: electricity, source: x, {terms}}}\n"
+    _, found = check(write(tmp_path, {"territory.yaml": text}))
+    assert [problem.code for problem in found] == [code]
+    assert found[0].where == Where("territory.yaml", 8, text.splitlines()[7].index(at) + 1)
+    assert said in found[0].text("en")
+    assert found[0].text("vi") != found[0].text("en")
+
+
+def test_a_record_without_kind_is_for_the_reader(tmp_path):
+    text = YAML + "tariffs:\n- {id: a, carrier: water, source: x, customer: anyone}\n"
+    assert good(tmp_path, {"territory.yaml": text}).settings["tariffs"][0]["kind"] is None
+
+
+def test_editors_may_write_the_name_of_a_calendar_as_a_number():
+    hours = json_schema()["properties"]["tariffs"]["items"]["properties"]["hours"]
+    assert hours["enum"] == ["law", "legacy", "963", 963, None]

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mangrove.errors import DeclarationError, Problem, Where, did_you_mean
+from mangrove.rules import clauses
 from mangrove.territory import geojson, rows
 from mangrove.territory.model import NotationKey, Place, Territory
 from mangrove.territory.places import Names, place_with, read_places
@@ -79,6 +80,8 @@ def check(
     )
     problems += nouns.problems
     if settings:
+        refused = {problem.where for problem in problems}
+        problems += _contract_problems(settings["tariffs"], at, refused)
         problems += _settings_problems(settings, at, places, names, folder)
     problems.sort(key=lambda problem: (problem.where or Where(""), problem.code))
     if any(problem.severity == "error" for problem in problems):
@@ -159,6 +162,21 @@ def _settings_problems(
             yield Problem("territory.file_missing", {"file": file}, at.get(("values", index)), "warning")
     for section, key_name in (("targets", "id"), ("tariffs", "id"), ("notation", "gpc")):
         yield from _twice(settings[section], section, key_name, at)
+
+
+def _contract_problems(
+    tariffs: Sequence[Mapping[str, Any]], at: Places, refused: Collection[Where | None]
+) -> Iterator[Problem]:
+    """Contracts whose terms do not go together, or name a customer group or a voltage that no price list has.
+
+    What could not be read (`refused`) is not reported again as missing.
+    """
+    for index, terms in enumerate(tariffs):
+        here = ("tariffs", index)
+        if not terms["kind"] or any(at.get((*here, key)) in refused for key in terms):
+            continue
+        for key, code, data in clauses.problems(terms):
+            yield Problem(code, data, at.get((*here, key)) or at.get((*here, "kind")))
 
 
 def _twice(

@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mangrove.errors import MangroveError, RequestError, did_you_mean
+from mangrove.rules.clauses import HOURS, LAW, NEEDS
 from mangrove.territory import cells
 from mangrove.territory.model import Carrier
 from mangrove.territory.tables import Column
 from mangrove.times import Step, parse_date, zone
-from mangrove.units import unit
+from mangrove.units import Quantity, unit
 
 TERRITORY_KINDS = ("city", "park")
 LANGUAGES = ("vi", "en")
@@ -27,6 +28,7 @@ ACCOUNTS = ("inventory", "memo", "avoided", "removal")
 SPREADS = ("population", "area")
 BASES = ("fact", "derived", "assumed", "generated")
 NOTATION_KEYS = ("NO", "NE", "IE", "C")
+FLAGS = ("yes", "no", "true", "false")
 
 _DATE_FROM = Column(
     "valid_from", parse_date, "first day on which it holds; blank: open (a place: as its parent)"
@@ -193,6 +195,35 @@ def _one_of(*options: str) -> dict[str, Any]:
     return {"parse": cells.choice(options), "options": options}
 
 
+def _in(target: str) -> Callable[[str], float]:
+    """A parser of quantities that are kept as numbers in `target`: `2100 VND/kWh`."""
+
+    def parse(text: str) -> float:
+        value = Quantity.parse(text, expected=target)
+        if value.value < 0:
+            raise MangroveError("territory.negative", text=text)
+        return value.to(target)
+
+    return parse
+
+
+def _or_law(parse: Callable[[str], float]) -> Callable[[str], float | str]:
+    """A parser that also takes the word `law`."""
+    return lambda text: text if text == LAW else parse(text)
+
+
+def _share(text: str) -> float:
+    """`40 %` as 0.4, at most 100 %."""
+    value = cells.percentage(text)
+    if value > 1:
+        raise MangroveError("territory.out_of_range", text=text, low="0 %", high="100 %")
+    return value
+
+
+def _flag(text: str) -> bool:
+    return cells.choice(FLAGS)(text) in ("yes", "true")
+
+
 def _year(text: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) == 4):  # noqa: PLR2004 - a year has four digits
         raise MangroveError("territory.not_a_year", text=text)
@@ -237,6 +268,28 @@ SETTINGS = (
             Key("valid_from", "first day", parse_date),
             Key("valid_to", "first day after the contract", parse_date),
             Key("source", "the contract or decision", required=True),
+            Key("kind", "how electricity is paid; empty: the record is for the reader only", **_one_of(*NEEDS)),
+            Key("customer", "customer group of the price list: production, business, residential, ..."),
+            Key("voltage", "voltage as the price list prints it: `22-<110 kV`; what starts with `>` stands in quotes"),
+            Key("hours", "calendar of the time-of-use periods; law: the one of each day", default=LAW, **_one_of(*HOURS)),
+            Key("price", "price of a flat contract or of a private wire: `1900 VND/kWh`", _in("VND/kWh")),
+            Key("demand", "price of the highest power of a month: `60000 VND/kW/month`", _in("VND/kW/month")),
+            Key("export", "price of surplus that is fed in, or `law`; empty: none is paid", _or_law(_in("VND/kWh"))),
+            Key("export_cap", "largest share of the own generation that is paid in a year, or `law`; empty: law", _or_law(_share)),
+            Key("strike", "agreed price of a direct contract over the public grid: `2100 VND/kWh`", _in("VND/kWh")),
+            Key("share", "share of the use that a direct contract covers: `40 %`", _share),
+            Key("fmp", "full market price against which a direct contract is settled; empty: the mean of the rules", _in("VND/kWh")),
+            Key("cfmp", "price of the market for matched energy of a direct contract; empty: the mean of the rules", _in("VND/kWh")),
+            Key("monthly_use", "use of a household, from which its highest tier follows: `350 kWh`", _in("kWh")),
+            Key("holidays_as_sunday", "whether public holidays are priced as Sundays", _flag, default=False),
+            Key("holidays", "the public holidays; empty: those of the rules", parse_date, shape="list", default=[]),
+            Key("vat", "VAT, when it is not that of the rules: `8 %`", _share),
+        ),
+    ),
+    Key(
+        "energy", "what operation and plans reckon with", shape="record", default={}, keys=(
+            Key("carbon_price", "price of CO2: `135000 VND/t`; empty: the trades on the exchange", _in("VND/t")),
+            Key("discount", "discount rate of plans: `10 %` a year", cells.percentage),
         ),
     ),
     Key(
@@ -294,7 +347,8 @@ def _key_schema(key: Key) -> dict[str, Any]:
     """The schema of one key by its shape."""
     value: dict[str, Any] = {"type": ["string", "number", "boolean", "null"]}
     if key.options:
-        value = {"enum": [*key.options, *([] if key.required else [None])]}
+        numbers = [int(word) for word in key.options if word.isdigit()]  # YAML reads 963 as a number
+        value = {"enum": [*key.options, *numbers, *([] if key.required else [None])]}
     elif key.parse is parse_date:
         value = {"type": ["string", "null"], "format": "date"}
     elif key.parse is _year:
