@@ -1,0 +1,280 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The device layer: set-points reach a device only through a guard that keeps what was declared.
+
+Comes in: set-points in kW (positive takes power, negative gives it) with a time after which they no longer hold. Goes out: writes to
+a `Device` (simulated, journal, and later the protocols) that never leave the declared limits, and a `Written` that says what was
+sent and why it differs from what was asked. Nothing a device answers can widen its limits.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from mangrove.errors import RequestError
+from mangrove.operate.site import Battery
+
+HEARTBEAT = timedelta(minutes=15)
+"""How long a set-point holds when nobody renews it: one planning step."""
+_EXACT = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a device may be told.
+
+    Attributes:
+        low, high: kW; low is negative for a device that can give power back.
+        ramp: largest change from one set-point to the next, kW.
+        safe: kW that it is told when no set-point holds.
+        heartbeat: how long a set-point holds at most.
+    """
+
+    low: float
+    high: float
+    ramp: float = math.inf
+    safe: float = 0.0
+    heartbeat: timedelta = HEARTBEAT
+
+    def __post_init__(self) -> None:
+        fine = math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.safe <= self.high
+        if not fine or not self.ramp > 0 or self.heartbeat <= timedelta(0):
+            raise RequestError(
+                "operate.bad_limits", low=self.low, high=self.high, safe=self.safe, ramp=self.ramp
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Setpoint:
+    """What a device is asked to do: kW from `start` until `expires` (UTC), and why."""
+
+    device: str
+    power: float
+    start: datetime
+    expires: datetime
+    reason: str = "plan"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a device says: kW now, kWh in it (None when it holds nothing), and its own limits of the moment when it has any."""
+
+    power: float
+    level: float | None = None
+    low: float = -math.inf
+    high: float = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of a set-point.
+
+    Attributes:
+        asked: the set-point; sent: kW that the device was told, None when it could not be reached.
+        reason: `sent`, or why it differs: `limit`, `ramp`, `device` (its own limit of the moment), `expired`, `unreachable`.
+    """
+
+    asked: Setpoint
+    sent: float | None
+    reason: str = "sent"
+
+
+class Device(Protocol):
+    """Something that can be read and told a power; protocols implement this and nothing more."""
+
+    @property
+    def id(self) -> str:
+        """The id of the asset."""
+
+    def read(self) -> Reading:
+        """What it does now."""
+
+    def write(self, setpoint: Setpoint) -> None:
+        """Tells it a power that holds until the set-point expires."""
+
+
+class Guard:
+    """Stands before a device and keeps its limits, whatever is asked and whatever the device answers.
+
+    Invariants:
+        Every power written lies in the declared limits, and differs from the one written before by at most the ramp, unless
+        the limits themselves demand more.
+
+    Example:
+        >>> from datetime import UTC
+        >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        >>> guard = Guard(SimulatedBattery(Battery("b", 100.0, 50.0, 50.0)), Limits(-50.0, 50.0))
+        >>> guard.write(Setpoint("b", 80.0, noon, noon + HEARTBEAT), noon).sent
+        50.0
+    """
+
+    def __init__(self, device: Device, limits: Limits) -> None:
+        self.device = device
+        self.limits = limits
+        self.last: float | None = None
+        self.expires: datetime | None = None
+
+    def write(self, setpoint: Setpoint, now: datetime) -> Written:
+        """Sends a set-point within the limits.
+
+        Raises:
+            RequestError: `operate.not_a_setpoint` (not a number), `operate.wrong_device`. Nothing was sent.
+        """
+        if setpoint.device != self.device.id:
+            raise RequestError("operate.wrong_device", asked=setpoint.device, device=self.device.id)
+        if not math.isfinite(setpoint.power):
+            raise RequestError("operate.not_a_setpoint", device=setpoint.device, value=str(setpoint.power))
+        if now >= setpoint.expires:
+            return Written(setpoint, None, "expired")
+        power, reason = self._within(setpoint.power)
+        expires = min(setpoint.expires, now + self.limits.heartbeat)
+        return self._send(
+            Setpoint(setpoint.device, power, setpoint.start, expires, setpoint.reason), setpoint, reason
+        )
+
+    def beat(self, now: datetime) -> Written | None:
+        """Tells the device its safe power when no set-point holds any more; None when one does."""
+        if self.expires is not None and now < self.expires:
+            return None
+        asked = Setpoint(self.device.id, self.limits.safe, now, now + self.limits.heartbeat, "expired")
+        power, _ = self._within(self.limits.safe)
+        return self._send(Setpoint(asked.device, power, now, asked.expires, "expired"), asked, "expired")
+
+    def _send(self, sent: Setpoint, asked: Setpoint, reason: str) -> Written:
+        try:
+            self.device.write(sent)
+        except Exception:  # noqa: BLE001 - a driver may fail in any way; it must not stop the others
+            self.expires = None
+            return Written(asked, None, "unreachable")
+        self.last, self.expires = sent.power, sent.expires
+        return Written(asked, sent.power, reason)
+
+    def _within(self, power: float) -> tuple[float, str]:
+        """The nearest power that the limits allow, and which of them moved it."""
+        low, high = self.limits.low, self.limits.high
+        reason = "sent"
+        own_low, own_high = self._own_limits()
+        if own_low > low or own_high < high:
+            low, high = min(max(low, own_low), high), max(min(high, own_high), low)
+            if not low <= power <= high:
+                reason = "device"
+        allowed = min(max(power, low), high)
+        if reason == "sent" and allowed != power:
+            reason = "limit"
+        if self.last is not None and abs(allowed - self.last) > self.limits.ramp:
+            allowed = self.last + math.copysign(self.limits.ramp, allowed - self.last)
+            reason = "ramp"
+        return min(max(allowed, self.limits.low), self.limits.high), reason
+
+    def _own_limits(self) -> tuple[float, float]:
+        """What the device says of its limits; nonsense and silence count for nothing."""
+        try:
+            reading = self.device.read()
+            low, high = float(reading.low), float(reading.high)
+        except Exception:  # noqa: BLE001 - a driver may fail in any way
+            return -math.inf, math.inf
+        fine = not (math.isnan(low) or math.isnan(high)) and low <= high
+        return (low, high) if fine else (-math.inf, math.inf)
+
+
+class SimulatedBattery:
+    """A battery of its own efficiency that refuses to charge when full and to discharge when empty.
+
+    Args:
+        battery: what it really is; a plan may believe something else.
+        level: kWh at the beginning; None: its floor.
+        taper: share of the level above which the charging power falls, linearly, to nothing when full (1: never), as the
+            management systems of real batteries do.
+    """
+
+    def __init__(self, battery: Battery, level: float | None = None, taper: float = 1.0) -> None:
+        self.battery = battery
+        self.level = battery.floor if level is None else level
+        self.taper = taper
+        self.power = 0.0
+
+    @property
+    def id(self) -> str:
+        """The id of the asset."""
+        return self.battery.id
+
+    def read(self) -> Reading:
+        """Its power, level and limits of the moment."""
+        return Reading(self.power, self.level, -self.battery.discharge, self._acceptance())
+
+    def write(self, setpoint: Setpoint) -> None:
+        """Takes the power on, as far as it can."""
+        self.power = min(max(setpoint.power, -self.battery.discharge), self._acceptance())
+
+    def room(self, hours: float) -> tuple[float, float]:
+        """The least and the greatest mean power (kW) that it can hold for so many hours."""
+        b = self.battery
+        kept = self.level * (1.0 - b.loss) ** hours
+        least = -min(b.discharge, max(kept - b.floor, 0.0) * b.efficiency[1] / hours)
+        most = min(self._acceptance(), max(b.energy - kept, 0.0) / b.efficiency[0] / hours)
+        return least, most
+
+    def advance(self, hours: float) -> float:
+        """Runs for so many hours and returns the mean power that really flowed, kW at the bus."""
+        b = self.battery
+        least, most = self.room(hours)
+        power = min(max(self.power, least), most)
+        gained = power * b.efficiency[0] if power > 0 else power / b.efficiency[1]
+        level = self.level * (1.0 - b.loss) ** hours + gained * hours
+        self.level = min(max(level, 0.0), b.energy)
+        return power
+
+    def _acceptance(self) -> float:
+        """The charging power that the battery accepts at its level, kW."""
+        b = self.battery
+        if self.taper >= 1.0 or self.level <= self.taper * b.energy:
+            return b.charge
+        return b.charge * max(b.energy - self.level, 0.0) / max((1.0 - self.taper) * b.energy, _EXACT)
+
+
+class Journal:
+    """A device that only keeps a record: one line a set-point in a CSV file, for devices that people set by hand.
+
+    Args:
+        id: of the asset.
+        path: the file; it is made with its head when it is missing.
+        then: also told of every set-point.
+    """
+
+    def __init__(self, id: str, path: Path, then: Callable[[Setpoint], None] | None = None) -> None:  # noqa: A002
+        self._id = id
+        self.path = Path(path)
+        self.then = then
+        self.power = 0.0
+
+    @property
+    def id(self) -> str:
+        """The id of the asset."""
+        return self._id
+
+    def read(self) -> Reading:
+        """What it was told last: nobody measures it."""
+        return Reading(self.power)
+
+    def write(self, setpoint: Setpoint) -> None:
+        """Appends a line."""
+        fresh = not self.path.exists()
+        with self.path.open("a", encoding="utf-8", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            if fresh:
+                writer.writerow(["device", "power_kw", "start", "expires", "reason"])
+            start, expires = setpoint.start.isoformat(), setpoint.expires.isoformat()
+            writer.writerow([setpoint.device, f"{setpoint.power:.6g}", start, expires, setpoint.reason])
+        self.power = setpoint.power
+        if self.then:
+            self.then(setpoint)
+
+
+def limits_of(battery: Battery, ramp: float = math.inf) -> Limits:
+    """The declared limits of a battery."""
+    return Limits(-battery.discharge, battery.charge, ramp)

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What really happens in a step: orders meet the measured load, and the fast loop of the site keeps the limits of its connection.
+
+Comes in: orders (kW), the measured load and generation of a step, devices behind their guards. Goes out: what was drawn, sold,
+generated, charged and delivered. A plan is made before a step from what is expected; inside the step a site controller sees the
+real load every second. It holds the import below the ceiling, never gives back more than the connection may, and only turns down
+generation when no battery can take it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from mangrove.operate.devices import Guard, Setpoint, SimulatedBattery, Written, limits_of
+from mangrove.operate.site import Site
+from mangrove.operate.state import SECOND, Session
+
+_EXACT = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What the devices of a site are to do in a step.
+
+    Attributes:
+        powers: kW by battery (positive charges) and by session.
+        ceiling: kW that the import is to stay below, as far as the batteries can.
+        by: who ordered: `plan`, `safe`, or the name of a rule; reason: why, when it is not the plan.
+    """
+
+    powers: Mapping[str, float] = field(default_factory=dict)
+    ceiling: float = math.inf
+    by: str = "plan"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What happened in a step: mean kW, and kWh by session.
+
+    Attributes:
+        imported, exported: at the connection; generated: what was used of `available`.
+        powers: by battery, positive charges; delivered: kWh into the battery of each session.
+        overload: kW above the limit of the connection that nothing could take away.
+        written: what the guards sent.
+    """
+
+    imported: float
+    exported: float
+    generated: float
+    powers: Mapping[str, float]
+    delivered: Mapping[str, float]
+    overload: float
+    written: tuple[Written, ...]
+
+
+class Plant:
+    """The simulated devices of a site behind their guards.
+
+    Args:
+        site: what is declared, and what the guards hold.
+        batteries: what the batteries really are; those declared when left out.
+        levels: kWh at the beginning, by battery.
+        ramp: largest change of a battery's set-point from step to step, kW.
+        taper: see `SimulatedBattery`.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        *,
+        batteries: Sequence[SimulatedBattery] = (),
+        levels: Mapping[str, float] | None = None,
+        ramp: float = math.inf,
+        taper: float = 1.0,
+    ) -> None:
+        self.site = site
+        start = levels or {}
+        made = batteries or [SimulatedBattery(b, start.get(b.id), taper) for b in site.batteries]
+        self.devices = {device.id: device for device in made}
+        self.guards = {b.id: Guard(self.devices[b.id], limits_of(b, ramp)) for b in site.batteries}
+
+    @property
+    def levels(self) -> dict[str, float]:
+        """KWh in each battery."""
+        return {id_: device.level for id_, device in self.devices.items()}
+
+    def step(  # noqa: PLR0917 - one step is these six facts
+        self,
+        at: np.datetime64,
+        seconds: int,
+        load: float,
+        available: float,
+        orders: Orders,
+        sessions: Sequence[Session] = (),
+    ) -> Done:
+        """Runs one step.
+
+        Args:
+            at: its start (UTC).
+            seconds: its length.
+            load: measured consumption that nobody controls, kW.
+            available: what own generation could give, kW.
+            orders: see `Orders`.
+            sessions: vehicles; those that are not there for the whole step get nothing.
+        """
+        hours = seconds / 3600
+        delivered = self._charge(at, seconds, orders, sessions)
+        draw = load + sum(
+            self._socket(one, delivered[one.id]) / hours for one in sessions if one.id in delivered
+        )
+        rooms = {id_: self._room(id_, hours) for id_ in self.guards}
+        wanted = balance(
+            orders.powers,
+            rooms,
+            draw - available,
+            min(orders.ceiling, self.site.importing),
+            self.site.exporting,
+        )
+        start = datetime.fromtimestamp(int(at.astype("datetime64[s]").astype(np.int64)), UTC)
+        written, powers = [], {}
+        for id_, guard in self.guards.items():
+            setpoint = Setpoint(id_, wanted[id_], start, start + timedelta(seconds=seconds), orders.by)
+            written.append(guard.write(setpoint, start))
+            powers[id_] = self.devices[id_].advance(hours)
+        net = draw + sum(powers.values()) - available
+        curtailed = min(max(-net - self.site.exporting, 0.0), available)
+        net += curtailed
+        return Done(
+            imported=max(net, 0.0),
+            exported=max(-net, 0.0),
+            generated=available - curtailed,
+            powers=powers,
+            delivered=delivered,
+            overload=max(net - self.site.importing, 0.0),
+            written=tuple(written),
+        )
+
+    def _room(self, id_: str, hours: float) -> tuple[float, float]:
+        """What a battery can hold for a step, within what its guard will let through."""
+        least, most = self.devices[id_].room(hours)
+        guard = self.guards[id_]
+        low, high = guard.limits.low, guard.limits.high
+        if guard.last is not None:
+            low, high = max(low, guard.last - guard.limits.ramp), min(high, guard.last + guard.limits.ramp)
+        return max(min(least, high), low), min(max(most, low), high)
+
+    def _charge(
+        self, at: np.datetime64, seconds: int, orders: Orders, sessions: Sequence[Session]
+    ) -> dict[str, float]:
+        """KWh that reach the battery of each vehicle that is there for the whole step."""
+        chargers = {charger.id: charger for charger in self.site.chargers}
+        end, found = at + seconds * SECOND, {}
+        for one in sessions:
+            if one.arrive <= at and end <= one.depart:
+                charger = chargers[one.charger]
+                most = charger.power if one.power is None else min(one.power, charger.power)
+                power = min(max(orders.powers.get(one.id, 0.0), 0.0), most)
+                found[one.id] = min(power * charger.efficiency * seconds / 3600, one.missing)
+        return found
+
+    def _socket(self, one: Session, delivered: float) -> float:
+        """KWh at the socket."""
+        return delivered / next(
+            charger.efficiency for charger in self.site.chargers if charger.id == one.charger
+        )
+
+
+def balance(
+    powers: Mapping[str, float],
+    rooms: Mapping[str, tuple[float, float]],
+    net: float,
+    ceiling: float,
+    exporting: float,
+) -> dict[str, float]:
+    """The powers of the batteries after the fast loop.
+
+    First each order is held to what the battery can do. Then, as far as the batteries can: the import is brought below
+    the ceiling; a battery does not give what the connection cannot take; what would be turned down is stored.
+
+    Args:
+        powers: ordered kW by battery, positive charges.
+        rooms: least and greatest kW of each battery in this step.
+        net: kW of load less generation.
+        ceiling: largest import, kW.
+        exporting: largest export, kW.
+
+    Example:
+        >>> balance({"b": 0.0}, {"b": (-50.0, 50.0)}, net=120.0, ceiling=100.0, exporting=0.0)
+        {'b': -20.0}
+    """
+    found = {id_: min(max(powers.get(id_, 0.0), low), high) for id_, (low, high) in rooms.items()}
+    over = net + sum(found.values()) - ceiling
+    if over > _EXACT:
+        over = _shift(found, rooms, -over)
+    under = -exporting - (net + sum(found.values()))
+    if under > _EXACT:
+        _shift(found, rooms, under)
+    return found
+
+
+def _shift(powers: dict[str, float], rooms: Mapping[str, tuple[float, float]], amount: float) -> float:
+    """Moves the batteries by `amount` kW in all, one after the other; what is left over."""
+    for id_, (low, high) in rooms.items():
+        moved = min(max(powers[id_] + amount, low), high) - powers[id_]
+        powers[id_] += moved
+        amount -= moved
+    return amount

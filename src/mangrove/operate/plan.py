@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The rolling plan of a site: built once as a network, then only its data change and the next solve starts warm.
+
+Comes in: a site, its prices and options; for each plan a `State` and an outlook. Goes out: a `Plan` with set-points for the next step,
+what is expected of the rest, what had to give way, and what one more unit of each limit would save. The first day is planned in
+short steps, what lies behind it in hours: the far steps only tell the near ones what energy will be worth.
+
+The horizon begins at the last whole window of the demand meter. Steps of that window that are over stay in the plan as they were
+metered, so that its mean is billed right, and so that the structure is the same at every step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mangrove.errors import RequestError
+from mangrove.operate.prices import Prices
+from mangrove.operate.site import Site
+from mangrove.operate.state import HOUR_SECONDS, SECOND, Session, State
+
+if TYPE_CHECKING:
+    from mangrove.network import Network
+    from mangrove.network import Plan as Solved
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+END_VALUE = 0.99
+"""Energy left at the end is worth this share of what it would spare at the lowest price ahead: never worth charging for."""
+ANNOUNCED = 1e-4
+"""Keeping to an announced plan is worth this share of a typical price: it decides only between plans of equal cost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How a site is planned.
+
+    Attributes:
+        seconds: length of a step; horizon: hours planned; fine: hours of them in single steps, the rest in hours.
+        scenarios: S equally likely futures; now: steps whose set-points are equal in all of them.
+        slots: vehicles that a plan has room for; it grows when there are more.
+        carbon: money per kWh drawn, beside its price (an emission factor times a carbon price).
+        time_limit: seconds after which a plan is given up.
+    """
+
+    seconds: int = 900
+    horizon: float = 48.0
+    fine: float = 24.0
+    scenarios: int = 1
+    now: int = 4
+    slots: int = 0
+    carbon: float = 0.0
+    time_limit: float = 10.0
+
+    def __post_init__(self) -> None:
+        hour = HOUR_SECONDS
+        whole = self.seconds > 0 and hour % self.seconds == 0
+        if not whole or not 0 < self.fine <= self.horizon or self.scenarios < 1 or self.now < 1:
+            raise RequestError("operate.bad_options", options=str(self))
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The steps of a plan: N short ones, of which those behind the first day are joined to hours (T in all)."""
+
+    seconds: int
+    short: int
+    joined: int
+    each: int
+
+    @classmethod
+    def of(cls, options: Options) -> Layout:
+        """The steps that the options ask for; a part of an hour at the end is left out."""
+        each = HOUR_SECONDS // options.seconds
+        short = round(options.fine * each)
+        return cls(options.seconds, short, int(options.horizon - options.fine), each)
+
+    @property
+    def count(self) -> int:
+        """N, the short steps of the horizon."""
+        return self.short + self.joined * self.each
+
+    @cached_property
+    def hours(self) -> Floats:
+        """(T,) length of each step."""
+        lengths: Floats = np.r_[np.full(self.short, self.seconds / HOUR_SECONDS), np.ones(self.joined)]
+        return lengths
+
+    @cached_property
+    def edges(self) -> Ints:
+        """(T + 1,) where each step begins, in short steps."""
+        begins: Ints = np.r_[np.arange(self.short), self.short + np.arange(self.joined + 1) * self.each]
+        return begins
+
+    def join(self, series: Floats) -> Floats:
+        """(..., N) to (..., T): means of what is joined."""
+        tail = series[..., self.short :].reshape(*series.shape[:-1], self.joined, self.each).mean(axis=-1)
+        return np.concatenate([series[..., : self.short], tail], axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a site is going to do.
+
+    Attributes:
+        at: the moment of planning; starts, hours: (T,) the steps; the first `lead` of them are over.
+        imported, exported: (S, T) kW.
+        powers: (S, T) kW by battery (positive charges) and by session.
+        generated: (S, T) kW by generator that is used.
+        levels: (S, T) kWh by battery at the end of each step.
+        price: (S, T) money per kWh that one more kWh of load would cost.
+        ceiling: kW that the plan does not exceed in the running month, when its highest power is billed; else infinite.
+        solved: the solution of the network: costs, shadow prices, iterations.
+    """
+
+    at: np.datetime64
+    starts: npt.NDArray[np.datetime64]
+    hours: Floats
+    lead: int
+    imported: Floats
+    exported: Floats
+    powers: Mapping[str, Floats]
+    generated: Mapping[str, Floats]
+    levels: Mapping[str, Floats]
+    ceiling: float
+    solved: Solved
+    _node: Any = field(repr=False)
+
+    def setpoints(self) -> dict[str, float]:
+        """KW for the next step: batteries (positive charges) and sessions, by id."""
+        return {name: float(series[0, self.lead]) for name, series in self.powers.items()}
+
+    @property
+    def price(self) -> Floats:
+        """(S, T) money per kWh that one more kWh of load would cost."""
+        found: Floats = self.solved.price(self._node)[0]
+        return found
+
+    @property
+    def relaxed(self) -> tuple[Any, ...]:
+        """What had to give way; see `mangrove.network.Relaxation`."""
+        return self.solved.relaxed
+
+
+class Planner:
+    """The plans of one site.
+
+    Args:
+        site: what is operated.
+        prices: cover every step that will be planned.
+        options: see `Options`.
+
+    Invariants:
+        The structure of the network depends on the site and the options alone; a plan changes data only.
+    """
+
+    def __init__(self, site: Site, prices: Prices, options: Options | None = None) -> None:
+        self.site = site
+        self.prices = prices
+        self.options = options or Options(seconds=prices.seconds)
+        if self.options.seconds != prices.seconds:
+            raise RequestError("operate.other_steps", plan=self.options.seconds, prices=prices.seconds)
+        self.layout = Layout.of(self.options)
+        self.slots = self.options.slots
+        self._net: Network | None = None
+        self._h: dict[str, Any] = {}
+
+    def replan(
+        self, state: State, outlook: Mapping[str, Floats], *, announced: Mapping[str, Floats] | None = None
+    ) -> Plan:
+        """The plan of least expected cost from `state` on.
+
+        Args:
+            state: see `State`; its window holds the metered steps of the running window.
+            outlook: name of a series of `site.inputs` -> (S, N) or (N,) kW for the N short steps from `state.at` on.
+            announced: battery -> (T,) kW that was announced for the steps of this plan; of two plans of equal cost the one that
+                keeps to it is taken.
+
+        Raises:
+            RequestError: a series is missing, too short, negative or not a number; the moment has no prices.
+            InfeasibleError: what never gives way contradicts itself.
+        """
+        data = self._data(state, outlook)
+        sessions = sorted(state.sessions, key=lambda one: (one.depart, one.id))
+        if self._net is None or len(sessions) > self.slots:
+            self.slots = max(self.slots, len(sessions))
+            self._build(data)
+        net, h = self._net, self._h
+        assert net is not None
+        net.update(h["import"], cost=data["buy"])
+        if "export" in h:
+            net.update(h["export"], cost=-data["sell"])
+        net.update(h["load"], amount=data["load"])
+        for generator in self.site.generators:
+            net.update(h[generator.id], upper=data[generator.id])
+        self._update_batteries(net, state, data, announced or {})
+        self._update_peak(net, state, data)
+        self._update_allowance(net, state, data)
+        if self.slots:
+            net.update(h["sessions"], **self._stays(sessions, data["lead"], state.at))
+        return self._read(state, sessions, data, net.solve(time_limit=self.options.time_limit))
+
+    # The data of one plan
+
+    def _data(self, state: State, outlook: Mapping[str, Floats]) -> dict[str, Any]:
+        """Series over the T steps, with the steps of the running window that are over in front."""
+        prices, layout = self.prices, self.layout
+        lead = len(state.window)
+        if lead >= prices.window:
+            raise RequestError("operate.window_over", steps=lead, window=prices.window)
+        first = prices.index(state.at) - lead
+        span = slice(max(first, 0), max(first, 0) + layout.count)
+        if first < 0 or span.stop > len(prices.buy):
+            raise RequestError("operate.no_prices", at=str(state.at), horizon=self.options.horizon)
+        found: dict[str, Any] = {"lead": lead, "first": first}
+        buy = prices.buy[span] + self.options.carbon
+        found["buy"], found["sell"] = layout.join(buy), layout.join(prices.sell[span])
+        found["month"] = prices.month[span][layout.edges[:-1]]
+        found["cheapest"] = float(buy.min())
+        names = self.site.inputs
+        keys = ("load", *(generator.id for generator in self.site.generators))
+        for key, name in zip(keys, names, strict=True):
+            series = self._expected(name, outlook)
+            past = np.asarray(state.window) if key == "load" else np.zeros(lead)
+            whole = np.concatenate([np.broadcast_to(past, (len(series), lead)), series], axis=-1)
+            found[key] = layout.join(whole[:, : layout.count])[None]
+        for generator in self.site.generators:
+            found[generator.id] = np.minimum(found[generator.id], generator.capacity)
+        return found
+
+    def _expected(self, name: str, outlook: Mapping[str, Floats]) -> Floats:
+        """(S, N) of one series, checked."""
+        if name not in outlook:
+            raise RequestError("operate.no_outlook", name=name, known=", ".join(outlook) or "-")
+        series = np.atleast_2d(np.asarray(outlook[name], dtype=np.float64))
+        wanted = (self.options.scenarios, self.layout.count)
+        if len(series) not in (1, wanted[0]) or series.shape[1] < wanted[1]:
+            got = " x ".join(map(str, series.shape))
+            raise RequestError(
+                "operate.outlook_shape", name=name, got=got, scenarios=wanted[0], steps=wanted[1]
+            )
+        series = series[:, : wanted[1]]
+        bad = ~(np.isfinite(series) & (series >= 0))
+        if bad.any():
+            at = int(np.argmax(bad.any(axis=0)))
+            raise RequestError(
+                "operate.outlook_value", name=name, step=at, value=str(series[bad.any(axis=1)][0, at])
+            )
+        return np.broadcast_to(series, wanted)
+
+    # The network
+
+    def _build(self, data: Mapping[str, Any]) -> None:
+        """The structure: one bus, the connection, and what is behind it."""
+        from mangrove.network import Horizon, Network
+
+        site, options, layout = self.site, self.options, self.layout
+        count = options.scenarios
+        now = min(options.now + self.prices.window - 1, layout.short)
+        net = Network(
+            Horizon.chronological(layout.hours),
+            probabilities=np.full(count, 1.0 / count),
+            here_and_now=now if count > 1 else 0,
+        )
+        bus = net.node(site.place)
+        h: dict[str, Any] = {"bus": bus}
+        h["import"] = net.source("import", bus, cost=data["buy"], upper=site.importing)
+        if site.exporting > 0:
+            h["export"] = net.sink("export", bus, cost=-data["sell"], upper=site.exporting)
+            net.exclusive(h["import"], h["export"])
+        h["load"] = net.sink("load", bus, amount=data["load"])
+        for generator in site.generators:
+            h[generator.id] = net.source(generator.id, bus, upper=data[generator.id])
+        for b in site.batteries:
+            h[b.id] = net.store(
+                b.id, bus, energy=b.energy, charge=b.charge, discharge=b.discharge, efficiency=b.efficiency,
+                loss=b.loss, floor=b.floor, wear=b.wear, start=b.floor, end="free",
+            )  # fmt: skip
+        if self.prices.has_demand():
+            h["peak"] = self._peak(net, h["import"])
+        if self.prices.cap is not None and "export" in h:
+            cap = float(self.prices.cap[data["first"]])
+            own = [(h[generator.id], -cap) for generator in site.generators]
+            h["allowance"] = net.budget("export cap", [(h["export"], 1.0), *own], upper=0.0)
+            h["cap"] = cap
+        if self.slots:
+            empty = np.zeros(self.slots)
+            h["sessions"] = net.sessions(
+                "sessions", bus, arrive=empty, depart=empty, energy=empty, power=empty
+            )
+        self._net, self._h = net, h
+
+    def _peak(self, net: Network, grid: Any) -> Any:
+        """The highest mean power of the running month and of the next one: every block can count for either."""
+        layout, window = self.layout, self.prices.window
+        joined = layout.short // window + np.arange(layout.joined)
+        block = np.r_[np.arange(layout.short) // window, joined]
+        members = np.ones((2, len(block)))
+        return net.peak("demand", [grid], price=np.zeros(2), group=members, window=block, metered=np.zeros(2))
+
+    def _update_peak(self, net: Network, state: State, data: Mapping[str, Any]) -> None:
+        """Lets each block count for its own month, above what is metered already."""
+        if "peak" not in self._h:
+            return
+        peak, month = self._h["peak"], data["month"]
+        layout, window = self.layout, self.prices.window
+        of_block = np.r_[month[: layout.short : window], month[layout.short :]]
+        running = int(month[0])
+        never = np.where(of_block == running, 0.0, -np.inf)
+        carry = np.r_[never, np.where(of_block > running, 0.0, -np.inf)]
+        after = min(running + 1, len(self.prices.demand) - 1)
+        metered = state.peak if state.month in (running, -1) else 0.0
+        price = np.array([self.prices.demand[running], self.prices.demand[after]])
+        net.update(peak, metered=np.array([metered, 0.0]), price=price, carry=carry)
+
+    def _update_batteries(
+        self, net: Network, state: State, data: Mapping[str, Any], announced: Mapping[str, Floats]
+    ) -> None:
+        """Levels now, no power in steps that are over, and what is left at the end."""
+        lead, steps = data["lead"], len(data["buy"])
+        typical = float(np.median(np.abs(data["buy"])))
+        for b in self.site.batteries:
+            store = self._h[b.id]
+            if b.id not in state.levels:
+                raise RequestError("operate.no_level", id=b.id)
+            level = min(max(state.levels[b.id], 0.0), b.energy)
+            keep = (1.0 - b.loss) ** (lead * self.prices.hours)
+            charge, discharge = np.full(steps, b.charge), np.full(steps, b.discharge)
+            charge[:lead] = discharge[:lead] = 0.0
+            net.update(store, start=min(level / keep, b.energy), charge=charge, discharge=discharge)
+            worth = END_VALUE * b.efficiency[1] * data["cheapest"] - b.wear
+            net.program.cost[store.level[:, :, -1]] = -max(worth, 0.0) * net.probabilities
+            if b.id in announced:
+                bonus = ANNOUNCED * typical
+                told = np.asarray(announced[b.id], dtype=np.float64)
+                net.update(store.charging, cost=-bonus * (told > 0))
+                net.update(store.discharging, cost=b.wear - bonus * (told < 0))
+
+    def _update_allowance(self, net: Network, state: State, data: Mapping[str, Any]) -> None:
+        """What may still be sold: a debt is paid back as far as this horizon's generation can."""
+        if "allowance" not in self._h:
+            return
+        most = sum(
+            float((data[g.id].min(axis=1)[0] * self.layout.hours).sum()) for g in self.site.generators
+        ) * self._h["cap"]  # fmt: skip
+        net.update(self._h["allowance"], upper=max(state.allowance or 0.0, -most))
+
+    def _stays(self, sessions: list[Session], lead: int, at: np.datetime64) -> dict[str, Floats]:
+        """Arrival, departure, energy and power at the socket by slot; only whole steps of a stay are used."""
+        edges = self.layout.edges
+        step = self.layout.seconds
+        chargers = {charger.id: charger for charger in self.site.chargers}
+        found = {name: np.zeros(self.slots) for name in ("arrive", "depart", "energy", "power")}
+        for slot, one in enumerate(sessions):
+            if one.charger not in power:
+                raise RequestError(
+                    "operate.unknown_charger", id=one.id, charger=one.charger, options=", ".join(power)
+                )
+            arrive = max(-(-int((one.arrive - at) / SECOND) // step), 0) + lead
+            depart = int((one.depart - at) / SECOND) // step + lead
+            first = int(np.searchsorted(edges, arrive))
+            last = int(np.searchsorted(edges, min(depart, edges[-1]), side="right")) - 1
+            if last <= first:
+                continue
+            found["arrive"][slot], found["depart"][slot] = first, last
+            # What may still be charged behind the horizon is not asked for inside it.
+            inside = edges[last] - edges[first]
+            share = min(1.0, inside / max(depart - arrive, 1)) if depart > edges[-1] else 1.0
+            found["energy"][slot] = one.missing * share
+            found["power"][slot] = (
+                power[one.charger] if one.power is None else min(one.power, power[one.charger])
+            )
+        return found
+
+    def _read(self, state: State, sessions: list[Session], data: Mapping[str, Any], solved: Solved) -> Plan:
+        """The arrays of a plan."""
+        h, layout = self._h, self.layout
+        powers = {}
+        for b in self.site.batteries:
+            powers[b.id] = solved.rate(h[b.id].charging)[0] - solved.rate(h[b.id].discharging)[0]
+        if self.slots:
+            rates = solved.rate(h["sessions"].charging)
+            powers.update({one.id: rates[slot] for slot, one in enumerate(sessions)})
+        imported = solved.rate(h["import"])[0]
+        ceiling = np.inf
+        if "peak" in h:
+            ceiling = float(np.max(np.atleast_2d(solved.peak(h["peak"]))[:, 0]))
+        begin = state.at - data["lead"] * layout.seconds * SECOND
+        return Plan(
+            state.at,
+            begin + layout.edges[:-1] * (layout.seconds * SECOND),
+            layout.hours,
+            data["lead"],
+            imported,
+            solved.rate(h["export"])[0] if "export" in h else np.zeros_like(imported),
+            powers,
+            {g.id: solved.rate(h[g.id])[0] for g in self.site.generators},
+            {b.id: solved.level(h[b.id])[0] for b in self.site.batteries},
+            ceiling,
+            solved,
+            h["bus"],
+        )

@@ -1,0 +1,263 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A site as its operator sees it: one grid connection and everything behind it.
+
+Comes in: the declared territory (a site is the place of a `grid` asset with what lies inside it), or numbers. Goes out: a frozen
+`Site` in kW and kWh that names the flows by which its parts are measured and scheduled.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from mangrove.errors import DeclarationError, Problem, RequestError, did_you_mean
+from mangrove.territory.model import Asset, Territory
+
+UNLIMITED = 1e9
+"""kW of a connection without a declared limit: more than any site can draw, yet a number that a solver can hold."""
+STANDARD = ("grid", "battery", "pv", "wind", "charger", "load")
+"""Types of assets that this verb operates or reads itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Battery:
+    """A battery that takes set-points.
+
+    Attributes:
+        id: of the asset; energy: kWh that it holds; charge, discharge: largest rates at the site's bus, kW.
+        efficiency: shares that get in and out; floor: kWh that are never taken out; loss: share of the level lost in an hour.
+        wear: money per kWh discharged.
+        charge_flow, discharge_flow: flows that meter it; empty when there are none.
+    """
+
+    id: str
+    energy: float
+    charge: float
+    discharge: float
+    efficiency: tuple[float, float] = (1.0, 1.0)
+    floor: float = 0.0
+    loss: float = 0.0
+    wear: float = 0.0
+    charge_flow: str = ""
+    discharge_flow: str = ""
+
+    def __post_init__(self) -> None:
+        _require(self.id, "energy", self.energy, 0.0)
+        _require(self.id, "charge", self.charge, 0.0)
+        _require(self.id, "discharge", self.discharge, 0.0)
+        _require(self.id, "floor", self.floor, 0.0, self.energy)
+        _require(self.id, "loss", self.loss, 0.0, 1.0)
+        _require(self.id, "wear", self.wear, 0.0)
+        for share in self.efficiency:
+            _require(self.id, "efficiency", share, 1e-6, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Generator:
+    """Own generation that nobody schedules (sun, wind): it gives what it can, or less when nothing can take it.
+
+    Attributes:
+        id: of the asset; capacity: kW; flow: the flow that meters it; it also names its forecast.
+    """
+
+    id: str
+    capacity: float
+    flow: str = ""
+
+    def __post_init__(self) -> None:
+        _require(self.id, "capacity", self.capacity, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Charger:
+    """Sockets for vehicles whose sessions are known.
+
+    Attributes:
+        id: of the asset; power: kW of one socket; count: sockets; efficiency: share that reaches the batteries;
+        flow: the flow that meters them all.
+    """
+
+    id: str
+    power: float
+    count: int = 1
+    efficiency: float = 1.0
+    flow: str = ""
+
+    def __post_init__(self) -> None:
+        _require(self.id, "power", self.power, 0.0)
+        _require(self.id, "count", self.count, 0)
+        _require(self.id, "efficiency", self.efficiency, 1e-6, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One grid connection and what is behind it.
+
+    Attributes:
+        place: id of the place; importing, exporting: limits of the connection, kW.
+        batteries, generators, chargers: what is operated or read.
+        import_flow, export_flow: meters of the connection.
+        load_flows: meters of the consumption that nobody controls; empty: it is what the energy balance leaves.
+
+    Example:
+        >>> Site("mill", batteries=(Battery("b", energy=100.0, charge=50.0, discharge=50.0),)).load
+        'mill#load'
+    """
+
+    place: str
+    importing: float = UNLIMITED
+    exporting: float = 0.0
+    batteries: tuple[Battery, ...] = ()
+    generators: tuple[Generator, ...] = ()
+    chargers: tuple[Charger, ...] = ()
+    import_flow: str = ""
+    export_flow: str = ""
+    load_flows: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _require(self.place, "importing", self.importing, 0.0)
+        _require(self.place, "exporting", self.exporting, 0.0)
+        ids = [
+            part.id
+            for part in cast("tuple[Battery, ...]", (*self.batteries, *self.generators, *self.chargers))
+        ]
+        if len(set(ids)) < len(ids):
+            raise RequestError(
+                "operate.asset_twice", place=self.place, id=next(i for i in ids if ids.count(i) > 1)
+            )
+
+    @property
+    def load(self) -> str:
+        """The name of the consumption that nobody controls, as a series: its meter, or `<place>#load`."""
+        return self.load_flows[0] if len(self.load_flows) == 1 else f"{self.place}#load"
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The names of the series that a plan needs: the load, then each generator."""
+        return (self.load, *(generator.flow or generator.id for generator in self.generators))
+
+
+def _require(name: str, what: str, value: float, least: float, most: float = math.inf) -> None:
+    """Refuses a number that no device has."""
+    if not (math.isfinite(value) and least <= value <= most):
+        raise RequestError("operate.bad_number", id=name, name=what, value=str(value), least=least, most=most)
+
+
+def sites(territory: Territory) -> tuple[Site, ...]:
+    """The sites of a territory, in the order of its `grid` assets.
+
+    An asset belongs to the nearest place with a grid connection around it.
+
+    Raises:
+        DeclarationError: a parameter is wrong, a named flow does not exist, two connections at one place; all at once.
+        RequestError: `operate.no_site`, nothing declares a grid connection.
+    """
+    grids: dict[str, Asset] = {}
+    problems: list[Problem] = []
+    for asset in territory.assets.values():
+        if asset.type == "grid":
+            if asset.place in grids:
+                data = {"place": asset.place, "first": grids[asset.place].id, "second": asset.id}
+                problems.append(Problem("operate.two_grids", data, asset.where))
+            grids.setdefault(asset.place, asset)
+    if not grids:
+        raise RequestError("operate.no_site")
+    behind: dict[str, list[Asset]] = {place: [] for place in grids}
+    for asset in territory.assets.values():
+        home = next((place.id for place in territory.ancestors(asset.place) if place.id in grids), None)
+        if home is not None and asset.type in STANDARD and asset.type != "grid":
+            behind[home].append(asset)
+    found = [_site(territory, grids[place], behind[place], problems) for place in grids]
+    if problems:
+        raise DeclarationError(problems)
+    return tuple(site for site in found if site is not None)
+
+
+def site_at(territory: Territory, place: str) -> Site:
+    """The site at `place`; raises `RequestError` `operate.unknown_site` with the ones that exist."""
+    known = {site.place: site for site in sites(territory)}
+    if place not in known:
+        hint = did_you_mean(place, known)
+        raise RequestError("operate.unknown_site", place=place, hint=hint, options=", ".join(known))
+    return known[place]
+
+
+def _site(territory: Territory, grid: Asset, assets: list[Asset], problems: list[Problem]) -> Site | None:
+    """One site; what is wrong with its declaration goes to `problems`."""
+    from mangrove.network.assets import KINDS, base
+
+    parts: dict[str, list[Any]] = {kind: [] for kind in STANDARD}
+    for asset in (grid, *assets):
+        try:
+            values = base.read(asset, KINDS[asset.type])
+            problems.extend(_unknown_flows(territory, asset, values))
+            parts[asset.type].append(_READ[asset.type](asset.id, values))
+        except DeclarationError as error:
+            problems.extend(error.problems)
+        except RequestError as error:
+            problems.append(Problem(error.code, error.problem.data, asset.where))
+    if problems or not parts["grid"]:
+        return None
+    return Site(
+        place=grid.place,
+        batteries=tuple(parts["battery"]),
+        generators=(*parts["pv"], *parts["wind"]),
+        chargers=tuple(parts["charger"]),
+        load_flows=tuple(flow for flow in parts["load"] if flow),
+        **parts["grid"][0],
+    )
+
+
+def _unknown_flows(territory: Territory, asset: Asset, values: Any) -> Iterator[Problem]:
+    """The declared flows of an asset that `flows.csv` does not have."""
+    for name in ("flow", "export_flow", "charge_flow", "discharge_flow"):
+        flow = values.word(name)
+        if flow and flow not in territory.flows:
+            data = {"id": asset.id, "flow": flow, "hint": did_you_mean(flow, territory.flows)}
+            yield Problem("operate.unknown_flow", data, asset.where)
+
+
+def _grid(_: str, values: Any) -> dict[str, Any]:
+    return {
+        "importing": values.get("capacity", UNLIMITED),
+        "exporting": values.get("export", 0.0),
+        "import_flow": values.word("flow"),
+        "export_flow": values.word("export_flow"),
+    }
+
+
+def _battery(id_: str, values: Any) -> Battery:
+    """A battery; a round trip is shared equally between the way in and the way out."""
+    way = math.sqrt(values["round_trip"])
+    return Battery(
+        id_,
+        energy=values["energy"],
+        charge=values["power"],
+        discharge=values["power"],
+        efficiency=(way, way),
+        floor=values.get("floor", 0.0) * values["energy"],
+        loss=values.get("loss", 0.0),
+        wear=values.get("wear", 0.0),
+        charge_flow=values.word("charge_flow"),
+        discharge_flow=values.word("discharge_flow"),
+    )
+
+
+def _generator(id_: str, values: Any) -> Generator:
+    return Generator(id_, values["capacity"], values.word("flow"))
+
+
+def _charger(id_: str, values: Any) -> Charger:
+    count = int(values.get("count", 1.0))
+    return Charger(id_, values["power"], count, values.get("efficiency", 1.0), values.word("flow"))
+
+
+def _load(_: str, values: Any) -> str:
+    return str(values.word("flow"))
+
+
+_READ: Mapping[str, Any] = {
+    "grid": _grid, "battery": _battery, "pv": _generator, "wind": _generator, "charger": _charger, "load": _load,
+}  # fmt: skip
