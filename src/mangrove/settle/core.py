@@ -18,6 +18,7 @@ import numpy as np
 
 from mangrove.errors import RequestError
 from mangrove.settle.game import (
+    CLIMBS,
     CORE_EXACT,
     TOLERANCE,
     Allocation,
@@ -39,10 +40,13 @@ class Search:
     exact: int = CORE_EXACT
     samples: int = 150
     seed: int = 0
+    climbs: int = CLIMBS
 
     def worst(self, game: Game, shares: Floats) -> Objection:
         """The worst objection found."""
-        return worst_objection(game, shares, exact=self.exact, samples=self.samples, seed=self.seed)
+        return worst_objection(
+            game, shares, exact=self.exact, samples=self.samples, seed=self.seed, climbs=self.climbs
+        )
 
 
 def least_core(game: Game, *, target: Floats | None = None, search: Search | None = None) -> Allocation:

@@ -34,7 +34,8 @@ CORE_EXACT = 16
 TOLERANCE = 1e-9
 """Part of the total cost below which an excess is rounding, not an objection."""
 _CHUNK = 1024
-_CLIMBS = 8
+CLIMBS = 8
+"""Coalitions of the sample from which a search climbs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +269,13 @@ def _need_finite(game: Game, masks: Bools, costs: Floats) -> None:
 
 
 def worst_objection(
-    game: Game, shares: Floats, *, exact: int = CORE_EXACT, samples: int = 150, seed: int = 0
+    game: Game,
+    shares: Floats,
+    *,
+    exact: int = CORE_EXACT,
+    samples: int = 150,
+    seed: int = 0,
+    climbs: int = CLIMBS,
 ) -> Objection:
     """The coalition with the largest excess x(S) - c(S), among all (up to `exact` members) or by sample and search.
 
@@ -289,8 +296,8 @@ def worst_objection(
         return _objection(game, shares, masks[best], Found("all", len(masks)))
     masks = np.concatenate([sampled_coalitions(len(game), samples, seed), _dearest_first(game, shares)])
     excess = masks @ shares - game.costs(masks)
-    starts = masks[np.argsort(-excess, kind="stable")[:_CLIMBS]]
-    tops = np.array([_climb(game, shares, start) for start in starts])
+    starts = masks[np.argsort(-excess, kind="stable")[: max(climbs, 1)]]
+    tops = np.array([_climb(game, shares, start) for start in starts]) if climbs else starts
     best = int(np.argmax(tops @ shares - game.costs(tops)))
     return _objection(game, shares, tops[best], Found("sample", max(game.evaluations - before, len(masks))))
 
