@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
+from mangrove.network.program import Program
+
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 TIERS = ("safety", "promised", "comfort", "contract", "preference")
@@ -153,6 +155,18 @@ class Limit:
     kind: str
     at: Ints
     rows: bool
+
+    def worth(self, lp: Program, row_duals: Floats, bound_duals: Floats) -> Floats:
+        """What one more unit of the limit would save, by position of `at` (never negative).
+
+        A column whose upper bound is zero while others of the limit are not (a roof at night, a charger without its
+        vehicle) is no limit that could be widened.
+        """
+        if self.rows:
+            return np.abs(row_duals[self.at])
+        upper = lp.upper[self.at]
+        open_ = (upper > 0.0) | ~(upper > 0.0).any()
+        return np.where(open_, np.maximum(-bound_duals[self.at], 0.0), 0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

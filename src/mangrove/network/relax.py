@@ -128,8 +128,7 @@ def _remedy(net: Core, row_duals: Floats, bound_duals: Floats, given: list[Given
     unit = _STEP ** (len(TIERS) - 1 - tier)
     best = None
     for limit in net.limits:
-        duals = row_duals[limit.at] if limit.rows else np.minimum(bound_duals[limit.at], 0.0)
-        gain = float(np.abs(duals).sum()) / unit
+        gain = float(limit.worth(net.program, row_duals, bound_duals).sum()) / unit
         if gain > _SMALL and (best is None or gain > best.gain * (1 + 1e-6)):
             best = Remedy(limit.name, gain)
     return best

@@ -127,10 +127,10 @@ class Plan:
         """What one more unit of each binding limit would save, largest first."""
         found = []
         for limit in self._net.limits:
-            duals = self._duals[limit.at] if limit.rows else np.minimum(self._reduced[limit.at], 0.0)
-            value = float(np.abs(duals).sum())
+            worth = limit.worth(self._net.program, self._duals, self._reduced)
+            value = float(worth.sum())
             if value > _SMALL:
-                binding = int((np.abs(duals) > _SMALL).sum())
+                binding = int((worth > _SMALL).sum())
                 found.append(Shadow(limit.name, limit.kind, value, binding))
         return tuple(sorted(found, key=lambda shadow: -shadow.value))
 
