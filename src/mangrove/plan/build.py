@@ -271,14 +271,17 @@ def _store(built: Model, one: Candidate, sizes: Mapping[str, float] | None) -> N
     node, net = built.nodes[one.carrier], built.net
     name = f"{one.name}/energy"
     room = _size(built, name, one.room, sizes)
+    rate = np.inf if one.lean else _size(built, one.name, one.size, sizes)
+    if not isinstance(room, Capacity) and room <= 0:
+        return
     usable = 1.0 - one.floor
     energy: Capacity | float = (
         room * usable if not isinstance(room, Capacity) else _usable(built, name, room, usable)
     )
-    if one.lean and built.view.days is None and one.loss == 0:
+    begin = one.begin if built.view.days is None else None
+    if one.lean and built.view.days is None and one.loss == 0 and begin is None:
         built.stores[one.name] = net.store(one.name, node, energy=energy, charge=None, discharge=None)
         return
-    rate = np.inf if one.lean else _size(built, one.name, one.size, sizes)
     built.stores[one.name] = net.store(
         one.name,
         node,
@@ -286,6 +289,8 @@ def _store(built: Model, one: Candidate, sizes: Mapping[str, float] | None) -> N
         charge=rate,
         discharge=rate,
         efficiency=one.efficiency,
+        start=None if begin is None else max(0.0, begin - one.floor) * one.room.most,
+        end="cyclic" if begin is None else "free",
         loss=one.loss,
         wear=one.running * built.case.annual * built.case.money.worth("energy"),
     )

@@ -75,7 +75,8 @@ def _one(built: Model, outage: Outage, name: str) -> None:
             lp.terms(rows[supply.carrier][0, 0], stream, 1.0)
     for one in case.candidates:
         if one.shape == STORE:
-            _store(built, one, when, rows[one.carrier], name)
+            if one.name in built.stores:
+                _store(built, one, when, rows[one.carrier], name)
             continue
         stream = lp.columns(f"{name} {one.name}", (count,))
         _below(lp, stream, built.sizes[one.name], _profile(case, one, when))
@@ -230,7 +231,7 @@ def _banks(case: Case, sizes: Mapping[str, float], levels: Mapping[str, Floats])
     """Batteries, and tanks behind converters that make electricity from what they hold."""
     found = []
     for one in case.candidates:
-        if one.shape != STORE:
+        if one.shape != STORE or one.name not in levels:
             continue
         room = sizes[f"{one.name}/energy"] * (1.0 - one.floor)
         before = np.clip(np.roll(levels[one.name], 1), 0.0, room)

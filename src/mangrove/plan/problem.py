@@ -70,6 +70,8 @@ class Candidate:
         profile: largest output per kW, number or (T,).
         degradation: yearly loss of output; efficiency: (in, out); loss: share of the level lost an hour; floor: share of
             the room that stays filled; ratio: hours of room per kW when fixed; lean: no losses and no limit of rate.
+        begin: share of a fixed room that is filled at the start, with a free level at the end, as other tools do it (energy
+            for nothing at the end of the year); None: the year ends as it began.
         running: money per unit of output; emissions: kg CO2 per unit of output; renewable: counts as such.
         flows: role -> declared flow, for the ledger.
     """
@@ -88,6 +90,7 @@ class Candidate:
     floor: float = 0.0
     ratio: float | None = None
     lean: bool = False
+    begin: float | None = None
     running: float = 0.0
     emissions: float = 0.0
     renewable: bool = False
@@ -138,10 +141,11 @@ def battery(
     wear: float = 0.0,
     carrier: str = ELECTRICITY,
     kind: str = "battery",
+    begin: float | None = None,
 ) -> Candidate:
     """A store with a size of its rate (kW) and of its room (kWh); `wear` money per kWh given back."""
     return Candidate(
-        name, kind, STORE, power, energy, carrier, efficiency=efficiency, loss=loss, floor=floor, ratio=ratio, running=wear
+        name, kind, STORE, power, energy, carrier, efficiency=efficiency, loss=loss, floor=floor, ratio=ratio, running=wear, begin=begin
     )  # fmt: skip
 
 
@@ -391,6 +395,11 @@ def _check_candidate(candidate: Candidate, known: set[str]) -> None:
             raise RequestError("plan.bad_size", name=candidate.name, what=what, value=str(value))
     if candidate.shape not in SHAPES or (candidate.shape == STORE) != (candidate.room is not None):
         raise RequestError("plan.bad_size", name=candidate.name, what="shape", value=candidate.shape)
+    room = candidate.room
+    if candidate.begin is not None and (
+        room is None or room.least != room.most or not 0 <= candidate.begin <= 1
+    ):
+        raise RequestError("plan.bad_size", name=candidate.name, what="begin", value=str(candidate.begin))
     if candidate.shape == CONVERTER and not candidate.ports:
         raise RequestError("plan.bad_size", name=candidate.name, what="ports", value="-")
     if candidate.carrier not in known:

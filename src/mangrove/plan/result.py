@@ -20,6 +20,8 @@ from mangrove.plan.finance import CashFlow, Purchase, Running, cash_flow, lcoe, 
 from mangrove.plan.outages import Survival, streams_of, survival
 from mangrove.plan.problem import ELECTRICITY, SOURCE, STORE, Case, Floats, Supply, full
 
+_NOTHING = 1e-7
+"""New capacity below this share of the highest load is what the tolerance of the solver leaves."""
 _NEGLIGIBLE = 1e-9
 """Shadow prices below this share of the whole cost per unit are what the solver's tolerance leaves."""
 
@@ -205,8 +207,10 @@ def state(built: Model, plan: Plan) -> State:
         name: float(plan.size(size)[0]) if isinstance(size, Capacity) else size
         for name, size in built.sizes.items()
     }
+    least = _NOTHING * max(float(load.max()) for load in case.loads.values())
     for name, size in case.sizes().items():
-        sizes.setdefault(name, size.existing)
+        if sizes.get(name, 0.0) - size.existing < least:
+            sizes[name] = size.existing
     series = {name: view.spread(plan[stream]) for name, stream in streams_of(built).items()}
     levels = {}
     if view.days is None:
