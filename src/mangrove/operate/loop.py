@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
@@ -194,7 +194,8 @@ def run(
             orders = controller.decide(view)
             done = plant.step(state.at, measured.seconds, view.load, view.generated, orders, state.sessions)
             course.note(step, done, orders, plant.levels)
-            state = _next(state, done, prices, at, plant, course)
+            state = _next(state, done, prices, at, course)
+            state = replace(state, levels=plant.levels)
             if progress and (step + 1) % day == 0:
                 progress(controller.name, step + 1, measured.steps)
     except KeyboardInterrupt:
@@ -225,12 +226,10 @@ def series(site: Site, measured: Grid, prices: Prices) -> tuple[Floats, Floats]:
 
 def _with(state: State, sessions: Sequence[Session]) -> State:
     """The state with more announced vehicles."""
-    from dataclasses import replace
-
     return replace(state, sessions=(*state.sessions, *sessions))
 
 
-def _next(state: State, done: Done, prices: Prices, at: int, plant: Plant, course: Course) -> State:
+def _next(state: State, done: Done, prices: Prices, at: int, course: Course) -> State:
     """The state after a step; what leaving vehicles lack is written down."""
     until = state.at + prices.seconds * SECOND
     for one in state.sessions:
@@ -245,13 +244,11 @@ def _next(state: State, done: Done, prices: Prices, at: int, plant: Plant, cours
         done.imported,
         int(prices.month[at]),
         window=prices.window,
-        levels=plant.levels,
+        levels=state.levels,
         delivered=done.delivered,
         allowance=grown,
     )
     turned = prices.cap is not None and at + 1 < len(prices.year) and prices.year[at + 1] != prices.year[at]
     if turned:
-        from dataclasses import replace
-
         return replace(after, allowance=0.0)
     return after

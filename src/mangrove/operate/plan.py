@@ -357,10 +357,10 @@ class Planner:
         chargers = {charger.id: charger for charger in self.site.chargers}
         found = {name: np.zeros(self.slots) for name in ("arrive", "depart", "energy", "power")}
         for slot, one in enumerate(sessions):
-            if one.charger not in power:
-                raise RequestError(
-                    "operate.unknown_charger", id=one.id, charger=one.charger, options=", ".join(power)
-                )
+            if one.charger not in chargers:
+                options = ", ".join(chargers) or "-"
+                raise RequestError("operate.unknown_charger", id=one.id, charger=one.charger, options=options)
+            charger = chargers[one.charger]
             arrive = max(-(-int((one.arrive - at) / SECOND) // step), 0) + lead
             depart = int((one.depart - at) / SECOND) // step + lead
             first = int(np.searchsorted(edges, arrive))
@@ -371,10 +371,8 @@ class Planner:
             # What may still be charged behind the horizon is not asked for inside it.
             inside = edges[last] - edges[first]
             share = min(1.0, inside / max(depart - arrive, 1)) if depart > edges[-1] else 1.0
-            found["energy"][slot] = one.missing * share
-            found["power"][slot] = (
-                power[one.charger] if one.power is None else min(one.power, power[one.charger])
-            )
+            found["energy"][slot] = one.missing / charger.efficiency * share
+            found["power"][slot] = charger.power if one.power is None else min(one.power, charger.power)
         return found
 
     def _read(self, state: State, sessions: list[Session], data: Mapping[str, Any], solved: Solved) -> Plan:

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a course cost: the bills of the contract, wear, emissions, and what it still owes for the energy that it took out.
+
+Comes in: a `Course` (of a plan, a rule, or perfect foresight), prices and a contract. Goes out: an `Account` with one row a month.
+Every policy is billed by the same contract from the same meters; a battery that ends emptier than it began pays for the difference
+at the mean price, so that nobody wins by selling what was there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+import numpy.typing as npt
+
+from mangrove.operate.loop import Course
+from mangrove.operate.prices import Prices, Tariff
+from mangrove.operate.site import Site
+from mangrove.operate.state import SECOND
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One month of one policy: money, kWh drawn, sold and generated, the billed kW, kg of CO2 (None without a factor)."""
+
+    name: str
+    cost: float
+    imported: float
+    exported: float
+    generated: float
+    peak: float
+    emissions: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What a policy cost over the whole span.
+
+    Attributes:
+        name: of the policy; steps: that were run.
+        bills: money of all bills, before VAT; wear: of batteries; owed: for energy that is missing at the end; carbon: emissions
+            times a carbon price.
+        emissions: kg of CO2 of what was drawn; None without a factor.
+        lines: money by line of the bills.
+        overload: kWh above the connection's limit; missing: kWh that vehicles lacked when they left.
+        takeovers: reason -> steps in which the safe rule ruled; planning: seconds of the median and of the longest plan.
+        months: one row a month.
+    """
+
+    name: str
+    steps: int
+    bills: float
+    wear: float
+    owed: float
+    carbon: float
+    emissions: float | None
+    lines: Mapping[str, float]
+    overload: float
+    missing: float
+    takeovers: Mapping[str, int]
+    planning: tuple[float, float]
+    months: tuple[Month, ...]
+
+    @property
+    def cost(self) -> float:
+        """All money: what a plan makes least."""
+        return self.bills + self.wear + self.owed + self.carbon
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """What counts beside the contract.
+
+    Attributes:
+        contract, tz: who bills, on which clock.
+        factor: kg of CO2 per kWh drawn, a number or (T,); None: unknown.
+        carbon: money per kg of CO2.
+    """
+
+    contract: Tariff
+    tz: ZoneInfo
+    factor: float | Floats | None = None
+    carbon: float = 0.0
+
+    @property
+    def per_kwh(self) -> float:
+        """Money per kWh drawn that the carbon price adds, at the mean factor."""
+        return 0.0 if self.factor is None else self.carbon * float(np.mean(self.factor))
+
+
+def settle(site: Site, course: Course, prices: Prices, rates: Rates, start: np.datetime64) -> Account:
+    """The account of a course whose first step begins at `start`."""
+    steps = course.steps
+    hours = prices.hours
+    first = prices.index(start)
+    starts = start + np.arange(steps) * (prices.seconds * SECOND)
+    drawn, sold, own = (
+        np.maximum(series[:steps], 0.0) * hours
+        for series in (course.imported, course.exported, course.generated)
+    )
+    bills = rates.contract.bills(starts, hours, rates.tz, drawn, sold, own) if steps else ()
+    emitted = (
+        None if rates.factor is None else drawn * np.broadcast_to(rates.factor, (len(course.load),))[:steps]
+    )
+    month = prices.month[first : first + steps]
+    month = month - month[:1]
+    wear = sum(
+        b.wear * float(np.maximum(-course.powers[b.id][:steps], 0.0).sum()) * hours for b in site.batteries
+    )
+    takeovers, planning = dict(course.takeovers), course.planning
+    return Account(
+        name=course.name,
+        steps=steps,
+        bills=float(sum(bill.subtotal for bill in bills)),
+        wear=wear,
+        owed=owed(site, course, prices, first),
+        carbon=0.0 if emitted is None else rates.carbon * float(emitted.sum()),
+        emissions=None if emitted is None else float(emitted.sum()),
+        lines=_lines(bills),
+        overload=float(course.overload[:steps].sum()) * hours,
+        missing=float(course.missing[:steps].sum()),
+        takeovers=takeovers,
+        planning=(float(np.median(planning)), float(planning.max())) if len(planning) else (0.0, 0.0),
+        months=tuple(
+            Month(
+                prices.months[int(prices.month[first]) + number],
+                float(bill.subtotal),
+                float(drawn[month == number].sum()),
+                float(sold[month == number].sum()),
+                float(own[month == number].sum()),
+                _peak(drawn[month == number] / hours, prices.window),
+                None if emitted is None else float(emitted[month == number].sum()),
+            )
+            for number, bill in enumerate(bills)
+        ),
+    )
+
+
+def owed(site: Site, course: Course, prices: Prices, first: int) -> float:
+    """Money that it costs to charge the batteries to the level at which they began, at the mean price of the span."""
+    if not course.steps:
+        return 0.0
+    mean = float(prices.buy[first : first + course.steps].mean())
+    lacking = 0.0
+    for b in site.batteries:
+        end = float(course.levels[b.id][course.steps - 1])
+        lacking += max(course.start[b.id] - end, 0.0) / b.efficiency[0]
+    return lacking * mean
+
+
+def _peak(power: Floats, window: int) -> float:
+    """KW, the highest mean over whole windows."""
+    whole = len(power) // window * window
+    blocks = power[:whole].reshape(-1, window).mean(axis=1)
+    rest = power[whole:]
+    return float(max(blocks.max(initial=0.0), rest.mean() if len(rest) else 0.0))
+
+
+def _lines(bills: Any) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for bill in bills:
+        for line in bill.lines:
+            found[line.label] = found.get(line.label, 0.0) + line.amount
+    return found
