@@ -81,4 +81,3 @@ def backtest(
     scale = one.daily.scale
     total = score(found[0], levels, found[2], found[1], scale)
     return Backtest(np.arange(low, low + days), found[2], found[0], found[1], total)
-

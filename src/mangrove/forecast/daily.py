@@ -24,7 +24,7 @@ from mangrove.forecast.table import Table
 MEMORY = 56
 """Days whose misses are kept for samples and for the correction during the day."""
 _SCORED = 28
-_HISTORY = 400
+HISTORY = 400
 """Days before an origin that the models learn from at most: a year and the weeks that its lags need."""
 _DARK = 14
 """A slot that was zero, with the hour around it, on as many days stays zero: the sun at night."""
@@ -52,6 +52,8 @@ class Daily:
     Attributes:
         values: the table of values; day: the day whose forecast was issued last; issues: the last days' issues.
         mix, correction: what was learnt; scale: mean absolute weekly difference before the first forecast.
+        score: how good the last four weeks' day-ahead forecasts were; None before the first day is over.
+        misses: days without holes, shape (n,), and what their day-ahead forecasts missed relative to the band, shape (n, S).
     """
 
     def __init__(
@@ -72,10 +74,12 @@ class Daily:
         self.correction = Correction(clock.slots)
         self.issues: dict[int, Issue] = {}
         self.day = -1
+        self.score: Score | None = None
+        self.misses: tuple[Ints, Floats] = (np.empty(0, dtype=np.int64), np.empty((0, clock.slots)))
         self._slots, self._off, self._outside = clock.slots, off, outside
         self._models = [models.make(name, levels, seed) for name in names]
         self._fitted = [-(10**6)] * len(names)
-        self._bands = [Bands(levels) for _ in range(ahead)]
+        self._bands = [Bands(levels, lower) for _ in range(ahead)]
         self._misses: dict[int, Floats] = {}
         self._scored: deque[tuple[Floats, Floats, Floats]] = deque(maxlen=_SCORED)
         self.scale = float("nan")
@@ -96,29 +100,32 @@ class Daily:
             self.issues[today] = self._issue(today)
             self.issues = {at: one for at, one in self.issues.items() if at > today - max(self.ahead, 2)}
             self.day = today
+        self.score, self.misses = self._proven(), self._missed()
 
-    @property
-    def score(self) -> Score | None:
+    def _proven(self) -> Score | None:
         """How good the last four weeks' day-ahead forecasts were; None before the first day is over."""
         if not self._scored:
             return None
         issued, naive, actual = (np.stack(part, axis=-2) for part in zip(*self._scored, strict=True))
         return score(issued, self.levels, actual, naive, self.scale)
 
-    def misses(self) -> tuple[Ints, Floats]:
+    def _missed(self) -> tuple[Ints, Floats]:
         """Days without holes, and what their day-ahead forecasts missed relative to the band, shape (n, S)."""
         if not self._misses:
             return np.empty(0, dtype=np.int64), np.empty((0, self._slots))
-        days = np.arange(min(self._misses), max(self._misses) + 1)
+        low, high = min(self._misses), max(self._misses) + 1
         empty = np.full(self._slots, np.nan)
-        return days, np.stack([self._misses[d][: self._slots] if d in self._misses else empty for d in days])
+        rows = [self._misses.get(day, empty)[: self._slots] for day in range(low, high)]
+        return np.arange(low, high), np.stack(rows)
 
     def relative(self, issued: Floats, actual: Floats) -> Floats:
         """`(y - median) / width`, NaN where the value is missing, 0 where the band is next to nothing; shape of `actual`."""
         width = issued[-1] - issued[0]
         middle = issued[self.middle]
         wide = width > _TINY * max(float(np.nanmax(width, initial=0.0)), 1e-300)
-        return np.where(wide, (actual - middle) / np.where(wide, width, 1.0), np.where(np.isnan(actual), np.nan, 0.0))
+        return np.where(
+            wide, (actual - middle) / np.where(wide, width, 1.0), np.where(np.isnan(actual), np.nan, 0.0)
+        )
 
     @property
     def middle(self) -> int:
@@ -149,7 +156,7 @@ class Daily:
         due = [i for i, model in enumerate(self._models) if day - self._fitted[i] >= model.every]
         if not due:
             return
-        low = max(self.values.first + 7, day - _HISTORY)
+        low = max(self.values.first + 7, day - HISTORY)
         frame = self._frame(self.values.before(day), np.arange(low, day))
         for index in due:
             self._models[index].fit(frame)

@@ -86,7 +86,14 @@ def build(values: Floats, first: int, days: Ints, off: Ints, weather: Floats | N
     level = _mean(month, 2)  # (n, 28)
     evening = max(slots // 6, 1)
     late = _mean(month[:, :, -evening:], 2)
-    per_day = [level[:, 0], level[:, 6], _mean(level[:, :7], 1), _mean(level, 1), late[:, 0], _mean(late[:, 1:], 1)]
+    per_day = [
+        level[:, 0],
+        level[:, 6],
+        _mean(level[:, :7], 1),
+        _mean(level, 1),
+        late[:, 0],
+        _mean(late[:, 1:], 1),
+    ]
     lags = np.empty((len(days), slots, len(NAMES)))
     for index, column in enumerate(per_slot):
         lags[:, :, index] = column

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Self
 from zoneinfo import ZoneInfo
 
@@ -17,7 +17,7 @@ import numpy as np
 
 from mangrove.errors import DataQualityError, RequestError
 from mangrove.forecast.calendar import Clock, Floats, Ints, Times, day_numbers
-from mangrove.forecast.daily import Daily
+from mangrove.forecast.daily import HISTORY, Daily
 from mangrove.forecast.scenarios import Shape, sample
 from mangrove.forecast.score import Score
 from mangrove.forecast.table import Table
@@ -146,7 +146,8 @@ class Forecaster:
         """
         starts, values = self._checked(starts, values)
         day, _ = self._clock.locate(starts[~np.isnan(values)])
-        have = len(np.unique(day))
+        known = np.unique(day[day > day.max(initial=0) - HISTORY])
+        have = len(known)
         if have < FEWEST_DAYS:
             raise DataQualityError("forecast.too_short", days=have, needed=FEWEST_DAYS)
         self.daily.values.put(starts, values)
@@ -154,7 +155,7 @@ class Forecaster:
         if weather is not None:
             self._add_weather(*weather)
         today = int(self._clock.locate(np.array([self._known]))[0][0])
-        first = today - min(max(have // 3, 7), BURN_IN)
+        first = int(known[-min(max(have // 3, 7), BURN_IN)])
         self.daily.start(first)
         self.daily.advance(today)
         return self
@@ -176,9 +177,11 @@ class Forecaster:
             weather: further weather forecasts, as for `fit`.
 
         Raises:
-            RequestError: `forecast.origin_before_data`, a value that was given ends after the origin.
+            RequestError: `forecast.origin_before_data`, a value that was given ends after the origin; `forecast.not_fitted`.
         """
         moment = utc(origin)
+        if self.daily.day < 0:
+            raise RequestError("forecast.not_fitted")
         if moment < self._known:
             raise RequestError("forecast.origin_before_data", origin=moment, known=self._known)
         if weather is not None:
@@ -196,9 +199,7 @@ class Forecaster:
         """How good the last four weeks' day-ahead forecasts were."""
         return self.daily.score
 
-    def _assemble(
-        self, moment: np.datetime64, starts: Times, day: Ints, slot: Ints, today: int
-    ) -> Forecast:
+    def _assemble(self, moment: np.datetime64, starts: Times, day: Ints, slot: Ints, today: int) -> Forecast:
         """The issued quantiles at the asked steps, shifted and narrowed by what today missed."""
         daily = self.daily
         issued = daily.issues[today].issued
@@ -208,7 +209,7 @@ class Forecaster:
         if ended:
             missed = daily.relative(issued[0], daily.values.day(today))[:ended]
             quantiles = self._corrected(quantiles, missed)
-        days, misses = daily.misses()
+        days, misses = daily.misses
         shape = Shape(np.asarray(self._levels), quantiles, misses, days, lead, slot, daily.lower)
         weights = dict(zip(daily.names, daily.mix.weights[:, daily.middle].tolist(), strict=True))
         return Forecast(moment, starts, self._levels, quantiles, daily.score, weights, shape)
@@ -262,15 +263,17 @@ class Forecaster:
 
         days = np.arange(low, high + 60)
         sky = irradiance(days, self._clock, *site)
-        self._sky.place(np.repeat(days, sky.shape[1]), np.tile(np.arange(sky.shape[1]), len(days)), sky.ravel())
+        self._sky.place(
+            np.repeat(days, sky.shape[1]), np.tile(np.arange(sky.shape[1]), len(days)), sky.ravel()
+        )
 
 
 def utc(moment: np.datetime64 | datetime) -> np.datetime64:
     """An instant as UTC seconds; a naive one counts as UTC."""
-    if isinstance(moment, datetime):
-        offset = moment.utcoffset()
-        moment = np.datetime64((moment - offset if offset else moment).replace(tzinfo=None))
-    return np.datetime64(moment, "s")
+    if not isinstance(moment, datetime):
+        return np.datetime64(moment, "s")  # type: ignore[call-overload,no-any-return]  # numpy's stubs know no cast of a scalar
+    plain = moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)
+    return np.datetime64(plain, "s")
 
 
 def _changes(tz: ZoneInfo) -> bool:

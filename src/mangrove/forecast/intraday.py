@@ -37,7 +37,9 @@ class Correction:
         slots = self._slots
         z = np.clip(np.where(np.isnan(misses), 0.0, misses), -_LIMIT, _LIMIT)
         z = np.pad(z, ((0, 0), (0, max(2 * slots - z.shape[1], 0))))
-        normal, cross, total = _PENALTY * np.eye(2), np.zeros((2, slots)), np.full(slots, 1e-9)
+        normal: Floats = _PENALTY * np.eye(2, dtype=np.float64)
+        cross: Floats = np.zeros((2, slots))
+        total: Floats = np.full(slots, 1e-9)
         for slot in range(1, slots):
             x = np.stack([z[:, slot - 1], z[:, max(slot - self._reach, 0) : slot].mean(axis=1)])
             ahead = z[:, slot : slot + slots]

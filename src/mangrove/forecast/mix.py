@@ -23,6 +23,8 @@ _RATE = 14.0
 """Sharpness of the weights: a model that is 10 % worse than the best gets a quarter of its weight."""
 _DAYS = 42
 """Days whose scores correct the bands."""
+_TINY = 0.02
+"""A quantile nearer to the lower bound than this share of the day's widest band lies on it."""
 _GAIN = 0.05
 """Step of the adaptive correction a day."""
 
@@ -49,7 +51,9 @@ class Mix:
         if not use.any():
             return
         moved = np.moveaxis(predictions[:, :, use], 0, 1)  # (Q, M, S)
-        daily = np.stack([pinball(moved[i], [p] * len(moved[i]), actual[use]) for i, p in enumerate(self.levels)])
+        daily = np.stack(
+            [pinball(moved[i], [p] * len(moved[i]), actual[use]) for i, p in enumerate(self.levels)]
+        )
         self._loss = _DISCOUNT * self._loss + daily.mean(axis=2).T
         self._mass = _DISCOUNT * self._mass + 1
         best = np.maximum(self._loss.min(axis=0), 1e-12 * self._mass)
@@ -76,27 +80,42 @@ class Bands:
     `q + w Q`, where `Q` is the quantile `a` of the last weeks' scores and `a` moves by `gain (p - share below)` a day.
     """
 
-    def __init__(self, levels: Sequence[float], gain: float = _GAIN) -> None:
+    def __init__(self, levels: Sequence[float], lower: float | None = None, gain: float = _GAIN) -> None:
         self.levels = np.asarray(levels, dtype=np.float64)
-        self._gain = gain
+        self._gain, self._lower = gain, lower
         self._target = self.levels.copy()
         self._scores: deque[Floats] = deque(maxlen=_DAYS)
         self._shift = np.zeros(len(self.levels))
 
     def update(self, raw: Floats, issued: Floats, actual: Floats) -> None:
-        """Learns from a day: raw and issued quantiles of shape (Q, S), `actual` of shape (S,)."""
+        """Learns from a day: raw and issued quantiles of shape (Q, S), `actual` of shape (S,).
+
+        A quantile that lies on the lower bound tells nothing: no value can be below it, and many may be equal to it.
+        """
         width = raw[-1] - raw[0]
-        use = ~np.isnan(actual) & ~np.isnan(raw).any(axis=0) & (width > 0)
+        wide = ~np.isnan(actual) & ~np.isnan(raw).any(axis=0) & (width > 0)
+        use = wide & self._free(raw)
         if not use.any():
             return
-        below = (actual[use] <= issued[:, use]).mean(axis=1)
-        self._target = np.clip(self._target + self._gain * (self.levels - below), 0.005, 0.995)
-        self._scores.append((actual[use] - raw[:, use]) / width[use])
+        count = np.maximum(use.sum(axis=1), 1)
+        below = np.where(use, actual <= issued, self.levels[:, None]).sum(axis=1)
+        below -= self.levels * (use.shape[1] - use.sum(axis=1))
+        error = self.levels - np.where(use.any(axis=1), below / count, self.levels)
+        self._target = np.clip(self._target + self._gain * error, 0.005, 0.995)
+        self._scores.append(np.where(use, (actual - raw) / np.where(wide, width, 1.0), np.nan))
         scores = np.concatenate(list(self._scores), axis=1)
-        self._shift = np.array([np.quantile(s, a) for s, a in zip(scores, self._target, strict=True)])
-        self._shift[self.levels == 0.5] = 0.0  # noqa: PLR2004 - the median is the mix's own business
+        for index, one in enumerate(scores):
+            known = one[~np.isnan(one)]
+            if self.levels[index] != 0.5 and len(known):  # noqa: PLR2004 - the median is the mix's own business
+                self._shift[index] = np.quantile(known, self._target[index])
 
     def apply(self, raw: Floats) -> Floats:
         """The corrected quantiles, shape (Q, S), ascending in Q and around the median."""
         width = raw[-1] - raw[0]
-        return np.sort(raw + self._shift[:, None] * width, axis=0)
+        return np.sort(raw + np.where(self._free(raw), self._shift[:, None] * width, 0.0), axis=0)
+
+    def _free(self, raw: Floats) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Where the quantiles lie above the lower bound by more than next to nothing, shape (Q, S)."""
+        if self._lower is None:
+            return np.ones(raw.shape, dtype=bool)
+        return np.asarray(raw > self._lower + _TINY * np.nanmax(raw[-1] - raw[0], initial=0.0))

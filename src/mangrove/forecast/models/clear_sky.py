@@ -74,4 +74,3 @@ def irradiance(days: Ints, clock: Clock, latitude: float, longitude: float) -> F
     zenith = pvlib.solarposition.get_solarposition(times, latitude, longitude)["apparent_zenith"]
     clear = pvlib.clearsky.haurwitz(zenith)["ghi"].to_numpy()
     return np.asarray(clear, dtype=np.float64).reshape(len(days), clock.slots)
-
