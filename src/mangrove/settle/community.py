@@ -72,6 +72,8 @@ class Community:
         window: steps that a demand meter averages.
         limit: kW of the park's connection to the grid (`park` only).
         rights: (n,) parts of that limit that belong to each member (sum 1); None: in proportion to the highest load.
+        surplus: (n, T) kW that a member with its own meter may give besides what it stored; None: what its load leaves of its
+            generation. A member that stands for several gives what each of them has left.
 
     Raises:
         RequestError: shapes that do not fit, NaN, negative amounts, unknown meter, an export price above a retail price.
@@ -97,6 +99,7 @@ class Community:
     window: int = 1
     limit: float = np.inf
     rights: Floats | None = None
+    surplus: Floats | None = None
 
     def __post_init__(self) -> None:
         n, shape = len(self.members), np.shape(self.load)
@@ -111,6 +114,10 @@ class Community:
                 )
             if not np.isfinite(array).all() or (array < 0.0).any():
                 raise RequestError("settle.not_amounts", name=name)
+        if self.surplus is not None and np.shape(self.surplus) != shape:
+            raise RequestError(
+                "settle.wrong_shape", name="surplus", found=str(np.shape(self.surplus)), expected=str(shape)
+            )
         for name, number in (("fee", self.fee), ("demand", self.demand), ("hours", self.hours), ("limit", self.limit)):  # fmt: skip
             if np.isnan(number) or number < 0.0 or (name == "hours" and number == 0.0):
                 raise RequestError("settle.not_amounts", name=name)
@@ -157,7 +164,7 @@ class Community:
     @property
     def has_formula(self) -> bool:
         """Whether costs and duals need no solver."""
-        if self.storage is not None or np.isfinite(self.limit):
+        if self.storage is not None or self.surplus is not None or np.isfinite(self.limit):
             return False
         if self.meter == "own":
             return self.demand == 0.0
@@ -176,6 +183,7 @@ class Community:
             wire=None if self.wire is None else self.wire[mask],
             limit=self.limit * float(self.right[mask].sum()) if np.isfinite(self.limit) else np.inf,
             rights=self.right[mask],
+            surplus=None if self.surplus is None else self.surplus[mask],
         )
 
     def cost(self, coalition: Collection[str] | None = None) -> float:

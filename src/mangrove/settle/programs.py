@@ -72,7 +72,10 @@ def _givable(community: Community, wire: Floats) -> Floats:
     if community.meter != "own":
         return most
     stored = 0.0 if community.storage is None else community.storage.discharge[:, None]
-    return np.minimum(most, np.maximum(community.generation - community.load, 0.0) + stored)
+    left = community.surplus
+    if left is None:
+        left = np.maximum(community.generation - community.load, 0.0)
+    return np.minimum(most, left + stored)
 
 
 def _batteries(net: Network, community: Community, firms: Any) -> Any:
