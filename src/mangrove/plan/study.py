@@ -1,0 +1,233 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the answer depends on: one thing changed at a time, and cost against carbon.
+
+Comes in: a case and named changes of it. Goes out: one `Outcome` a change, each with its own sizes. Over typical days a
+change takes a fraction of a second, and all of them are compared over the same days; `full=True` optimizes every hour.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mangrove.errors import RequestError, did_you_mean
+from mangrove.network import Plan
+from mangrove.plan.build import Model, View, every_step, over_typical_days
+from mangrove.plan.finance import CashFlow, cash_flow
+from mangrove.plan.problem import Candidate, Case, Supply
+from mangrove.plan.result import State, purchases, state
+from mangrove.plan.size import DAYS, solved, without
+
+_TIGHT = 1e-3
+"""t CO2: how far above the least emissions the last point of a frontier may lie."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variation:
+    """A changed case: `kind` says what was changed (`price`, `cost`, ...), `name` which of it, `value` to what."""
+
+    kind: str
+    name: str
+    value: float
+    case: Case
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """The answer to a variation.
+
+    Attributes:
+        kind, name, value: the variation; sizes: what is built then.
+        cost: over the study; saved: cost before less cost (NaN without a year to compare with).
+        emissions: t CO2 a year, emissions_before: without building.
+        flow: cash flows; None without a year to compare with.
+    """
+
+    kind: str
+    name: str
+    value: float
+    sizes: Mapping[str, float]
+    cost: float
+    saved: float
+    emissions: float
+    emissions_before: float
+    flow: CashFlow | None
+
+    @property
+    def irr(self) -> float:
+        """Internal rate of return; NaN when there is none."""
+        return self.flow.irr.rate if self.flow is not None else math.nan
+
+    @property
+    def payback(self) -> float:
+        """Years to get the investment back; infinite if never, NaN without a year to compare with."""
+        return self.flow.payback if self.flow is not None else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One point of the frontier.
+
+    Attributes:
+        emissions: t CO2 a year; cost: over the study; sizes: what is built.
+        price: what the last tonne cost, money a tonne; limit: the cap that gave the point, None for the plan of least cost.
+    """
+
+    emissions: float
+    cost: float
+    sizes: Mapping[str, float]
+    price: float
+    limit: float | None
+
+
+def sensitivity(
+    case: Case, variations: Sequence[Variation] | None = None, *, days: int = DAYS, full: bool = False
+) -> list[Outcome]:
+    """Sizes and money of the case and of each variation; the first outcome is the case itself.
+
+    Args:
+        case: the problem.
+        variations: what to change; None for `usual(case)`.
+        days: typical days of each answer; full: whether every hour is optimized instead.
+        full: see `days`.
+    """
+    chosen = usual(case) if variations is None else variations
+    first = Variation("case", case.name, 1.0, case)
+    return [outcome(one, days=days, full=full) for one in (first, *chosen)]
+
+
+def outcome(variation: Variation, *, days: int = DAYS, full: bool = False) -> Outcome:
+    """The answer to one variation."""
+    case = variation.case
+    view = every_step(case) if full else over_typical_days(case, days)
+    before, cost_before = without(case, view)
+    built, plan, _ = solved(case, view, solver="auto" if full else "simplex")
+    after = state(built, plan)
+    flow = None
+    if before is not None:
+        flow = cash_flow(purchases(case, after.sizes), before.running, after.running, case.money)
+    return Outcome(
+        variation.kind, variation.name, variation.value, after.sizes, plan.cost, cost_before - plan.cost,
+        after.emissions, before.emissions if before is not None else math.nan, flow,
+    )  # fmt: skip
+
+
+def usual(case: Case, share: float = 0.2) -> list[Variation]:
+    """Prices, investment of each candidate and discount rate, each lower and higher by `share` (fraction)."""
+    found: list[Variation] = []
+    for factor in (1.0 - share, 1.0 + share):
+        found += [priced(case, supply.name, factor) for supply in case.supplies]
+        found += [costing(case, one.name, factor) for one in case.candidates]
+        found.append(discounted(case, case.money.discount * factor))
+    return found
+
+
+def priced(case: Case, supply: str, factor: float) -> Variation:
+    """All prices of a supply times `factor`: energy, sales and demand."""
+
+    def change(one: Supply) -> Supply:
+        return replace(
+            one,
+            buy=np.asarray(one.buy) * factor if np.ndim(one.buy) else one.buy * factor,
+            sell=None if one.sell is None else one.sell * factor,
+            demand=one.demand * factor,
+            contract=None,
+        )
+
+    return Variation("price", supply, factor, _with_supply(case, supply, change))
+
+
+def costing(case: Case, candidate: str, factor: float) -> Variation:
+    """Investment and replacement of a candidate times `factor`."""
+
+    def change(one: Candidate) -> Candidate:
+        changed = one
+        for name, size in one.sizes().items():
+            again = None if size.again is None else size.again * factor
+            changed = changed.resized(name, cost=size.cost * factor, again=again)
+        return changed
+
+    names = [one.name for one in case.candidates]
+    if candidate not in names:
+        raise RequestError("plan.unknown_candidate", name=candidate, hint=did_you_mean(candidate, names))
+    things = tuple(change(one) if one.name == candidate else one for one in case.candidates)
+    return Variation("cost", candidate, factor, replace(case, candidates=things))
+
+
+def discounted(case: Case, rate: float) -> Variation:
+    """Another discount rate."""
+    return Variation("discount", "", rate, replace(case, money=replace(case.money, discount=rate)))
+
+
+def carbon_priced(case: Case, price: float) -> Variation:
+    """Another price per t CO2."""
+    return Variation("carbon", "", price, replace(case, carbon=price))
+
+
+def regimes(case: Case, supplies: Mapping[str, Supply]) -> list[Variation]:
+    """The same year under other contracts: name of the regime -> the supply that takes the place of the one of its name."""
+    return [
+        Variation("regime", name, math.nan, _with_supply(case, supply.name, lambda _, s=supply: s))
+        for name, supply in supplies.items()
+    ]
+
+
+def years(cases: Mapping[str, Case]) -> list[Variation]:
+    """The same question in other weather or load years: name of the year -> its case."""
+    return [Variation("year", name, math.nan, case) for name, case in cases.items()]
+
+
+def _with_supply(case: Case, name: str, change: Callable[..., Any]) -> Case:
+    names = [one.name for one in case.supplies]
+    if name not in names:
+        raise RequestError("plan.unknown_supply", name=name, hint=did_you_mean(name, names))
+    return replace(case, supplies=tuple(change(one) if one.name == name else one for one in case.supplies))
+
+
+def frontier(case: Case, points: int = 8, *, days: int = DAYS, full: bool = False) -> list[Point]:
+    """Cost against carbon: from the plan of least cost to the plan of least emissions, with caps evenly between them.
+
+    The plan of least emissions is the cheapest of those that emit least with the sizes allowed, so give candidates a `most`.
+
+    Args:
+        case: the problem; its own cap on emissions is ignored.
+        points: how many, both ends included.
+        days: typical days.
+        full: whether every hour is optimized instead.
+
+    Raises:
+        RequestError: `plan.few_points` for less than two.
+    """
+    if points < 2:  # noqa: PLR2004  a line has two ends
+        raise RequestError("plan.few_points", points=points)
+    view = every_step(case) if full else over_typical_days(case, days)
+    open_ = replace(case, limits=replace(case.limits, co2=None))
+    cheapest = _point(*_solve(open_, view, full=full), limit=None)
+    strict = replace(case, limits=replace(case.limits, co2=0.0))
+    built, plan = _solve(strict, view, full=full)
+    least = state(built, plan).emissions
+    found = [cheapest]
+    if cheapest.emissions - least <= _TIGHT:
+        return found
+    for cap in np.linspace(cheapest.emissions, least + _TIGHT, points)[1:]:
+        built.net.update(built.budgets["co2"], upper=float(cap))
+        found.append(_point(built, built.net.solve(solver="auto" if full else "simplex"), limit=float(cap)))
+    return found
+
+
+def _solve(case: Case, view: View, *, full: bool) -> tuple[Model, Plan]:
+    built, plan, _ = solved(case, view, solver="auto" if full else "simplex")
+    return built, plan
+
+
+def _point(built: Model, plan: Plan, *, limit: float | None) -> Point:
+    """The point of a solved model; the price of the last tonne is the dual of the cap, spread over the years."""
+    found: State = state(built, plan)
+    worth = next((shadow.value for shadow in plan.shadows() if shadow.name == "co2"), 0.0)
+    money = built.case.money
+    yearly = float(money.discounted(np.r_[0.0, np.ones(money.years)]).sum())
+    return Point(found.emissions, plan.cost, found.sizes, worth / yearly if limit is not None else 0.0, limit)
