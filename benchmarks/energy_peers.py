@@ -22,7 +22,6 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import numpy as np
-
 from tests.network import instances
 from tests.network.instances import ParkWeek, SiteDay, SizingYear
 
@@ -162,9 +161,7 @@ def pypsa_week(week: ParkWeek) -> tuple[Any, Callable[[], float]]:
         capital_cost=week.demand,
         marginal_cost=pd.Series(week.buy, steps),
     )
-    n.add(
-        "Generator", "export", bus="park", sign=-1, p_nom=1e6, marginal_cost=pd.Series(-week.sell, steps)
-    )
+    n.add("Generator", "export", bus="park", sign=-1, p_nom=1e6, marginal_cost=pd.Series(-week.sell, steps))
     return n, lambda: _pypsa_solve(n, QUIET)
 
 
@@ -206,7 +203,12 @@ def pypsa_year(year: SizingYear) -> tuple[Any, Callable[[], float]]:
         )
     eta, fuel = year.battery_efficiency, year.fuel_cell_efficiency
     n.add(
-        "Store", "cells", bus="battery", e_nom_extendable=True, e_cyclic=True, capital_cost=cost.battery_energy
+        "Store",
+        "cells",
+        bus="battery",
+        e_nom_extendable=True,
+        e_cyclic=True,
+        capital_cost=cost.battery_energy,
     )
     n.add(
         "Link",
@@ -577,7 +579,13 @@ def main() -> None:
                 "objective": objective,
             }
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    best |= {"tool": tool, "job": job, "memory": memory, "version": version(tool), "highs": version("highspy")}
+    best |= {
+        "tool": tool,
+        "job": job,
+        "memory": memory,
+        "version": version(tool),
+        "highs": version("highspy"),
+    }
     print(json.dumps(best))
 
 

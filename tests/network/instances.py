@@ -248,7 +248,7 @@ def sizing_year(steps: int = 8760, seed: int = 5) -> SizingYear:
     noise = rng.standard_normal(8760)
     for t in range(1, 8760):
         gust[t] = 0.97 * gust[t - 1] + 0.24 * noise[t]
-    speed = 6.5 + 1.5 * np.cos(2 * np.pi * hour / 8760) + 2.2 * gust
+    speed = 7.6 + 1.5 * np.cos(2 * np.pi * hour / 8760) + 2.2 * gust
     breeze = np.clip((speed - 3) / 9, 0, 1) ** 2.2
     days = np.cumsum([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
     share = steps / 8760
@@ -267,7 +267,7 @@ def sizing_year(steps: int = 8760, seed: int = 5) -> SizingYear:
         demand=DEMAND,
         connection=30_000.0,
         export_share=0.20,
-        co2_cap=0.5 * GRID_FACTOR * float(load[:steps].sum()),
+        co2_cap=0.4 * GRID_FACTOR * float(load[:steps].sum()),
         factor=GRID_FACTOR,
         most={"pv": 40_000.0, "wind": 20_000.0},
         costs=Costs(
