@@ -407,6 +407,31 @@ def test_surplus_without_a_price_earns_nothing_and_a_cap_needs_the_generation():
     assert failed.value.code == "rules.generation_needed"
 
 
+def test_every_line_has_words_in_both_languages():
+    wire = replace(DPPA, strike=None, price=1.0, fmp=None, cfmp=None, export=1.0, export_cap=0.1)
+    day = {"exported": np.ones(24), "generated": np.ones(24)}
+    cases = [
+        one_bill(DPPA, MONDAY, 1.0, 1.0), one_bill(wire, MONDAY, 1.0, 1.0, **day),
+        one_bill(Contract("two_component", voltage="<6 kV"), MONDAY, 1.0, 1.0),
+        one_bill(Contract("flat", price=1.0), MONDAY, 1.0, 1.0), one_bill(Contract("residential"), MONDAY, 1.0, 50.0),
+        tariffs.dppa_bill(5, 2, 1833, tariffs.DppaTerms(2100, 1700, 1700, 1.027263, 523.34)),
+    ]  # fmt: skip
+    lines = [line for bill in cases for line in bill.lines]
+    assert len({line.label for line in lines}) > 15
+    for line in lines:
+        assert line.text("en") != line.text("vi")
+        assert "rules." not in line.text("en") + line.text("vi")
+
+
+def test_a_voltage_without_a_published_loss_factor_needs_it_declared():
+    office = replace(DPPA, customer="business", voltage=">=22 kV")
+    with pytest.raises(RuleError) as failed:
+        office.terms(MONDAY, 1.0, VN)
+    assert (failed.value.code, failed.value.problem.data["key"]) == ("rules.declare_price", "kpp")
+    declared_loss = replace(office, kpp=1.027263, share=1.0)
+    assert declared_loss.terms(MONDAY, 1.0, VN).buy == pytest.approx(2669.6871, rel=1e-9)
+
+
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
@@ -425,6 +450,7 @@ def test_surplus_without_a_price_earns_nothing_and_a_cap_needs_the_generation():
         ({"kind": "residential", "voltage": "<6 kV"}, "rules.contract_ignores"),
         ({"kind": "dppa", "customer": "production", "voltage": ">=110 kV", "share": 0.5}, "rules.dppa_price"),
         ({"kind": "dppa", "customer": "production", "voltage": ">=110 kV", "share": 1.5, "price": 1.0}, "rules.bad_share"),
+        ({"kind": "dppa", "customer": "production", "voltage": ">=110 kV", "share": 0.5, "strike": 1.0, "kpp": 0.0}, "rules.bad_loss"),
     ],
 )  # fmt: skip
 def test_a_contract_that_cannot_be_is_refused_with_a_name(terms, code):

@@ -32,10 +32,12 @@ _MAY: Mapping[str, tuple[str, ...]] = {
     "flat": ("demand",),
     "residential": ("customer", "monthly_use"),
     "ev_charging": ("customer",),
-    "dppa": ("strike", "price", "fmp", "cfmp"),
+    "dppa": ("strike", "price", "fmp", "cfmp", "kpp"),
 }
-_OF_ONE_KIND = ("customer", "voltage", "price", "demand", "strike", "share", "fmp", "cfmp", "monthly_use")
-_AMOUNTS = ("price", "demand", "export", "strike", "fmp", "cfmp", "monthly_use", "vat")
+_OF_ONE_KIND = (
+    "customer", "voltage", "price", "demand", "strike", "share", "fmp", "cfmp", "kpp", "monthly_use",
+)  # fmt: skip
+_AMOUNTS = ("price", "demand", "export", "strike", "fmp", "cfmp", "kpp", "monthly_use", "vat")
 _SHARES = ("share", "export_cap")
 _DEFAULT_CUSTOMER = {
     "two_component": "production", "residential": "residential", "ev_charging": "ev_charging",
@@ -99,6 +101,8 @@ def _amounts(terms: Mapping[str, Any]) -> Iterator[Finding]:
             continue
         if isinstance(value, str) or not math.isfinite(value) or value < 0:
             yield key, "rules.bad_amount", {"key": key, "text": value}
+        elif key == "kpp" and value < 1:
+            yield key, "rules.bad_loss", {"text": f"{value:g}"}
         elif key in _SHARES and value > 1:
             yield key, "rules.bad_share", {"key": key, "text": f"{value * 100:g} %"}
 

@@ -79,6 +79,7 @@ class Contract:
         export: VND/kWh for surplus, or `law`; None: surplus earns nothing.
         export_cap: fraction of the own generation that may be sold in a calendar year, or `law` (also when None).
         strike, fmp, cfmp: VND/kWh of a grid DPPA: the agreed price, and the market prices when they are not those of the rules.
+        kpp: loss factor of the distribution grid of a grid DPPA, when it is not that of the rules for the voltage.
         share: fraction of the use that a DPPA covers.
         monthly_use: kWh a month of a household, from which the price of one more kWh follows; bills do not need it.
         holidays_as_sunday: whether public holidays are priced as Sundays (sources do not agree); `holidays` names the days,
@@ -99,6 +100,7 @@ class Contract:
     share: float | None = None
     fmp: float | None = None
     cfmp: float | None = None
+    kpp: float | None = None
     monthly_use: float | None = None
     holidays_as_sunday: bool = False
     holidays: tuple[date, ...] = ()
@@ -342,7 +344,9 @@ def _covered(
     output = calendar.numbers(contracted, "contracted", len(use))
     if contract.strike is not None:  # over the public grid
         losses = [
-            matched_output(1.0, parameter(f"kpp/{contract.voltage}", day), parameter("loss_k", day))
+            matched_output(
+                1.0, contract.kpp or parameter(f"kpp/{contract.voltage}", day), parameter("loss_k", day)
+            )
             for day in rated.days
         ]
         output = output * np.array(losses)[rated.at_start]
@@ -417,7 +421,9 @@ def _export_lines(
         mean = np.where(sent > 0, clock.by_month(out * price) / np.where(sent > 0, sent, 1.0), mean)
     lines = [rating.Lines() for _ in clock.months]
     for month, (credit, at, over) in enumerate(zip(paid, mean, sent - paid, strict=True)):
-        lines[month].add("export", float(credit), "kWh", -float(at), rated.document("export"), taxed=False)
+        lines[month].add(
+            "export", float(credit), "kWh", 0.0 - float(at), rated.document("export"), taxed=False
+        )
         lines[month].add(
             "export_over_cap", float(over), "kWh", 0.0, rated.document("export_cap"), taxed=False
         )

@@ -348,12 +348,14 @@ def _direct(book: _Book, rates: Version) -> None:
     market = {}
     for key, given in (("cfmp", contract.cfmp), ("fmp", contract.fmp)):
         market[key] = book.given_or_law(key, LAW if given is None else given, f"{key}_mean")
-    charges = [tariffs.parameter_row(key, book.day) for key in (f"kpp/{contract.voltage}", "cdppa", "pcl")]
+    loss = LAW if contract.kpp is None else contract.kpp
+    kpp = book.given_or_law("kpp", loss, f"kpp/{contract.voltage}")
+    charges = [tariffs.parameter_row(key, book.day) for key in ("cdppa", "pcl")]
     for row in charges:
         book.note(row.key, row)
-    kpp, *adders = (row.value for row in charges)
+    service = market["cfmp"] * kpp + sum(row.value for row in charges)
     rates.covered = (
-        Item("evn_dppa", market["cfmp"] * kpp + sum(adders), charges[1].document),
+        Item("evn_dppa", service, charges[0].document),
         Item("cfd", contract.strike - market["fmp"], book.own, taxed=False),
     )
     book.declared("strike")

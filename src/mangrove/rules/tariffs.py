@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
 
-from mangrove import text
+from mangrove import messages, text
 from mangrove.errors import RuleError
 from mangrove.rules import tables
 
@@ -82,6 +82,20 @@ class Line:
     def amount(self) -> float:
         """VND, before VAT."""
         return self.quantity * self.price
+
+    def text(self, lang: str = "en") -> str:
+        """What the line is for, in words.
+
+        Example:
+            >>> Line("offpeak", 1.0, "kWh", 1190.0).text("vi")
+            'Giờ thấp điểm'
+        """
+        group, _, tier = self.label.rpartition(":")
+        return (
+            messages.render("rules.line_tier", lang, number=tier)
+            if group
+            else messages.render(f"rules.line_{self.label}", lang)
+        )
 
 
 @dataclass(frozen=True, slots=True)

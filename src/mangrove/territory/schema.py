@@ -280,6 +280,7 @@ SETTINGS = (
             Key("share", "share of the use that a direct contract covers: `40 %`", _share),
             Key("fmp", "full market price against which a direct contract is settled; empty: the mean of the rules", _in("VND/kWh")),
             Key("cfmp", "price of the market for matched energy of a direct contract; empty: the mean of the rules", _in("VND/kWh")),
+            Key("kpp", "loss factor of the distribution grid of a direct contract; empty: that of the rules for the voltage", cells.not_negative),
             Key("monthly_use", "use of a household, from which its highest tier follows: `350 kWh`", _in("kWh")),
             Key("holidays_as_sunday", "whether public holidays are priced as Sundays", _flag, default=False),
             Key("holidays", "the public holidays; empty: those of the rules", parse_date, shape="list", default=[]),
