@@ -20,7 +20,7 @@ from mangrove.operate.perfect import perfect_foresight
 from mangrove.operate.plan import Options, Planner
 from mangrove.operate.prices import Prices
 from mangrove.operate.rules import RULES, Rule
-from mangrove.operate.site import Site
+from mangrove.operate.site import Battery, Site
 from mangrove.operate.state import Session
 
 if TYPE_CHECKING:
@@ -79,14 +79,15 @@ class Setup:
 
     Attributes:
         levels: kWh in the batteries at the beginning.
-        ramp: largest change of a set-point, kW a step; taper: see `SimulatedBattery`.
+        ramp: largest change of a set-point, kW a step.
+        batteries: what the batteries really are, where that is not what is declared.
         sessions: vehicles; announce: hours before arrival at which one is known.
         every: steps between two plans.
     """
 
     levels: Mapping[str, float] | None = None
     ramp: float = float("inf")
-    taper: float = 1.0
+    batteries: Sequence[Battery] = ()
     sessions: Sequence[Session] = ()
     announce: float = 24.0
     every: int = 1
@@ -130,7 +131,7 @@ def backtest(
     controllers += [ByRule(site, name, rule) for name, rule in _chosen(rules).items()]
     courses: dict[str, Course] = {}
     for controller in controllers:
-        plant = Plant(site, levels=setup.levels, ramp=setup.ramp, taper=setup.taper)
+        plant = Plant(site, batteries=setup.batteries, levels=setup.levels, ramp=setup.ramp)
         courses[controller.name] = run(
             site, measured, prices, controller, plant=plant, sessions=setup.sessions, announce=setup.announce,
             progress=progress,

@@ -21,7 +21,6 @@ from mangrove.operate.site import Battery
 
 HEARTBEAT = timedelta(minutes=15)
 """How long a set-point holds when nobody renews it: one planning step."""
-_EXACT = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,14 +187,11 @@ class SimulatedBattery:
     Args:
         battery: what it really is; a plan may believe something else.
         level: kWh at the beginning; None: its floor.
-        taper: share of the level above which the charging power falls, linearly, to nothing when full (1: never), as the
-            management systems of real batteries do.
     """
 
-    def __init__(self, battery: Battery, level: float | None = None, taper: float = 1.0) -> None:
+    def __init__(self, battery: Battery, level: float | None = None) -> None:
         self.battery = battery
         self.level = battery.floor if level is None else level
-        self.taper = taper
         self.power = 0.0
 
     @property
@@ -230,11 +226,7 @@ class SimulatedBattery:
         return power
 
     def _acceptance(self) -> float:
-        """The charging power that the battery accepts at its level, kW."""
-        b = self.battery
-        if self.taper >= 1.0 or self.level <= self.taper * b.energy:
-            return b.charge
-        return b.charge * max(b.energy - self.level, 0.0) / max((1.0 - self.taper) * b.energy, _EXACT)
+        return self.battery.acceptance(self.level)
 
 
 class Journal:

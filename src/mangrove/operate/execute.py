@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from mangrove.operate.devices import Guard, Setpoint, SimulatedBattery, Written, limits_of
-from mangrove.operate.site import Site
+from mangrove.operate.site import Battery, Site
 from mangrove.operate.state import SECOND, Session
 
 _EXACT = 1e-9
@@ -64,24 +64,23 @@ class Plant:
 
     Args:
         site: what is declared, and what the guards hold.
-        batteries: what the batteries really are; those declared when left out.
+        batteries: what batteries really are, where that is not what is declared.
         levels: kWh at the beginning, by battery.
         ramp: largest change of a battery's set-point from step to step, kW.
-        taper: see `SimulatedBattery`.
     """
 
     def __init__(
         self,
         site: Site,
         *,
-        batteries: Sequence[SimulatedBattery] = (),
+        batteries: Sequence[Battery] = (),
         levels: Mapping[str, float] | None = None,
         ramp: float = math.inf,
-        taper: float = 1.0,
     ) -> None:
         self.site = site
         start = levels or {}
-        made = batteries or [SimulatedBattery(b, start.get(b.id), taper) for b in site.batteries]
+        real = {b.id: b for b in (*site.batteries, *batteries)}
+        made = [SimulatedBattery(real[b.id], start.get(b.id)) for b in site.batteries]
         self.devices = {device.id: device for device in made}
         self.guards = {b.id: Guard(self.devices[b.id], limits_of(b, ramp)) for b in site.batteries}
 

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from mangrove.errors import RequestError
 from mangrove.operate.prices import Prices
-from mangrove.operate.site import Site
+from mangrove.operate.site import Battery, Site
 from mangrove.operate.state import HOUR_SECONDS, SECOND, Session, State
 
 if TYPE_CHECKING:
@@ -281,6 +281,8 @@ class Planner:
                 b.id, bus, energy=b.energy, charge=b.charge, discharge=b.discharge, efficiency=b.efficiency,
                 loss=b.loss, floor=b.floor, wear=b.wear, start=b.floor, end="free",
             )  # fmt: skip
+            if b.taper is not None:
+                _taper(net, b, h[b.id])
         if self.prices.has_demand():
             h["peak"] = self._peak(net, h["import"])
         if self.prices.cap is not None and "export" in h:
@@ -403,3 +405,14 @@ class Planner:
             solved,
             h["bus"],
         )
+
+
+def _taper(net: Network, battery: Battery, store: Any) -> None:
+    """u+_t + c e_t <= P + c a E with c = (P / E) (1 - r) / (1 - a): what the battery accepts near full."""
+    assert battery.taper is not None
+    begin, left = battery.taper
+    slope = battery.charge / battery.energy * (1.0 - left) / (1.0 - begin)
+    upper = battery.charge + slope * begin * battery.energy
+    rows = net.program.rows(f"{battery.id} taper", store.charging.columns.shape, upper=upper)
+    net.program.terms(rows, store.charging.columns, 1.0)
+    net.program.terms(rows, store.level, slope)

@@ -134,7 +134,7 @@ def rooms(site: Site, view: View, reserve: float = 0.0) -> list[tuple[Battery, t
         level = view.state.levels.get(b.id, b.floor)
         floor = max(b.floor, reserve * b.energy)
         least = -min(b.discharge, max(level - floor, 0.0) * b.efficiency[1] / view.hours)
-        most = min(b.charge, max(b.energy - level, 0.0) / b.efficiency[0] / view.hours)
+        most = min(b.acceptance(level), max(b.energy - level, 0.0) / b.efficiency[0] / view.hours)
         found.append((b, (least, most)))
     return found
 

@@ -29,6 +29,8 @@ class Battery:
         id: of the asset; energy: kWh that it holds; charge, discharge: largest rates at the site's bus, kW.
         efficiency: shares that get in and out; floor: kWh that are never taken out; loss: share of the level lost in an hour.
         wear: money per kWh discharged.
+        taper: (level, share): above this share of the energy the charging power falls, linearly, to this share of it when
+            full, as the management systems of real batteries do; None: it does not.
         charge_flow, discharge_flow: flows that meter it; empty when there are none.
     """
 
@@ -40,6 +42,7 @@ class Battery:
     floor: float = 0.0
     loss: float = 0.0
     wear: float = 0.0
+    taper: tuple[float, float] | None = None
     charge_flow: str = ""
     discharge_flow: str = ""
 
@@ -52,6 +55,22 @@ class Battery:
         _require(self.id, "wear", self.wear, 0.0)
         for share in self.efficiency:
             _require(self.id, "efficiency", share, 1e-6, 1.0)
+        if self.taper is not None:
+            _require(self.id, "taper_from", self.taper[0], 0.0, 0.99)
+            _require(self.id, "taper_to", self.taper[1], 0.0, 1.0)
+
+    def acceptance(self, level: float) -> float:
+        """The charging power that the battery accepts at a level, kW.
+
+        Example:
+            >>> Battery("b", energy=100.0, charge=50.0, discharge=50.0, taper=(0.8, 0.0)).acceptance(90.0)
+            25.0
+        """
+        if self.taper is None or self.energy == 0.0:
+            return self.charge
+        begin, left = self.taper
+        full = max(level / self.energy - begin, 0.0) / (1.0 - begin)
+        return self.charge * max(1.0 - (1.0 - left) * full, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +151,14 @@ class Site:
     def load(self) -> str:
         """The name of the consumption that nobody controls, as a series: its meter, or `<place>#load`."""
         return self.load_flows[0] if len(self.load_flows) == 1 else f"{self.place}#load"
+
+    @property
+    def flows(self) -> tuple[str, ...]:
+        """The flows by which its parts are measured."""
+        named = [self.import_flow, self.export_flow, *self.load_flows]
+        named += [flow for b in self.batteries for flow in (b.charge_flow, b.discharge_flow)]
+        named += [part.flow for part in self.generators] + [part.flow for part in self.chargers]
+        return tuple(dict.fromkeys(flow for flow in named if flow))
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -230,16 +257,21 @@ def _grid(_: str, values: Any) -> dict[str, Any]:
 
 def _battery(id_: str, values: Any) -> Battery:
     """A battery; a round trip is shared equally between the way in and the way out."""
+    from mangrove.network.assets.battery import wear
+
     way = math.sqrt(values["round_trip"])
+    power = values["power"] if "power" in values else values["c_rate"] * values["energy"]
+    tapers = "taper_from" in values and values["taper_from"] < 1.0
     return Battery(
         id_,
         energy=values["energy"],
-        charge=values["power"],
-        discharge=values["power"],
+        charge=power,
+        discharge=power,
         efficiency=(way, way),
         floor=values.get("floor", 0.0) * values["energy"],
-        loss=values.get("loss", 0.0),
-        wear=values.get("wear", 0.0),
+        loss=values.get("self_discharge", 0.0),
+        wear=wear(values),
+        taper=(values["taper_from"], values.get("taper_to", 0.0)) if tapers else None,
         charge_flow=values.word("charge_flow"),
         discharge_flow=values.word("discharge_flow"),
     )

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the ledger to the arrays that a plan needs: mean kW on regular steps, whatever the unit and step of a flow.
+
+Comes in: a snapshot, declared flows, a span of steps. Goes out: kW with NaN where nothing was measured, when a flow was read last, the
+consumption that nobody controls by energy balance, and the levels that batteries must have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mangrove.errors import RequestError, RuleError
+from mangrove.ledger import COUNTED, Snapshot, series
+from mangrove.operate.outlook import Grid
+from mangrove.operate.site import Battery, Site
+from mangrove.operate.state import HOUR_SECONDS, SECOND
+from mangrove.territory.model import Flow, Territory
+
+Floats = npt.NDArray[np.float64]
+_US = 1_000_000
+_WHOLE = 0.999
+"""Share of a step that values must cover: less is a gap; the rest is rounding of their length."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """So many steps of `seconds` from `start` (UTC) on."""
+
+    start: np.datetime64
+    seconds: int
+    steps: int
+
+    @property
+    def end(self) -> np.datetime64:
+        """The first instant after it."""
+        return self.start + self.steps * (self.seconds * SECOND)
+
+    @property
+    def edges(self) -> Floats:
+        """(T + 1,) seconds since 1970."""
+        first = float(self.start.astype("datetime64[s]").astype(np.int64))
+        return first + np.arange(self.steps + 1) * float(self.seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """Mean kW a step (NaN: nothing measured), and the end of the last value that counts; None when there is none."""
+
+    power: Floats
+    until: np.datetime64 | None
+
+
+def power(
+    snapshot: Snapshot,
+    flow: Flow,
+    window: Window,
+    *,
+    run: str = "measured",
+) -> Series:
+    """One flow of the ledger on the steps of `window`.
+
+    A value longer than a step is spread evenly over the time that it stands for; shorter ones are averaged.
+
+    Raises:
+        RequestError: `operate.flow_without_step`, `operate.not_power` (its unit is neither energy nor power).
+    """
+    if flow.step is None:
+        raise RequestError("operate.flow_without_step", flow=flow.id)
+    seconds = flow.step.hours * HOUR_SECONDS
+    key = series(flow.id, run)
+    first, last = window.start - round(seconds) * SECOND, window.end
+    rows = snapshot.values([key], _when(first), _when(last))
+    good = np.isin(rows.column("quality").to_numpy(), [int(code) for code in COUNTED])
+    start = rows.column("start").cast(pa.int64()).to_numpy()[good] / _US
+    amount = rows.column("value").to_numpy()[good] * kilowatt_hours(flow)
+    if not len(start):
+        return Series(np.full(window.steps, np.nan), None)
+    stop = np.minimum(start + seconds, np.append(start[1:], np.inf))
+    amount = amount * (stop - start) / seconds
+    at = np.stack([start, stop], axis=1).ravel()
+    energy = np.cumsum(np.stack([np.zeros(len(amount)), amount], axis=1).ravel())
+    known = np.cumsum(np.stack([np.zeros(len(amount)), stop - start], axis=1).ravel())
+    edges = window.edges
+    drawn = np.diff(np.interp(edges, at, energy))
+    covered = np.diff(np.interp(edges, at, known))
+    found = np.where(covered >= _WHOLE * window.seconds, drawn / (window.seconds / HOUR_SECONDS), np.nan)
+    return Series(found, np.datetime64(round(float(stop[-1])), "s"))
+
+
+def kilowatt_hours(flow: Flow) -> float:
+    """KWh that one unit of a value of `flow` stands for.
+
+    Raises:
+        RequestError: `operate.not_power`, `operate.flow_without_step`.
+    """
+    if flow.step is None:
+        raise RequestError("operate.flow_without_step", flow=flow.id)
+    rate = flow.semantics in ("mean", "state")
+    try:
+        return flow.unit.to("kW") * flow.step.hours if rate else flow.unit.to("kWh")
+    except RuleError:
+        raise RequestError("operate.not_power", flow=flow.id, unit=flow.unit.text) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """What the meters of a site say: kW by flow, and by the names of `Site.inputs`; when each flow was read last."""
+
+    flows: Mapping[str, Series]
+    grid: Grid
+
+    @property
+    def until(self) -> dict[str, np.datetime64 | None]:
+        """The end of the last value of each flow."""
+        return {name: one.until for name, one in self.flows.items()}
+
+
+def measured(
+    snapshot: Snapshot, territory: Territory, site: Site, window: Window, *, controlled: bool = False
+) -> Measured:
+    """Everything that is metered at a site, and the consumption that nobody controls.
+
+    Without a meter of its own that consumption is import - export + generation + discharge - charge (- what vehicles take, when
+    their charging is `controlled`).
+
+    Raises:
+        RequestError: `operate.unmetered`, a part of the balance has no meter.
+    """
+    flows = {name: power(snapshot, territory.flows[name], window) for name in site.flows}
+    values: dict[str, Floats] = {}
+    if site.load_flows:
+        values[site.load] = np.sum([flows[name].power for name in site.load_flows], axis=0)
+    else:
+        values[site.load] = balance(
+            site, {name: one.power for name, one in flows.items()}, controlled=controlled
+        )
+    for generator in site.generators:
+        name = generator.flow or generator.id
+        if name not in flows:
+            raise RequestError("operate.unmetered", place=site.place, id=generator.id)
+        values[name] = np.maximum(flows[name].power, 0.0)
+    return Measured(flows, Grid(window.start, window.seconds, values))
+
+
+def balance(site: Site, flows: Mapping[str, Floats], *, controlled: bool = False) -> Floats:
+    """(T,) kW of consumption that nobody controls, by energy balance; never below zero, NaN where a meter is silent."""
+    parts: list[tuple[str, str, float]] = [(site.place, site.import_flow, 1.0)]
+    if site.exporting > 0:
+        parts.append((site.place, site.export_flow, -1.0))
+    parts += [(generator.id, generator.flow, 1.0) for generator in site.generators]
+    for b in site.batteries:
+        parts += [(b.id, b.charge_flow, -1.0), (b.id, b.discharge_flow, 1.0)]
+    if controlled:
+        parts += [(charger.id, charger.flow, -1.0) for charger in site.chargers]
+    total: Any = 0.0
+    for id_, flow, sign in parts:
+        if not flow:
+            raise RequestError("operate.unmetered", place=site.place, id=id_)
+        total = total + sign * flows[flow]
+    load: Floats = np.maximum(total, 0.0)
+    return load
+
+
+def level(battery: Battery, charged: Floats, discharged: Floats, hours: float) -> float:
+    """KWh in a battery after what its meters say, (T,) kW each.
+
+    Nobody metered the level at the beginning, so both an empty and a full battery are followed, within what fits in; once
+    the battery was full or empty the two are the same, and their mean is the answer.
+    """
+    gain = np.nan_to_num(charged) * battery.efficiency[0] - np.nan_to_num(discharged) / battery.efficiency[1]
+    moves = gain * hours
+    low, high = battery.floor, battery.energy
+    for move in moves.tolist():
+        low = min(max(low + move, battery.floor), battery.energy)
+        high = min(max(high + move, battery.floor), battery.energy)
+    return (low + high) / 2.0
+
+
+def _when(moment: np.datetime64) -> datetime:
+    return datetime.fromtimestamp(int(moment.astype("datetime64[s]").astype(np.int64)), UTC)

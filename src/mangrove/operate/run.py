@@ -1,0 +1,400 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One planning round of a site on its ledger: read, plan, store the schedule, then tell the devices.
+
+Comes in: a territory with its ledger, a moment, and (unless persistence will do) an outlook. Goes out: a `Schedule`: set-points for
+the next step, kWh of every declared flow over the horizon, what had to give way and what each limit costs, and which inputs were
+stale. The schedule is on disk, as a batch of run `schedule`, before the first device hears of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from mangrove.errors import MangroveError, Problem, RequestError
+from mangrove.ledger import Ledger, Origin, Receipt, Snapshot, series
+from mangrove.operate import readings
+from mangrove.operate.devices import Device, Guard, Setpoint, Written, limits_of
+from mangrove.operate.outlook import Grid, Outlook, persistence
+from mangrove.operate.plan import Options, Plan, Planner
+from mangrove.operate.prices import Prices, Tariff
+from mangrove.operate.readings import Measured, Window
+from mangrove.operate.rules import View
+from mangrove.operate.safe import Freshness, safe_rule, stale, why
+from mangrove.operate.site import Site, sites
+from mangrove.operate.state import HOUR_SECONDS, SECOND, Session, State, metered_peak
+from mangrove.territory.model import Territory
+
+if TYPE_CHECKING:
+    from mangrove.network import Relaxation, Shadow
+
+Floats = npt.NDArray[np.float64]
+VERSION = "1"
+RUN = "schedule"
+DAY = 86_400
+_MEMORY = 35 * DAY
+"""Seconds of readings that a round looks at: the billing month, and five weeks for persistence."""
+_FAR = 366 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What a round is asked to do.
+
+    Attributes:
+        contract: the tariff; None: the one that the territory declares for the site.
+        outlook: see `mangrove.operate.outlook.Outlook`; None: forecasts of the ledger where they are, else persistence.
+        options, freshness: see there.
+        sessions: vehicles that are there or announced; without any, charging is part of the load.
+        levels: kWh in the batteries as their devices say; what is missing is followed from their meters.
+        devices: by id of the battery; a battery without one gets no set-point, but a schedule.
+    """
+
+    contract: Tariff | None = None
+    outlook: Outlook | None = None
+    options: Options = field(default_factory=Options)
+    freshness: Freshness = field(default_factory=Freshness)
+    sessions: Sequence[Session] = ()
+    levels: Mapping[str, float] | None = None
+    devices: Mapping[str, Device] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Schedule:
+    """What a site is going to do, and why.
+
+    Attributes:
+        place: of the site; at: the moment (UTC); by: `plan`, or `safe` when the safe rule ruled; reason: its code then.
+        setpoints: for the next step; written: what became of them.
+        flows: (starts, values) by declared flow, in its unit and step: what the ledger holds under the run `schedule`.
+        plan: the whole plan; None when the safe rule ruled.
+        problems: inputs that are stale or guessed, what gave way, what is not operated.
+        receipt: of the ledger; None when nothing was stored.
+    """
+
+    place: str
+    at: np.datetime64
+    by: str
+    reason: str
+    setpoints: tuple[Setpoint, ...]
+    written: tuple[Written, ...]
+    flows: Mapping[str, tuple[npt.NDArray[np.datetime64], Floats]]
+    plan: Plan | None
+    problems: tuple[Problem, ...]
+    receipt: Receipt | None = None
+
+    @property
+    def relaxed(self) -> tuple[Relaxation, ...]:
+        """What had to give way, how much and at what cost."""
+        return () if self.plan is None else self.plan.relaxed
+
+    @property
+    def shadows(self) -> tuple[Shadow, ...]:
+        """What one more unit of each binding limit would save over the horizon, largest first."""
+        return () if self.plan is None else self.plan.solved.shadows()
+
+
+def operate(
+    territory: Territory,
+    ledger: Ledger,
+    now: np.datetime64,
+    *,
+    requests: Mapping[str, Request] | None = None,
+    request: Request | None = None,
+    places: Sequence[str] = (),
+    store: bool = True,
+) -> tuple[Schedule, ...]:
+    """Plans every site of a territory (or those at `places`) at the step that holds `now`.
+
+    Args:
+        territory: as declared.
+        ledger: open for writing, or for reading when `store` is false.
+        now: a moment in UTC; the round plans from the beginning of its step.
+        requests: what each site is asked, by place.
+        request: what the others are asked.
+        places: sites; all of them when empty.
+        store: write the schedules to the ledger and set-points to the devices.
+
+    Raises:
+        DeclarationError, RequestError: the declaration does not make a site; see `mangrove.operate.site.sites`.
+        RuleError: no contract covers the site.
+        LedgerError: the store refuses; no device was told anything then.
+    """
+    known = {site.place: site for site in sites(territory)}
+    for place in places:
+        if place not in known:
+            raise RequestError("operate.unknown_site", place=place, hint="", options=", ".join(known))
+    own, common = requests or {}, request or Request()
+    found = []
+    for place in places or known:
+        asked = own.get(place, common)
+        with ledger.snapshot() as snapshot:
+            schedule = _plan_site(territory, known[place], snapshot, floor(now, asked.options.seconds), asked)
+        found.append(_publish(territory, ledger, schedule, asked) if store else schedule)
+    return tuple(found)
+
+
+def floor(now: np.datetime64, seconds: int) -> np.datetime64:
+    """The beginning of the step that holds `now`."""
+    since = int(now.astype("datetime64[s]").astype(np.int64))
+    return np.datetime64(since - since % seconds, "s")
+
+
+def _plan_site(
+    territory: Territory, site: Site, snapshot: Snapshot, at: np.datetime64, asked: Request
+) -> Schedule:
+    """Reads what is known and plans; the safe rule stands in when that cannot be trusted."""
+    options = asked.options
+    past = Window(
+        at - _MEMORY // options.seconds * (options.seconds * SECOND),
+        options.seconds,
+        _MEMORY // options.seconds,
+    )
+    meters = readings.measured(snapshot, territory, site, past, controlled=bool(asked.sessions))
+    contract = asked.contract or _contract(territory, site, at)
+    count = past.steps + int(options.horizon * HOUR_SECONDS // options.seconds) + 1
+    prices = Prices.of(contract, past.start, count, options.seconds, territory.tz)
+    problems = _not_operated(territory, site)
+    state, guessed = state_of(site, meters, prices, at, asked)
+    problems += guessed
+    outlook, made, notes = _outlook(territory, site, snapshot, meters, at, asked)
+    problems += notes
+    needed = {name: until for name, until in meters.until.items() if name in _needed(site)}
+    old = stale(at, made, needed, asked.freshness)
+    plan, reason = None, old[0].code if old else ""
+    problems += old
+    if not reason:
+        try:
+            plan = Planner(site, prices, options).replan(state, outlook(at))
+        except MangroveError as error:
+            reason = why(error)
+            problems.append(Problem("operate.no_plan", {"reason": error.text()}, severity="warning"))
+    setpoints = _setpoints(site, state, meters, prices, plan, reason, options.seconds)
+    flows = {} if plan is None else flows_of(territory, site, plan, outlook(at), options.seconds)
+    return Schedule(
+        site.place, at, "safe" if plan is None else "plan", reason, setpoints, (), flows, plan,
+        tuple([*problems, *_gave_way(plan)]),
+    )  # fmt: skip
+
+
+def _contract(territory: Territory, site: Site, at: np.datetime64) -> Tariff:
+    """The declared contract of the day."""
+    from mangrove.rules import contracts
+
+    day = _utc(at).astimezone(territory.tz).date()
+    return contracts.of(territory, site.place, on=day)
+
+
+def state_of(
+    site: Site, meters: Measured, prices: Prices, at: np.datetime64, asked: Request
+) -> tuple[State, list[Problem]]:
+    """What is carried over, from the meters of the past weeks; and notes on what had to be guessed."""
+    notes: list[Problem] = []
+    levels = {}
+    for b in site.batteries:
+        given = (asked.levels or {}).get(b.id)
+        if given is None:
+            metered = [meters.flows[f].power if f else None for f in (b.charge_flow, b.discharge_flow)]
+            if metered[0] is None or metered[1] is None:
+                raise RequestError("operate.no_level", id=b.id)
+            given = readings.level(b, metered[0], metered[1], prices.hours)
+            notes.append(
+                Problem("operate.level_followed", {"id": b.id, "level": round(given, 1)}, severity="note")
+            )
+        levels[b.id] = min(max(given, 0.0), b.energy)
+    here = prices.index(at)
+    month = int(prices.month[here])
+    drawn = meters.flows[site.import_flow].power if site.import_flow else np.full(here, np.nan)
+    within = drawn[:here][prices.month[:here] == month]
+    # The first window of the month may begin before the readings; whole windows count back from now.
+    lead = int(at.astype(np.int64)) // prices.seconds % prices.window
+    whole = within[: len(within) - lead]
+    peak, _ = metered_peak(whole[len(whole) % prices.window :], prices.window)
+    window = np.nan_to_num(within[len(within) - lead :]) if lead else np.zeros(0)
+    allowance = _allowance(site, meters, prices, here)
+    state = State(at, levels, tuple(asked.sessions), month, peak, tuple(float(x) for x in window), allowance)
+    return state, notes
+
+
+def _allowance(site: Site, meters: Measured, prices: Prices, here: int) -> float | None:
+    """KWh that may still be sold: share of the generation of the year so far less what was sold, as far as readings go back."""
+    if prices.cap is None or site.exporting <= 0 or not site.export_flow:
+        return None
+    this_year = prices.year[:here] == prices.year[here]
+    own = sum(np.nan_to_num(meters.flows[g.flow].power[:here]) for g in site.generators if g.flow)
+    sold = np.nan_to_num(meters.flows[site.export_flow].power[:here])
+    return float(((prices.cap[:here] * own - sold) * this_year).sum() * prices.hours)
+
+
+def _needed(site: Site) -> set[str]:
+    """The flows without whose readings the present is unknown."""
+    return {site.import_flow, *site.load_flows} - {""}
+
+
+def _outlook(
+    territory: Territory, site: Site, snapshot: Snapshot, meters: Measured, at: np.datetime64, asked: Request
+) -> tuple[Outlook, dict[str, np.datetime64 | None], list[Problem]]:
+    """What is expected, when each forecast was made, and notes: forecasts of the ledger, else persistence of the readings."""
+    if asked.outlook is not None:
+        return asked.outlook, {}, []
+    options = asked.options
+    count = int(options.horizon * HOUR_SECONDS // options.seconds)
+    ahead = Window(at, options.seconds, count)
+    seasons = dict.fromkeys(site.inputs[1:], DAY)
+    repeated = persistence(meters.grid, count, scenarios=options.scenarios, seasons=seasons)(at)
+    values, made, notes = dict(repeated), {}, []
+    stored = snapshot.flow_ids()
+    for name in site.inputs:
+        if name in territory.flows and series(name, "forecast") in stored:
+            forecast = readings.power(snapshot, territory.flows[name], ahead, run="forecast").power
+            made[name] = _made(snapshot, name, ahead)
+            values[name] = np.broadcast_to(np.maximum(forecast, 0.0), (options.scenarios, count))
+        else:
+            notes.append(Problem("operate.persistence", {"name": name}, severity="note"))
+    return (lambda _: values), made, notes
+
+
+def _made(snapshot: Snapshot, name: str, ahead: Window) -> np.datetime64 | None:
+    """When the newest forecast of the coming hours was recorded; None when there is none."""
+    batches = snapshot.lineage([series(name, "forecast")], _utc(ahead.start), _utc(ahead.end))
+    if not batches:
+        return None
+    return np.datetime64(max(round(batch.recorded_at.timestamp()) for batch in batches), "s")
+
+
+def _setpoints(
+    site: Site, state: State, meters: Measured, prices: Prices, plan: Plan | None, reason: str, seconds: int
+) -> tuple[Setpoint, ...]:
+    """Set-points for the next step, of the plan or of the safe rule."""
+    if plan is not None:
+        powers: Mapping[str, float] = plan.setpoints()
+    else:
+        grid, here = meters.grid, prices.index(state.at)
+        load, *own = (grid.values[name][-1] for name in site.inputs)
+        view = View(state, seconds, float(load), float(sum(own)), int(prices.period[here]))
+        powers = safe_rule(site, view, reason).powers
+    start = _utc(state.at)
+    expires = start + timedelta(seconds=seconds)
+    by = "plan" if plan is not None else reason
+    return tuple(Setpoint(id_, power, start, expires, by) for id_, power in powers.items())
+
+
+def flows_of(
+    territory: Territory, site: Site, plan: Plan, outlook: Mapping[str, Floats], seconds: int
+) -> dict[str, tuple[npt.NDArray[np.datetime64], Floats]]:
+    """The plan as values of declared flows, each in its unit and step; the mean over scenarios.
+
+    Only whole steps of a flow that lie inside the plan are given.
+    """
+    lead = plan.lead
+    edges = (plan.starts.astype(np.int64)).astype(np.float64)[lead:]
+    edges = np.append(edges, edges[-1] + plan.hours[-1] * HOUR_SECONDS)
+    mean: dict[str, Any] = {
+        site.import_flow: plan.imported, site.export_flow: plan.exported,
+        **{g.flow: plan.generated[g.id] for g in site.generators},
+    }  # fmt: skip
+    for b in site.batteries:
+        mean[b.charge_flow] = np.maximum(plan.powers[b.id], 0.0)
+        mean[b.discharge_flow] = np.maximum(-plan.powers[b.id], 0.0)
+    rates = {flow: series_.mean(axis=0)[lead:] for flow, series_ in mean.items() if flow}
+    if site.load_flows == (site.load,):
+        steps = np.round((edges - edges[0]) / seconds).astype(int)
+        load = np.atleast_2d(outlook[site.load]).mean(axis=0)
+        sums = np.concatenate([[0.0], np.cumsum(load)])
+        rates[site.load] = np.diff(sums[np.minimum(steps, len(load))]) / np.diff(steps)
+    return {flow: _on_steps(territory, flow, edges, kw) for flow, kw in rates.items()}
+
+
+def _on_steps(
+    territory: Territory, flow_id: str, edges: Floats, kw: Floats
+) -> tuple[npt.NDArray[np.datetime64], Floats]:
+    """Starts and values of the whole steps of a flow inside `edges` (seconds since 1970)."""
+    flow = territory.flows[flow_id]
+    unit = readings.kilowatt_hours(flow)
+    assert flow.step is not None
+    length = flow.step.hours * HOUR_SECONDS
+    first = math.ceil(edges[0] / length)
+    last = math.floor(edges[-1] / length)
+    marks = np.arange(first, last + 1) * length
+    energy = np.concatenate([[0.0], np.cumsum(kw * np.diff(edges) / HOUR_SECONDS)])
+    values = np.diff(np.interp(marks, edges, energy)) / unit
+    return marks[:-1].astype(np.int64).astype("datetime64[s]"), values
+
+
+def _publish(territory: Territory, ledger: Ledger, schedule: Schedule, asked: Request) -> Schedule:
+    """Stores the schedule; once it is on disk, tells the devices."""
+    from dataclasses import replace
+
+    receipt = None
+    if schedule.flows:
+        table = _table(schedule)
+        digest = hashlib.sha256(repr(table.to_pydict()).encode()).hexdigest()
+        origin = Origin(
+            f"operate:{schedule.place}", f"{schedule.at}:{digest[:16]}", RUN, model="operate", version=VERSION,
+            inputs=(territory.content_hash,),
+        )  # fmt: skip
+        receipt = ledger.append(table, origin)
+    batteries = {b.id: b for site in sites(territory) for b in site.batteries}
+    written = []
+    for setpoint in schedule.setpoints:
+        if setpoint.device in asked.devices:
+            guard = Guard(asked.devices[setpoint.device], limits_of(batteries[setpoint.device]))
+            written.append(guard.write(setpoint, setpoint.start))
+    return replace(schedule, receipt=receipt, written=tuple(written))
+
+
+def _table(schedule: Schedule) -> pa.Table:
+    """The schedule as the ledger takes it."""
+    flow = [name for name, (starts, _) in schedule.flows.items() for _ in starts]
+    start = np.concatenate([starts for starts, _ in schedule.flows.values()]).astype("datetime64[us]")
+    value = np.concatenate([values for _, values in schedule.flows.values()])
+    when = pa.array(start, pa.timestamp("us")).cast(pa.int64()).cast(pa.timestamp("us", "UTC"))
+    return pa.table(
+        {"flow": pa.array(flow, pa.string()), "start": when, "value": pa.array(value, pa.float64())}
+    )
+
+
+def _not_operated(territory: Territory, site: Site) -> list[Problem]:
+    """A note on the assets behind the connection that no set-point is made for."""
+    from mangrove.network.assets import KINDS
+    from mangrove.operate.site import STANDARD
+
+    inside = [
+        asset.id
+        for asset in territory.assets.values()
+        if asset.type in KINDS
+        and asset.type not in STANDARD
+        and site.place in {place.id for place in territory.ancestors(asset.place)}
+    ]
+    if not inside:
+        return []
+    return [Problem("operate.not_operated", {"place": site.place, "ids": ", ".join(inside)}, severity="note")]
+
+
+def _gave_way(plan: Plan | None) -> list[Problem]:
+    """One warning for each thing that had to give way, with the cheapest remedy."""
+    found = []
+    for one in () if plan is None else plan.relaxed:
+        remedy = one.remedy.name if one.remedy else "-"
+        first = _utc(plan.starts[one.first]) if plan is not None else ""
+        data = {
+            "name": one.name, "item": one.item, "tier": one.tier, "amount": round(one.amount, 2), "first": str(first),
+            "remedy": remedy,
+        }  # fmt: skip
+        found.append(Problem("operate.gave_way", data, severity="warning"))
+    return found
+
+
+def _utc(moment: np.datetime64) -> datetime:
+    return datetime.fromtimestamp(int(moment.astype("datetime64[s]").astype(np.int64)), UTC)
+
+
+__all__: Sequence[str] = ("Grid", "Request", "Schedule", "floor", "flows_of", "operate", "state_of")
