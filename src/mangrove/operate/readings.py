@@ -46,7 +46,8 @@ class Window:
     def edges(self) -> Floats:
         """(T + 1,) seconds since 1970."""
         first = float(self.start.astype("datetime64[s]").astype(np.int64))
-        return first + np.arange(self.steps + 1) * float(self.seconds)
+        marks: Floats = first + np.arange(self.steps + 1, dtype=np.float64) * self.seconds
+        return marks
 
 
 @dataclass(frozen=True, eq=False)

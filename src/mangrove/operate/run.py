@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +42,6 @@ RUN = "schedule"
 DAY = 86_400
 _MEMORY = 35 * DAY
 """Seconds of readings that a round looks at: the billing month, and five weeks for persistence."""
-_FAR = 366 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,41 +147,55 @@ def floor(now: np.datetime64, seconds: int) -> np.datetime64:
     return np.datetime64(since - since % seconds, "s")
 
 
+@dataclass(frozen=True, eq=False)
+class _Round:
+    """What one round knows of one site."""
+
+    territory: Territory
+    site: Site
+    snapshot: Snapshot
+    at: np.datetime64
+    asked: Request
+    meters: Measured
+    prices: Prices
+
+
 def _plan_site(
     territory: Territory, site: Site, snapshot: Snapshot, at: np.datetime64, asked: Request
 ) -> Schedule:
     """Reads what is known and plans; the safe rule stands in when that cannot be trusted."""
     options = asked.options
-    past = Window(
-        at - _MEMORY // options.seconds * (options.seconds * SECOND),
-        options.seconds,
-        _MEMORY // options.seconds,
-    )
+    steps = _MEMORY // options.seconds
+    past = Window(at - steps * (options.seconds * SECOND), options.seconds, steps)
     meters = readings.measured(snapshot, territory, site, past, controlled=bool(asked.sessions))
     contract = asked.contract or _contract(territory, site, at)
-    count = past.steps + int(options.horizon * HOUR_SECONDS // options.seconds) + 1
+    count = steps + int(options.horizon * HOUR_SECONDS // options.seconds) + 1
     prices = Prices.of(contract, past.start, count, options.seconds, territory.tz)
-    problems = _not_operated(territory, site)
+    now = _Round(territory, site, snapshot, at, asked, meters, prices)
     state, guessed = state_of(site, meters, prices, at, asked)
-    problems += guessed
-    outlook, made, notes = _outlook(territory, site, snapshot, meters, at, asked)
-    problems += notes
+    outlook, made, notes = _outlook(now)
     needed = {name: until for name, until in meters.until.items() if name in _needed(site)}
     old = stale(at, made, needed, asked.freshness)
+    problems = [*_not_operated(territory, site), *guessed, *notes, *old]
     plan, reason = None, old[0].code if old else ""
-    problems += old
     if not reason:
         try:
             plan = Planner(site, prices, options).replan(state, outlook(at))
         except MangroveError as error:
             reason = why(error)
             problems.append(Problem("operate.no_plan", {"reason": error.text()}, severity="warning"))
-    setpoints = _setpoints(site, state, meters, prices, plan, reason, options.seconds)
-    flows = {} if plan is None else flows_of(territory, site, plan, outlook(at), options.seconds)
+    flows = {} if plan is None else flows_of(territory, site, plan, outlook(at))
     return Schedule(
-        site.place, at, "safe" if plan is None else "plan", reason, setpoints, (), flows, plan,
-        tuple([*problems, *_gave_way(plan)]),
-    )  # fmt: skip
+        place=site.place,
+        at=at,
+        by="safe" if plan is None else "plan",
+        reason=reason,
+        setpoints=_setpoints(now, state, plan, reason),
+        written=(),
+        flows=flows,
+        plan=plan,
+        problems=(*problems, *_gave_way(plan)),
+    )
 
 
 def _contract(territory: Territory, site: Site, at: np.datetime64) -> Tariff:
@@ -239,24 +252,30 @@ def _needed(site: Site) -> set[str]:
     return {site.import_flow, *site.load_flows} - {""}
 
 
-def _outlook(
-    territory: Territory, site: Site, snapshot: Snapshot, meters: Measured, at: np.datetime64, asked: Request
-) -> tuple[Outlook, dict[str, np.datetime64 | None], list[Problem]]:
-    """What is expected, when each forecast was made, and notes: forecasts of the ledger, else persistence of the readings."""
-    if asked.outlook is not None:
-        return asked.outlook, {}, []
-    options = asked.options
+def _outlook(now: _Round) -> tuple[Outlook, dict[str, np.datetime64 | None], list[Problem]]:
+    """What is expected, when each forecast was made, and notes: forecasts of the ledger, else persistence of the readings.
+
+    Where a forecast ends before the horizon does, persistence goes on, and a note says so.
+    """
+    if now.asked.outlook is not None:
+        return now.asked.outlook, {}, []
+    options, site = now.asked.options, now.site
     count = int(options.horizon * HOUR_SECONDS // options.seconds)
-    ahead = Window(at, options.seconds, count)
+    ahead = Window(now.at, options.seconds, count)
     seasons = dict.fromkeys(site.inputs[1:], DAY)
-    repeated = persistence(meters.grid, count, scenarios=options.scenarios, seasons=seasons)(at)
-    values, made, notes = dict(repeated), {}, []
-    stored = snapshot.flow_ids()
+    values = dict(persistence(now.meters.grid, count, scenarios=options.scenarios, seasons=seasons)(now.at))
+    made: dict[str, np.datetime64 | None] = {}
+    notes = []
+    stored = now.snapshot.flow_ids()
     for name in site.inputs:
-        if name in territory.flows and series(name, "forecast") in stored:
-            forecast = readings.power(snapshot, territory.flows[name], ahead, run="forecast").power
-            made[name] = _made(snapshot, name, ahead)
-            values[name] = np.broadcast_to(np.maximum(forecast, 0.0), (options.scenarios, count))
+        if name in now.territory.flows and series(name, "forecast") in stored:
+            forecast = readings.power(now.snapshot, now.territory.flows[name], ahead, run="forecast").power
+            made[name] = _made(now.snapshot, name, ahead)
+            known = ~np.isnan(forecast)
+            values[name] = np.where(known, np.maximum(forecast, 0.0), values[name])
+            if not known.all():
+                data = {"name": name, "hours": round(float(known.sum()) * options.seconds / HOUR_SECONDS, 1)}
+                notes.append(Problem("operate.forecast_short", data, severity="note"))
         else:
             notes.append(Problem("operate.persistence", {"name": name}, severity="note"))
     return (lambda _: values), made, notes
@@ -270,17 +289,17 @@ def _made(snapshot: Snapshot, name: str, ahead: Window) -> np.datetime64 | None:
     return np.datetime64(max(round(batch.recorded_at.timestamp()) for batch in batches), "s")
 
 
-def _setpoints(
-    site: Site, state: State, meters: Measured, prices: Prices, plan: Plan | None, reason: str, seconds: int
-) -> tuple[Setpoint, ...]:
+def _setpoints(now: _Round, state: State, plan: Plan | None, reason: str) -> tuple[Setpoint, ...]:
     """Set-points for the next step, of the plan or of the safe rule."""
+    seconds = now.prices.seconds
     if plan is not None:
         powers: Mapping[str, float] = plan.setpoints()
     else:
-        grid, here = meters.grid, prices.index(state.at)
-        load, *own = (grid.values[name][-1] for name in site.inputs)
-        view = View(state, seconds, float(load), float(sum(own)), int(prices.period[here]))
-        powers = safe_rule(site, view, reason).powers
+        load, *own = (now.meters.grid.values[name][-1] for name in now.site.inputs)
+        period = int(now.prices.period[now.prices.index(state.at)])
+        powers = safe_rule(
+            now.site, View(state, seconds, float(load), float(sum(own)), period), reason
+        ).powers
     start = _utc(state.at)
     expires = start + timedelta(seconds=seconds)
     by = "plan" if plan is not None else reason
@@ -288,7 +307,7 @@ def _setpoints(
 
 
 def flows_of(
-    territory: Territory, site: Site, plan: Plan, outlook: Mapping[str, Floats], seconds: int
+    territory: Territory, site: Site, plan: Plan, outlook: Mapping[str, Floats]
 ) -> dict[str, tuple[npt.NDArray[np.datetime64], Floats]]:
     """The plan as values of declared flows, each in its unit and step; the mean over scenarios.
 
@@ -306,8 +325,8 @@ def flows_of(
         mean[b.discharge_flow] = np.maximum(-plan.powers[b.id], 0.0)
     rates = {flow: series_.mean(axis=0)[lead:] for flow, series_ in mean.items() if flow}
     if site.load_flows == (site.load,):
-        steps = np.round((edges - edges[0]) / seconds).astype(int)
         load = np.atleast_2d(outlook[site.load]).mean(axis=0)
+        steps = np.round((edges - edges[0]) / (plan.hours[0] * HOUR_SECONDS)).astype(int)
         sums = np.concatenate([[0.0], np.cumsum(load)])
         rates[site.load] = np.diff(sums[np.minimum(steps, len(load))]) / np.diff(steps)
     return {flow: _on_steps(territory, flow, edges, kw) for flow, kw in rates.items()}
@@ -331,8 +350,6 @@ def _on_steps(
 
 def _publish(territory: Territory, ledger: Ledger, schedule: Schedule, asked: Request) -> Schedule:
     """Stores the schedule; once it is on disk, tells the devices."""
-    from dataclasses import replace
-
     receipt = None
     if schedule.flows:
         table = _table(schedule)
