@@ -63,6 +63,14 @@ def per_item(name: str, what: str, value: Any, count: int, *, least: float | Non
     return np.broadcast_to(array, (count,)).astype(np.float64)
 
 
+def by_year(
+    name: str, what: str, value: Any, count: int, years: int, *, least: float | None = None
+) -> Floats:
+    """`value` as (count, years) numbers; one-dimensional values are over the years when they are as many, else one an item."""
+    array = cube(name, what, value, (count, 1, years), least=least)
+    return np.broadcast_to(array, (count, 1, years))[:, 0].astype(np.float64)
+
+
 def numbers(name: str, what: str, value: Any) -> Floats:
     """`value` as floats without NaN; infinity is a number here (no limit)."""
     try:

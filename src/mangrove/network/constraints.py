@@ -130,11 +130,12 @@ def store_across_days(
     """Storage between representative days (Kotzur et al., Applied Energy 213 (2018) 123): X_{d+1} = k_day X_d + x_{p(d),last}.
 
     Within representative day p the level x (free sign) starts at 0; X_d is the level at the beginning of real day d; lowest and
-    highest x of a representative day bound what the real day sees: X_d + lo_p(d) >= 0 and X_d + hi_p(d) <= E. The store is
-    cyclic over the year.
+    highest x of a representative day bound what the real day sees: k_day X_d + lo_p(d) >= 0 and X_d + hi_p(d) <= E. Exact without
+    losses; with losses on the safe side, because X_d decays during the day. The store is cyclic over the year.
 
     Returns:
-        Columns X (n, S, D) at the beginning of each day; columns X + lo and X + hi (n, S, D), to be bounded by floor and size.
+        Columns X (n, S, D) at the beginning of each day; columns k_day X + lo and X + hi (n, S, D), to be bounded by floor and
+        size.
     """
     n, scenarios, steps = level.shape
     order = horizon.order if horizon.order is not None else np.zeros(1, np.int64)
@@ -168,7 +169,7 @@ def store_across_days(
         )
         link = lp.rows(f"{name} {word}", start.shape, lower=0.0, upper=0.0, owners=owners)
         lp.terms(link, total, 1.0)
-        lp.terms(link, start, -1.0)
+        lp.terms(link, start, -kept if word == "least" else -1.0)
         lp.terms(link, bound[:, :, order], -1.0)
         seen.append(total)
     return start, seen[0], seen[1]

@@ -81,10 +81,14 @@ class Core:
         """(items, S, T)."""
         return items, self.scenarios, self.horizon.steps
 
+    def claim(self, name: str) -> None:
+        """Refuses a name that is taken, before anything is built under it."""
+        if name in self.handles:
+            raise RequestError("network.name_twice", name=name)
+
     def keep(self, handle: H) -> H:
         """Registers a handle under its name; the structure has changed, so the next solve is cold."""
-        if handle.name in self.handles:
-            raise RequestError("network.name_twice", name=handle.name)
+        self.claim(handle.name)
         self.handles[handle.name] = handle
         self.solver = None
         return handle
@@ -92,7 +96,7 @@ class Core:
     def shift(self, rows: Ints, amount: Floats) -> None:
         """Adds to the right-hand side of balances; rows may repeat (several items at one node)."""
         for side in (self.program.row_lower, self.program.row_upper):
-            side[rows] += amount
+            np.add.at(side, rows.ravel(), np.broadcast_to(amount, rows.shape).ravel())
 
     def wish(
         self,
@@ -104,16 +108,15 @@ class Core:
         *,
         most: Demand | None = None,
     ) -> None:
-        """Lets something give way in its tier (None or `safety`: never). See `Wish`."""
+        """Lets something give way in its tier (None or `safety`: never). See `Wish`.
+
+        A balance is in rates, so its violation lasts for the hours of its step; everything else is in amounts already.
+        """
         if tier is None or tier == TIERS[0]:
             return
         if tier not in TIERS:
             raise RequestError("network.unknown_tier", name=name, text=tier, options=", ".join(TIERS))
-        weight = (
-            np.broadcast_to(self.horizon.amount, at.shape)
-            if at.shape[-1] == self.horizon.steps
-            else np.ones(at.shape)
-        )
+        weight = np.broadcast_to(self.horizon.amount if side == "both" else 1.0, at.shape)
         self.wishes.append(Wish(name, tier, items, side, at, weight, most))
 
     def rates(self, name: str, items: int, owners: tuple[str, ...], *, decided: bool) -> Ints:
@@ -142,6 +145,13 @@ class Core:
         low = cube(stream.name, "lower", lower, stream.columns.shape)
         high = cube(stream.name, "upper", upper, stream.columns.shape)
         ordered(stream.name, low, high)
+        if (
+            stream.decided and self.here_and_now and self.scenarios > 1
+        ):  # shared columns keep the tightest limit
+            self.program.lower[stream.columns], self.program.upper[stream.columns] = -FREE, FREE
+            np.maximum.at(self.program.lower, stream.columns, low)
+            np.minimum.at(self.program.upper, stream.columns, high)
+            return
         self.program.lower[stream.columns] = low
         self.program.upper[stream.columns] = high
 
@@ -158,25 +168,29 @@ class Core:
         decided: bool = False,
     ) -> Stream:
         """Columns with their ports, cost and limits: every source, sink, link and converter is one."""
+        self.claim(name)
         if not ports:
             raise RequestError("network.no_ports", name=name)
         items = max(len(node) for node, _ in ports)
+        for what, count in [*(("nodes", len(node)) for node, _ in ports), *_sizes(capacity)]:
+            if count not in (1, items):
+                raise RequestError(
+                    "network.bad_shape", name=name, what=what, got=str(count), wanted=str(items)
+                )
+        coefficients = [cube(name, "coefficient", given, self.shape(items)) for _, given in ports]
+        share = cube(name, "profile", profile, self.shape(items))
+        for what, array in (*(("coefficient", c) for c in coefficients), ("profile", share)):
+            finite(name, what, array)
         owner = next(node.owners for node, _ in ports if len(node) == items)
         columns = self.rates(name, items, owner, decided=decided)
         stream = Stream(name, columns, capacity, decided)
         self.set_cost(stream, cost)
-        for node, given in ports:
-            if len(node) not in (1, items):
-                raise RequestError(
-                    "network.bad_shape", name=name, what="nodes", got=str(len(node)), wanted=str(items)
-                )
-            value = cube(name, "coefficient", given, columns.shape)
+        for (node, _), value in zip(ports, coefficients, strict=True):
             self.program.terms(node.rows, columns, value)
         if capacity is None:
             self.set_bounds(stream, lower, upper)
             self.limits.append(Limit(name, "capacity", columns, rows=False))
             return self.keep(stream)
-        share = cube(name, "profile", profile, columns.shape)
         constraints.within_capacity(
             self.program, name, columns, capacity=capacity, profile=share, horizon=self.horizon, owners=owner
         )
@@ -192,3 +206,8 @@ class Core:
                 owners=owner,
             )
         return self.keep(stream)
+
+
+def _sizes(capacity: Capacity | None) -> list[tuple[str, int]]:
+    """How many sizes a stream hangs on, for the check of shapes."""
+    return [] if capacity is None else [("capacity", len(capacity.columns))]

@@ -81,7 +81,8 @@ class Store:
     """A store: the level (amount) at the end of each step, and the streams in and out of it.
 
     A lean store has no streams: its level stands in the node's balance itself.
-    `first` (n, S) are the rows that carry the start level; None when the store is cyclic.
+    `first` (n, S) are the rows that carry the start level; None when the store is cyclic. `follows`: the level at the end
+    must be at least the start. `size`: the level's limit, when the plan chooses it.
     """
 
     name: str
@@ -92,6 +93,8 @@ class Store:
     keep: Floats
     end: Ints | None = None
     days: Ints | None = None
+    follows: bool = False
+    size: Capacity | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,7 +136,7 @@ class Wish:
     Attributes:
         name, tier: for people; `items` one name an item.
         side: `both` (right-hand side of a balance), `lower` or `upper` (of a row), `floor` or `ceiling` (of a column).
-        at: (n, ...) indices of the rows or columns.
+        at: (n, S, T) or (n, S) indices of the rows or columns.
         weight: broadcasts to `at`; amount (in units) of one unit of violation.
         most: broadcasts to `at`; how far it can give way (infinite when not limited); read when needed.
     """

@@ -45,11 +45,19 @@ class Horizon:
     year: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     def __post_init__(self) -> None:
+        if not len(self.year):
+            object.__setattr__(self, "year", np.zeros(len(self.hours), dtype=np.int64))
+        for what, array in (
+            ("hours", self.hours), ("weights", self.weights), ("period", self.period), ("year", self.year)
+        ):  # fmt: skip
+            if array.shape != (len(self.hours),):
+                got = " x ".join(map(str, array.shape))
+                wanted = str(len(self.hours))
+                raise RequestError("network.bad_shape", name="horizon", what=what, got=got, wanted=wanted)
         bad = ~(np.isfinite(self.hours) & (self.hours > 0) & np.isfinite(self.weights) & (self.weights > 0))
+        bad |= (self.year < 0) | (self.period < 0)
         if not len(self.hours) or bad.any():
             raise RequestError("network.bad_step", first=int(np.argmax(bad)) if len(bad) else 0)
-        if len(self.year) != len(self.hours):
-            object.__setattr__(self, "year", np.zeros(len(self.hours), dtype=np.int64))
 
     @classmethod
     def regular(cls, steps: int, hours: float) -> Horizon:
@@ -59,7 +67,7 @@ class Horizon:
     @classmethod
     def chronological(cls, hours: npt.ArrayLike, year: npt.ArrayLike | None = None) -> Horizon:
         """Steps of any lengths, one after the other; `year` (T,) when they belong to several investment years."""
-        lengths = np.asarray(hours, dtype=np.float64)
+        lengths = np.atleast_1d(np.asarray(hours, dtype=np.float64))
         years = np.zeros(len(lengths), np.int64) if year is None else np.asarray(year, np.int64)
         return cls(lengths, np.ones(len(lengths)), np.zeros(len(lengths), np.int64), None, years)
 
@@ -67,12 +75,17 @@ class Horizon:
     def typical(cls, hours: float, steps: int, order: Sequence[int] | Ints) -> Horizon:
         """Representative days of `steps` steps of `hours`; `order` names the representative day of each real day.
 
+        Raises:
+            RequestError: `network.bad_step`: a representative day that stands for no day, or no positive length.
+
         Example:
             >>> year = Horizon.typical(1.0, 24, [0, 0, 1])
             >>> year.steps, float(year.weights[0]), float(year.weights[-1])
             (48, 2.0, 1.0)
         """
         days = np.asarray(order, dtype=np.int64)
+        if days.ndim != 1 or not len(days) or days.min() < 0 or steps < 1:
+            raise RequestError("network.bad_step", first=0)
         counts = np.bincount(days).astype(np.float64)
         period = np.repeat(np.arange(len(counts)), steps)
         return cls(np.full(len(period), float(hours)), counts[period], period, days)

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from mangrove.errors import RequestError
 from mangrove.network import constraints, sessions, stores
-from mangrove.network.arrays import cube, finite, numbers, ordered, per_item
+from mangrove.network.arrays import by_year, cube, finite, numbers, ordered, per_item
 from mangrove.network.core import Core, Limited, Port
 from mangrove.network.handles import (
     Budget,
@@ -52,6 +52,7 @@ class Network(Core):
             all scenarios, because one does not know yet which of them comes.
 
     Example:
+        >>> from mangrove.network import Horizon
         >>> net = Network(Horizon.regular(2, 1.0))
         >>> bus = net.node("factory")
         >>> grid = net.source("grid", bus, cost=[1.0, 3.0])
@@ -70,8 +71,16 @@ class Network(Core):
             owner: to whom the right-hand sides at the node belong (see `Plan.shares`).
         """
         names = (name,) if isinstance(name, str) else tuple(name)
+        if not names:
+            raise RequestError("network.no_ports", name="node")
         owners = owners_of(owner if isinstance(owner, str) else tuple(owner), len(names))
+        if len(owners) != len(names):
+            got, wanted = str(len(owners)), str(len(names))
+            raise RequestError("network.bad_shape", name=names[0], what="owner", got=got, wanted=wanted)
+        if len(set(names)) < len(names):
+            raise RequestError("network.name_twice", name=next(n for n in names if names.count(n) > 1))
         title = names[0] if len(names) == 1 else f"{names[0]} ... {names[-1]}"
+        self.claim(title)
         rows = self.program.rows(title, self.shape(len(names)), lower=0.0, upper=0.0, owners=owners)
         return self.keep(Node(title, names, rows, owners))
 
@@ -92,7 +101,9 @@ class Network(Core):
         Args:
             name: unique in the network.
             node: n nodes give n items.
-            cost: money per unit. upper, lower: limits of the rate; numbers, (T,), (n,) , (n, T), (S, T) or (n, S, T).
+            cost: money per unit; a number, (T,), (n,), (n, T), (S, T) or (n, S, T).
+            upper: highest rate, in the same shapes.
+            lower: lowest rate; with a capacity per unit of size.
             capacity: a size that the plan chooses: lower x size <= rate <= profile x size.
             profile: output per unit of size, (T,) or per item and scenario.
             also: further (node, coefficient): what one unit also brings there, e.g. its CO2.
@@ -123,13 +134,19 @@ class Network(Core):
             node: n nodes give n items.
             amount: the demand, (T,) or per item and scenario; it stands on the right-hand side of the balance.
             tier: when a fixed demand may give way; None or `safety`: never.
-            cost: money per unit (negative: income). upper, lower, capacity, profile, also: as for `source`.
+            cost: money per unit (negative: income).
+            upper: as for `source`.
+            lower: as for `source`.
+            capacity: as for `source`.
+            profile: as for `source`.
+            also: as for `source`.
         """
         if amount is None:
             ports = [(node, -1.0), *also]
             return self.stream(
                 name, ports, cost=cost, upper=upper, lower=lower, capacity=capacity, profile=profile
             )
+        self.claim(name)
         wanted = cube(name, "amount", amount, self.shape(len(node)))
         held = np.array(np.broadcast_to(wanted, self.shape(len(node))))
         finite(name, "amount", held)
@@ -153,7 +170,8 @@ class Network(Core):
         size, upper = (capacity, FREE) if isinstance(capacity, Capacity) else (None, capacity)
         lost = numbers(name, "loss", loss)
         if ((lost < 0) | (lost > 1)).any():
-            raise RequestError("network.share_range", name=name, what="loss", value=float(lost.max()))
+            bad = lost[(lost < 0) | (lost > 1)]
+            raise RequestError("network.share_range", name=name, what="loss", value=float(bad.ravel()[0]))
         ports = [(start, -1.0), (end, 1.0 - lost), *also]
         return self.stream(name, ports, cost=cost, upper=upper, capacity=size)
 
@@ -174,7 +192,11 @@ class Network(Core):
         Args:
             name: unique in the network.
             ports: (node, coefficient); a coefficient may be (T,), e.g. a coefficient of performance that follows the weather.
-            cost: money per unit of activity. upper, lower, capacity, profile: as for `source`, of the activity.
+            cost: money per unit of activity.
+            upper: highest activity.
+            lower: lowest activity; with a capacity per unit of size.
+            capacity: as for `source`, of the activity.
+            profile: as for `source`, of the activity.
             decided: whether the activity must be chosen before one knows the scenario (see `here_and_now`).
         """
         return self.stream(
@@ -209,15 +231,18 @@ class Network(Core):
             name: unique in the network.
             node: n nodes give n items.
             energy: largest level, in amounts (kWh); a number, a series or a `Capacity`.
-            charge, discharge: largest rates at the node; None for both makes a lean store without streams of its own, for which
+            charge: largest rate taken from the node; None for both makes a lean store without streams of its own, for which
                 efficiency must be 1: its level stands in the node's balance.
+            discharge: largest rate given back to the node.
             efficiency: (in, out): of a unit taken from the node eta_in is stored; of a unit of level eta_out comes back.
             loss: share of the level lost in an hour.
             start: level before the first step; None: as after the last (cyclic).
-            end: `cyclic` (at least the start), `free`, or an amount that must be there at the end (tier comfort).
-            floor: lowest level (a share of nothing: an amount).
+            end: `cyclic` (at least the start), `free`, or an amount that must be there at the end (tier comfort). Over
+                representative days a store is always cyclic over the year.
+            floor: lowest level, an amount (tier comfort).
             wear: money per unit discharged.
         """
+        self.claim(name)
         given = stores.Given(energy, charge, discharge, efficiency, loss, start, end, floor, wear)
         return stores.add(self, name, node, given)
 
@@ -243,14 +268,19 @@ class Network(Core):
         Args:
             name: unique in the network.
             node: the node that they hang on, or one per session.
-            arrive, depart: (n,) step numbers; equal for a slot that is not used.
+            arrive: (n,) first step of the stay, from 0 up.
+            depart: (n,) the step after its last one; equal to `arrive` for a slot that is not used, which needs nothing.
             energy: (n,) amount to be in the battery above `level` at departure.
-            power: (n,) largest charging rate at the node. efficiency: share that reaches the battery.
+            power: (n,) largest charging rate at the node.
+            efficiency: (n,) share that reaches the battery (and that comes back from it).
             discharge: (n,) largest rate back to the node; anything above 0 makes two-way vehicles with levels.
-            usable: (n,) largest level; level: (n,) level at arrival (two-way only).
-            wear: money per unit given back. cost: money per unit taken.
+            usable: (n,) largest level.
+            level: (n,) level at arrival.
+            wear: money per unit given back.
+            cost: money per unit taken.
             tier: when the energy may give way.
         """
+        self.claim(name)
         stays = {
             "arrive": arrive, "depart": depart, "energy": energy, "power": power, "efficiency": efficiency,
             "discharge": discharge, "usable": FREE if usable is None else usable, "level": level,
@@ -274,27 +304,23 @@ class Network(Core):
         Args:
             name: unique in the network.
             cost: money per unit built, over the horizon (an annuity for a year); (Y,) for several investment years.
-            existing: size that is there already, (Y,) when it retires. lower, upper: limits of the size in place.
+            existing: size that is there already; (n,), or (Y,) when it retires, or (n, Y).
+            lower: least size in place.
+            upper: largest size in place (what exists may be larger).
             life: investment years that a unit lasts; None: to the end.
             count: n sizes at once.
             owner: to whom its limit belongs.
         """
+        self.claim(name)
         years = self.horizon.years
-        there = np.broadcast_to(numbers(name, "existing", existing), (count, years)).astype(np.float64)
-        least, most = (
-            np.broadcast_to(numbers(name, w, v), (count, years))
-            for w, v in (("lower", lower), ("upper", upper))
+        there, least, most = (
+            by_year(name, what, value, count, years, least=0.0)
+            for what, value in (("existing", existing), ("lower", lower), ("upper", upper))
         )
-        ordered(name, np.asarray(least), np.asarray(most))
-        if (np.asarray(least) < 0).any() or (there < 0).any():
-            raise RequestError(
-                "network.negative",
-                name=name,
-                what="lower",
-                first=0,
-                value=float(min(least.min(), there.min())),
-            )
-        money = np.broadcast_to(numbers(name, "cost", cost), (count, years))
+        money = by_year(name, "cost", cost, count, years)
+        for what, array in (("existing", there), ("lower", least), ("cost", money)):
+            finite(name, what, array)
+        ordered(name, least, most)
         built = np.arange(years)
         age = built[None, :] - built[:, None]
         alive = (age >= 0) & (age < (years if life is None else max(life, 1)))
@@ -309,7 +335,7 @@ class Network(Core):
         at = columns
         if not single:
             at = constraints.size_limit(
-                self.program, name, handle, lower=np.asarray(least), upper=np.asarray(most), owners=owners
+                self.program, name, handle, lower=least, upper=np.maximum(most, there), owners=owners
             )
         self.limits.append(Limit(name, "size", at, rows=not single))
         return self.keep(handle)
@@ -332,10 +358,12 @@ class Network(Core):
             streams: their sum is metered.
             price: money per unit of rate, one a group.
             group: (T,) group of each step, -1 for none; or (G, T) membership; None: one group.
-            window: number of steps that are averaged, from the first one on; or (T,) block numbers.
+            window: number of steps that are averaged, from the first one on; or (T,) block numbers that never fall. A block
+                belongs to the group of its first step.
             metered: (G,) peak that is billed already.
             owner: who pays.
         """
+        self.claim(name)
         steps = self.horizon.steps
         groups = np.zeros(steps, np.int64) if group is None else np.asarray(group)
         if groups.shape[-1:] != (steps,) or groups.ndim > 2:  # noqa: PLR2004 - a table
@@ -343,10 +371,12 @@ class Network(Core):
                 "network.bad_shape", name=name, what="group", got=str(groups.shape), wanted=str(steps)
             )
         member = groups.astype(bool) if groups.ndim == 2 else groups == np.arange(groups.max() + 1)[:, None]  # noqa: PLR2004
-        block = np.arange(steps) // window if isinstance(window, int) else np.asarray(window)
+        block = _blocks(name, window, steps)
         count = len(member)
         money = self.probabilities[:, None] * per_item(name, "price", price, count)
         floor = per_item(name, "metered", metered, count, least=0.0)
+        finite(name, "price", money)
+        finite(name, "metered", floor)
         columns = self.program.columns(
             name, money.shape, cost=money, lower=floor, owners=(owner,) * self.scenarios
         )
@@ -371,10 +401,21 @@ class Network(Core):
         tier: str | None = "contract",
         owner: str = "",
     ) -> Budget:
-        """A limit on the sum over all steps of coefficient x rate x hours (and of coefficient x size).
+        """A limit on the sum over all steps of coefficient x rate x hours (and of coefficient x what is built).
 
         CO2 caps, export shares (exports minus share x generation <= 0), renewable shares, land and money are budgets.
+
+        Args:
+            name: unique in the network.
+            terms: streams with money, kg, ... per unit; capacities with the same per unit built (existing sizes do not count).
+            upper: most that the sum may be, in every scenario.
+            lower: least that it must be.
+            tier: when the limit may give way; None or `safety`: never.
+            owner: to whom the limit belongs (see `Plan.shares`).
         """
+        self.claim(name)
+        sides = [per_item(name, w, v, self.scenarios) for w, v in (("lower", lower), ("upper", upper))]
+        ordered(name, *sides)
         rates, sizes = [], []
         for handle, given in terms:
             if isinstance(handle, Capacity):
@@ -383,6 +424,7 @@ class Network(Core):
             else:
                 value = cube(name, handle.name, given, self.shape(handle.columns.shape[0]))
                 rates.append((handle.columns, value))
+            finite(name, handle.name, value)
         rows = constraints.budget(
             self.program,
             name,
@@ -392,11 +434,10 @@ class Network(Core):
             amount=self.horizon.amount,
             owner=owner,
         )
-        self.program.row_lower[rows], self.program.row_upper[rows] = lower, upper
+        self.program.row_lower[rows], self.program.row_upper[rows] = sides
         self.limits.append(Limit(name, "budget", rows, rows=True))
-        for side, bound in (("upper", upper), ("lower", lower)):
-            if np.isfinite(bound):
-                self.wish(name, tier, (name,), side, rows[None])
+        for side in ("upper", "lower"):  # both: an update may set a side that is open now
+            self.wish(name, tier, (name,), side, rows[None])
         return self.keep(Budget(name, rows))
 
     def exclusive(self, first: Stream, second: Stream) -> None:
@@ -413,6 +454,7 @@ class Network(Core):
     def inject(self, node: Node, columns: Ints, coefficients: Any) -> None:
         """Adds coefficient x column to the inflow of the node, for assets that bring their own columns."""
         self.program.terms(node.rows, columns, coefficients)
+        self.solver = None
 
     def update(self, handle: Handle, **data: Any) -> None:
         """Changes data of something built before: prices, limits, demands, levels. The structure stays, so the next solve is warm.
@@ -429,7 +471,8 @@ class Network(Core):
 
         Args:
             solver: `auto` (simplex below 50,000 rows, HiPO above), `simplex`, `hipo` or `ipx`.
-            time_limit: seconds; None for none. gap: relative gap at which a search over binaries stops.
+            time_limit: seconds; None for none.
+            gap: relative gap at which a search over binaries stops.
 
         Raises:
             InfeasibleError: what never gives way contradicts itself; the error names it.
@@ -438,3 +481,14 @@ class Network(Core):
         from mangrove.network import strategy
 
         return strategy.solve(self, solver=solver, time_limit=time_limit, gap=gap)
+
+
+def _blocks(name: str, window: int | Ints, steps: int) -> Ints:
+    """(T,) number of the averaging block of each step, from 0 up."""
+    if isinstance(window, int | np.integer) and window >= 1:
+        return np.arange(steps) // window
+    block = np.asarray(window)
+    if block.shape != (steps,) or block.dtype.kind not in "iu" or block[0] < 0 or (np.diff(block) < 0).any():
+        got = str(window) if block.ndim == 0 else " x ".join(map(str, block.shape))
+        raise RequestError("network.bad_shape", name=name, what="window", got=got, wanted=str(steps))
+    return block

@@ -31,7 +31,8 @@ class Relaxation:
     Attributes:
         name, item: the wish and which of its items; tier: how strong it was.
         first, last: the steps in which it gave way; steps: how many.
-        amount: how much, in units (kWh); unit_cost: what the last unit of it would have cost, as far as money could buy it.
+        amount: how much, in units (kWh), expected over the scenarios; of a level: how far below its floor at the worst.
+        unit_cost: what the last unit of it would have cost, as far as money could buy it.
         remedy: the limit whose widening would help most, and by how many units for one unit of it; None when there is none.
     """
 
@@ -66,7 +67,7 @@ class Plan:
     """
 
     def __init__(
-        self, net: Core, outcome: Outcome, cost: Floats, given: tuple[Given, ...], remedy: Remedy | None
+        self, net: Core, outcome: Outcome, cost: Floats, given: tuple[Given, ...], remedies: dict[str, Remedy]
     ) -> None:
         self._net = net
         self._x, self._rows = outcome.columns, outcome.rows
@@ -78,7 +79,9 @@ class Plan:
         self.iterations, self.seconds = outcome.iterations, outcome.seconds
         self.cost = float(cost @ outcome.columns)
         self._amount = net.money
-        self.relaxed = tuple(entry for one in given for entry in self._relaxations(one, remedy))
+        self.relaxed = tuple(
+            entry for one in given for entry in self._relaxations(one, remedies.get(one.wish.tier))
+        )
 
     def __getitem__(self, handle: Stream) -> Floats:
         """Rates of a stream without the dimensions of length one: (T,) for one item and one scenario."""
@@ -110,8 +113,11 @@ class Plan:
         return self._rows[handle.rows]
 
     def price(self, node: Node) -> Floats:
-        """Money per unit delivered at each node, (n, S, T)."""
-        return self._duals[node.rows] / self._amount
+        """Money per unit delivered at each node, (n, S, T); NaN in scenarios of probability 0."""
+        duals = self._duals[node.rows]
+        price = np.full(duals.shape, np.nan)
+        np.divide(duals, self._amount, out=price, where=self._amount > 0)
+        return price
 
     def shortfall(self, handle: Demand | Sessions) -> Floats:
         """What gave way, in units: (n, S, T) of a demand, (n, S) of sessions."""
@@ -165,7 +171,8 @@ class Plan:
         wish = one.wish
         entries = []
         lost = one.violation * wish.weight
-        timed = wish.at.shape[-1] == self._net.horizon.steps
+        timed = wish.at.shape[2:] == (self._net.horizon.steps,)
+        chance = self._net.probabilities.reshape((-1,) + (1,) * (wish.at.ndim - 2))
         duals = self._duals if wish.side in ("both", "lower", "upper") else self._reduced
         for i, item in enumerate(wish.items):
             mine: Any = lost[i]
@@ -176,12 +183,15 @@ class Plan:
                 if timed
                 else np.zeros(1, np.int64)
             )
-            per_unit = np.abs(duals[wish.at[i]]) / np.broadcast_to(wish.weight, wish.at.shape)[i]
-            worth = float(per_unit[mine > 0].max())
+            known = (mine > 0) & (chance > 0)
+            per_unit = np.zeros(mine.shape)
+            np.divide(np.abs(duals[wish.at[i]]), wish.weight[i] * chance, out=per_unit, where=known)
+            worth = float(per_unit.max())
+            worst = mine.max(axis=-1, keepdims=True) if wish.side == "floor" and mine.ndim > 1 else mine
             entries.append(
                 Relaxation(
                     wish.name, item, wish.tier, int(when[0]), int(when[-1]) if timed else self._net.horizon.steps - 1,
-                    len(when) if timed else self._net.horizon.steps, float(mine.sum()), worth, remedy,
+                    len(when) if timed else self._net.horizon.steps, float((worst * chance).sum()), worth, remedy,
                 )
             )  # fmt: skip
         return entries

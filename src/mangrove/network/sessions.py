@@ -15,11 +15,13 @@ import numpy.typing as npt
 
 from mangrove.errors import RequestError
 from mangrove.network import constraints
-from mangrove.network.arrays import per_item
+from mangrove.network.arrays import finite, per_item
 from mangrove.network.core import Core
 from mangrove.network.handles import Limit, Node, Pair, Sessions, Stream
 
 Floats = npt.NDArray[np.float64]
+MOVED = ("arrive", "depart", "energy", "power", "usable", "level")
+"""What can change in every block of sessions; `discharge` only where vehicles were two-way from the beginning."""
 FIELDS = ("arrive", "depart", "energy", "power", "efficiency", "discharge", "usable", "level")
 
 
@@ -36,7 +38,8 @@ def add(
         )
     owners = node.owners * count if len(node) == 1 else node.owners
     items = tuple(f"{name} {i + 1}" for i in range(count))
-    charging = Stream(f"{name} charge", net.rates(f"{name} charge", count, owners, decided=True), None, True)
+    columns = net.rates(f"{name} charge", count, owners, decided=True)
+    charging = Stream(f"{name} charge", columns, None, decided=True)
     net.program.terms(node.rows, charging.columns, -1.0)
     net.set_cost(charging, cost)
     net.earlier.append(charging.columns)
@@ -47,29 +50,35 @@ def add(
         net.wish(name, tier, items, "lower", need)
         handle = Sessions(name, charging, None, need, None, settings)
     else:
-        handle = _two_way(net, name, node, tier, settings, charging, owners, wear)
+        handle = _two_way(net, name, node, settings, charging=charging, owners=owners)
+        assert handle.level is not None
+        assert handle.discharging is not None
+        net.set_cost(handle.discharging, wear)
+        net.wish(name, tier, items, "floor", handle.level)
     place(net, handle)
     return handle
 
 
 def _two_way(
-    net: Core, name: str, node: Node, tier: str | None, settings: dict[str, Floats], charging: Stream,
-    owners: tuple[str, ...], wear: Any,
-) -> Sessions:  # fmt: skip
+    net: Core,
+    name: str,
+    node: Node,
+    settings: dict[str, Floats],
+    *,
+    charging: Stream,
+    owners: tuple[str, ...],
+) -> Sessions:
     """Levels: e_t = e_{t-1} + h eta z - h d / eta + [t = arrival] level; e >= level + energy at departure."""
     count = len(settings["arrive"])
     columns = net.rates(f"{name} discharge", count, owners, decided=True)
-    discharging = Stream(f"{name} discharge", columns, None, True)
+    discharging = Stream(f"{name} discharge", columns, None, decided=True)
     net.program.terms(node.rows, columns, 1.0)
-    net.set_cost(discharging, wear)
     level = net.program.columns(f"{name} level", net.shape(count), owners=owners)
     hours = net.horizon.hours
     eta = settings["efficiency"][:, None, None]
     keep = np.ones((1, 1, net.horizon.steps))
     flows = ((charging.columns, hours * eta), (columns, -hours / eta))
     rows = constraints.store_level(net.program, name, level, flows, keep=keep, owners=owners, cyclic=False)
-    items = tuple(f"{name} {i + 1}" for i in range(count))
-    net.wish(name, tier, items, "floor", level)
     net.pairs.append(Pair(name, charging.columns, discharging.columns))
     return Sessions(name, charging, discharging, rows, level, settings)
 
@@ -82,12 +91,13 @@ def place(net: Core, handle: Sessions) -> None:
     lp.lower[handle.charging.columns] = 0.0
     lp.upper[handle.charging.columns] = np.where(inside, own["power"][:, None], 0.0)[:, None, :]
     if handle.discharging is None or handle.level is None:
-        room = np.where(np.isfinite(own["usable"]), own["usable"] - own["level"], own["energy"])
-        lp.row_lower[handle.need] = own["energy"][:, None]
-        lp.row_upper[handle.need] = np.maximum(room, own["energy"])[:, None]
+        need = np.where(own["depart"] > own["arrive"], own["energy"], 0.0)
+        room = np.where(np.isfinite(own["usable"]), own["usable"] - own["level"], need)
+        lp.row_lower[handle.need] = need[:, None]
+        lp.row_upper[handle.need] = np.maximum(room, need)[:, None]
         return
     lp.upper[handle.discharging.columns] = np.where(inside, own["discharge"][:, None], 0.0)[:, None, :]
-    arriving = np.where(steps == own["arrive"][:, None], own["level"][:, None], 0.0)[:, None, :]
+    arriving = np.where((steps == own["arrive"][:, None]) & inside, own["level"][:, None], 0.0)[:, None, :]
     lp.row_lower[handle.need] = arriving
     lp.row_upper[handle.need] = arriving
     wanted = own["level"] + own["energy"]
@@ -100,14 +110,27 @@ def place(net: Core, handle: Sessions) -> None:
 def move(net: Core, handle: Sessions, data: dict[str, Any]) -> None:
     """Changes stays: any of arrive, depart, energy, power, usable, level, discharge; efficiency is structure."""
     count = len(handle.settings["arrive"])
-    for field, value in data.items():
-        handle.settings[field] = per_item(handle.name, field, value, count, least=0.0)
-    _check(handle.name, handle.settings, net.horizon.steps)
+    if "discharge" in data and handle.discharging is None:
+        raise RequestError(
+            "network.cannot_update", name=handle.name, what="discharge", options=", ".join(MOVED), hint=""
+        )
+    changed = {field: per_item(handle.name, field, value, count, least=0.0) for field, value in data.items()}
+    _check(handle.name, handle.settings | changed, net.horizon.steps)
+    handle.settings.update(changed)
     place(net, handle)
 
 
 def _check(name: str, own: dict[str, Floats], steps: int) -> None:
     """Refuses stays that end before they begin or lie outside the horizon, and levels above what is usable."""
+    for what in ("arrive", "depart"):
+        broken = own[what] != np.floor(own[what])
+        if broken.any():
+            item = int(np.argmax(broken))
+            raise RequestError(
+                "network.not_a_step", name=name, what=what, item=item + 1, value=own[what][item]
+            )
+    for what in ("energy", "level"):
+        finite(name, what, own[what])
     for bad, code in (
         (own["depart"] < own["arrive"], "network.session_reversed"),
         (own["depart"] > steps, "network.session_outside"),

@@ -25,7 +25,10 @@ LARGE = 50_000
 """Rows above which an interior-point method beats the simplex (measured on dispatch and sizing years; docs/explanation)."""
 SOLVERS = ("auto", "simplex", "hipo", "ipx")
 OPTIMAL, INFEASIBLE, UNBOUNDED, LIMIT = "optimal", "infeasible", "unbounded", "limit"
-_TYPICAL_COST = 100.0
+UNKNOWN = "unknown"
+_ROUNDING = 1e-7
+TYPICAL_COST = 100.0
+"""What a typical cost is scaled to: well above the solver's tolerance of 1e-7."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,16 +60,9 @@ class Solver:
             self._highs.setOptionValue(option, value)
         self._warm = False
         matrix = program.matrix()
-        self.scale = _cost_scale(program.cost)
+        self.scale = cost_scale(program.cost)
         self._held = _snapshot(program, self.scale)
         cost, lower, upper, row_lower, row_upper = self._held
-        data = (
-            program.width, program.height, matrix.nnz, 1, 1, 0.0, cost, lower, upper, row_lower, row_upper,
-            matrix.indptr[:-1].astype(np.int32), matrix.indices.astype(np.int32), matrix.data,
-        )  # fmt: skip
-        kinds = np.zeros(program.width, dtype=np.int32)
-        if integers is not None:
-            kinds[integers] = 1
         if integers is None:
             model = highspy.HighsLp()
             model.num_col_, model.num_row_ = program.width, program.height
@@ -77,8 +73,12 @@ class Solver:
             model.a_matrix_.value_ = matrix.data
             self._highs.passModel(model)
         else:
-            self._highs.passModel(*data, kinds)
-        self.matrix = matrix
+            kinds = np.zeros(program.width, dtype=np.int32)
+            kinds[integers] = 1
+            self._highs.passModel(
+                program.width, program.height, matrix.nnz, 1, 1, 0.0, cost, lower, upper, row_lower, row_upper,
+                matrix.indptr[:-1].astype(np.int32), matrix.indices.astype(np.int32), matrix.data, kinds,
+            )  # fmt: skip
 
     def solve(
         self, program: Program, *, solver: str = "auto", time_limit: float | None = None, gap: float = 1e-4
@@ -90,6 +90,8 @@ class Solver:
         """
         if solver not in SOLVERS:
             raise RequestError("network.unknown_solver", text=solver, options=", ".join(SOLVERS))
+        import highspy
+
         began = time.perf_counter()
         self._pass(program)
         name = self._choose(solver, program.height)
@@ -97,15 +99,25 @@ class Solver:
         highs.setOptionValue("time_limit", float("inf") if time_limit is None else float(time_limit))
         highs.setOptionValue("mip_rel_gap", gap)
         highs.run()
-        self._warm = True
         status = _status(highs.getModelStatus())
+        if status == UNKNOWN:  # a basis or an interior path that led nowhere: once more, from the beginning
+            highs.clearSolver()
+            highs.setOptionValue("solver", "simplex")
+            highs.setOptionValue("presolve", "choose")
+            highs.run()
+            status = _status(highs.getModelStatus())
+        self._warm = True
+        if status == OPTIMAL and not program.width and _unmet(program):
+            status = INFEASIBLE  # HiGHS does not look at the rows of a program without columns
         solution, info = highs.getSolution(), highs.getInfo()
-        known = len(solution.col_value) == program.width
+        known = len(solution.col_value) == program.width and (
+            status == OPTIMAL or info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible
+        )
         columns = np.array(solution.col_value) if known else np.full(program.width, np.nan)
         rows = np.array(solution.row_value) if known else np.full(program.height, np.nan)
         dual = len(solution.row_dual) == program.height and len(solution.col_dual) == program.width
         return Outcome(
-            status,
+            LIMIT if status == UNKNOWN else status,
             columns,
             rows,
             np.array(solution.row_dual) / self.scale if dual else np.zeros(program.height),
@@ -126,6 +138,9 @@ class Solver:
             highs.setOptionValue("presolve", "off" if self._warm else "choose")
         else:
             highs.setOptionValue("presolve", "choose")
+            if name == "hipo":
+                # A size stands in a row of every step: normal equations would be dense (2.2 GB for a sizing year, not 0.26).
+                highs.setOptionValue("hipo_system", "augmented")
             highs.setOptionValue("run_crossover", "off" if height >= LARGE else "on")
         return name
 
@@ -153,6 +168,11 @@ def has_hipo() -> bool:
     return find_spec("highspy_extras") is not None or find_spec("highspy.extras") is not None
 
 
+def _unmet(program: Program) -> bool:
+    """Whether a row of a program without columns cannot hold."""
+    return bool((program.row_lower > _ROUNDING).any() or (program.row_upper < -_ROUNDING).any())
+
+
 def _snapshot(program: Program, scale: float) -> tuple[Floats, ...]:
     return (
         program.cost * scale,
@@ -163,12 +183,12 @@ def _snapshot(program: Program, scale: float) -> tuple[Floats, ...]:
     )
 
 
-def _cost_scale(cost: Floats) -> float:
-    """The power of ten that brings a typical cost near 100, well above the solver's tolerance of 1e-7."""
+def cost_scale(cost: Floats) -> float:
+    """The power of ten that brings a typical cost near `TYPICAL_COST`."""
     used = np.abs(cost[cost != 0.0])
     if not len(used):
         return 1.0
-    return float(10.0 ** np.round(np.log10(_TYPICAL_COST / np.median(used))))
+    return float(10.0 ** np.round(np.log10(TYPICAL_COST / np.median(used))))
 
 
 def _status(status: Any) -> str:
@@ -184,7 +204,7 @@ def _status(status: Any) -> str:
         known.kUnboundedOrInfeasible: INFEASIBLE,
         known.kTimeLimit: LIMIT,
         known.kIterationLimit: LIMIT,
-        known.kUnknown: LIMIT,
+        known.kUnknown: UNKNOWN,
     }
     if status not in words:
         raise MangroveError("network.solver_failed", reason=str(status).rpartition(".")[2])

@@ -2,12 +2,13 @@
 """How a network is solved: the linear program first; binaries only where it cheats; what cannot hold gives way.
 
 Comes in: a network. Goes out: its `Plan`. Duals always come back: when binaries were needed, they are fixed as found and the
-linear program is solved once more.
+linear program is solved once more. Whatever happens, the network's data are as before afterwards.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +18,24 @@ from mangrove.network import relax
 from mangrove.network.core import Core
 from mangrove.network.program import Program
 from mangrove.network.result import Plan
-from mangrove.network.solver import INFEASIBLE, LIMIT, OPTIMAL, UNBOUNDED, Outcome, Solver
+from mangrove.network.solver import (
+    INFEASIBLE,
+    LIMIT,
+    TYPICAL_COST,
+    UNBOUNDED,
+    Outcome,
+    Solver,
+    cost_scale,
+)
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 _TOUCH = 1e-6
 """Rates below this share of the larger of two are rounding, not running."""
 _ROUNDS = 12
+"""Searches with a growing set of binaries; the last one has them all."""
+_MARGINS = (1e-9, 1e-7, 1e-5)
+"""What a violation is widened by until the solver, whose own tolerance is 1e-7, finds a plan."""
 EARLIER = 1e-6
 """Tie-break: charging in the last step costs this share of a typical price more than in the first, so that of two equal
 plans the one that charges earlier is taken, always. It is not part of any cost that is reported."""
@@ -34,60 +46,116 @@ def solve(net: Core, *, solver: str, time_limit: float | None, gap: float) -> Pl
     lp = net.program
     true_cost = lp.cost.copy()
     if net.solver is None:
-        net.solver = Solver(lp)  # before the tie-break: its small costs would mislead the scaling
-    _prefer_earlier(net)
+        net.solver = Solver(lp)
+    net.solver.scale = cost_scale(
+        true_cost
+    )  # before the tie-break: its small costs would mislead the scaling
+    held = _sides(lp)
     try:
-        outcome = net.solver.solve(lp, solver=solver, time_limit=time_limit, gap=gap)
-        given: list[relax.Given] = []
-        remedy = None
-        undo = None
-        if outcome.status == INFEASIBLE:
-            given, remedy = relax.least_violation(net)
-            if not given:
-                raise _unbounded(net)
-            undo = relax.accept(lp, given)
-            outcome = net.solver.solve(lp, solver=solver, time_limit=time_limit, gap=gap)
-        if outcome.status == UNBOUNDED:
-            raise _unbounded(net)
-        if outcome.status == LIMIT and not np.isfinite(outcome.columns).all():
-            raise RequestError("network.time_limit", seconds=time_limit or 0.0)
-        outcome = _without_cheating(net, outcome, time_limit=time_limit, gap=gap)
-        plan = Plan(net, outcome, true_cost, tuple(given), remedy)
-        if undo is not None:
-            undo()
-        return plan
+        _prefer_earlier(net, TYPICAL_COST / net.solver.scale)
+        search = _Search(net, net.solver, held, solver=solver, time_limit=time_limit, gap=gap)
+        outcome = search.run()
+        return Plan(net, outcome, true_cost, relax.worth_telling(search.given), search.remedies)
     finally:
         lp.cost[:] = true_cost
+        _restore(lp, held)
 
 
-def _prefer_earlier(net: Core) -> None:
+def _prefer_earlier(net: Core, typical: float) -> None:
     """Adds the tie-break to charging columns; see `EARLIER`."""
-    if not net.earlier:
-        return
-    cost = net.program.cost
-    used = np.abs(cost[cost != 0.0])
-    typical = float(np.median(used)) if len(used) else 1.0
     slope = EARLIER * typical * np.arange(1, net.horizon.steps + 1) / net.horizon.steps
     for columns in net.earlier:
-        cost[columns] += slope
+        net.program.cost[columns] += slope
 
 
-def _without_cheating(net: Core, outcome: Outcome, *, time_limit: float | None, gap: float) -> Outcome:
-    """Adds binaries for the steps in which pairs run together or streams run below their minimum, until none is left."""
-    flagged = _Flagged(net)
-    lp = net.program
-    held = lp.lower.copy(), lp.upper.copy()
-    for _ in range(_ROUNDS):
-        if not flagged.grow(outcome.columns):
-            return outcome
-        best = flagged.search(time_limit=time_limit, gap=gap)
-        flagged.fix(best)
-        assert net.solver is not None
-        outcome = replace(net.solver.solve(lp), solver=f"{outcome.solver.removesuffix('+milp')}+milp")
-        lp.lower[:], lp.upper[:] = held
-        if outcome.status != OPTIMAL:
-            raise RequestError("network.time_limit", seconds=time_limit or 0.0)
-    return outcome
+def _sides(lp: Program) -> tuple[Floats, ...]:
+    return lp.lower.copy(), lp.upper.copy(), lp.row_lower.copy(), lp.row_upper.copy()
+
+
+def _restore(lp: Program, held: tuple[Floats, ...]) -> None:
+    for side, old in zip((lp.lower, lp.upper, lp.row_lower, lp.row_upper), held, strict=True):
+        side[:] = old
+
+
+class _Search:
+    """One solve: what gave way so far, and which binaries are fixed.
+
+    Attributes:
+        given, remedies: see `relax`. choice: column values that the binaries follow; None without binaries.
+    """
+
+    def __init__(self, net: Core, engine: Solver, held: tuple[Floats, ...], **how: Any) -> None:
+        self.net, self.engine, self.held, self.how = net, engine, held, how
+        self.flagged = _Flagged(net)
+        self.given: list[relax.Given] = []
+        self.remedies: dict[str, relax.Remedy] = {}
+        self.choice: Floats | None = None
+
+    def run(self) -> Outcome:
+        """The linear program; then searches with binaries on what violates them, until nothing does."""
+        outcome = self._linear()
+        for left in reversed(range(_ROUNDS)):
+            if not self.flagged.grow(outcome.columns):
+                return outcome
+            if not left:
+                self.flagged.all()
+            method = outcome.solver.removesuffix("+milp")
+            self.choice = None
+            self.choice = self._binary()
+            outcome = replace(self._linear(), solver=f"{method}+milp")
+        return outcome
+
+    def _write(self, given: list[relax.Given], margin: float = 0.0) -> None:
+        """The program as declared, with what gave way and the binaries as fixed."""
+        _restore(self.net.program, self.held)
+        relax.accept(self.net.program, given, margin)
+        if self.choice is not None:
+            self.flagged.fix(self.choice)
+
+    def _linear(self) -> Outcome:
+        """The cheapest plan without binaries; what cannot hold gives way."""
+        lp = self.net.program
+        for margin in _MARGINS if self.given else _MARGINS[:1]:
+            self._write(self.given, margin)
+            outcome = self.engine.solve(lp, **self.how)
+            if outcome.status != INFEASIBLE:
+                return self._checked(outcome)
+        self._write([])
+        self.given, self.remedies = relax.least_violation(self.net)
+        for margin in _MARGINS:
+            self._write(self.given, margin)
+            outcome = self.engine.solve(lp, **self.how)
+            if outcome.status != INFEASIBLE:
+                break
+        return self._checked(outcome)
+
+    def _binary(self) -> Floats:
+        """Column values of the cheapest plan with binaries at the flagged positions."""
+        for margin in _MARGINS if self.given else _MARGINS[:1]:
+            self._write(self.given, margin)
+            found = self.flagged.search(**self.how)
+            if found.status != INFEASIBLE:
+                return self._checked(found).columns[: self.net.program.width]
+        self._write([])
+        self.given, self.remedies = relax.least_violation(self.net, self.flagged.bind)
+        for margin in _MARGINS:
+            self._write(self.given, margin)
+            found = self.flagged.search(**self.how)
+            if found.status != INFEASIBLE:
+                break
+        return self._checked(found).columns[: self.net.program.width]
+
+    def _checked(self, outcome: Outcome) -> Outcome:
+        """The outcome when it holds a plan.
+
+        Raises:
+            RequestError: `network.unbounded` or `network.time_limit`.
+        """
+        if outcome.status in (UNBOUNDED, INFEASIBLE):  # HiGHS does not always tell one from the other
+            raise _unbounded(self.net)
+        if outcome.status == LIMIT and not np.isfinite(outcome.columns).all():
+            raise RequestError("network.time_limit", seconds=self.how["time_limit"] or 0.0)
+        return outcome
 
 
 class _Flagged:
@@ -105,20 +173,29 @@ class _Flagged:
             first, second = x[pair.first].ravel(), x[pair.second].ravel()
             scale = max(1.0, float(np.abs(first).max(initial=0.0)), float(np.abs(second).max(initial=0.0)))
             bad = (np.minimum(first, second) > _TOUCH * scale) & ~seen
-            seen |= bad
+            seen[bad] = True
             new |= bool(bad.any())
         for one, seen in zip(self.net.minima, self.minima, strict=True):
             rate, least = x[one.columns].ravel(), one.least.ravel()
             bad = (rate > _TOUCH * np.maximum(least, 1.0)) & (rate < least * (1 - _TOUCH)) & ~seen
-            seen |= bad
+            seen[bad] = True
             new |= bool(bad.any())
         return new
 
-    def search(self, *, time_limit: float | None, gap: float) -> Floats:
-        """Solves with binaries at the flagged positions; returns the column values of the original program."""
+    def all(self) -> None:
+        """Marks every position."""
+        for seen in (*self.pairs, *self.minima):
+            seen[:] = True
+
+    def search(self, *, time_limit: float | None, gap: float, **_: Any) -> Outcome:
+        """Solves with binaries at the flagged positions; their columns come after those of the program."""
         lp = self.net.program
         twin = lp.copy()
         twin.cost[: lp.width] = lp.cost
+        return Solver(twin, integers=self.bind(twin)).solve(twin, time_limit=time_limit, gap=gap)
+
+    def bind(self, twin: Program) -> Ints:
+        """Adds the binaries and their rows to a copy of the program; returns their columns."""
         binaries = []
         for pair, seen in zip(self.net.pairs, self.pairs, strict=True):
             first, second = pair.first.ravel()[seen], pair.second.ravel()[seen]
@@ -126,10 +203,7 @@ class _Flagged:
         for one, seen in zip(self.net.minima, self.minima, strict=True):
             at = one.columns.ravel()[seen]
             binaries.append(_off_or_at_least(twin, at, one.least.ravel()[seen], self._most(at)))
-        found = Solver(twin, integers=np.concatenate(binaries)).solve(twin, time_limit=time_limit, gap=gap)
-        if not np.isfinite(found.columns).all():
-            raise RequestError("network.time_limit", seconds=time_limit or 0.0)
-        return found.columns[: lp.width]
+        return np.concatenate(binaries)
 
     def fix(self, x: Floats) -> None:
         """Writes the choice of the binaries into bounds."""
@@ -180,12 +254,17 @@ def _off_or_at_least(twin: Program, columns: Ints, least: Floats, most: Floats) 
 
 
 def _unbounded(net: Core) -> RequestError:
-    """Names the columns that can grow without end: those that reach a limit put on all of them."""
+    """Names the columns that can grow without end: those that grow with a limit put on all of them."""
     lp, far = net.program, 1e9
-    open_ = ~np.isfinite(lp.upper)
-    lp.upper[open_] = far
-    found = Solver(lp).solve(lp)
-    lp.upper[open_] = np.inf
-    high = open_ & (found.columns > far / 1e3)
-    names = [b.name for b in lp.column_blocks if high[b.start : b.stop].any()]
+    held = _sides(lp)
+    open_ = ~np.isfinite(lp.upper) | ~np.isfinite(lp.lower)
+    solver = Solver(lp)
+    found = []
+    for most in (far, 2.0 * far):
+        np.minimum(lp.upper, most, out=lp.upper, where=open_)
+        np.maximum(lp.lower, -most, out=lp.lower, where=open_)
+        found.append(solver.solve(lp).columns)
+        _restore(lp, held)
+    grown = open_ & (np.abs(found[1] - found[0]) > far * 1e-3)
+    names = [b.name for b in lp.column_blocks if grown[b.start : b.stop].any()]
     return RequestError("network.unbounded", names=", ".join(dict.fromkeys(names)) or "-")

@@ -13,7 +13,7 @@ import numpy as np
 
 from mangrove.errors import RequestError, did_you_mean
 from mangrove.network import sessions, stores
-from mangrove.network.arrays import cube, numbers, per_item
+from mangrove.network.arrays import by_year, cube, finite, numbers, ordered, per_item
 from mangrove.network.core import Core
 from mangrove.network.handles import Budget, Capacity, Demand, Handle, Peak, Sessions, Store, Stream
 
@@ -46,20 +46,33 @@ def _stream(net: Core, stream: Stream, data: Mapping[str, Any]) -> None:
 
 def _demand(net: Core, demand: Demand, data: Mapping[str, Any]) -> None:
     wanted = cube(demand.name, "amount", data["amount"], demand.amount.shape)
+    finite(demand.name, "amount", wanted)
     net.shift(demand.rows, wanted - demand.amount)
     demand.amount[...] = wanted
 
 
 def _store(net: Core, store: Store, data: Mapping[str, Any]) -> None:
+    fixed = {
+        "end": store.end is None,
+        "energy": store.size is not None or store.days is not None,
+        "wear": store.discharging is None,
+        "charge": store.charging is None or store.charging.capacity is not None,
+        "discharge": store.discharging is None or store.discharging.capacity is not None,
+    }
+    for what in data:
+        if fixed.get(what, False):
+            options = ", ".join(w for w in _ALLOWED[Store] if not fixed.get(w, False))
+            raise RequestError("network.cannot_update", name=store.name, what=what, options=options, hint="")
     if "start" in data:
         stores.set_start(net, store, data["start"])
     if "end" in data:
-        if store.end is None:
-            raise RequestError("network.cannot_update", name=store.name, what="end", options="start", hint="")
-        net.program.row_lower[store.end] = per_item(store.name, "end", data["end"], len(store.level))[:, None]
+        amount = per_item(store.name, "end", data["end"], len(store.level), least=0.0)[:, None]
+        finite(store.name, "end", amount)
+        net.program.row_lower[store.end] = amount
     if "energy" in data:
-        shape = store.level.shape
-        net.program.upper[store.level] = cube(store.name, "energy", data["energy"], shape, least=0.0)
+        most = cube(store.name, "energy", data["energy"], store.level.shape, least=0.0)
+        ordered(store.name, net.program.lower[store.level], most)
+        net.program.upper[store.level] = most
     if "wear" in data and store.discharging is not None:
         net.set_cost(store.discharging, data["wear"])
     for what, stream in (("charge", store.charging), ("discharge", store.discharging)):
@@ -77,6 +90,9 @@ def _sessions(net: Core, handle: Sessions, data: Mapping[str, Any]) -> None:
 def _peak(net: Core, peak: Peak, data: Mapping[str, Any]) -> None:
     """`carry` (K,) is what the steps of each block before the horizon already contribute to its mean."""
     groups = peak.columns.shape[1]
+    for what in ("metered", "price"):
+        if what in data:
+            finite(peak.name, what, numbers(peak.name, what, data[what]))
     if "metered" in data:
         net.program.lower[peak.columns] = per_item(peak.name, "metered", data["metered"], groups, least=0.0)
     if "price" in data:
@@ -87,18 +103,33 @@ def _peak(net: Core, peak: Peak, data: Mapping[str, Any]) -> None:
 
 
 def _budget(net: Core, budget: Budget, data: Mapping[str, Any]) -> None:
-    for what, side in (("upper", net.program.row_upper), ("lower", net.program.row_lower)):
-        if what in data:
-            side[budget.rows] = numbers(budget.name, what, data[what])
+    held = net.program.row_lower[budget.rows], net.program.row_upper[budget.rows]
+    lower, upper = (
+        per_item(budget.name, what, data.get(what, old), len(budget.rows))
+        for what, old in zip(("lower", "upper"), held, strict=True)
+    )
+    ordered(budget.name, lower, upper)
+    net.program.row_lower[budget.rows], net.program.row_upper[budget.rows] = lower, upper
 
 
 def _capacity(net: Core, capacity: Capacity, data: Mapping[str, Any]) -> None:
-    lp, at = net.program, capacity.columns
+    """With one investment year the limits are bounds of what is built, with several they are rows."""
+    lp, there = net.program, capacity.existing
+    count, years = there.shape
+    limit = next(one for one in net.limits if one.name == capacity.name and one.kind == "size")
+    sides = (lp.row_lower, lp.row_upper) if limit.rows else (lp.lower, lp.upper)
+    least, most = (side[limit.at] + there for side in sides)
+    if "lower" in data:
+        least = by_year(capacity.name, "lower", data["lower"], count, years, least=0.0)
+    if "upper" in data:
+        most = np.maximum(by_year(capacity.name, "upper", data["upper"], count, years, least=0.0), there)
+    ordered(capacity.name, least, most)
     if "cost" in data:
-        lp.cost[at] = numbers(capacity.name, "cost", data["cost"])
-    for what, side in (("upper", lp.upper), ("lower", lp.lower)):
-        if what in data:
-            side[at] = np.maximum(numbers(capacity.name, what, data[what]) - capacity.existing, 0.0)
+        money = by_year(capacity.name, "cost", data["cost"], count, years)
+        finite(capacity.name, "cost", money)
+        lp.cost[capacity.columns] = money
+    sides[0][limit.at] = least - there if limit.rows else np.maximum(least - there, 0.0)
+    sides[1][limit.at] = most - there
 
 
 _ALLOWED: dict[type, tuple[str, ...]] = {
