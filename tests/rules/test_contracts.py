@@ -276,7 +276,8 @@ def test_prices_of_one_day_can_hold_throughout():
     old = steps("2018-01-01", "2018-01-02", 1.0)
     with pytest.raises(RuleError) as failed:
         MILL.terms(old, 1.0, VN)
-    assert failed.value.code == "rules.no_tariff"
+    assert failed.value.code == "rules.not_that_day"
+    assert "2025-05-10" in str(failed.value)
     pinned = replace(MILL, prices_on=date(2026, 5, 1)).terms(old, 1.0, VN)
     assert (pinned.buy == MILL.terms(MONDAY, 1.0, VN).buy).all()
     assert pinned.months == ("2018-01",)

@@ -126,7 +126,7 @@ class Contract:
             tz: time zone of the meter.
 
         Raises:
-            RuleError: `rules.no_tariff`, `rules.declare_price`, `rules.no_holidays`: the rules say nothing for one of the days.
+            RuleError: `rules.not_that_day`, `rules.declare_price`, `rules.no_holidays`: the rules say nothing for one of the days.
             RequestError: `rules.bad_starts`, `rules.bad_step`.
 
         Example:

@@ -118,7 +118,7 @@ def carbon_price(on: date, declared: float | None = None) -> CarbonPrice:
         declared: VND/t, as `energy: carbon_price` of a territory says.
 
     Raises:
-        RuleError: `rules.no_tariff` before the exchange opened (29/6/2026).
+        RuleError: `rules.not_that_day` before the exchange opened (29/6/2026).
         RequestError: `rules.bad_amount`.
 
     Example:

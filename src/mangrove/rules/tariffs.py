@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
+from typing import TypeVar
 
 from mangrove import messages, text
 from mangrove.errors import RuleError
@@ -21,6 +22,7 @@ from mangrove.rules import tables
 PERIODS = ("offpeak", "normal", "peak")
 _DAY_MINUTES = 24 * 60
 _SUNDAY = 6
+_Row = TypeVar("_Row", "Price", "Parameter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,25 +250,11 @@ def price(customer: str, voltage: str, on: date) -> dict[str, Price]:
     """The prices by period of a customer group (`production`, `business`) at a voltage (`6-<22 kV`).
 
     Raises:
-        RuleError: `rules.no_tariff`, with the groups that exist on that day.
+        RuleError: `rules.no_tariff`, with the groups that exist; `rules.not_that_day`, with the days of the prices.
     """
-    found = {
-        row.period: row
-        for row in prices()
-        if row.period in PERIODS and row.valid_on(on) and (row.customer, row.voltage) == (customer, voltage)
-    }
-    if not found:
-        known = sorted(
-            {f"{p.customer} {p.voltage}" for p in prices() if p.period in PERIODS and p.valid_on(on)}
-        )
-        raise RuleError(
-            "rules.no_tariff",
-            text=f"{customer} {voltage}",
-            on=on,
-            near=text.suggest(f"{customer} {voltage}", known) or "-",
-            available="; ".join(known) or "-",
-        )
-    return found
+    rows = [(f"{row.customer} {row.voltage}", row) for row in prices() if row.period in PERIODS]
+    held = _held(f"{customer} {voltage}", on, rows)
+    return {row.period: row for row in held}
 
 
 def parameter(key: str, on: date) -> float:
@@ -279,14 +267,8 @@ def parameter(key: str, on: date) -> float:
 
 
 def parameter_row(key: str, on: date) -> Parameter:
-    """The row behind `parameter`, with its unit, dates, status and source; raises `RuleError` (`rules.no_tariff`)."""
-    for row in parameters():
-        if row.key == key and row.valid_on(on):
-            return row
-    keys = sorted({row.key for row in parameters()})
-    raise RuleError(
-        "rules.no_tariff", text=key, on=on, near=text.suggest(key, keys) or "-", available="; ".join(keys)
-    )
+    """The row behind `parameter`, with its unit, dates, status and source; raises `RuleError` as `price` does."""
+    return _held(key, on, [(row.key, row) for row in parameters()])[0]
 
 
 @cache
@@ -385,13 +367,8 @@ def residential_bill(
 
 
 def tiers_of(customer: str, on: date) -> list[Price]:
-    """The tiers of a household on a day, from the first kWh up; raises `RuleError` (`rules.no_tariff`)."""
-    rows = [row for row in prices() if row.customer == customer and row.valid_on(on)]
-    if not rows:
-        known = sorted({row.customer for row in prices() if row.period == "tier"})
-        near = text.suggest(customer, known) or "-"
-        raise RuleError("rules.no_tariff", text=customer, on=on, near=near, available="; ".join(known))
-    return rows
+    """The tiers of a household on a day, from the first kWh up; raises `RuleError` as `price` does."""
+    return _held(customer, on, [(row.customer, row) for row in prices() if row.period == "tier"])
 
 
 def two_component_bill(
@@ -415,15 +392,10 @@ def two_component_prices(voltage: str, on: date) -> dict[str, Price]:
     """The prices of the two-component pilot: `capacity` in VND/kW/month, and each period in VND/kWh.
 
     Raises:
-        RuleError: `rules.no_tariff`, with the voltages that exist on that day.
+        RuleError: `rules.no_tariff`, with the voltages that exist; `rules.not_that_day`, with the days of the pilot.
     """
-    held = [row for row in two_component_rows() if row.valid_on(on)]
-    found = {row.period: row for row in held if row.voltage == voltage}
-    if not found:
-        known = list(dict.fromkeys(row.voltage for row in held))
-        near = text.suggest(voltage, known) or "-"
-        raise RuleError("rules.no_tariff", text=voltage, on=on, near=near, available="; ".join(known) or "-")
-    return found
+    held = _held(voltage, on, [(row.voltage, row) for row in two_component_rows()])
+    return {row.period: row for row in held}
 
 
 @cache
@@ -493,6 +465,20 @@ def dppa_bill(load: float, matched: float, retail: float, terms: DppaTerms) -> B
 def average_price(bills: Sequence[Bill], energy: float) -> float:
     """VND per kWh of all `bills` together, VAT included."""
     return sum(one.total for one in bills) / energy
+
+
+def _held(name: str, on: date, rows: Sequence[tuple[str, _Row]]) -> list[_Row]:
+    """The rows of one name that hold on a day; says which names there are, or on which days the name has rows."""
+    named = [row for known, row in rows if known == name]
+    held = [row for row in named if row.valid_on(on)]
+    if held:
+        return held
+    if named:
+        first, last = named[0].valid_from, named[-1].valid_to
+        raise RuleError("rules.not_that_day", text=name, on=on, days=f"{first or ''}..{last or ''}")
+    known = list(dict.fromkeys(known for known, _ in rows))
+    near = text.suggest(name, known) or "-"
+    raise RuleError("rules.no_tariff", text=name, on=on, near=near, available="; ".join(known))
 
 
 def _window(row: Mapping[str, str]) -> Window:
