@@ -61,6 +61,7 @@ class Allocation:
         found: how.
         errors: (n,) standard errors of sampled shares; None when there are none.
         epsilon: the worst excess of any coalition (least core only); None for the other rules.
+        price: (T,) or (n, T) money/kWh that who receives pays to who gives, besides the fee; None where a rule has no price.
     """
 
     rule: str
@@ -69,6 +70,7 @@ class Allocation:
     found: Found
     errors: Floats | None = None
     epsilon: float | None = None
+    price: Floats | None = None
 
     def of(self, member: str) -> float:
         """The share of one member."""

@@ -170,7 +170,7 @@ class Pool:
         level = self.level
         needs = (self.demand * np.minimum(self.prices, level)).sum(axis=1)
         shares: Floats = needs - self.surplus @ np.maximum(self.sell, level - self.fee) + self.own
-        return Allocation("duals", self.members, shares, Found("duals"))
+        return Allocation("duals", self.members, shares, Found("duals"), price=level - self.fee)
 
     def with_base(self, base: Floats) -> Pool:
         """The same pool, with further money that each member pays itself."""

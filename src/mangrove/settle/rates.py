@@ -67,7 +67,7 @@ def _priced(rule: str, pool: Pool, inside: Floats) -> Allocation:
         - (pool.surplus - given) @ pool.sell
         + pool.own
     )
-    return Allocation(rule, pool.members, shares, Found("rule"))
+    return Allocation(rule, pool.members, shares, Found("rule"), price=inside)
 
 
 def pro_rata(members: tuple[str, ...], total: float, weights: Floats, rule: str = "pro_rata") -> Allocation:
