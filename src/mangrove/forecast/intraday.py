@@ -25,8 +25,8 @@ class Correction:
     def __init__(self, slots: int) -> None:
         self._slots = slots
         self._reach = max(slots // 8, 2)
-        self.slope = np.zeros((slots, 2))
-        self.narrow = np.ones(slots)
+        self.slope: Floats = np.zeros((slots, 2))
+        self.narrow: Floats = np.ones(slots)
 
     def fit(self, misses: Floats) -> None:
         """Learns from past days.
@@ -37,18 +37,18 @@ class Correction:
         slots = self._slots
         z = np.clip(np.where(np.isnan(misses), 0.0, misses), -_LIMIT, _LIMIT)
         z = np.pad(z, ((0, 0), (0, max(2 * slots - z.shape[1], 0))))
-        normal: Floats = _PENALTY * np.eye(2, dtype=np.float64)
+        normal: Floats = np.diag(np.full(2, _PENALTY))
         cross: Floats = np.zeros((2, slots))
         total: Floats = np.full(slots, 1e-9)
         for slot in range(1, slots):
             x = np.stack([z[:, slot - 1], z[:, max(slot - self._reach, 0) : slot].mean(axis=1)])
             ahead = z[:, slot : slot + slots]
-            normal = normal + x @ x.T
-            cross = cross + x @ ahead
-            total = total + (ahead**2).sum(axis=0)
+            normal += x @ x.T
+            cross += x @ ahead
+            total += (ahead**2).sum(axis=0)
         slope = np.linalg.solve(normal, cross)
         explained = np.clip((slope * cross).sum(axis=0) / total, 0, 0.9)
-        self.slope = slope.T
+        self.slope = np.asarray(slope.T, dtype=np.float64)
         self.narrow = np.sqrt(1 - explained)
 
     def shift(self, today: Floats) -> tuple[Floats, Floats]:
