@@ -57,6 +57,7 @@ class Wishes:
         limits, outages: what must hold; carbon: price per t CO2, None for the one that the territory declares (0 without).
         areas: m2 per kW by asset, for a limit of area.
         degradation: yearly loss of output by asset.
+        allow: statuses of grid factors accepted besides official ones (`unofficial`).
         name: of the plan, also of its run in the ledger (`plan/<name>`).
     """
 
@@ -66,6 +67,7 @@ class Wishes:
     carbon: float | None = None
     areas: Mapping[str, float] = field(default_factory=dict)
     degradation: Mapping[str, float] = field(default_factory=dict)
+    allow: tuple[str, ...] = ()
     name: str = "plan"
 
 
@@ -106,7 +108,7 @@ def case_of(
     steps = round((end - start).total_seconds() / 3600 / hours)
     window = _Window(_instant(start), hours, steps)
     metered = {flow: _power(snapshot, territory.flows[flow], window) for flow in site.flows(territory)}
-    grid = _grid(territory, site, window, contract)
+    grid = _grid(territory, site, window, contract, asked.allow)
     candidates = tuple(
         _area(
             _CANDIDATES[asset.type](_Context(territory, site, window, metered, weather, asset, values)), asked
@@ -311,7 +313,13 @@ def _loads(site: _Site, metered: Mapping[str, Floats]) -> dict[str, Floats]:
     return found
 
 
-def _grid(territory: Territory, site: _Site, window: _Window, contract: contracts.Contract | None) -> Supply:
+def _grid(
+    territory: Territory,
+    site: _Site,
+    window: _Window,
+    contract: contracts.Contract | None,
+    allow: tuple[str, ...],
+) -> Supply:
     """The connection under its contract, with the factor of the grid (official unless the territory has its own)."""
     on = _moment(window.edges[0]).astimezone(territory.tz).date()
     found = contract or contracts.of(territory, site.grid.place, ELECTRICITY, on)
@@ -319,19 +327,19 @@ def _grid(territory: Territory, site: _Site, window: _Window, contract: contract
     upper = site.values.get("capacity", math.inf)
     return prices.supply(
         found, window.starts, window.hours, territory.tz, upper=upper if upper > 0 else math.inf,
-        export=site.values.get("export", 0.0), factor=grid_factor(territory, site.values.word("flow"), on),
+        export=site.values.get("export", 0.0), factor=grid_factor(territory, site.values.word("flow"), on, allow),
         flows={role: flow for role, flow in flows.items() if flow},
     )  # fmt: skip
 
 
-def grid_factor(territory: Territory, flow: str, on: date) -> float:
+def grid_factor(territory: Territory, flow: str, on: date, allow: tuple[str, ...] = ()) -> float:
     """Kg CO2 per kWh of the grid: the factor of the import flow, else that of the Vietnamese grid.
 
     Raises:
         RuleError: no factor holds on that day.
     """
     activity = (territory.flows[flow].factor if flow in territory.flows else "") or GRID_FACTOR
-    factor = load().select(activity, "CO2", on, local=territory.factors).chosen
+    factor = load().select(activity, "CO2", on, local=territory.factors, allow=allow).chosen
     return factor.value * unit(factor.unit).to("kg/kWh")
 
 
