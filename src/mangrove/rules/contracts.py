@@ -274,7 +274,7 @@ def of(
         place: id of the place.
         carrier: kind of what is bought.
         on: the day of validity; None: any.
-        prices_on: see `Contract`.
+        prices_on: see `Contract`; stands above the declared day.
 
     Raises:
         RuleError: `rules.no_contract`, `rules.two_contracts`, `rules.contract_without_kind`.
@@ -313,7 +313,9 @@ def from_record(
     values = {key: record[key] for key in own if record[key] is not None}
     values["holidays"] = tuple(values.get("holidays") or ())
     values["name"] = record.get("name") or record["id"]
-    return Contract(**values, prices_on=prices_on)
+    if prices_on is not None:
+        values["prices_on"] = prices_on
+    return Contract(**values)
 
 
 def _valid(record: Mapping[str, Any], on: date | None) -> bool:

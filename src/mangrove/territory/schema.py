@@ -284,6 +284,7 @@ SETTINGS = (
             Key("monthly_use", "use of a household, from which its highest tier follows: `350 kWh`", _in("kWh")),
             Key("holidays_as_sunday", "whether public holidays are priced as Sundays", _flag, default=False),
             Key("holidays", "the public holidays; empty: those of the rules", parse_date, shape="list", default=[]),
+            Key("prices_on", "the day whose prices, hours and parameters hold throughout, e.g. today's prices on last year's meters; empty: those of each day", parse_date),
             Key("vat", "VAT, when it is not that of the rules: `8 %`", _share),
         ),
     ),
