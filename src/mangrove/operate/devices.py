@@ -144,6 +144,16 @@ class Guard:
         power, _ = self._within(self.limits.safe)
         return self._send(Setpoint(asked.device, power, now, asked.expires, "expired"), asked, "expired")
 
+    def previous(self) -> float | None:
+        """KW from which the next set-point may differ by the ramp: the last one, or what the device does now."""
+        if self.last is not None:
+            return self.last
+        try:
+            power = float(self.device.read().power)
+        except Exception:  # noqa: BLE001 - a driver may fail in any way
+            return None
+        return min(max(power, self.limits.low), self.limits.high) if math.isfinite(power) else None
+
     def _send(self, sent: Setpoint, asked: Setpoint, reason: str) -> Written:
         try:
             self.device.write(sent)
@@ -165,8 +175,9 @@ class Guard:
         allowed = min(max(power, low), high)
         if reason == "sent" and allowed != power:
             reason = "limit"
-        if self.last is not None and abs(allowed - self.last) > self.limits.ramp:
-            allowed = self.last + math.copysign(self.limits.ramp, allowed - self.last)
+        before = self.previous() if math.isfinite(self.limits.ramp) else None
+        if before is not None and abs(allowed - before) > self.limits.ramp:
+            allowed = before + math.copysign(self.limits.ramp, allowed - before)
             reason = "ramp"
         return min(max(allowed, self.limits.low), self.limits.high), reason
 

@@ -145,8 +145,9 @@ class Plant:
         least, most = self.devices[id_].room(hours)
         guard = self.guards[id_]
         low, high = guard.limits.low, guard.limits.high
-        if guard.last is not None:
-            low, high = max(low, guard.last - guard.limits.ramp), min(high, guard.last + guard.limits.ramp)
+        before = guard.previous() if math.isfinite(guard.limits.ramp) else None
+        if before is not None:
+            low, high = max(low, before - guard.limits.ramp), min(high, before + guard.limits.ramp)
         return max(min(least, high), low), min(max(most, low), high)
 
     def _charge(

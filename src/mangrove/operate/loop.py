@@ -86,7 +86,7 @@ class ByPlan:
             return safe_rule(self.planner.site, view, why(error))
         self.seconds.append(time.perf_counter() - began)
         self._age = 1
-        return Orders(self.plan.setpoints(), self.plan.ceiling)
+        return Orders(self.plan.setpoints(), self.plan.ceiling())
 
 
 @dataclass(eq=False)

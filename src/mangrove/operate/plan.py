@@ -114,7 +114,8 @@ class Plan:
         generated: (S, T) kW by generator that is used.
         levels: (S, T) kWh by battery at the end of each step.
         price: (S, T) money per kWh that one more kWh of load would cost.
-        ceiling: kW that the plan does not exceed in the running month, when its highest power is billed; else infinite.
+        peak: kW that will be billed for the running month, as far as the plan sees; infinite when nobody bills them.
+        window: steps over which the demand meter averages.
         solved: the solution of the network: costs, shadow prices, iterations.
     """
 
@@ -127,13 +128,24 @@ class Plan:
     powers: Mapping[str, Floats]
     generated: Mapping[str, Floats]
     levels: Mapping[str, Floats]
-    ceiling: float
+    peak: float
+    window: int
     solved: Solved
     _node: Any = field(repr=False)
 
     def setpoints(self) -> dict[str, float]:
         """KW for the next step: batteries (positive charges) and sessions, by id."""
         return {name: float(series[0, self.lead]) for name, series in self.powers.items()}
+
+    def ceiling(self, step: int = 0) -> float:
+        """KW that the import of the next step (or of one `step` later) may have before the billed peak rises.
+
+        The demand meter averages over a window: what the other steps of it take, metered or planned, is left out.
+        """
+        at = self.lead + step
+        first = at // self.window * self.window
+        drawn = self.imported[:, first : first + self.window].mean(axis=0)
+        return self.peak * self.window - float(drawn.sum() - drawn[at - first])
 
     @property
     def price(self) -> Floats:
@@ -387,9 +399,9 @@ class Planner:
             rates = solved.rate(h["sessions"].charging)
             powers.update({one.id: rates[slot] for slot, one in enumerate(sessions)})
         imported = solved.rate(h["import"])[0]
-        ceiling = np.inf
+        peak = np.inf
         if "peak" in h:
-            ceiling = float(np.max(np.atleast_2d(solved.peak(h["peak"]))[:, 0]))
+            peak = float(np.max(np.atleast_2d(solved.peak(h["peak"]))[:, 0]))
         begin = state.at - data["lead"] * layout.seconds * SECOND
         return Plan(
             state.at,
@@ -401,7 +413,8 @@ class Planner:
             powers,
             {g.id: solved.rate(h[g.id])[0] for g in self.site.generators},
             {b.id: solved.level(h[b.id])[0] for b in self.site.batteries},
-            ceiling,
+            peak,
+            self.prices.window,
             solved,
             h["bus"],
         )

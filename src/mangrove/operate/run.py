@@ -181,9 +181,9 @@ def _plan_site(
     if not reason:
         try:
             plan = Planner(site, prices, options).replan(state, outlook(at))
-        except MangroveError as error:
+        except Exception as error:  # noqa: BLE001 - whatever fails, the devices still need orders
             reason = why(error)
-            problems.append(Problem("operate.no_plan", {"reason": error.text()}, severity="warning"))
+            problems.append(Problem("operate.no_plan", {"reason": _said(error)}, severity="warning"))
     flows = {} if plan is None else flows_of(territory, site, plan, outlook(at))
     return Schedule(
         place=site.place,
@@ -196,6 +196,11 @@ def _plan_site(
         plan=plan,
         problems=(*problems, *_gave_way(plan)),
     )
+
+
+def _said(error: Exception) -> str:
+    """What an error says, in one line."""
+    return error.text() if isinstance(error, MangroveError) else f"{type(error).__name__}: {error}"
 
 
 def _contract(territory: Territory, site: Site, at: np.datetime64) -> Tariff:
