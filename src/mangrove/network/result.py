@@ -61,7 +61,7 @@ class Plan:
     """The solution of a network.
 
     Attributes:
-        cost: money, without penalties and tie-breaks; status: `optimal` or `limit` (of time).
+        cost: money, without penalties; status: `optimal` or `limit` (of time).
         relaxed: what gave way.
         solver, iterations, seconds: how it was found.
     """
@@ -73,7 +73,6 @@ class Plan:
         self._x, self._rows = outcome.columns, outcome.rows
         self._duals, self._reduced = outcome.row_duals, outcome.bound_duals
         self._prices = cost
-        self._tie_break = (net.program.cost - cost) * outcome.columns
         self._given = given
         self.status, self.solver = outcome.status, outcome.solver
         self.iterations, self.seconds = outcome.iterations, outcome.seconds
@@ -160,7 +159,7 @@ class Plan:
         lp = self._net.program
         for blocks, money in (
             (lp.row_blocks, self._duals * self._rows),
-            (lp.column_blocks, self._reduced * self._x - self._tie_break),
+            (lp.column_blocks, self._reduced * self._x),
         ):
             for block in blocks:
                 _add(total, block, money[block.start : block.stop])

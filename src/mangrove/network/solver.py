@@ -56,7 +56,9 @@ class Solver:
         import highspy
 
         self._highs = highspy.Highs()
-        for option, value in (("output_flag", False), ("threads", 1), ("random_seed", 0)):
+        for option, value in (
+            ("output_flag", False), ("threads", 1), ("random_seed", 0), ("dual_feasibility_tolerance", 1e-9)
+        ):  # fmt: skip
             self._highs.setOptionValue(option, value)
         self._warm = False
         matrix = program.matrix()
@@ -88,13 +90,12 @@ class Solver:
         Raises:
             RequestError: `network.unknown_solver`.
         """
-        if solver not in SOLVERS:
-            raise RequestError("network.unknown_solver", text=solver, options=", ".join(SOLVERS))
         import highspy
 
         began = time.perf_counter()
         self._pass(program)
-        name = self._choose(solver, program.height)
+        name = self.method(solver, program.height)
+        self._set(name, program.height)
         highs = self._highs
         highs.setOptionValue("time_limit", float("inf") if time_limit is None else float(time_limit))
         highs.setOptionValue("mip_rel_gap", gap)
@@ -127,11 +128,19 @@ class Solver:
             time.perf_counter() - began,
         )
 
-    def _choose(self, solver: str, height: int) -> str:
-        """Sets the method; a warm start is only worth it for the simplex."""
+    def method(self, solver: str, height: int) -> str:
+        """The method that `solver` means for a program of so many rows.
+
+        Raises:
+            RequestError: `network.unknown_solver`.
+        """
+        if solver not in SOLVERS:
+            raise RequestError("network.unknown_solver", text=solver, options=", ".join(SOLVERS))
         name = ("simplex" if height < LARGE else "hipo") if solver == "auto" else solver
-        if name == "hipo" and not has_hipo():
-            name = "ipx"
+        return "ipx" if name == "hipo" and not has_hipo() else name
+
+    def _set(self, name: str, height: int) -> None:
+        """Sets the method; a warm start is only worth it for the simplex."""
         highs = self._highs
         highs.setOptionValue("solver", name)
         if name == "simplex":
@@ -142,7 +151,6 @@ class Solver:
                 # A size stands in a row of every step: normal equations would be dense (2.2 GB for a sizing year, not 0.26).
                 highs.setOptionValue("hipo_system", "augmented")
             highs.setOptionValue("run_crossover", "off" if height >= LARGE else "on")
-        return name
 
     def _pass(self, program: Program) -> None:
         """Hands over the columns and rows whose data differ from what HiGHS holds."""

@@ -21,6 +21,7 @@ from mangrove.network.result import Plan
 from mangrove.network.solver import (
     INFEASIBLE,
     LIMIT,
+    OPTIMAL,
     TYPICAL_COST,
     UNBOUNDED,
     Outcome,
@@ -36,9 +37,10 @@ _ROUNDS = 12
 """Searches with a growing set of binaries; the last one has them all."""
 _MARGINS = (1e-9, 1e-7, 1e-5)
 """What a violation is widened by until the solver, whose own tolerance is 1e-7, finds a plan."""
-EARLIER = 1e-6
-"""Tie-break: charging in the last step costs this share of a typical price more than in the first, so that of two equal
-plans the one that charges earlier is taken, always. It is not part of any cost that is reported."""
+EARLIER, OTHER = 1e-4, 1e-6
+"""Tie-break, as shares of a typical price: charging in the last step costs up to `EARLIER` more than in the first, and every
+rate up to `OTHER` by its position, so that of equal plans always the same one is taken. A second solve from there, with the
+true prices, leaves that plan where it is and gives true costs and duals."""
 
 
 def solve(net: Core, *, solver: str, time_limit: float | None, gap: float) -> Plan:
@@ -52,7 +54,6 @@ def solve(net: Core, *, solver: str, time_limit: float | None, gap: float) -> Pl
     )  # before the tie-break: its small costs would mislead the scaling
     held = _sides(lp)
     try:
-        _prefer_earlier(net, TYPICAL_COST / net.solver.scale)
         search = _Search(net, net.solver, held, solver=solver, time_limit=time_limit, gap=gap)
         outcome = search.run()
         return Plan(net, outcome, true_cost, relax.worth_telling(search.given), search.remedies)
@@ -61,11 +62,23 @@ def solve(net: Core, *, solver: str, time_limit: float | None, gap: float) -> Pl
         _restore(lp, held)
 
 
-def _prefer_earlier(net: Core, typical: float) -> None:
-    """Adds the tie-break to charging columns; see `EARLIER`."""
+def _tie_break(net: Core, typical: float) -> Floats:
+    """What is added to the costs so that no two plans cost the same; see `EARLIER`."""
+    lp = net.program
+    nudge = OTHER * typical * _scattered(lp.width)
+    nudge[~np.isfinite(lp.lower)] = 0.0  # a free column could fall without end
     slope = EARLIER * typical * np.arange(1, net.horizon.steps + 1) / net.horizon.steps
     for columns in net.earlier:
-        net.program.cost[columns] += slope
+        nudge[columns] = slope + OTHER * typical * _scattered(columns.size).reshape(columns.shape)
+    return nudge
+
+
+def _scattered(count: int) -> Floats:
+    """Fixed numbers in [0, 1) without pattern (the mixing step of SplitMix64, Steele et al., OOPSLA 2014)."""
+    x = np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((x ^ (x >> np.uint64(31))) >> np.uint64(11)).astype(np.float64) / 2.0**53
 
 
 def _sides(lp: Program) -> tuple[Floats, ...]:
@@ -90,6 +103,8 @@ class _Search:
         self.given: list[relax.Given] = []
         self.remedies: dict[str, relax.Remedy] = {}
         self.choice: Floats | None = None
+        self.cost = net.program.cost.copy()
+        self.nudge = _tie_break(net, TYPICAL_COST / engine.scale)
 
     def run(self) -> Outcome:
         """The linear program; then searches with binaries on what violates them, until nothing does."""
@@ -114,20 +129,36 @@ class _Search:
 
     def _linear(self) -> Outcome:
         """The cheapest plan without binaries; what cannot hold gives way."""
-        lp = self.net.program
         for margin in _MARGINS if self.given else _MARGINS[:1]:
             self._write(self.given, margin)
-            outcome = self.engine.solve(lp, **self.how)
+            outcome = self._optimum()
             if outcome.status != INFEASIBLE:
                 return self._checked(outcome)
         self._write([])
         self.given, self.remedies = relax.least_violation(self.net)
         for margin in _MARGINS:
             self._write(self.given, margin)
-            outcome = self.engine.solve(lp, **self.how)
+            outcome = self._optimum()
             if outcome.status != INFEASIBLE:
                 break
         return self._checked(outcome)
+
+    def _optimum(self) -> Outcome:
+        """Solves the program as it stands: with the tie-break, then with the true prices, where only duals change.
+
+        Interior-point methods start from scratch each time, so that equal data give equal plans by themselves.
+        """
+        lp = self.net.program
+        if self.engine.method(self.how["solver"], lp.height) != "simplex":
+            return self.engine.solve(lp, **self.how)
+        lp.cost[:] = self.cost + self.nudge
+        first = self.engine.solve(lp, **self.how)
+        lp.cost[:] = self.cost
+        if first.status != OPTIMAL:
+            return first
+        then = self.engine.solve(lp, **self.how)
+        iterations, seconds = first.iterations + then.iterations, first.seconds + then.seconds
+        return replace(then, iterations=iterations, seconds=seconds)
 
     def _binary(self) -> Floats:
         """Column values of the cheapest plan with binaries at the flagged positions."""
