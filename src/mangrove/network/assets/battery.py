@@ -118,11 +118,10 @@ def _c_rate(values: Values) -> float:
     """Power per energy (1/h): declared, or that of the fixed sizes."""
     if "c_rate" in values:
         return values["c_rate"]
-    return (
-        values["power"] / values["energy"]
-        if values.get("energy")
-        else values.get("max_power", 0.0) / values["max_energy"]
-    )
+    for power, energy in (("power", "energy"), ("max_power", "max_energy"), ("power", "max_energy")):
+        if power in values and values.get(energy, 0.0) > 0.0:
+            return values[power] / values[energy]
+    return 0.0
 
 
 def _reference(values: Values) -> float:
