@@ -23,11 +23,18 @@ def office():
     return make_office(56)
 
 
-def make_office(days, seed=1):
+@pytest.fixture
+def office_in_saigon():
+    """The same office, closed on the day of the Hùng kings."""
+    return make_office(56, closed=["2024-04-18"])
+
+
+def make_office(days, seed=1, closed=()):
     starts = np.datetime64("2024-03-03T17", "s") + np.arange(days * 24) * np.timedelta64(3600, "s")
     local = starts + np.timedelta64(7 * 3600, "s")
     hour = local.astype("datetime64[h]").astype(int) % 24
     weekday = (local.astype("datetime64[D]").astype(int) + 3) % 7
-    busy = (hour >= 8) & (hour < 18) & (weekday < 5)
+    off = np.isin(local.astype("datetime64[D]"), np.array(closed, dtype="datetime64[D]"))
+    busy = (hour >= 8) & (hour < 18) & (weekday < 5) & ~off
     noise = np.random.default_rng(seed).normal(0, 2, len(starts))
     return starts, np.maximum(10 + 40 * busy + noise, 0)

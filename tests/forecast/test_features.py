@@ -38,13 +38,12 @@ def test_a_day_behind_the_table_can_be_described():
     assert np.isfinite(frame.lags).all()
 
 
-def test_missing_values_stay_missing_and_are_filled_from_other_days_never_with_zero():
+def test_a_missing_value_is_stood_in_for_by_earlier_weeks_and_is_never_zero():
     values = np.full((40, 24), 5.0)
     values[39] = np.nan
     frame = build(values, [140])
-    lag = features.NAMES.index("lag_1")
-    assert np.isnan(frame.lags[0, :, lag]).all()
-    np.testing.assert_allclose(features.fill(frame.lags)[0, :, lag], 5.0)
+    assert (frame.lags[0, :, : -features.DAILY][:, [0, 4, 5, 6, 7, 8]] == 5.0).all()
+    assert np.isnan(build(values, [139]).target).sum() == 24
     nothing = features.fill(build(np.full((40, 24), np.nan), [140]).lags)
     assert np.isnan(nothing).all()
 

@@ -2,8 +2,8 @@
 """Features for day-ahead forecasts that cannot leak: each target day is described by rows of earlier days alone.
 
 Comes in: a table of values (local days x slots, NaN where missing), the days to describe, weather forecasts. Goes out: a `Frame`. The
-origin of a day's forecast is its first instant, so everything that a feature may use lies in rows before that day. Missing values stay
-missing: a lag that is not there falls back to other days of the same slot and is never zero.
+origin of a day's forecast is its first instant, so everything that a feature may use lies in rows before that day. A value that is
+missing is never zero: the same slot of an earlier week stands in for it, then other days of the slot, then nothing.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def build(values: Floats, first: int, days: Ints, off: Ints, weather: Floats | N
     Args:
         values: shape (D, S), row i is the local day `first + i`; NaN where missing.
         first: number of the first day.
-        days: the days to describe, shape (n,); they may lie one day behind the table.
+        days: the days to describe, shape (n,); they may lie behind the table.
         off: sorted numbers of the days off.
         weather: forecasts for `days`, shape (n, S, k).
 
@@ -73,10 +73,10 @@ def build(values: Floats, first: int, days: Ints, off: Ints, weather: Floats | N
         The frame; changing rows of `values` at or after a day changes nothing but that day's `target`.
     """
     slots = values.shape[1]
-    padded = np.full((len(values) + REACH + 1, slots), np.nan)
+    padded = np.full((max(len(values), int(days.max(initial=first)) - first + 1) + REACH, slots), np.nan)
     padded[REACH : REACH + len(values)] = values
     at = days - first + REACH  # row of each day in the padded table
-    month = padded[at[:, None] - np.arange(1, REACH + 1)]  # (n, 28, S): yesterday first
+    month = _from_earlier_weeks(padded)[at[:, None] - np.arange(1, REACH + 1)]  # (n, 28, S): yesterday first
     alike = _alike(month, days, off)
     smooth = _around(month[:, 0])
     week = _mean(month[:, :7], 1)
@@ -100,6 +100,15 @@ def build(values: Floats, first: int, days: Ints, off: Ints, weather: Floats | N
     lags[:, :, len(per_slot) :] = np.stack(per_day, axis=1)[:, None, :]
     outside = np.empty((len(days), slots, 0)) if weather is None else weather
     return Frame(days, calendar.features(days, off), lags, outside, padded[at])
+
+
+def _from_earlier_weeks(values: Floats) -> Floats:
+    """The table with holes filled by the same slot one to four weeks before, so that a hole does not change what means are of."""
+    filled = values.copy()
+    for week in range(1, 5):
+        hole = np.isnan(filled[7 * week :])
+        filled[7 * week :] = np.where(hole, values[: -7 * week], filled[7 * week :])
+    return filled
 
 
 def fill(lags: Floats) -> Floats:

@@ -10,12 +10,14 @@ import numpy as np
 
 from mangrove.forecast import calendar
 from mangrove.forecast.calendar import Floats
-from mangrove.forecast.features import Frame, fill
+from mangrove.forecast.features import NAMES, Frame, fill
 from mangrove.forecast.models.residuals import by_slot
 
 _HARMONICS = 4
 _PENALTY = 10.0
 """Weight of the squared coefficients of standardized columns, in rows."""
+_ON_DAYS_OFF = [NAMES.index(name) for name in ("lag_7", "weekday_mean", "alike_mean")]
+"""What a day off is like, a week ago or a Sunday, is learnt from the days off that were seen."""
 _DAYS = 56
 """Days whose residuals give the quantiles."""
 _HALF_LIFE = 120.0
@@ -62,12 +64,14 @@ class Ridge:
 def design(frame: Frame) -> Floats:
     """The columns of the regression, shape (n x S, p).
 
-    Harmonics of the time of day for every kind of day; lags and means; the same once more on days that are not working days;
+    Harmonics of the time of day for every kind of day; lags and means; the same once more on days that are not working days,
+    some on days off;
     weather, its square, and its holes at the mean.
     """
     days, slots = frame.target.shape
     lags = fill(frame.lags)
     rest = (frame.kinds != calendar.WORK).astype(np.float64)[:, None, None]
+    closed = (frame.kinds == calendar.CLOSED).astype(np.float64)[:, None, None]
     angle = 2 * np.pi * (np.arange(slots) + 0.5)[:, None] / slots * np.arange(1, _HARMONICS + 1)
     wave = np.concatenate([np.ones((slots, 1)), np.sin(angle), np.cos(angle)], axis=1)
     kinds = (np.minimum(frame.kinds, calendar.SUNDAY)[:, None] == np.arange(3)).astype(np.float64)
@@ -75,6 +79,7 @@ def design(frame: Frame) -> Floats:
     waves = np.einsum("nk,sw->nskw", kinds, wave).reshape(days, slots, -1)
     near = np.concatenate([weekday, 1 / (1 + frame.calendar[:, 2:4]), frame.calendar[:, 4:6]], axis=1)
     parts = [waves[:, :, 1:], lags, lags * rest, np.repeat(near[:, None], slots, axis=1)]
+    parts.append(lags[:, :, _ON_DAYS_OFF] * closed)
     parts.append(lags[:, :, -2:].repeat(3, axis=2) * np.tile(wave[:, 1:4], 2)[None])
     if frame.weather.shape[2]:
         weather = np.where(np.isnan(frame.weather), _means(frame.weather), frame.weather)
