@@ -116,7 +116,7 @@ def test_of_twenty_firms_with_batteries_no_sampled_coalition_objects():
 def test_the_rent_of_a_binding_common_limit_goes_back_by_rights_and_nobody_objects():
     free = park(5, 48, meter="park", batteries=1.0)
     plan, parts = programs.solve(free)
-    tight = replace(free, limit=0.9 * float(plan.rate(parts.grid).max()))
+    tight = replace(free, limit=0.6 * float(plan.rate(parts.grid).max()))
     found = settle(tight, ["duals"])
     assert found.rent > 0.0
     assert found.allocations["duals"].total == pytest.approx(found.cost, rel=1e-9)
@@ -126,7 +126,7 @@ def test_the_rent_of_a_binding_common_limit_goes_back_by_rights_and_nobody_objec
 def test_the_rent_may_go_to_the_operator_of_the_park_instead():
     free = park(5, 48, meter="park", batteries=1.0)
     plan, parts = programs.solve(free)
-    tight = replace(free, limit=0.9 * float(plan.rate(parts.grid).max()))
+    tight = replace(free, limit=0.6 * float(plan.rate(parts.grid).max()))
     found = settle(tight, ["duals"], rent="operator", samples=1)
     assert found.operator
     assert found.allocations["duals"].total == pytest.approx(found.cost + found.rent, rel=1e-9)
