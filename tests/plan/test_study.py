@@ -18,6 +18,7 @@ from mangrove.plan.study import (
     priced,
     regimes,
     sensitivity,
+    stacked,
     usual,
     years,
 )
@@ -134,3 +135,26 @@ def test_a_supply_can_be_replaced_by_another_kind(case):
     flat = Supply("grid", buy=2000.0, factor=0.6592)
     found = sensitivity(case, regimes(case, {"flat": flat}), days=4)
     assert found[1].sizes["battery/energy"] <= found[0].sizes["battery/energy"]
+
+
+def test_years_one_after_the_other_share_sizes_and_cost_their_mean():
+    first, second = factory(days=56, seed=1), factory(days=56, seed=2)
+    both = stacked([first, second])
+    assert both.annual == pytest.approx(first.annual / 2)
+    assert both.supplies[0].months == 4
+    assert np.unique(both.supplies[0].month).tolist() == [0, 1, 2, 3]
+    found = size(both, days=None)
+    alone = [size(one, days=None) for one in (first, second)]
+    assert found.cost_before == pytest.approx(np.mean([one.cost_before for one in alone]), rel=1e-9)
+    assert found.cost >= np.mean([one.preview.estimate for one in alone]) * 0.97
+    assert (
+        min(one.sizes["roof"] for one in alone) * 0.9
+        <= found.sizes["roof"]
+        <= max(one.sizes["roof"] for one in alone) * 1.1
+    )
+
+
+def test_years_of_different_questions_cannot_be_put_together(case):
+    with pytest.raises(RequestError) as caught:
+        stacked([case, replace(case, candidates=case.candidates[:1])])
+    assert caught.value.code == "plan.unlike_years"

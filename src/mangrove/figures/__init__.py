@@ -3,6 +3,7 @@
 
 from mangrove.figures.bars import Bar, interval_bars, stacked_bars
 from mangrove.figures.carpet import carpet
+from mangrove.figures.frontier import Spot, frontier
 from mangrove.figures.geo import Point, Shape, voronoi_cells
 from mangrove.figures.maps import choropleth
 from mangrove.figures.sankey import SankeyLink, sankey
@@ -14,9 +15,11 @@ __all__ = [
     "Point",
     "SankeyLink",
     "Shape",
+    "Spot",
     "carpet",
     "choropleth",
     "coverage_strip",
+    "frontier",
     "interval_bars",
     "sankey",
     "sparkline",

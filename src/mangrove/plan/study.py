@@ -19,6 +19,7 @@ from mangrove.network import Plan
 from mangrove.plan.build import Model, View, every_step, over_typical_days
 from mangrove.plan.finance import CashFlow, cash_flow
 from mangrove.plan.problem import Candidate, Case, Supply
+from mangrove.plan.problem import full as as_series
 from mangrove.plan.result import State, purchases, state
 from mangrove.plan.size import DAYS, solved, without
 
@@ -179,6 +180,67 @@ def regimes(case: Case, supplies: Mapping[str, Supply]) -> list[Variation]:
 def years(cases: Mapping[str, Case]) -> list[Variation]:
     """The same question in other weather or load years: name of the year -> its case."""
     return [Variation("year", name, math.nan, case) for name, case in cases.items()]
+
+
+def stacked(cases: Sequence[Case]) -> Case:
+    """Several years of one question as one: sizes must do for all of them, and costs are their mean.
+
+    Contracts are left out, because bills of years that never followed each other would be priced by the wrong calendar.
+
+    Raises:
+        RequestError: `plan.unlike_years` when the cases do not have the same loads, supplies and candidates by name.
+    """
+    first = cases[0]
+    names = [_names(case) for case in cases]
+    if any(other != names[0] for other in names):
+        raise RequestError("plan.unlike_years", names=", ".join(names[0]))
+    loads = {carrier: np.concatenate([case.loads[carrier] for case in cases]) for carrier in first.loads}
+    supplies = tuple(
+        _joined_supply(several, cases) for several in zip(*(case.supplies for case in cases), strict=True)
+    )
+    things = tuple(
+        replace(several[0], profile=_joined([one.profile for one in several], cases))
+        for several in zip(*(case.candidates for case in cases), strict=True)
+    )
+    return replace(first, loads=loads, supplies=supplies, candidates=things)
+
+
+def _names(case: Case) -> list[str]:
+    parts = [*case.loads, *(one.name for one in case.supplies), *(one.name for one in case.candidates)]
+    return [*parts, str(case.hours)]
+
+
+def _joined(values: Sequence[Any], cases: Sequence[Case]) -> Any:
+    """One number when all are the same, else the series one after the other."""
+    if all(np.ndim(one) == 0 and one == values[0] for one in values):
+        return values[0]
+    return np.concatenate([as_series(one, case.steps) for one, case in zip(values, cases, strict=True)])
+
+
+def _joined_supply(several: Sequence[Supply], cases: Sequence[Case]) -> Supply:
+    """A supply over all years; its billing months go on counting."""
+    first, month, demand = several[0], None, _demand(several)
+    months = [one.month for one in several if one.month is not None]
+    if len(months) == len(several):
+        offsets = np.cumsum([0, *(int(one.max()) + 1 for one in months)])
+        month = np.concatenate(
+            [np.where(one >= 0, one + offset, -1) for one, offset in zip(months, offsets, strict=False)]
+        )
+    sell = None if first.sell is None else _joined([one.sell for one in several], cases)
+    return replace(
+        first, buy=_joined([one.buy for one in several], cases), sell=sell,
+        upper=_joined([one.upper for one in several], cases), factor=_joined([one.factor for one in several], cases),
+        month=month, demand=demand, contract=None,
+    )  # fmt: skip
+
+
+def _demand(several: Sequence[Supply]) -> Any:
+    """The demand price of all billing months: one number, or one a month."""
+    if all(np.ndim(one.demand) == 0 and one.demand == several[0].demand for one in several):
+        return several[0].demand
+    return np.concatenate(
+        [np.broadcast_to(np.asarray(one.demand, dtype=float), (one.months,)) for one in several]
+    )
 
 
 def _with_supply(case: Case, name: str, change: Callable[..., Any]) -> Case:
