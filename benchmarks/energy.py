@@ -375,16 +375,17 @@ def main() -> None:
         return
     here = Path(__file__)
     print(f"CPU seconds of build and solve, one thread, least of {given.rounds} rounds")
+    answers: dict[str, float] = {}
     for job in given.jobs:
         limits = ["--rounds", str(given.rounds), "--loop", str(given.loop)]
         ours = child([sys.executable, str(here), "--child", job, *limits])
         tools = PEERS.get(job, ()) if given.peers else ()
         rounds = "1" if job == "year" else str(given.rounds)
-        report(
-            job,
-            ours,
-            [child([given.peers, str(here.with_name("energy_peers.py")), t, job, rounds]) for t in tools],
-        )
+        others = [child([given.peers, str(here.with_name("energy_peers.py")), t, job, rounds]) for t in tools]
+        report(job, ours, others)
+        answers[job] = ours["objective"]
+    if {"preview", "year"} <= set(answers):
+        print(f"the preview costs {answers['preview'] / answers['year'] - 1:+.2%} of the full year")
 
 
 if __name__ == "__main__":
