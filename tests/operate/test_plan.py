@@ -112,9 +112,13 @@ def test_exports_stay_within_the_allowance_and_the_share_of_generation():
     site = workshop(batteries=(), exporting=500.0)
     tariff = prices(two_prices(export="law", export_cap=0.2))
     plan = Planner(site, tariff).replan(State(START, month=0, allowance=100.0), sunny)
-    sold = float((plan.exported[0] * plan.hours).sum())
+    sale = plan.solved[plan.solved._net.handles["sale"]]
     made = float((plan.generated["roof"][0] * plan.hours).sum())
-    assert sold == pytest.approx(100.0 + 0.2 * made, rel=1e-6)
+    assert float((sale * plan.hours).sum()) == pytest.approx(100.0 + 0.2 * made, rel=1e-6)
+    assert plan.exported[0] == pytest.approx(60.0)
+    owing = Planner(site, tariff).replan(State(START, month=0, allowance=-1e6), sunny)
+    assert owing.solved[owing.solved._net.handles["sale"]].max() == 0.0
+    assert not owing.relaxed
 
 
 def test_with_scenarios_the_next_set_points_are_the_same_in_all_of_them():

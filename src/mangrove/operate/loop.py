@@ -73,11 +73,9 @@ class ByPlan:
     def decide(self, view: View) -> Orders:
         """The set-points of a new plan, or those that the last one has for this step."""
         if self.plan is not None and 0 < self._age < self.every:
-            step = self.plan.lead + self._age
-            self._age += 1
-            return Orders(
-                {id_: float(kw[0, step]) for id_, kw in self.plan.powers.items()}, self.plan.ceiling
-            )
+            step, self._age = self._age, self._age + 1
+            powers = {id_: float(kw[0, self.plan.lead + step]) for id_, kw in self.plan.powers.items()}
+            return Orders(powers, self.plan.ceiling(step))
         began = time.perf_counter()
         try:
             self.plan = self.planner.replan(view.state, self.outlook(view.state.at))

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mangrove.operate.loop import Course, series
 from mangrove.operate.outlook import Grid
+from mangrove.operate.plan import feed_in
 from mangrove.operate.prices import Prices
 from mangrove.operate.site import Site
 from mangrove.operate.state import SECOND, Session
@@ -71,14 +72,10 @@ def perfect_foresight(
     net.source("refill", bus, cost=float(buy.mean()), upper=np.r_[np.zeros(count), np.inf])
     net.sink("load", bus, amount=np.r_[load, 0.0], tier=None)
     own = net.source("generation", bus, upper=np.r_[available, 0.0])
-    sold = None
+    export = sale = None
     if site.exporting > 0:
-        sold = net.sink(
-            "export",
-            bus,
-            cost=np.r_[-prices.sell[span], 0.0],
-            upper=np.r_[np.full(count, site.exporting), 0.0],
-        )
+        price = np.r_[prices.sell[span], 0.0]
+        export, sale = feed_in(net, bus, site.exporting, price, capped=prices.cap is not None)
     stores = {
         b.id: net.store(
             b.id, bus, energy=b.energy, charge=b.charge, discharge=b.discharge, efficiency=b.efficiency,
@@ -89,15 +86,15 @@ def perfect_foresight(
     for b in site.batteries:
         net.program.lower[stores[b.id].level[0, 0, -1]] = max(start[b.id], b.floor)
     _demand(net, grid, prices, span)
-    _caps(net, sold, own, prices, span)
+    _caps(net, sale, own, prices, span)
     fleet = _fleet(net, bus, site, _stays(site, measured.start, prices, sessions, count), prices.hours)
     net.pairs.clear()  # a bound may do a little more than devices can
     solved = net.solve(solver=solver)
     course = Course("perfect", load, available, start, steps=count)
     course.imported[:] = solved[grid][:count]
     course.generated[:] = solved[own][:count]
-    if sold is not None:
-        course.exported[:] = solved[sold][:count]
+    if export is not None:
+        course.exported[:] = solved[export][:count]
     course.overload[:] = np.maximum(course.imported - site.importing, 0.0)
     for id_, store in stores.items():
         course.powers[id_][:] = _power(solved, store)[:count]
@@ -126,14 +123,14 @@ def _demand(net: Network, grid: Any, prices: Prices, span: slice) -> None:
     net.peak("demand", [grid], price=price, group=groups, window=block)
 
 
-def _caps(net: Network, sold: Any, own: Any, prices: Prices, span: slice) -> None:
+def _caps(net: Network, sale: Any, own: Any, prices: Prices, span: slice) -> None:
     """What is sold in a calendar year is at most a share of what was generated in it."""
-    if sold is None or prices.cap is None:
+    if sale is None or prices.cap is None:
         return
     year, cap = prices.year[span], prices.cap[span]
     for one in np.unique(year):
         inside = np.r_[year == one, False].astype(np.float64)
-        net.budget(f"export cap {one}", [(sold, inside), (own, -inside * np.r_[cap, 0.0])], upper=0.0)
+        net.budget(f"export cap {one}", [(sale, inside), (own, -inside * np.r_[cap, 0.0])], upper=0.0)
 
 
 @dataclass(frozen=True, eq=False)

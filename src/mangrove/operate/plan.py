@@ -32,6 +32,8 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 END_VALUE = 0.99
 """Energy left at the end is worth this share of what it would spare at the lowest price ahead: never worth charging for."""
+_PAYABLE = 0.5
+"""Share of the coming generation that a debt of exports may take before a plan stops selling."""
 ANNOUNCED = 1e-4
 """Keeping to an announced plan is worth this share of a typical price: it decides only between plans of equal cost."""
 
@@ -206,7 +208,7 @@ class Planner:
         assert net is not None
         net.update(h["import"], cost=data["buy"])
         if "export" in h:
-            net.update(h["export"], cost=-data["sell"])
+            net.update(h["sale"], cost=-data["sell"])
         net.update(h["load"], amount=data["load"])
         for generator in self.site.generators:
             net.update(h[generator.id], upper=data[generator.id])
@@ -283,7 +285,9 @@ class Planner:
         h: dict[str, Any] = {"bus": bus}
         h["import"] = net.source("import", bus, cost=data["buy"], upper=site.importing)
         if site.exporting > 0:
-            h["export"] = net.sink("export", bus, cost=-data["sell"], upper=site.exporting)
+            h["export"], h["sale"] = feed_in(
+                net, bus, site.exporting, data["sell"], capped=self.prices.cap is not None
+            )
             net.exclusive(h["import"], h["export"])
         h["load"] = net.sink("load", bus, amount=data["load"])
         for generator in site.generators:
@@ -300,7 +304,7 @@ class Planner:
         if self.prices.cap is not None and "export" in h:
             cap = float(self.prices.cap[data["first"]])
             own = [(h[generator.id], -cap) for generator in site.generators]
-            h["allowance"] = net.budget("export cap", [(h["export"], 1.0), *own], upper=0.0)
+            h["allowance"] = net.budget("export cap", [(h["sale"], 1.0), *own], upper=0.0)
             h["cap"] = cap
         if self.slots:
             empty = np.zeros(self.slots)
@@ -356,13 +360,16 @@ class Planner:
                 net.update(store.discharging, cost=b.wear - bonus * (told < 0))
 
     def _update_allowance(self, net: Network, state: State, data: Mapping[str, Any]) -> None:
-        """What may still be sold: a debt is paid back as far as this horizon's generation can."""
+        """What may still be sold; a debt that this horizon's generation will hardly pay back leaves nothing to sell."""
         if "allowance" not in self._h:
             return
-        most = sum(
+        coming = sum(
             float((data[g.id].min(axis=1)[0] * self.layout.hours).sum()) for g in self.site.generators
-        ) * self._h["cap"]  # fmt: skip
-        net.update(self._h["allowance"], upper=max(state.allowance or 0.0, -most))
+        )
+        left = state.allowance or 0.0
+        open_ = left > -_PAYABLE * self._h["cap"] * coming
+        net.update(self._h["allowance"], upper=left if open_ else 0.0)
+        net.update(self._h["sale"], upper=self.site.exporting if open_ else 0.0)
 
     def _stays(self, sessions: list[Session], lead: int, at: np.datetime64) -> dict[str, Floats]:
         """Arrival, departure, energy and power at the socket by slot; only whole steps of a stay are used."""
@@ -418,6 +425,26 @@ class Planner:
             solved,
             h["bus"],
         )
+
+
+def feed_in(net: Network, bus: Any, exporting: float, price: Any, *, capped: bool) -> tuple[Any, Any]:
+    """What leaves the site, and what of it is paid; under a cap the rest may leave unpaid.
+
+    Args:
+        net: the network.
+        bus: of the site.
+        exporting: limit of the connection, kW.
+        price: money per kWh, a number or a series.
+        capped: whether only a share is paid.
+    """
+    if not capped:
+        sold = net.sink("export", bus, cost=-price, upper=exporting)
+        return sold, sold
+    meter = net.node("feed-in")
+    export = net.link("export", bus, meter, capacity=exporting)
+    sale = net.sink("sale", meter, cost=-price, upper=exporting)
+    net.sink("unpaid", meter)
+    return export, sale
 
 
 def _taper(net: Network, battery: Battery, store: Any) -> None:
