@@ -97,7 +97,8 @@ class Solver:
         name = self.method(solver, program.height)
         self._set(name, program.height)
         highs = self._highs
-        highs.setOptionValue("time_limit", float("inf") if time_limit is None else float(time_limit))
+        spent = highs.getRunTime()  # HiGHS counts the seconds of all solves of an instance against the limit
+        highs.setOptionValue("time_limit", float("inf") if time_limit is None else spent + float(time_limit))
         highs.setOptionValue("mip_rel_gap", gap)
         highs.run()
         status = _status(highs.getModelStatus())
