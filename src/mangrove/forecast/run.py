@@ -310,7 +310,7 @@ def _explain_later(ledger: Ledger, report: ForecastReport) -> None:
 
 
 def _calendar_notes(territory: Territory, report: ForecastReport) -> list[Problem]:
-    """A note when the forecast reaches into a year whose days off are not known."""
+    """A note when the forecast reaches into a year whose days off were not announced yet."""
     if territory.timezone not in holidays.ZONES:
         return []
     starts = [one.starts for one in report.forecasts.values()]
