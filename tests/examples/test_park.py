@@ -55,9 +55,10 @@ def test_the_grid_factor_of_2024_is_the_last_official_one_and_says_so(park):
     assert "2023" in str(location.terms[0].factor.source)
 
 
-def test_water_and_treated_water_are_no_emissions(park):
+def test_water_and_swapped_packs_are_no_emissions(park):
     silent = [flow.id for flow in park.flows.values() if methods.method_for(flow) is None]
     assert silent == [
+        "swap_demand",
         "wastewater_inflow",
         "wastewater_inlet_cod",
         *(f"wastewater_outlet_{name}" for name in ("flow", "ph", "tss", "cod")),
