@@ -1,0 +1,102 @@
+"""The verb on a territory finds the site, takes weather years, and shows calendars side by side."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.plan.site import DAYS, END, START, build
+
+from mangrove.errors import RequestError
+from mangrove.plan.declared import Wishes
+from mangrove.plan.problem import Supply
+from mangrove.plan.size import size
+from mangrove.plan.verb import case_at, compared, only_site, size_site
+from mangrove.times import Span
+
+SPAN = Span(START, END)
+
+
+@pytest.fixture(scope="module")
+def park(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("mill"))
+
+
+def weather(path, factor):
+    """A weather file of a whole year, hourly, with `factor` times a clear sky."""
+    hour = np.arange(8760) % 24
+    sky = factor * 900 * np.clip(np.sin(np.pi * (hour - 6) / 12), 0, None)
+    lines = [
+        "Source,Location ID,City,State,Country,Latitude,Longitude,Time Zone,Elevation,Local Time Zone",
+        "NSRDB,1,-,-,-,20.8,106.7,7,5,7",
+        "Year,Month,Day,Hour,Minute,GHI,DNI,DHI,Temperature,Wind Speed",
+    ]
+    stamps = np.datetime64("2019-01-01T00:30") + np.arange(8760) * np.timedelta64(1, "h")
+    for stamp, sun in zip(stamps.tolist(), sky, strict=True):
+        lines.append(
+            f"{stamp.year},{stamp.month},{stamp.day},{stamp.hour},{stamp.minute},{sun:.0f},{0.6 * sun:.0f},{0.5 * sun:.0f},28,2"
+        )
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def test_the_only_site_needs_no_name_and_the_preview_is_shown_first(park):
+    seen = []
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        found = size_site(park.territory, snapshot, SPAN, days=4, shown=seen.append)
+    assert seen == [found.preview]
+    assert found.exact
+    assert found.npv > 0
+
+
+def test_without_the_full_year_the_sizes_are_those_of_the_preview(park):
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        found = size_site(park.territory, snapshot, SPAN, days=4, full=False)
+    assert not found.exact
+    assert found.cost == found.preview.cost
+    for name, value in found.preview.sizes.items():
+        assert found.sizes[name] == pytest.approx(value)
+
+
+def test_calendars_stand_side_by_side(park):
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        case = case_at(park.territory, snapshot, SPAN)
+    both = {name: size(one, days=None) for name, one in compared(case, timezone="Asia/Ho_Chi_Minh").items()}
+    assert both["963"].cost == pytest.approx(size(case, days=None).cost, rel=1e-9)
+    assert both["legacy"].cost_before != both["963"].cost_before
+    with pytest.raises(RequestError) as caught:
+        compared(replace(case, supplies=(Supply(buy=1.0),)))
+    assert caught.value.code == "plan.no_contract"
+
+
+def test_another_calendar_can_be_asked_for(park):
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        old = case_at(park.territory, snapshot, SPAN, hours="legacy").supplies[0]
+        new = case_at(park.territory, snapshot, SPAN).supplies[0]
+    morning = np.arange(DAYS * 24) % 24 == 10
+    assert (old.buy[morning] > new.buy[morning]).any()
+
+
+def test_weather_files_give_the_output_of_new_panels(park, tmp_path):
+    bright, dull = weather(tmp_path / "a.csv", 1.0), weather(tmp_path / "b.csv", 0.5)
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        one, other, both = (
+            case_at(park.territory, snapshot, SPAN, weather=files, wishes=Wishes(name="w"))
+            for files in ([bright], [dull], [bright, dull])
+        )
+    assert 0.4 < np.max(one.candidates[0].profile) < 1.0
+    assert np.sum(other.candidates[0].profile) < np.sum(one.candidates[0].profile)
+    assert both.steps == 2 * one.steps
+    roofs = [size(case, days=None).sizes["roof"] for case in (one, other, both)]
+    assert min(roofs) - 1e-6 <= roofs[2] <= max(roofs) + 1e-6
+
+
+def test_a_territory_without_or_with_several_connections_says_so(park):
+    none = replace(park.territory, assets={})
+    with pytest.raises(RequestError) as caught:
+        only_site(none)
+    assert caught.value.code == "plan.no_site"
+    grid = park.territory.assets["mill_grid"]
+    two = replace(park.territory, assets={"a": grid, "b": replace(grid, place="park")})
+    with pytest.raises(RequestError) as caught:
+        only_site(two)
+    assert caught.value.code == "plan.which_site"
