@@ -190,7 +190,7 @@ def sun(times: Times, lat: float, lon: float) -> tuple[Floats, Floats, Floats]:
 
     index = pd.DatetimeIndex(times).tz_localize("UTC")
     place = solarposition.get_solarposition(index, lat, lon)
-    top = irradiance.get_extra_radiation(index.dayofyear.to_numpy().astype(np.float64), method="spencer")
+    top = irradiance.get_extra_radiation(index.day_of_year.to_numpy().astype(np.float64), method="spencer")
     return place["zenith"].to_numpy(), place["azimuth"].to_numpy(), np.asarray(top, dtype=np.float64)
 
 
