@@ -129,6 +129,7 @@ def test_the_rent_may_go_to_the_operator_of_the_park_instead():
     tight = replace(free, limit=0.6 * float(plan.rate(parts.grid).max()))
     found = settle(tight, ["duals"], rent="operator", samples=1)
     assert found.operator
+    assert found.rent > 0.0
     assert found.allocations["duals"].total == pytest.approx(found.cost + found.rent, rel=1e-9)
 
 

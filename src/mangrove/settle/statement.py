@@ -139,7 +139,9 @@ def statements(
         found = []
         for code, amount in zip(used, amounts, strict=True):
             energy = lines[code][0]
-            found.append(Line(code, None if energy is None else float(energy[i]), int(amount)))
+            kwh = None if energy is None else float(energy[i])
+            if amount or kwh:
+                found.append(Line(code, kwh, int(amount)))
         made.append(
             Statement(
                 member, names[member], rule, tuple(found), total, int(apart[i]),
