@@ -198,7 +198,7 @@ class Core:
         if (least > 0).any():
             constraints.at_least_capacity(
                 self.program,
-                name,
+                f"{name} least",
                 columns,
                 capacity=capacity,
                 share=least,

@@ -145,7 +145,7 @@ def _limit(net: Core, name: str, node: Node, energy: Limited, level: Ints) -> Ca
         got, wanted = str(len(energy.columns)), str(len(node))
         raise RequestError("network.bad_shape", name=name, what="capacity", got=got, wanted=wanted)
     constraints.within_capacity(
-        net.program, name, level, capacity=energy, profile=_ONE, horizon=net.horizon, owners=node.owners
+        net.program, f"{name} size", level, capacity=energy, profile=_ONE, horizon=net.horizon, owners=node.owners
     )
     return energy
 
