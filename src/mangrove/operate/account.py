@@ -8,20 +8,29 @@ at the mean price, so that nobody wins by selling what was there before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
+from mangrove import rules
+from mangrove.errors import RuleError
 from mangrove.operate.loop import Course
 from mangrove.operate.prices import Prices, Tariff
 from mangrove.operate.site import Site
 from mangrove.operate.state import SECOND
+from mangrove.rules import contracts
+from mangrove.territory.model import Territory
+from mangrove.units import unit
 
 Floats = npt.NDArray[np.float64]
+GRID = "grid/vn"
+"""Activity key of the emission factor of the public grid."""
+KG_PER_TONNE = 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +100,35 @@ class Rates:
     def per_kwh(self) -> float:
         """Money per kWh drawn that the carbon price adds, at the mean factor."""
         return 0.0 if self.factor is None else self.carbon * float(np.mean(self.factor))
+
+
+def rates_of(
+    territory: Territory, site: Site, on: date, *, contract: Tariff | None = None, allow: Sequence[str] = ()
+) -> Rates:
+    """What a territory declares for a site: its contract, the factor of the grid on a day, and a carbon price when it states one.
+
+    Args:
+        territory: as declared.
+        site: whose bills.
+        on: the day whose contract and factor hold.
+        contract: in place of the declared one.
+        allow: statuses of factors accepted besides official ones; without any factor emissions stay unknown.
+
+    Raises:
+        RuleError: no contract covers the site.
+    """
+    chosen: Tariff = contract or contracts.of(territory, site.place, on=on)
+    declared: Any = territory.settings.get("energy") or {}
+    price = declared.get("carbon_price")
+    flow = territory.flows.get(site.import_flow)
+    activity = (flow.factor if flow is not None else "") or GRID
+    try:
+        found = rules.load().select(activity, "CO2", on, local=territory.factors, allow=allow)
+    except RuleError:
+        factor = None
+    else:
+        factor = found.chosen.value * unit(found.chosen.unit).to("kg/kWh")
+    return Rates(chosen, territory.tz, factor, 0.0 if price is None else float(price) / KG_PER_TONNE)
 
 
 def settle(site: Site, course: Course, prices: Prices, rates: Rates, start: np.datetime64) -> Account:

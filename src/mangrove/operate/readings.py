@@ -8,7 +8,7 @@ consumption that nobody controls by energy balance, and the levels that batterie
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -124,17 +124,33 @@ class Measured:
 
 
 def measured(
-    snapshot: Snapshot, territory: Territory, site: Site, window: Window, *, controlled: bool = False
+    snapshot: Snapshot,
+    territory: Territory,
+    site: Site,
+    window: Window,
+    *,
+    controlled: bool = False,
+    planned: bool = False,
 ) -> Measured:
     """Everything that is metered at a site, and the consumption that nobody controls.
 
     Without a meter of its own that consumption is import - export + generation + discharge - charge (- what vehicles take, when
     their charging is `controlled`).
 
+    Args:
+        snapshot: of the ledger.
+        territory: as declared.
+        site: what is metered.
+        window: the steps.
+        controlled: whether the vehicles' share is left out of the consumption.
+        planned: a battery without meters was not there yet, and neither was one whose meters never said anything.
+
     Raises:
         RequestError: `operate.unmetered`, a part of the balance has no meter.
     """
     flows = {name: power(snapshot, territory.flows[name], window) for name in site.flows}
+    if planned:
+        site = replace(site, batteries=tuple(b for b in site.batteries if _was_there(b, flows)))
     values: dict[str, Floats] = {}
     if site.load_flows:
         values[site.load] = np.sum([flows[name].power for name in site.load_flows], axis=0)
@@ -148,6 +164,12 @@ def measured(
             raise RequestError("operate.unmetered", place=site.place, id=generator.id)
         values[name] = np.maximum(flows[name].power, 0.0)
     return Measured(flows, Grid(window.start, window.seconds, values))
+
+
+def _was_there(battery: Battery, flows: Mapping[str, Series]) -> bool:
+    """Whether the meters of a battery ever said anything."""
+    named = [flows[flow] for flow in (battery.charge_flow, battery.discharge_flow) if flow]
+    return any(one.until is not None for one in named)
 
 
 def balance(site: Site, flows: Mapping[str, Floats], *, controlled: bool = False) -> Floats:

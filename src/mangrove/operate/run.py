@@ -22,6 +22,7 @@ import pyarrow as pa
 from mangrove.errors import MangroveError, Problem, RequestError
 from mangrove.ledger import Ledger, Origin, Receipt, Snapshot, series
 from mangrove.operate import readings
+from mangrove.operate.account import rates_of
 from mangrove.operate.devices import Device, Guard, Setpoint, Written, limits_of
 from mangrove.operate.outlook import Grid, Outlook, persistence
 from mangrove.operate.plan import Options, Plan, Planner
@@ -51,7 +52,7 @@ class Request:
     Attributes:
         contract: the tariff; None: the one that the territory declares for the site.
         outlook: see `mangrove.operate.outlook.Outlook`; None: forecasts of the ledger where they are, else persistence.
-        options, freshness: see there.
+        options, freshness: see there; the carbon price of the territory is set when it declares one.
         sessions: vehicles that are there or announced; without any, charging is part of the load.
         levels: kWh in the batteries as their devices say; what is missing is followed from their meters.
         devices: by id of the battery; a battery without one gets no set-point, but a schedule.
@@ -168,9 +169,9 @@ def _plan_site(
     steps = _MEMORY // options.seconds
     past = Window(at - steps * (options.seconds * SECOND), options.seconds, steps)
     meters = readings.measured(snapshot, territory, site, past, controlled=bool(asked.sessions))
-    contract = asked.contract or _contract(territory, site, at)
+    rates = rates_of(territory, site, _utc(at).astimezone(territory.tz).date(), contract=asked.contract)
     count = steps + int(options.horizon * HOUR_SECONDS // options.seconds) + 1
-    prices = Prices.of(contract, past.start, count, options.seconds, territory.tz)
+    prices = Prices.of(rates.contract, past.start, count, options.seconds, territory.tz)
     now = _Round(territory, site, snapshot, at, asked, meters, prices)
     state, guessed = state_of(site, meters, prices, at, asked)
     outlook, made, notes = _outlook(now)
@@ -180,7 +181,7 @@ def _plan_site(
     plan, reason = None, old[0].code if old else ""
     if not reason:
         try:
-            plan = Planner(site, prices, options).replan(state, outlook(at))
+            plan = Planner(site, prices, replace(options, carbon=rates.per_kwh)).replan(state, outlook(at))
         except Exception as error:  # noqa: BLE001 - whatever fails, the devices still need orders
             reason = why(error)
             problems.append(Problem("operate.no_plan", {"reason": _said(error)}, severity="warning"))
@@ -201,14 +202,6 @@ def _plan_site(
 def _said(error: Exception) -> str:
     """What an error says, in one line."""
     return error.text() if isinstance(error, MangroveError) else f"{type(error).__name__}: {error}"
-
-
-def _contract(territory: Territory, site: Site, at: np.datetime64) -> Tariff:
-    """The declared contract of the day."""
-    from mangrove.rules import contracts
-
-    day = _utc(at).astimezone(territory.tz).date()
-    return contracts.of(territory, site.place, on=day)
 
 
 def state_of(
