@@ -151,9 +151,9 @@ class WeatherYear:
         first = moments.astype("datetime64[Y]")
         day = (moments.astype("datetime64[D]") - first.astype("datetime64[D]")).astype(np.int64)
         second = (moments - moments.astype("datetime64[D]")).astype("timedelta64[s]")
-        day -= (leap(first) & (day >= _FEBRUARY_29)).astype(np.int64)
-        here = bool(leap(np.array([year]))[0]) and len(self.starts) * self.hours > 8760.0  # noqa: PLR2004 - hours of 365 days
-        day += (day >= _FEBRUARY_29) & here
+        own = bool(leap(np.array([year]))[0]) and len(self.starts) * self.hours > 8760.0  # noqa: PLR2004 - hours of 365 days
+        late = day >= _FEBRUARY_29
+        day += np.where(leap(first), 0 if own else -1, 1 if own else 0) * late
         moved: Times = year.astype("datetime64[s]") + day.astype("timedelta64[D]") + second
         return np.where(outside, moved, moments)
 
@@ -192,6 +192,17 @@ def sun(times: Times, lat: float, lon: float) -> tuple[Floats, Floats, Floats]:
     place = solarposition.get_solarposition(index, lat, lon)
     top = irradiance.get_extra_radiation(index.day_of_year.to_numpy().astype(np.float64), method="spencer")
     return place["zenith"].to_numpy(), place["azimuth"].to_numpy(), np.asarray(top, dtype=np.float64)
+
+
+def day_of_year(times: Times) -> Floats:
+    """(M,) number of the day, 1 on 1 January.
+
+    Example:
+        >>> day_of_year(np.array(["2024-03-01T12:00"], dtype="datetime64[s]")).tolist()
+        [61.0]
+    """
+    days = times.astype("datetime64[D]") - times.astype("datetime64[Y]").astype("datetime64[D]")
+    return np.asarray(days.astype(np.float64) + 1.0)
 
 
 def parts(starts: Times, hours: npt.ArrayLike, count: int) -> Times:

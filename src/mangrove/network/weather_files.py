@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import RequestError, SourceError, Where, did_you_mean
-from mangrove.network.weather import FULL_YEAR, Floats, Times, WeatherYear, leap
+from mangrove.network.weather import FULL_YEAR, Floats, Times, WeatherYear, day_of_year, leap, sun
 
 QUANTITIES = ("ghi", "dni", "dhi", "temperature", "wind")
 _LIMITS = {
@@ -241,14 +241,11 @@ def _assemble(
 
 def erbs(ghi: Floats, starts: Times, hours: float, lat: float, lon: float) -> tuple[Floats, Floats]:
     """Direct normal and diffuse horizontal irradiance (W/m2) from the global one by the correlation of Erbs et al. (1982)."""
-    import pandas as pd
     from pvlib import irradiance
-
-    from mangrove.network.weather import sun
 
     middles = starts + np.timedelta64(round(hours * 1800), "s")
     zenith, _, _ = sun(middles, lat, lon)
-    split = irradiance.erbs(ghi, zenith, pd.DatetimeIndex(middles))
+    split = irradiance.erbs(ghi, zenith, day_of_year(middles))
     return np.maximum(np.asarray(split["dni"]), 0.0), np.maximum(np.asarray(split["dhi"]), 0.0)
 
 
@@ -275,7 +272,7 @@ def _one_year(stamps: Times) -> Times:
 
 def _complete(table: Table) -> None:
     """Raises on the first missing or impossible value of a quantity, and says how many there are."""
-    for name, values in table.values.items():  # noqa: PD011 - a mapping
+    for name, values in table.values.items():
         low, high = _LIMITS[name]
         missing = np.isnan(values)
         bad = missing | (values < low) | (values > high)

@@ -50,7 +50,7 @@ def test_the_flexmeasures_toy_battery_reaches_the_published_optimum(site):
     st.floats(0.5, 1.0),
     st.floats(0.0, 3.0),
 )
-def test_more_battery_never_costs_more(site, one, other, power, trip, replacement):
+def test_more_battery_never_costs_more(site, one, other, power, trip, replacement):  # noqa: PLR0917 - drawn
     small, large = sorted((one, other))
     costs = []
     for energy in (small, large):
@@ -84,7 +84,7 @@ def test_wear_stops_cycles_that_earn_less(site):
 
 
 def test_a_start_below_the_floor_is_a_named_relaxation_not_an_empty_plan(site):
-    plan, battery = operated(site, "energy=100 kWh; power=5 kW; floor=50 %", start=0.2)
+    plan, _battery = operated(site, "energy=100 kWh; power=5 kW; floor=50 %", start=0.2)
     assert plan.status == "optimal"
     assert any("level" in one.name for one in plan.relaxed)
 

@@ -115,7 +115,7 @@ def test_scenarios_repeat_days_of_the_same_kind_and_the_same_seed_repeats_them()
             one.starts.astype("datetime64[D]") == times("2026-02-06", "2026-02-07").astype("datetime64[D]")
         ).all()
         friday, saturday = one.energy
-        assert saturday in {HISTORY.energy[5]}  # 10 January is the only Saturday
+        assert saturday == HISTORY.energy[5]  # 10 January is the only Saturday
         assert friday not in {HISTORY.energy[5], HISTORY.energy[6]}
     assert len({float(one.energy[0]) for one in made}) > 1
     later = sample(HISTORY, "2026-02-06", 2, scenarios=1, seed=4, after=np.datetime64("2026-02-07T00:00"))

@@ -123,7 +123,7 @@ def test_constants_of_hydrogen_agree_with_published_ones():
     # DOE Hydrogen Analysis Resource Center, "Hydrogen Conversions": 33.3 and 39.4 kWh/kg
     assert pytest.approx(33.3, abs=0.05) == fuel_cell.LHV
     assert pytest.approx(39.4, abs=0.05) == electrolyzer.HHV
-    assert electrolyzer.WATER * 997.05 == pytest.approx(8.94, abs=0.01)  # kg of water per kg of hydrogen
+    assert pytest.approx(8.94, abs=0.01) == electrolyzer.WATER * 997.05  # kg of water per kg of hydrogen
 
 
 def test_compression_in_more_stages_takes_less_work_but_never_less_than_isothermal():

@@ -9,7 +9,7 @@ from mangrove.errors import RequestError
 from mangrove.network.assets.grid import cap_exports
 
 
-def terms(steps=8, buy=2.0, sell=None, demand=None, month=None, window=0.5, cap=None):
+def terms(steps=8, *, buy=2.0, sell=None, demand=None, month=None, window=0.5, cap=None):
     return SimpleNamespace(
         buy=np.broadcast_to(buy, (steps,)).astype(float), sell=None if sell is None else np.full(steps, sell), demand=demand,
         month=np.zeros(steps, int) if month is None else np.asarray(month), window=window, export_cap=cap,
