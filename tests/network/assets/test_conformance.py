@@ -42,8 +42,8 @@ class Terms:
 class World:
     """A site whose nodes appear when they are asked for; every carrier but the asset's product can be bought and vented."""
 
-    def __init__(self, **more):
-        self.net = Network(Horizon.regular(STEPS, HOURS))
+    def __init__(self, net=None, **more):
+        self.net = net or Network(Horizon.regular(STEPS, HOURS))
         self.nodes, self.bought, self.left = {}, {}, {}
         self.setting = Setting(self.net, self.node, "site", **more)
 
@@ -145,6 +145,31 @@ def test_a_kind_lists_all_that_is_wrong_with_a_declaration_at_once(kind):
         for lang in ("en", "vi"):
             assert "assets." not in problem.text(lang)
             assert "{" not in problem.text(lang)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_kind_builds_for_two_scenarios_that_share_their_first_steps(name):
+    net = Network(Horizon.regular(STEPS, HOURS), probabilities=(0.5, 0.5), here_and_now=2)
+    series = {key: np.stack([value, value * 0.8]) for key, value in SERIES.get(name, {}).items()}
+    world = World(net, series=series, terms=Terms(), now={"stays": _stays()} if name == "charger" else {})
+    world, asset, _ = built(name, world=world)
+    world.close(DEMANDS.get(name, ""))
+    plan = net.solve()
+    assert plan.status == "optimal"
+    assert not plan.relaxed
+    for handle in asset.streams.values():
+        if getattr(handle, "decided", False):
+            rate = plan.rate(handle)
+            assert (rate[:, 0, :2] == rate[:, 1, :2]).all()
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in {"charger", "batch"}])
+def test_a_kind_builds_over_representative_days(name):
+    net = Network(Horizon.typical(HOURS, STEPS // 2, [0, 1, 1, 0, 1]))
+    world = World(net, series=SERIES.get(name, {}), terms=Terms())
+    world, _, _ = built(name, world=world)
+    world.close(DEMANDS.get(name, ""))
+    assert net.solve().status == "optimal"
 
 
 def _stays():

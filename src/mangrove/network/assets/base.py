@@ -195,7 +195,6 @@ class Setting:
         series: name of an input -> (T,) values, or (S, T) for scenarios.
         owner: who pays for it.
         price: how a capacity is paid over the horizon; None: capacities are fixed as declared.
-        years: share of a year that the horizon stands for in money; None: its hours over 8,760.
         start: level of the asset's store at the start, as a share of what fits in; None: the solver chooses, and the end
             equals the start.
         now: further facts of the moment, by name: `metered` (billed peaks, kW), `packs` (per class of charge).
@@ -208,7 +207,6 @@ class Setting:
     series: Mapping[str, npt.ArrayLike] = field(default_factory=dict)
     owner: str = ""
     price: Price | None = None
-    years: float | None = None
     start: float | None = None
     now: Mapping[str, Any] = field(default_factory=dict)
     terms: Terms | None = None
@@ -227,13 +225,6 @@ class Setting:
         """(T,) length of each step."""
         return np.asarray(self.network.horizon.hours, dtype=np.float64)
 
-    @property
-    def share_of_year(self) -> float:
-        """Money per year x this = money over the horizon."""
-        if self.years is not None:
-            return self.years
-        return float(np.sum(self.network.horizon.amount)) / 8760.0
-
     def read(self, asset_id: str, name: str, minimum: float = 0.0, maximum: float = math.inf) -> Floats:
         """The input series `name`, checked: T values, none missing, inside the range.
 
@@ -243,6 +234,11 @@ class Setting:
         if name not in self.series:
             raise RequestError("assets.series_missing", asset=asset_id, name=name)
         return checked(asset_id, name, self.series[name], self.steps, minimum=minimum, maximum=maximum)
+
+    def chronological(self, asset_id: str) -> None:
+        """Raises `assets.needs_chronology` over representative days, where a level is only known within its day."""
+        if self.network.horizon.order is not None:
+            raise RequestError("assets.needs_chronology", asset=asset_id)
 
     def has(self, name: str) -> bool:
         """Whether the input series `name` was given."""

@@ -60,6 +60,7 @@ def taper(setting: Setting, asset_id: str, store: Any, energy: float | Any, valu
     With chosen sizes P and E the ratio P / E must be fixed (the C-rate), so that the row stays linear.
     """
     a, r = values["taper_from"], values["taper_to"]
+    setting.chronological(asset_id)
     rate = _c_rate(values)
     slope = rate * (1.0 - r) / (1.0 - a)
     columns = store.charging.columns
@@ -76,6 +77,7 @@ def taper(setting: Setting, asset_id: str, store: Any, energy: float | Any, valu
 
 def keep_floor(setting: Setting, asset_id: str, store: Any, energy: Any, share: float) -> None:
     """e_t >= floor x E for a chosen size E."""
+    setting.chronological(asset_id)
     lp = setting.network.program
     rows = lp.rows(f"{asset_id} floor", store.level.shape, lower=share * float(energy.existing.sum()))
     lp.terms(rows, store.level, 1.0)

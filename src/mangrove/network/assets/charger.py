@@ -174,12 +174,10 @@ def build(setting: Setting, asset_id: str, values: Values) -> Built:
             streams["discharge"] = handle.discharging
     if len(expected):
         streams["expected"], streams["unmet"] = _fleet(setting, asset_id, values, expected)
-    if "limit" in values and streams:
+    limit = min(values.get("limit", np.inf), values["power"] * values.get("count", np.inf))
+    if np.isfinite(limit) and streams:
         _site_limit(
-            setting,
-            asset_id,
-            values["limit"],
-            [streams[key] for key in ("charge", "expected") if key in streams],
+            setting, asset_id, limit, [streams[key] for key in ("charge", "expected") if key in streams]
         )
     return Built(streams, stores, flows=values.flows(charge="flow"))
 
@@ -248,7 +246,7 @@ def check(values: Values) -> Iterator[Finding]:
 
 PARAMETERS = (
     Parameter("power", "kW", "Power of a plug", "Công suất mỗi trụ", required=True),
-    Parameter("count", "item", "Plugs", "Số trụ", 1.0, "one plug", minimum=1.0),
+    Parameter("count", "item", "Plugs that can charge at the same time; not limited unless declared", "Số trụ sạc được cùng lúc; không giới hạn nếu không khai", minimum=1.0),
     Parameter("efficiency", "1", "Share that reaches the battery, when needs are stated there; 1 when they are metered at the plug",
               "Tỷ lệ điện vào đến pin khi nhu cầu tính tại pin; bằng 1 khi đo tại trụ", 1.0, "needs metered at the plug", minimum=0.05, maximum=1.0),
     Parameter("limit", "kW", "Largest power of all plugs together", "Công suất lớn nhất của tất cả các trụ"),

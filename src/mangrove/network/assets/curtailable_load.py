@@ -17,7 +17,11 @@ def build(setting: Setting, asset_id: str, values: Values) -> Built:
     node, net = setting.at(values.word("carrier")), setting.network
     sink = net.sink(asset_id, node, amount=amount, tier=values.word("tier"))
     left = net.converter(
-        f"{asset_id} curtailed", [(node, 1.0)], cost=values["value"], upper=values["share"] * amount
+        f"{asset_id} curtailed",
+        [(node, 1.0)],
+        cost=values["value"],
+        upper=values["share"] * amount,
+        decided=False,
     )
     return Built({"demand": sink, "curtailed": left}, flows=values.flows(demand="flow"))
 

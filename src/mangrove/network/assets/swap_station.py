@@ -125,13 +125,17 @@ def count_packs(station: Station) -> Ints:
     owners = station.owners * own.count
     packs: Ints = lp.columns(f"{name} packs", shape, upper=station.values["packs"], owners=owners)
     begin = start_of(station)
+    if begin is not None:
+        setting.chronological(name)
     rows = lp.rows(f"{name} packs", shape, lower=0.0, upper=0.0, owners=owners)
     there = lp.rows(f"{name} there", shape, upper=0.0, owners=owners)
     lp.terms(rows, packs, 1.0)
+    first, before = steps_before(setting.network.horizon.period)
     for block in (rows, there):
-        lp.terms(block[:, :, 1:], packs[:, :, :-1], -1.0)
         if begin is None:
-            lp.terms(block[:, :, :1], packs[:, :, -1:], -1.0)
+            lp.terms(block, packs[:, :, before], -1.0)
+        else:
+            lp.terms(block[:, :, ~first], packs[:, :, before[~first]], -1.0)
     if begin is not None:
         lp.row_lower[rows[:, :, 0]] = lp.row_upper[rows[:, :, 0]] = begin[:, None]
         lp.row_upper[there[:, :, 0]] = begin[:, None]
@@ -148,6 +152,21 @@ def count_packs(station: Station) -> Ints:
     lp.terms(there[-1:], station.served.columns, hours)
     end_of(station, packs, begin)
     return packs
+
+
+def steps_before(period: Ints) -> tuple[npt.NDArray[np.bool_], Ints]:
+    """Whether a step is the first of its (representative) day or horizon, and the step before it, going around, each (T,).
+
+    Example:
+        >>> first, before = steps_before(np.array([0, 0, 1, 1]))
+        >>> first.tolist(), before.tolist()
+        ([True, False, True, False], [1, 0, 3, 2])
+    """
+    first = np.r_[True, period[1:] != period[:-1]]
+    last = np.r_[np.flatnonzero(first)[1:] - 1, len(period) - 1]
+    before = np.arange(len(period)) - 1
+    before[first] = last
+    return first, before
 
 
 def start_of(station: Station) -> Floats | None:
