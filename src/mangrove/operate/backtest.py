@@ -154,7 +154,7 @@ def backtest(
 
 def _persistence(site: Site, measured: Grid, options: Options) -> Outlook:
     """The outlook of somebody without a forecast: last week's load, yesterday's sun."""
-    own = dict.fromkeys(site.inputs[1:], DAY)
+    own = dict.fromkeys(site.generation, DAY)
     steps = int(options.horizon * 3600 // measured.seconds)
     return persistence(measured, steps, scenarios=options.scenarios, seasons=own)
 

@@ -205,6 +205,8 @@ def run(
 
 def series(site: Site, measured: Grid, prices: Prices) -> tuple[Floats, Floats]:
     """(T,) kW of load and of all own generation, checked."""
+    if site.stations:
+        raise RequestError("operate.no_station_loop", ids=", ".join(one.id for one in site.stations))
     for name in site.inputs:
         if name not in measured.values:
             raise RequestError("operate.no_series", name=name, known=", ".join(measured.values) or "-")

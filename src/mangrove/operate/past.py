@@ -3,6 +3,7 @@
 
 Comes in: a territory, a snapshot of its ledger, a span. Goes out: the site, its measured series, its rates, and the `Backtest`. A
 battery whose meters never said anything counts as planned: it was not there, and the back-test says what it would have done.
+Swap stations stay in the load as they were metered.
 """
 
 from __future__ import annotations
@@ -70,6 +71,7 @@ def backtest_on_ledger(
     """
     asked = question or Question()
     site = site_at(territory, asked.place) if asked.place else sites(territory)[0]
+    site = replace(site, stations=())
     window = steps_of(span, asked.options.seconds)
     controlled = bool(asked.setup.sessions)
     meters = readings.measured(snapshot, territory, site, window, controlled=controlled, planned=True)

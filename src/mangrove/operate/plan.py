@@ -12,7 +12,7 @@ metered, so that its mean is billed right, and so that the structure is the same
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from mangrove.errors import RequestError
 from mangrove.operate.prices import Prices
-from mangrove.operate.site import Battery, Site
+from mangrove.operate.site import Battery, Site, Station
 from mangrove.operate.state import HOUR_SECONDS, SECOND, Session, State
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ class Options:
         slots: vehicles that a plan has room for; it grows when there are more.
         carbon: money per kWh drawn, beside its price (an emission factor times a carbon price).
         time_limit: seconds after which a plan is given up.
+
+    A site with a swap station is planned in single steps alone (`fine` hours), because its packs are counted in classes of one step.
     """
 
     seconds: int = 900
@@ -112,7 +114,7 @@ class Plan:
     Attributes:
         at: the moment of planning; starts, hours: (T,) the steps; the first `lead` of them are over.
         imported, exported: (S, T) kW.
-        powers: (S, T) kW by battery (positive charges) and by session.
+        powers: (S, T) kW by battery and swap station (positive charges) and by session.
         generated: (S, T) kW by generator that is used.
         levels: (S, T) kWh by battery at the end of each step.
         price: (S, T) money per kWh that one more kWh of load would cost.
@@ -179,6 +181,8 @@ class Planner:
         self.options = options or Options(seconds=prices.seconds)
         if self.options.seconds != prices.seconds:
             raise RequestError("operate.other_steps", plan=self.options.seconds, prices=prices.seconds)
+        if site.stations:
+            self.options = replace(self.options, horizon=self.options.fine)
         self.layout = Layout.of(self.options)
         self.slots = self.options.slots
         self._net: Network | None = None
@@ -192,8 +196,8 @@ class Planner:
         Args:
             state: see `State`; its window holds the metered steps of the running window.
             outlook: name of a series of `site.inputs` -> (S, N) or (N,) kW for the N short steps from `state.at` on.
-            announced: battery -> (T,) kW that was announced for the steps of this plan; of two plans of equal cost the one that
-                keeps to it is taken.
+            announced: battery -> (T,) kW that was announced for the steps of this plan (NaN: nothing was); of two plans of equal
+                cost the one that keeps to it is taken.
 
         Raises:
             RequestError: a series is missing, too short, negative or not a number; the moment has no prices.
@@ -201,9 +205,9 @@ class Planner:
         """
         data = self._data(state, outlook)
         sessions = sorted(state.sessions, key=lambda one: (one.depart, one.id))
-        if self._net is None or len(sessions) > self.slots:
+        if self._net is None or len(sessions) > self.slots or self.site.stations:
             self.slots = max(self.slots, len(sessions))
-            self._build(data)
+            self._build(data, state)
         net, h = self._net, self._h
         assert net is not None
         net.update(h["import"], cost=data["buy"])
@@ -236,9 +240,9 @@ class Planner:
         found["buy"], found["sell"] = layout.join(buy), layout.join(prices.sell[span])
         found["month"] = prices.month[span][layout.edges[:-1]]
         found["cheapest"] = float(buy.min())
-        names = self.site.inputs
-        keys = ("load", *(generator.id for generator in self.site.generators))
-        for key, name in zip(keys, names, strict=True):
+        site = self.site
+        keys = ("load", *(one.id for one in site.generators), *(one.id for one in site.stations))
+        for key, name in zip(keys, site.inputs, strict=True):
             series = self._expected(name, outlook)
             past = np.asarray(state.window) if key == "load" else np.zeros(lead)
             whole = np.concatenate([np.broadcast_to(past, (len(series), lead)), series], axis=-1)
@@ -269,7 +273,7 @@ class Planner:
 
     # The network
 
-    def _build(self, data: Mapping[str, Any]) -> None:
+    def _build(self, data: Mapping[str, Any], state: State) -> None:
         """The structure: one bus, the connection, and what is behind it."""
         from mangrove.network import Horizon, Network
 
@@ -299,6 +303,8 @@ class Planner:
             )  # fmt: skip
             if b.taper is not None:
                 _taper(net, b, h[b.id])
+        for station in site.stations:
+            h[station.id] = self._station(net, bus, station, data, state)
         if self.prices.has_demand():
             h["peak"] = self._peak(net, h["import"])
         if self.prices.cap is not None and "export" in h:
@@ -312,6 +318,23 @@ class Planner:
                 "sessions", bus, arrive=empty, depart=empty, energy=empty, power=empty
             )
         self._net, self._h = net, h
+
+    def _station(
+        self, net: Network, bus: Any, station: Station, data: Mapping[str, Any], state: State
+    ) -> Mapping[str, Any]:
+        """The streams of a swap station; steps that are over stay without charging and swaps."""
+        from mangrove.network.assets import KINDS, Setting
+
+        now = {"packs": state.packs[station.id]} if station.id in state.packs else {}
+        demand = data[station.id][0]
+        demand[:, : data["lead"]] = 0.0
+        setting = Setting(
+            net, lambda _place, _carrier: bus, self.site.place, series={"demand": demand}, now=now
+        )
+        streams: Mapping[str, Any] = KINDS["swap_station"].build(setting, station.id, station.values).streams
+        for role in ("charge", "discharge"):
+            net.program.upper[streams[role].columns[:, :, : data["lead"]]] = 0.0
+        return streams
 
     def _peak(self, net: Network, grid: Any) -> Any:
         """The highest mean power of the running month and of the next one: every block can count for either."""
@@ -402,6 +425,9 @@ class Planner:
         powers = {}
         for b in self.site.batteries:
             powers[b.id] = solved.rate(h[b.id].charging)[0] - solved.rate(h[b.id].discharging)[0]
+        for station in self.site.stations:
+            into, out = (solved.rate(h[station.id][role]).sum(axis=0) for role in ("charge", "discharge"))
+            powers[station.id] = into - out
         if self.slots:
             rates = solved.rate(h["sessions"].charging)
             powers.update({one.id: rates[slot] for slot, one in enumerate(sessions)})

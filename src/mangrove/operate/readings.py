@@ -72,6 +72,17 @@ def power(
     Raises:
         RequestError: `operate.flow_without_step`, `operate.not_power` (its unit is neither energy nor power).
     """
+    return _hourly(snapshot, flow, window, run, kilowatt_hours(flow))
+
+
+def count(snapshot: Snapshot, flow: Flow, window: Window, *, run: str = "measured") -> Series:
+    """A flow of counted things on the steps of `window`: how many in each step; see `power`."""
+    found = _hourly(snapshot, flow, window, run, 1.0)
+    return Series(found.power * window.seconds / HOUR_SECONDS, found.until)
+
+
+def _hourly(snapshot: Snapshot, flow: Flow, window: Window, run: str, per_value: float) -> Series:
+    """Amounts per hour on the steps of `window`; one unit of a value is `per_value`."""
     if flow.step is None:
         raise RequestError("operate.flow_without_step", flow=flow.id)
     seconds = flow.step.hours * HOUR_SECONDS
@@ -80,7 +91,7 @@ def power(
     rows = snapshot.values([key], _when(first), _when(last))
     good = np.isin(rows.column("quality").to_numpy(), [int(code) for code in COUNTED])
     start = rows.column("start").cast(pa.int64()).to_numpy()[good] / _US
-    amount = rows.column("value").to_numpy()[good] * kilowatt_hours(flow)
+    amount = rows.column("value").to_numpy()[good] * per_value
     if not len(start):
         return Series(np.full(window.steps, np.nan), None)
     stop = np.minimum(start + seconds, np.append(start[1:], np.inf))
@@ -134,7 +145,7 @@ def measured(
 ) -> Measured:
     """Everything that is metered at a site, and the consumption that nobody controls.
 
-    Without a meter of its own that consumption is import - export + generation + discharge - charge (- what vehicles take, when
+    Without a meter of its own that consumption is import - export + generation + discharge - charge (also of swap stations; - what vehicles take, when
     their charging is `controlled`).
 
     Args:
@@ -158,6 +169,10 @@ def measured(
         values[site.load] = balance(
             site, {name: one.power for name, one in flows.items()}, controlled=controlled
         )
+    for station in site.stations:
+        if station.demand_flow not in territory.flows:
+            raise RequestError("operate.unmetered", place=site.place, id=f"{station.id} (demand_flow)")
+        values[station.demand] = count(snapshot, territory.flows[station.demand_flow], window).power
     for generator in site.generators:
         name = generator.flow or generator.id
         if name not in flows:
@@ -180,6 +195,9 @@ def balance(site: Site, flows: Mapping[str, Floats], *, controlled: bool = False
     parts += [(generator.id, generator.flow, 1.0) for generator in site.generators]
     for b in site.batteries:
         parts += [(b.id, b.charge_flow, -1.0), (b.id, b.discharge_flow, 1.0)]
+    for one in site.stations:
+        parts += [(one.id, one.charge_flow, -1.0)]
+        parts += [(one.id, one.discharge_flow, 1.0)] if one.discharge_flow else []
     if controlled:
         parts += [(charger.id, charger.flow, -1.0) for charger in site.chargers]
     total: Any = 0.0

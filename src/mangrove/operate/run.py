@@ -41,6 +41,7 @@ Floats = npt.NDArray[np.float64]
 VERSION = "1"
 RUN = "schedule"
 DAY = 86_400
+_BOTH_WAYS = 2
 _MEMORY = 35 * DAY
 """Seconds of readings that a round looks at: the billing month, and five weeks for persistence."""
 
@@ -55,6 +56,7 @@ class Request:
         options, freshness: see there; the carbon price of the territory is set when it declares one.
         sessions: vehicles that are there or announced; without any, charging is part of the load.
         levels: kWh in the batteries as their devices say; what is missing is followed from their meters.
+        packs: packs of each class in the swap stations, by id; without them the plan assumes that the day repeats itself.
         devices: by id of the battery; a battery without one gets no set-point, but a schedule.
     """
 
@@ -64,6 +66,7 @@ class Request:
     freshness: Freshness = field(default_factory=Freshness)
     sessions: Sequence[Session] = ()
     levels: Mapping[str, float] | None = None
+    packs: Mapping[str, Floats] = field(default_factory=dict)
     devices: Mapping[str, Device] = field(default_factory=dict)
 
 
@@ -181,7 +184,8 @@ def _plan_site(
     plan, reason = None, old[0].code if old else ""
     if not reason:
         try:
-            plan = Planner(site, prices, replace(options, carbon=rates.per_kwh)).replan(state, outlook(at))
+            planner = Planner(site, prices, replace(options, carbon=rates.per_kwh))
+            plan = planner.replan(state, outlook(at), announced=_announced(now, planner, len(state.window)))
         except Exception as error:  # noqa: BLE001 - whatever fails, the devices still need orders
             reason = why(error)
             problems.append(Problem("operate.no_plan", {"reason": _said(error)}, severity="warning"))
@@ -197,6 +201,20 @@ def _plan_site(
         plan=plan,
         problems=(*problems, *_gave_way(plan)),
     )
+
+
+def _announced(now: _Round, planner: Planner, lead: int) -> dict[str, Floats]:
+    """(T,) kW by battery that the last schedule of the ledger announced for these steps; NaN where it says nothing."""
+    found = {}
+    stored = now.snapshot.flow_ids()
+    options = now.asked.options
+    ahead = Window(now.at - lead * (options.seconds * SECOND), options.seconds, planner.layout.count)
+    for b in now.site.batteries:
+        flows = [now.territory.flows[flow] for flow in (b.charge_flow, b.discharge_flow) if flow]
+        if len(flows) == _BOTH_WAYS and all(series(flow.id, RUN) in stored for flow in flows):
+            into, out = (readings.power(now.snapshot, flow, ahead, run=RUN).power for flow in flows)
+            found[b.id] = planner.layout.join(into - out)
+    return found
 
 
 def _said(error: Exception) -> str:
@@ -231,7 +249,16 @@ def state_of(
     peak, _ = metered_peak(whole[len(whole) % prices.window :], prices.window)
     window = np.nan_to_num(within[len(within) - lead :]) if lead else np.zeros(0)
     allowance = _allowance(site, meters, prices, here)
-    state = State(at, levels, tuple(asked.sessions), month, peak, tuple(float(x) for x in window), allowance)
+    state = State(
+        at,
+        levels,
+        tuple(asked.sessions),
+        month,
+        peak,
+        tuple(float(x) for x in window),
+        allowance,
+        asked.packs,
+    )
     return state, notes
 
 
@@ -260,14 +287,15 @@ def _outlook(now: _Round) -> tuple[Outlook, dict[str, np.datetime64 | None], lis
     options, site = now.asked.options, now.site
     count = int(options.horizon * HOUR_SECONDS // options.seconds)
     ahead = Window(now.at, options.seconds, count)
-    seasons = dict.fromkeys(site.inputs[1:], DAY)
+    seasons = dict.fromkeys(site.generation, DAY)
     values = dict(persistence(now.meters.grid, count, scenarios=options.scenarios, seasons=seasons)(now.at))
     made: dict[str, np.datetime64 | None] = {}
     notes = []
     stored = now.snapshot.flow_ids()
     for name in site.inputs:
         if name in now.territory.flows and series(name, "forecast") in stored:
-            forecast = readings.power(now.snapshot, now.territory.flows[name], ahead, run="forecast").power
+            read = readings.power if name in (site.load, *site.generation) else readings.count
+            forecast = read(now.snapshot, now.territory.flows[name], ahead, run="forecast").power
             made[name] = _made(now.snapshot, name, ahead)
             known = ~np.isnan(forecast)
             values[name] = np.where(known, np.maximum(forecast, 0.0), values[name])
@@ -293,7 +321,7 @@ def _setpoints(now: _Round, state: State, plan: Plan | None, reason: str) -> tup
     if plan is not None:
         powers: Mapping[str, float] = plan.setpoints()
     else:
-        load, *own = (now.meters.grid.values[name][-1] for name in now.site.inputs)
+        load, *own = (now.meters.grid.values[name][-1] for name in (now.site.load, *now.site.generation))
         period = int(now.prices.period[now.prices.index(state.at)])
         powers = safe_rule(
             now.site, View(state, seconds, float(load), float(sum(own)), period), reason
@@ -318,9 +346,10 @@ def flows_of(
         site.import_flow: plan.imported, site.export_flow: plan.exported,
         **{g.flow: plan.generated[g.id] for g in site.generators},
     }  # fmt: skip
-    for b in site.batteries:
-        mean[b.charge_flow] = np.maximum(plan.powers[b.id], 0.0)
-        mean[b.discharge_flow] = np.maximum(-plan.powers[b.id], 0.0)
+    meters = [(b.id, b.charge_flow, b.discharge_flow) for b in site.batteries]
+    meters += [(one.id, one.charge_flow, one.discharge_flow) for one in site.stations]
+    for id_, into, out in meters:
+        mean[into], mean[out] = np.maximum(plan.powers[id_], 0.0), np.maximum(-plan.powers[id_], 0.0)
     rates = {flow: series_.mean(axis=0)[lead:] for flow, series_ in mean.items() if flow}
     if site.load_flows == (site.load,):
         load = np.atleast_2d(outlook[site.load]).mean(axis=0)

@@ -41,11 +41,22 @@ def safe_rule(site: Site, view: View, reason: str, *, reserve: float = RESERVE) 
     known = math.isfinite(view.load) and math.isfinite(view.generated)
     powers = at_once(site, view) if known else {}
     if known:
+        powers.update(_stations(site, view, sum(powers.values())))
         net = view.load + sum(powers.values()) - view.generated
         powers.update(follow(site, view, net, reserve))
     else:
         powers.update(dict.fromkeys((b.id for b in site.batteries), 0.0))
     return Orders(powers, ceiling=view.state.peak or math.inf, by="safe", reason=reason)
+
+
+def _stations(site: Site, view: View, vehicles: float) -> dict[str, float]:
+    """KW by swap station: all bays charge, within the connection; full packs refuse by themselves."""
+    left = max(site.importing - max(view.load + vehicles - view.generated, 0.0), 0.0)
+    found = {}
+    for station in site.stations:
+        found[station.id] = min(station.power, left)
+        left -= found[station.id]
+    return found
 
 
 def why(error: Exception) -> str:

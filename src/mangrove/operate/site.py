@@ -17,7 +17,7 @@ from mangrove.territory.model import Asset, Territory
 
 UNLIMITED = 1e9
 """kW of a connection without a declared limit: more than any site can draw, yet a number that a solver can hold."""
-STANDARD = ("grid", "battery", "pv", "wind", "charger", "load")
+STANDARD = ("grid", "battery", "pv", "wind", "charger", "swap_station", "load")
 """Types of assets that this verb operates or reads itself."""
 
 
@@ -111,12 +111,38 @@ class Charger:
 
 
 @dataclass(frozen=True, slots=True)
+class Station:
+    """A battery-swap station.
+
+    Attributes:
+        id: of the asset; values: its declared parameters, see `mangrove.network.assets.swap_station`.
+        demand_flow: counts the swaps that are wanted; charge_flow, discharge_flow: meters.
+    """
+
+    id: str
+    values: Any
+    demand_flow: str = ""
+    charge_flow: str = ""
+    discharge_flow: str = ""
+
+    @property
+    def power(self) -> float:
+        """KW with all bays charging."""
+        return float(self.values["bays"] * self.values["charger"])
+
+    @property
+    def demand(self) -> str:
+        """The name of the series of swaps: its flow, or `<id>#swaps`."""
+        return self.demand_flow or f"{self.id}#swaps"
+
+
+@dataclass(frozen=True, slots=True)
 class Site:
     """One grid connection and what is behind it.
 
     Attributes:
         place: id of the place; importing, exporting: limits of the connection, kW.
-        batteries, generators, chargers: what is operated or read.
+        batteries, generators, chargers, stations: what is operated or read.
         import_flow, export_flow: meters of the connection.
         load_flows: meters of the consumption that nobody controls; empty: it is what the energy balance leaves.
 
@@ -131,6 +157,7 @@ class Site:
     batteries: tuple[Battery, ...] = ()
     generators: tuple[Generator, ...] = ()
     chargers: tuple[Charger, ...] = ()
+    stations: tuple[Station, ...] = ()
     import_flow: str = ""
     export_flow: str = ""
     load_flows: tuple[str, ...] = ()
@@ -157,13 +184,19 @@ class Site:
         """The flows by which its parts are measured."""
         named = [self.import_flow, self.export_flow, *self.load_flows]
         named += [flow for b in self.batteries for flow in (b.charge_flow, b.discharge_flow)]
+        named += [flow for one in self.stations for flow in (one.charge_flow, one.discharge_flow)]
         named += [part.flow for part in self.generators] + [part.flow for part in self.chargers]
         return tuple(dict.fromkeys(flow for flow in named if flow))
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The names of the series that a plan needs: the load, then each generator."""
-        return (self.load, *(generator.flow or generator.id for generator in self.generators))
+        """The names of the series that a plan needs: the load and each generator (kW), then the swaps of each station."""
+        return (self.load, *self.generation, *(station.demand for station in self.stations))
+
+    @property
+    def generation(self) -> tuple[str, ...]:
+        """The names of the series of the generators."""
+        return tuple(generator.flow or generator.id for generator in self.generators)
 
 
 def _require(name: str, what: str, value: float, least: float, most: float = math.inf) -> None:
@@ -232,6 +265,7 @@ def _site(territory: Territory, grid: Asset, assets: list[Asset], problems: list
         batteries=tuple(parts["battery"]),
         generators=(*parts["pv"], *parts["wind"]),
         chargers=tuple(parts["charger"]),
+        stations=tuple(parts["swap_station"]),
         load_flows=tuple(flow for flow in parts["load"] if flow),
         **parts["grid"][0],
     )
@@ -239,7 +273,7 @@ def _site(territory: Territory, grid: Asset, assets: list[Asset], problems: list
 
 def _unknown_flows(territory: Territory, asset: Asset, values: Any) -> Iterator[Problem]:
     """The declared flows of an asset that `flows.csv` does not have."""
-    for name in ("flow", "export_flow", "charge_flow", "discharge_flow"):
+    for name in ("flow", "export_flow", "charge_flow", "discharge_flow", "demand_flow"):
         flow = values.word(name)
         if flow and flow not in territory.flows:
             data = {"id": asset.id, "flow": flow, "hint": did_you_mean(flow, territory.flows)}
@@ -286,10 +320,17 @@ def _charger(id_: str, values: Any) -> Charger:
     return Charger(id_, values["power"], count, values.get("efficiency", 1.0), values.word("flow"))
 
 
+def _station(id_: str, values: Any) -> Station:
+    return Station(
+        id_, values, values.word("demand_flow"), values.word("flow"), values.word("discharge_flow")
+    )
+
+
 def _load(_: str, values: Any) -> str:
     return str(values.word("flow"))
 
 
 _READ: Mapping[str, Any] = {
-    "grid": _grid, "battery": _battery, "pv": _generator, "wind": _generator, "charger": _charger, "load": _load,
+    "grid": _grid, "battery": _battery, "pv": _generator, "wind": _generator, "charger": _charger,
+    "swap_station": _station, "load": _load,
 }  # fmt: skip

@@ -78,7 +78,7 @@ class State:
         window: mean kW drawn in each past step of the demand meter's running window.
         allowance: kWh that may still be sold under the export cap, beyond the share of what is generated from now on;
             None without a cap.
-        packs: swap stations: packs by class of charge, by id.
+        packs: swap stations: packs by class of charge, by id; a station that is not there is planned as if the day repeated itself.
 
     Invariants:
         Levels and the peak are finite and not negative.
