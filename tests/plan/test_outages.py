@@ -9,7 +9,7 @@ from tests.plan.worlds import factory, tiny, with_hydrogen
 from mangrove.errors import RequestError
 from mangrove.plan.build import every_step, model, over_typical_days
 from mangrove.plan.outages import hours_of, survival
-from mangrove.plan.problem import Outage, Size, battery, converter, generator, pv, tank
+from mangrove.plan.problem import Limits, Outage, Size, battery, converter, generator, pv, tank
 from mangrove.plan.size import size
 
 BANK = battery("b", power=Size(cost=10.0), energy=Size(cost=1.0), efficiency=(0.9, 0.8))
@@ -67,6 +67,18 @@ def test_what_cannot_be_survived_is_named_and_the_rest_is_planned():
     assert [one.tier for one in found.relaxed] == ["promised"]
     assert found.relaxed[0].amount == pytest.approx(2.0)
     assert found.sizes["b"] == pytest.approx(1.0)
+
+
+def test_a_roof_does_not_grow_for_an_outage():
+    sun = np.zeros(24)
+    sun[5:7] = 1.0
+    roof = pv("roof", sun, cost=1.0, area=5.0, most=50.0)
+    limits = Limits(area=5.0)
+    found = size(
+        tiny(np.full(24, 2.0), np.full(24, 1.0), (roof,), outages=(Outage(5, 2),), limits=limits), days=None
+    )
+    assert found.sizes["roof"] == pytest.approx(1.0)
+    assert found.relaxed[0].amount == pytest.approx(2.0)
 
 
 def test_more_or_longer_outages_never_cost_less():

@@ -342,13 +342,13 @@ def _limits(built: Model, *, choose: bool) -> None:
         ("money", limits.money, {n: s.cost for n, s in built.case.sizes().items()}),
     ):
         terms = [(size, weights[name]) for name, size in chosen.items() if weights[name] > 0]
-        if limit is not None and terms:
+        if limit is not None and terms:  # a roof does not grow because something else is wished for
             taken = (
                 sum(weights[name] * built.case.sizes()[name].existing for name in weights)
                 if word == "area"
                 else 0
             )
-            built.budgets[word] = net.budget(word, terms, upper=max(0.0, limit - taken), tier="contract")
+            built.budgets[word] = net.budget(word, terms, upper=max(0.0, limit - taken), tier=None)
 
 
 def _renewable(built: Model, share: float) -> None:

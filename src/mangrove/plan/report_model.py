@@ -36,10 +36,11 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A unit of money for tables: its name and how much one is."""
+    """A unit of money for tables: its name, how much one is, and the currency of prices per kWh."""
 
     name: str = "VND"
     worth: float = 1.0
+    currency: str = "VND"
 
 
 def say(word: str, lang: str, **data: object) -> str:
@@ -110,7 +111,10 @@ def money(sizing: Sizing, lang: str = "vi", unit: Unit | None = None) -> Table:
             notes.append(messages.render(rate.reason, lang))
     else:
         notes.append(say("no_before", lang))
-    rows += [(say("lcoe", lang, name=one), value, "VND/kWh") for one, value in sizing.lcoe.items()]
+    rows += [
+        (say("lcoe", lang, name=one), value, f"{(unit or Unit()).currency}/kWh")
+        for one, value in sizing.lcoe.items()
+    ]
     return Table(say("money", lang), _heads(lang, "what", "amount", "unit"), tuple(rows), tuple(notes))
 
 

@@ -74,13 +74,17 @@ class Worth:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How an answer was found: solver, rows and columns of the problem, iterations, seconds (wall) with building."""
+    """How an answer was found: solver, rows and columns of the problem, iterations, seconds (wall) with building.
+
+    `status` is `optimal`, or `limit` when no solver reached its tolerances.
+    """
 
     solver: str
     rows: int
     columns: int
     iterations: int
     seconds: float
+    status: str = "optimal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class Sizing:
         preview: the answer of the typical days; None when it was not asked for.
         worth: shadow prices, largest first.
         effort: how it was found; exact: whether every hour of the year was optimized (else sizes are the preview's).
+        record: id of its record in the ledger, empty when it was not stored.
     """
 
     case: Case
@@ -128,6 +133,7 @@ class Sizing:
     worth: tuple[Worth, ...]
     effort: Effort
     exact: bool
+    record: str = ""
 
     @property
     def sizes(self) -> Mapping[str, float]:
@@ -259,7 +265,10 @@ def worth_of(case: Case, plan: Plan) -> tuple[Worth, ...]:
     """The shadow prices that matter, largest first."""
     least = _NEGLIGIBLE * abs(plan.cost)
     every_year = case.money.discounted(np.r_[0.0, np.ones(case.money.years)]).sum()
-    kept = [shadow for shadow in plan.shadows() if shadow.value > least]
+    inner = {f"{one.name} hours" for one in case.candidates} | {
+        f"{one.name}/energy usable size" for one in case.candidates
+    }
+    kept = [shadow for shadow in plan.shadows() if shadow.value > least and shadow.name not in inner]
     return tuple(
         Worth(shadow.name.removesuffix(" size"), shadow.kind, shadow.value, float(shadow.value / every_year))
         for shadow in kept

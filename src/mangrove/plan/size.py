@@ -87,8 +87,14 @@ def solved(
     began = time.perf_counter()
     built = model(case, view, sizes=sizes, limits=limits)
     plan = built.net.solve(solver=solver)
+    if (
+        plan.status != "optimal"
+    ):  # an interior-point method that stops short; the other one is slower and surer
+        plan = built.net.solve(solver="ipx")
     program = built.net.program
-    effort = Effort(plan.solver, program.height, program.width, plan.iterations, time.perf_counter() - began)
+    effort = Effort(
+        plan.solver, program.height, program.width, plan.iterations, time.perf_counter() - began, plan.status
+    )
     return built, plan, effort
 
 
