@@ -199,9 +199,14 @@ class Community:
 
         return Game(self.members, lambda names: coalition_cost(self.subset(self.game.mask(names))))
 
+    @cached_property
+    def brought(self) -> Pool:
+        """What members bring to the pool without storage."""
+        return self.pool(self.load - self.generation)
+
     def costs(self, masks: Bools) -> Floats:
         """(k,) costs of (k, n) coalitions by the formula; only where `has_formula`."""
-        pool = self.pool(self.load - self.generation)
+        pool = self.brought
         energy = pool.costs(masks)
         if not self.demand:
             return energy

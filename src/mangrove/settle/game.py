@@ -244,24 +244,24 @@ def _shapley_sampled(game: Game, permutations: int, seed: int) -> Allocation:
     rng = np.random.default_rng(seed)
     means = np.empty((pairs, n))
     before = game.evaluations
-    for pair in range(pairs):
-        order = rng.permutation(n)
-        means[pair] = (_marginals(game, order) + _marginals(game, order[::-1])) / 2
+    batch = max(_CHUNK // (2 * n), 1)
+    for low in range(0, pairs, batch):
+        orders = np.array([rng.permutation(n) for _ in range(min(batch, pairs - low))])
+        means[low : low + batch] = (_marginals(game, orders) + _marginals(game, orders[:, ::-1])) / 2
     errors = means.std(axis=0, ddof=1) / np.sqrt(pairs)
     found = Found("sample", game.evaluations - before)
     return Allocation("shapley", game.members, means.mean(axis=0), found, errors)
 
 
-def _marginals(game: Game, order: NDArray[np.int64]) -> Floats:
-    """(n,) what each member adds to the cost when they come in this order."""
-    n = len(game)
-    masks = np.zeros((n, n), dtype=bool)
-    masks[:, order] = np.tri(n, dtype=bool)
+def _marginals(game: Game, orders: NDArray[np.int64]) -> Floats:
+    """(k, n) what each member adds to the cost when they come in each of the (k, n) orders."""
+    count, n = orders.shape
+    ranks = np.argsort(orders, axis=1)
+    masks = (ranks[:, None, :] <= np.arange(n)[:, None]).reshape(-1, n)
     costs = game.costs(masks)
     _need_finite(game, masks, costs)
-    added = np.empty(n)
-    added[order] = np.diff(costs, prepend=0.0)
-    return added
+    added = np.diff(costs.reshape(count, n), prepend=0.0, axis=1)
+    return np.take_along_axis(added, ranks, axis=1)
 
 
 def _need_finite(game: Game, masks: Bools, costs: Floats) -> None:
@@ -299,7 +299,7 @@ def worst_objection(
     masks = np.concatenate([sampled_coalitions(len(game), samples, seed), _dearest_first(game, shares)])
     excess = masks @ shares - game.costs(masks)
     starts = masks[np.argsort(-excess, kind="stable")[: max(climbs, 1)]]
-    tops = np.array([_climb(game, shares, start) for start in starts]) if climbs else starts
+    tops = _climb(game, shares, starts) if climbs else starts
     best = int(np.argmax(tops @ shares - game.costs(tops)))
     return _objection(game, shares, tops[best], Found("sample", max(game.evaluations - before, len(masks))))
 
@@ -327,17 +327,40 @@ def sampled_coalitions(n: int, samples: int, seed: int = 0) -> Bools:
     return masks[masks.any(axis=1) & ~masks.all(axis=1)]
 
 
-def _climb(game: Game, shares: Floats, mask: Bools) -> Bools:
-    """Adds or drops one member at a time while that raises the excess: a local maximum."""
-    here = float(mask @ shares - game.costs(mask[None])[0])
-    while True:
-        near = mask ^ np.eye(len(game), dtype=bool)
-        near = near[near.any(axis=1) & ~near.all(axis=1)]
-        excess = near @ shares - game.costs(near)
-        best = int(np.argmax(excess))
-        if not excess[best] > here + TOLERANCE * abs(game.grand):
-            return mask
-        here, mask = float(excess[best]), near[best]
+def _climb(game: Game, shares: Floats, starts: Bools) -> Bools:
+    """Moves the members whose going in or out raises the excess, from all (k, n) starts side by side, to local maxima.
+
+    In a step the 1, 2, 4, 8, ... members with the largest gains move together; the best of these moves is taken. The last move of
+    each climb was a single one that no other single move betters.
+    """
+    n = len(game)
+    masks = starts.copy()
+    here: Floats = masks @ shares - game.costs(masks)
+    moving = np.arange(len(masks))
+    powers = 2 ** np.arange(n.bit_length())
+    while len(moving):
+        at = masks[moving]
+        alone = _excess(game, shares, at[:, None, :] ^ np.eye(n, dtype=bool))
+        gain = alone - here[moving][:, None]
+        rank = np.argsort(np.argsort(-gain, axis=1, kind="stable"), axis=1)
+        flips = (rank[:, None, :] < powers[:, None]) & ((gain > 0.0)[:, None, :] | (rank == 0)[:, None, :])
+        tried = at[:, None, :] ^ flips
+        excess = _excess(game, shares, tried)
+        best = np.argmax(excess, axis=1)
+        rows = np.arange(len(moving))
+        better = excess[rows, best] > here[moving] + TOLERANCE * abs(game.grand)
+        masks[moving[better]] = tried[rows, best][better]
+        here[moving[better]] = excess[rows, best][better]
+        moving = moving[better]
+    return masks
+
+
+def _excess(game: Game, shares: Floats, masks: Bools) -> Floats:
+    """(k, m) excess of (k, m, n) coalitions; nobody and everybody do not count."""
+    flat = masks.reshape(-1, len(game))
+    found: Floats = flat @ shares - game.costs(flat)
+    found[~flat.any(axis=1) | flat.all(axis=1)] = -np.inf
+    return found.reshape(masks.shape[:2])
 
 
 def _objection(game: Game, shares: Floats, mask: Bools, found: Found) -> Objection:

@@ -16,6 +16,7 @@ members together is feasible for every coalition, so x_i = d_i min(p_i, L) - g_i
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -23,7 +24,7 @@ from mangrove.errors import RequestError
 from mangrove.settle.game import Allocation, Bools, Floats, Found
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Pool:
     """What members bring to the pool, and the prices around it.
 
@@ -73,18 +74,25 @@ class Pool:
         """(n, T) retail price of each member."""
         return np.broadcast_to(self.buy, self.demand.shape)
 
-    @property
+    @cached_property
     def level(self) -> Floats:
         """(T,) the price L inside the pool: what the next kWh brought into the pool would save."""
         steps = np.arange(self.demand.shape[1])
-        values = [self._value(price) for price in self._breaks()]
+        values = [self._value(price) for price in self._breaks]
         best = np.argmax(values, axis=0)
-        level: Floats = np.array(self._breaks())[best, steps]
+        level: Floats = np.array(self._breaks)[best, steps]
         return level
 
+    @cached_property
+    def _kinds(self) -> tuple[Floats, Floats]:
+        """The different retail prices (k, T), and (n,) which of them each member pays."""
+        kinds, kind = np.unique(np.atleast_2d(self.buy), axis=0, return_inverse=True)
+        return kinds, np.broadcast_to(kind.ravel(), (len(self.members),))
+
+    @cached_property
     def _breaks(self) -> list[Floats]:
         """The prices at which the marginal member changes: every retail price, and the export price with the fee."""
-        return [*np.unique(np.atleast_2d(self.buy), axis=0), self.sell + self.fee]
+        return [*self._kinds[0], self.sell + self.fee]
 
     def _value(self, level: Floats) -> Floats:
         """(T,) the dual value of all members at a price inside the pool."""
@@ -92,14 +100,14 @@ class Pool:
         value: Floats = needs - self.surplus.sum(axis=0) * np.maximum(self.sell, level - self.fee)
         return value
 
-    @property
+    @cached_property
     def received(self) -> Floats:
         """(n, T) kWh that each member gets from the others: highest retail price first, then in proportion to demand."""
         if self.exchange is not None:
             return self.exchange[0]
         left = np.where(self.prices.max(axis=0) - self.sell > self.fee, self.surplus.sum(axis=0), 0.0)
         got = np.zeros_like(self.demand)
-        order = -np.sort(-np.unique(np.atleast_2d(self.buy), axis=0), axis=0)
+        order = -np.sort(-self._kinds[0], axis=0)
         for rank, price in enumerate(order):
             asks = (self.prices == price) & (price - self.sell > self.fee)
             if rank and (price == order[rank - 1]).any():
@@ -111,13 +119,13 @@ class Pool:
             left = left - gets
         return got
 
-    @property
+    @cached_property
     def shared(self) -> Floats:
         """(T,) kWh that go from member to member."""
         shared: Floats = self.received.sum(axis=0)
         return shared
 
-    @property
+    @cached_property
     def given(self) -> Floats:
         """(n, T) kWh that each member gives to the others, in proportion to surplus."""
         if self.exchange is not None:
@@ -145,13 +153,12 @@ class Pool:
 
     def costs(self, masks: Bools) -> Floats:
         """(k,) the cost of each of the (k, n) coalitions, by the formula of the module."""
-        kinds, kind = np.unique(np.atleast_2d(self.buy), axis=0, return_inverse=True)
-        of_kind = np.broadcast_to(kind.ravel(), (len(self.members),))
+        kinds, of_kind = self._kinds
         inside = masks.astype(float)
         needs = [(inside * (of_kind == k)) @ self.demand for k in range(len(kinds))]
         has = inside @ self.surplus
         best = np.full(has.shape, -np.inf)
-        for level in self._breaks():
+        for level in self._breaks:
             value = -has * np.maximum(self.sell, level - self.fee)
             for price, need in zip(kinds, needs, strict=True):
                 value += need * np.minimum(price, level)

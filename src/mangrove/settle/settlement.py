@@ -117,7 +117,7 @@ def _optimum(community: Community, rent: str) -> tuple[Allocation, Pool, float, 
     from mangrove.settle import programs
 
     if community.has_formula:
-        pool = community.pool(community.load - community.generation)
+        pool = community.brought
         duals = formula_duals(community, pool)
         if community.demand:
             pool = pool.with_base(programs.demand_shares(community, pool))
