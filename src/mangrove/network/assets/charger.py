@@ -210,6 +210,7 @@ def _fleet(setting: Setting, asset_id: str, values: Values, expected: Sequence[S
         )
     )
     charge = net.converter(name, [(node, -1.0)], upper=power[None], decided=False)
+    net.earlier.append(charge.columns)
     unmet = net.converter(f"{name} unmet", [(node, 0.0)], upper=0.0, decided=False)
     lp = net.program
     done = lp.columns(

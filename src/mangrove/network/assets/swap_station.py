@@ -104,6 +104,7 @@ def build(setting: Setting, asset_id: str, values: Values) -> Built:
             f"{asset_id} unserved", [(node, 0.0)], upper=rate, cost=values["lost_swap"], decided=False
         ),
     )  # fmt: skip
+    net.earlier.append(station.up.columns)
     packs = count_packs(station)
     bays(station)
     service = promise(station, demand)
