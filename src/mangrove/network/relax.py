@@ -92,17 +92,25 @@ def _settle(
     solver: Solver, twin: Program, slacks: Sequence[Slack], tier: str, *, held: bool, totals: Ints
 ) -> Outcome | None:
     """Least total of one tier, those above it held; None when there is no solution."""
-    twin.cost[:] = 0.0
-    for wish, slack in slacks:
-        if wish.tier == tier:
-            twin.cost[slack] = wish.weight * np.linspace(1.0, 1.0 + _LATER, slack.shape[-1])
-    found = solver.solve(twin, gap=0.0)
-    if found.status == OPTIMAL or not held:
-        return found if found.status == OPTIMAL else None
-    tight = totals[np.isfinite(twin.row_upper[totals])]
-    twin.row_upper[tight] += _HOLD[1] * np.maximum(twin.row_upper[tight], 1.0)
-    found = solver.solve(twin, gap=0.0)
+    mine = [(wish, slack) for wish, slack in slacks if wish.tier == tier]
+    found = _least(solver, twin, mine)
+    if found.status != OPTIMAL and held:
+        tight = totals[np.isfinite(twin.row_upper[totals])]
+        twin.row_upper[tight] += _HOLD[1] * np.maximum(twin.row_upper[tight], 1.0)
+        found = _least(solver, twin, mine)
     return found if found.status == OPTIMAL else None
+
+
+def _least(solver: Solver, twin: Program, slacks: Sequence[Slack]) -> Outcome:
+    """Least total of some slacks, early ones first; then once more from there, for duals that count all steps alike."""
+    for later in (_LATER, 0.0):
+        twin.cost[:] = 0.0
+        for wish, slack in slacks:
+            twin.cost[slack] = wish.weight * np.linspace(1.0, 1.0 + later, slack.shape[-1])
+        found = solver.solve(twin, gap=0.0)
+        if found.status != OPTIMAL or solver.searches:
+            break
+    return found
 
 
 def worth_telling(given: Sequence[Given]) -> tuple[Given, ...]:
@@ -166,11 +174,13 @@ def _remedy(net: Core, found: Outcome, slacks: Sequence[Slack]) -> Remedy | None
     if not any((found.columns[slack] > SMALL).any() for _, slack in slacks):
         return None
     best = None
-    giving = {wish.name for wish, slack in slacks if (found.columns[slack] > SMALL).any()}
+    giving = [wish.at.ravel() for wish, _ in slacks if wish.side in _SIGN]
+    rows = np.concatenate(giving) if giving else np.zeros(0, np.int64)
     for limit in net.limits:
-        duals = found.row_duals[limit.at] if limit.rows else np.minimum(found.bound_duals[limit.at], 0.0)
-        gain = float(np.abs(duals).sum())
-        if limit.name not in giving and gain > SMALL and (best is None or gain > best.gain * (1 + 1e-6)):
+        if limit.rows and np.isin(limit.at, rows).any():
+            continue
+        gain = float(limit.worth(net.program, found.row_duals, found.bound_duals).sum())
+        if gain > SMALL and (best is None or gain > best.gain * (1 + 1e-6)):
             best = Remedy(limit.name, gain)
     return best
 

@@ -73,6 +73,7 @@ class Plan:
         self._x, self._rows = outcome.columns, outcome.rows
         self._duals, self._reduced = outcome.row_duals, outcome.bound_duals
         self._prices = cost
+        self._worth = [(limit, limit.worth(net.program, self._duals, self._reduced)) for limit in net.limits]
         self._given = given
         self.status, self.solver = outcome.status, outcome.solver
         self.iterations, self.seconds = outcome.iterations, outcome.seconds
@@ -131,8 +132,7 @@ class Plan:
     def shadows(self) -> tuple[Shadow, ...]:
         """What one more unit of each binding limit would save, largest first."""
         found = []
-        for limit in self._net.limits:
-            worth = limit.worth(self._net.program, self._duals, self._reduced)
+        for limit, worth in self._worth:
             value = float(worth.sum())
             if value > _SMALL:
                 binding = int((worth > _SMALL).sum())

@@ -61,6 +61,7 @@ class Solver:
         ):  # fmt: skip
             self._highs.setOptionValue(option, value)
         self._warm = False
+        self.searches = integers is not None
         matrix = program.matrix()
         self.scale = cost_scale(program.cost)
         self._held = _snapshot(program, self.scale)
