@@ -434,3 +434,155 @@ def test_no_coalition_of_a_small_park_would_do_better_alone():
     for bits in range(1, 63):
         members = np.array([bits >> i & 1 for i in range(6)], dtype=bool)
         assert per_firm[members].sum() <= solved(instances.only(week, members)).cost + 1e-9 * whole.cost
+
+
+# --- a dense program written by hand -----------------------------------------------------------------------------------
+
+
+def by_hand(day, *, window, share):  # noqa: C901 - the equations, spelled out
+    """The least cost of a site day by scipy, from the equations: every row and column of every scenario spelled out."""
+    from scipy.optimize import linprog
+
+    s_, t_, b_, v_ = day.scenarios, day.steps, len(day.energy), len(day.sessions.arrive)
+    h, ev, there = day.hours, day.sessions, day.sessions.plugged(day.steps)
+    sizes = {
+        "buy": t_,
+        "sell": t_,
+        "pv": t_,
+        "in": b_ * t_,
+        "out": b_ * t_,
+        "level": b_ * t_,
+        "ev": v_ * t_,
+        "peak": 1,
+    }
+    width = sum(sizes.values())
+    first = dict(zip(sizes, np.cumsum([0, *sizes.values()]), strict=False))
+    cost, lower, upper = np.zeros(s_ * width), np.zeros(s_ * width), np.full(s_ * width, np.inf)
+    equal, right, below, most = [], [], [], []
+
+    def row(terms):
+        made = np.zeros(s_ * width)
+        for at, value in terms:
+            made[at] += value
+        return made
+
+    for s in range(s_):
+        at = {name: s * width + first[name] for name in sizes}
+        for t in range(t_):
+            cost[at["buy"] + t], cost[at["sell"] + t] = h * day.buy[t] / s_, -h * day.sell[t] / s_
+            upper[at["buy"] + t] = upper[at["sell"] + t] = day.connection
+            upper[at["pv"] + t] = day.pv[s, t]
+            terms = [(at["buy"] + t, 1), (at["sell"] + t, -1), (at["pv"] + t, 1)]
+            for b in range(b_):
+                k = b * t_ + t
+                cost[at["out"] + k] = h * day.wear / s_
+                upper[at["in"] + k] = upper[at["out"] + k] = day.power[b]
+                upper[at["level"] + k] = day.energy[b]
+                lower[at["level"] + k] = day.start[b] if t == t_ - 1 else 0.0
+                terms += [(at["in"] + k, -1), (at["out"] + k, 1)]
+                store = [
+                    (at["level"] + k, 1),
+                    (at["in"] + k, -h * day.efficiency),
+                    (at["out"] + k, h / day.efficiency),
+                ]
+                equal.append(row(store + ([(at["level"] + k - 1, -1)] if t else [])))
+                right.append(0.0 if t else day.start[b])
+            for v in range(v_):
+                upper[at["ev"] + v * t_ + t] = ev.power[v] * there[v, t]
+                terms.append((at["ev"] + v * t_ + t, -1))
+            equal.append(row(terms))
+            right.append(day.load[s, t])
+        for v in range(v_):
+            equal.append(row([(at["ev"] + v * t_ + t, h * ev.efficiency) for t in range(t_)]))
+            right.append(ev.energy[v])
+        for begin in range(0, t_, window):
+            block = range(begin, min(begin + window, t_))
+            below.append(row([(at["buy"] + t, 1 / len(block)) for t in block] + [(at["peak"], -1)]))
+            most.append(0.0)
+        below.append(
+            row([(at["sell"] + t, 1) for t in range(t_)] + [(at["pv"] + t, -share) for t in range(t_)])
+        )
+        most.append(0.0)
+        cost[at["peak"]], lower[at["peak"]] = day.demand / s_, day.metered
+        for name in ("in", "out", "ev") if s else ():
+            for k in range(sizes[name]):
+                if k % t_ < day.now:
+                    equal.append(row([(at[name] + k, 1), (first[name] + k, -1)]))
+                    right.append(0.0)
+    found = linprog(
+        cost, np.array(below), most, np.array(equal), right, np.column_stack([lower, upper]), method="highs"
+    )
+    assert found.status == 0, found.message
+    return found.fun
+
+
+def small_site(seed, steps, scenarios, vehicles):
+    rng = np.random.default_rng(seed)
+    arrive = rng.integers(0, steps - 1, vehicles)
+    depart = rng.integers(arrive + 1, steps + 1)
+    power = rng.uniform(3, 22, vehicles)
+    return instances.SiteDay(
+        hours=0.5,
+        load=rng.uniform(20, 100, (scenarios, steps)),
+        pv=rng.uniform(0, 120, (scenarios, steps)),
+        buy=rng.uniform(1000, 3500, steps),
+        sell=rng.uniform(300, 900, steps),
+        demand=float(rng.uniform(0, 9000)),
+        metered=float(rng.uniform(0, 80)),
+        connection=400.0,
+        energy=rng.uniform(20, 80, 2),
+        power=rng.uniform(10, 40, 2),
+        start=rng.uniform(0, 20, 2),
+        efficiency=0.93,
+        wear=100.0,
+        sessions=instances.Sessions(
+            arrive, depart, power * 0.9 * 0.5 * (depart - arrive) * rng.random(vehicles), power, 0.9
+        ),
+        now=int(rng.integers(0, 3)),
+    )
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(
+    st.builds(
+        small_site, st.integers(0, 2**32 - 1), st.integers(5, 12), st.integers(1, 3), st.integers(1, 4)
+    ),
+    st.integers(1, 2),
+)
+def test_a_site_costs_what_a_dense_program_by_hand_costs(day, window):
+    share = 0.2
+    net = Network(
+        Horizon.regular(day.steps, day.hours),
+        probabilities=np.full(day.scenarios, 1 / day.scenarios),
+        here_and_now=day.now,
+    )
+    bus = net.node("site")
+    grid = net.source("grid", bus, cost=day.buy, upper=day.connection)
+    export = net.sink("export", bus, cost=-day.sell, upper=day.connection)
+    pv = net.source("pv", bus, upper=day.pv[None])
+    net.sink("load", bus, amount=day.load[None])
+    net.store(
+        "battery",
+        bus[[0, 0]],
+        energy=day.energy[:, None],
+        charge=day.power[:, None],
+        discharge=day.power[:, None],
+        efficiency=(day.efficiency, day.efficiency),
+        start=day.start,
+        wear=day.wear,
+    )
+    ev = day.sessions
+    net.sessions(
+        "ev",
+        bus,
+        arrive=ev.arrive,
+        depart=ev.depart,
+        energy=ev.energy,
+        power=ev.power,
+        efficiency=ev.efficiency,
+    )
+    net.peak("demand", [grid], price=day.demand, metered=day.metered, window=window)
+    net.budget("share", [(export, 1.0), (pv, -share)], upper=0.0)
+    plan = net.solve()
+    assert plan.cost == pytest.approx(by_hand(day, window=window, share=share), rel=1e-7)
+    assert not plan.relaxed
