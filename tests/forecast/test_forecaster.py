@@ -150,6 +150,17 @@ def test_quarter_hours_and_days_are_steps_too(step_hours):
     assert forecast.samples(7).shape == (7, ahead)
 
 
+@pytest.mark.parametrize("zone", ["Asia/Ho_Chi_Minh", "Europe/Berlin", "Asia/Kolkata"])
+def test_daily_values_begin_at_local_midnight_also_when_the_clock_changes(zone):
+    clock = Forecaster(24.0, zone, 3, models=CHEAP)._clock
+    first = int(np.datetime64("2024-01-29", "D").astype(int))
+    starts = np.array([clock.midnight(first + i) for i in range(63)])  # the clock of Berlin changes on day 62
+    values = 10.0 + np.arange(63) % 7
+    forecast = Forecaster(24.0, zone, 3, models=CHEAP).fit(starts[:61], values[:61]).issue(starts[61])
+    assert forecast.starts.tolist() == [clock.midnight(first + 61 + i).item() for i in range(3)]
+    assert np.abs(forecast.median - [15, 16, 10]).max() < 0.5
+
+
 def test_two_series_are_sampled_together(office):
     starts, values = office
     shared = np.repeat(np.random.default_rng(1).normal(0, 5, len(starts) // 24), 24)
@@ -164,7 +175,7 @@ def test_two_series_are_sampled_together(office):
         (lambda s, v: (s[:100], v[:100]), "forecast.too_short"),
         (lambda s, v: (s, v[:-1]), "forecast.lengths"),
         (lambda s, v: (s[:0], v[:0]), "forecast.lengths"),
-        (lambda s, v: (s + np.timedelta64(60, "s"), v), "forecast.off_grid"),
+        (lambda s, v: (s + (np.arange(len(s)) == 9) * np.timedelta64(60, "s"), v), "forecast.off_grid"),
         (lambda s, v: (s, np.where(np.arange(len(v)) == 7, np.inf, v)), "forecast.not_finite"),
         (lambda s, v: (s, np.full(len(v), np.nan)), "forecast.too_short"),
     ],

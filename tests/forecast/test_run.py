@@ -74,7 +74,7 @@ def test_flows_that_cannot_be_forecast_get_a_reason_in_two_languages(park):
     assert list(report.forecasts) == ["office", "price"]
     assert {name: reason.code for name, reason in report.reasons.items()} == {
         "new": "forecast.flow_too_short", "silent": "forecast.no_values", "bill": "forecast.no_step",
-        "register": "forecast.counter",
+        "register": "forecast.no_values",
     }  # fmt: skip
     assert report.receipts == []
     for problem in report.problems():

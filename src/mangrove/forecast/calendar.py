@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -24,6 +24,7 @@ Ints = npt.NDArray[np.int64]
 Times = npt.NDArray[np.datetime64]
 
 DAY = 86_400
+_HOUR = 3_600
 WORK, SATURDAY, SUNDAY, CLOSED = range(4)
 """Kinds of days; a day off is `CLOSED` whatever its weekday."""
 _NEAR = 7
@@ -68,14 +69,37 @@ class Clock:
 
     def midnight(self, day: int) -> np.datetime64:
         """The UTC instant at which the local day number `day` begins."""
-        first = date.fromordinal(day + date(1970, 1, 1).toordinal())
-        moment = datetime.combine(first, time(), self.tz).astimezone(UTC)
-        return np.datetime64(moment.replace(tzinfo=None), "s")
+        return self._instant(day, 0)
 
-    def ceil(self, moment: np.datetime64) -> np.datetime64:
-        """The first instant of the grid of steps at or after `moment`."""
-        seconds = int(moment.astype("datetime64[s]").astype(np.int64))
-        return np.datetime64(-(-seconds // self.seconds) * self.seconds, "s")
+    def phase(self, starts: Times) -> Ints:
+        """How far after the beginning of a slot each start lies, in seconds on the wall, shape (T,); equal on a regular grid."""
+        local = local_time(starts.astype("datetime64[us]").astype(np.int64), self.tz) // 1_000_000
+        return local % self.seconds
+
+    def steps(self, moment: np.datetime64, count: int, phase: int = 0) -> Times:
+        """The first `count` starts at or after `moment` that lie `phase` seconds after the beginning of a slot, shape (count,), UTC.
+
+        Steps up to an hour follow each other in time that passes; longer ones follow the clock on the wall, so that a daily step begins
+        at the same wall time on the days on which the clock is changed.
+        """
+        second = np.timedelta64(1, "s")
+        ahead = (phase - int(self.phase(np.array([moment]))[0])) % self.seconds
+        first = moment + ahead * second
+        if self.seconds <= _HOUR:
+            return np.asarray(first + np.arange(count) * self.seconds * second)
+        day, slot = (int(part[0]) for part in self.locate(np.array([first])))
+        at = slot + np.arange(count)
+        found = [
+            self._instant(day + int(i) // self.slots, int(i) % self.slots * self.seconds + phase) for i in at
+        ]
+        return np.array(found, dtype="datetime64[s]")
+
+    def _instant(self, day: int, seconds: int) -> np.datetime64:
+        """The UTC instant at which the clock shows `seconds` after midnight of a local day."""
+        wall = datetime(1970, 1, 1, tzinfo=self.tz) + timedelta(
+            days=day, seconds=seconds
+        )  # arithmetic on the wall
+        return np.datetime64(wall.astimezone(UTC).replace(tzinfo=None), "s")
 
 
 def day_numbers(days: Iterable[date]) -> Ints:

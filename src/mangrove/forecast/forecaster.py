@@ -25,6 +25,7 @@ from mangrove.times import zone
 
 FEWEST_DAYS = 21
 """Days with values that a forecast needs: two weeks to learn from and one to prove itself."""
+_HOUR = 3_600
 BURN_IN = 28
 """Days before the first origin on which the weights and bands are learnt, as if each had been forecast then."""
 
@@ -129,13 +130,14 @@ class Forecaster:
         )
         self._weather: Table | None = None
         self._sky = Table(self._clock)
-        self._known = np.datetime64(0, "s")
+        self._phase = 0
+        self._known: np.datetime64 = np.datetime64(0, "s")
 
     def fit(self, starts: Times, values: Floats, weather: tuple[Times, Floats] | None = None) -> Self:
         """Learns from a history, up to its last value.
 
         Args:
-            starts: UTC starts, shape (n,), on the grid of the step.
+            starts: UTC starts, shape (n,), a step apart from each other or whole steps.
             values: shape (n,); NaN where missing.
             weather: starts (m,) and forecasts (m, k) of the weather: for each step what was forecast the day before, over the
                 history and as far ahead as it reaches.
@@ -151,7 +153,7 @@ class Forecaster:
         if have < FEWEST_DAYS:
             raise DataQualityError("forecast.too_short", days=have, needed=FEWEST_DAYS)
         self.daily.values.put(starts, values)
-        self._known = starts[-1] + np.timedelta64(self._clock.seconds, "s")
+        self._known = self._end(starts[-1])
         if weather is not None:
             self._add_weather(*weather)
         today = int(self._clock.locate(np.array([self._known]))[0][0])
@@ -165,7 +167,7 @@ class Forecaster:
         starts = np.atleast_1d(np.asarray(start, dtype="datetime64[s]"))
         starts, values = self._checked(starts, np.atleast_1d(np.asarray(value, dtype=np.float64)))
         self.daily.values.put(starts, values)
-        self._known = max(self._known, starts[-1] + np.timedelta64(self._clock.seconds, "s"))
+        self._known = max(self._known, self._end(starts[-1]))
 
     def issue(
         self, origin: np.datetime64 | datetime, weather: tuple[Times, Floats] | None = None
@@ -186,8 +188,7 @@ class Forecaster:
             raise RequestError("forecast.origin_before_data", origin=moment, known=self._known)
         if weather is not None:
             self._add_weather(*weather)
-        start = self._clock.ceil(moment)
-        starts = start + np.arange(self._steps) * np.timedelta64(self._clock.seconds, "s")
+        starts = self._clock.steps(moment, self._steps, self._phase)
         day, slot = self._clock.locate(starts)
         today = int(self._clock.locate(np.array([moment]))[0][0])
         if today != self.daily.day:
@@ -224,13 +225,23 @@ class Forecaster:
         found = np.concatenate([near, quantiles[:, count:]], axis=1)
         return found if daily.lower is None else np.maximum(found, daily.lower)
 
+    def _end(self, start: np.datetime64) -> np.datetime64:
+        """The end of the interval that begins at `start`."""
+        second = np.timedelta64(1, "s")
+        if self._clock.seconds <= _HOUR:
+            return np.datetime64(start + self._clock.seconds * second)
+        return np.datetime64(self._clock.steps(start + second, 1, self._phase)[0])
+
     def _checked(self, starts: Times, values: Floats) -> tuple[Times, Floats]:
         """Starts in seconds and values as floats, in order; a located error for what makes no sense."""
         starts = np.asarray(starts, dtype="datetime64[s]")
         values = np.asarray(values, dtype=np.float64)
         if starts.shape != values.shape or starts.ndim != 1 or not len(starts):
             raise RequestError("forecast.lengths", starts=len(starts), values=values.size)
-        off = np.flatnonzero(starts.astype(np.int64) % self._clock.seconds)
+        phase = self._clock.phase(starts)
+        if self.daily.day < 0:
+            self._phase = int(phase[0])
+        off = np.flatnonzero(phase != self._phase)
         if len(off):
             raise RequestError("forecast.off_grid", start=starts[off[0]], seconds=self._clock.seconds)
         if np.isinf(values).any():

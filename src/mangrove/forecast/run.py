@@ -21,7 +21,7 @@ from mangrove.forecast.calendar import DAY, Floats, Times
 from mangrove.forecast.daily import HISTORY
 from mangrove.forecast.forecaster import FEWEST_DAYS, Forecast, Forecaster, joint_samples, utc
 from mangrove.inference.runs import limits_of, read_series
-from mangrove.inference.series import SECOND, Series, usable
+from mangrove.inference.series import SECOND, Series, common_phase, local_time, usable
 from mangrove.ledger import Ledger, Origin, Quality, Receipt, Snapshot
 from mangrove.rules import holidays
 from mangrove.territory.model import Flow, Territory
@@ -31,6 +31,8 @@ MODEL, VERSION = "mix", "1"
 LONGEST = 14
 """Days that a forecast reaches at most: beyond them the weather decides, and nothing here knows it."""
 _STALE_HOURS = 24
+_DAY_OF_23_HOURS = 82_800
+"""The shortest that a daily step lasts, in seconds: the clock was set forward on it."""
 
 
 @dataclass
@@ -144,18 +146,23 @@ class _Ask:
     def history(self, snapshot: Snapshot) -> Series:
         """The usable values whose interval ended by the origin; `DataQualityError` when there is none."""
         flow = self.flow
-        if flow.semantics == "counter":
-            raise DataQualityError("forecast.counter", flow=flow.id)
         step = _steps_of(flow)
         if not step:
             raise DataQualityError("forecast.no_step", flow=flow.id)
-        end = _us(self.origin) - step * SECOND
+        end = _us(self.origin) - min(step, _DAY_OF_23_HOURS) * SECOND
         series = read_series(snapshot, flow.id, end - (HISTORY + 28) * DAY * SECOND, end + 1)
         series = series.pick(usable(series.quality))
-        series = series.pick(series.start % (step * SECOND) == 0)
+        phase = local_time(series.start, self.territory.tz) % (step * SECOND)
+        series = series.pick(phase == common_phase(phase, step * SECOND))
+        while len(series) and self._ends_later(int(series.start[-1])):
+            series = series.pick(np.arange(len(series) - 1))
         if not len(series):
             raise DataQualityError("forecast.no_values", flow=flow.id, origin=self._written())
         return series
+
+    def _ends_later(self, start: int) -> bool:
+        """Whether the interval that begins at `start` (microseconds) has not ended by the origin."""
+        return _after(self.flow, start, self.territory) > self.origin
 
     def forecast(self, history: Series, weather: tuple[Times, Floats] | None) -> Forecast:
         """Fits and issues; `DataQualityError` when the history is too short."""
@@ -270,7 +277,7 @@ def _wide(flow: str, one: Forecast) -> pa.Table:
 
 
 def _steps_of(flow: Flow) -> int:
-    """The step of a flow in seconds; 0 when it has none that divides a day, or is a register."""
+    """The step of a flow in seconds; 0 when it has none that divides a day."""
     seconds = flow.step.seconds if flow.step is not None else 0
     return seconds if seconds >= 60 and DAY % seconds == 0 else 0  # noqa: PLR2004 - a minute
 
@@ -290,10 +297,10 @@ def _newest(snapshot: Snapshot, territory: Territory, names: Sequence[str]) -> d
         step = _steps_of(territory.flows[name])
         series = read_series(snapshot, name, max(low, high - HISTORY * DAY * SECOND), high) if step else None
         if series is not None and len(series):
-            ends.append(int(series.start[-1]) + step * SECOND)
+            ends.append(_after(territory.flows[name], int(series.start[-1]), territory))
     if not ends:
         raise DataQualityError("forecast.no_flows")
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=max(ends))
+    return max(ends)
 
 
 def _explain_later(ledger: Ledger, report: ForecastReport) -> None:
@@ -345,6 +352,16 @@ def _digest(series: Series) -> str:
     digest = sha256(series.start.tobytes())
     digest.update(series.value.tobytes())
     return digest.hexdigest()
+
+
+def _after(flow: Flow, start: int, territory: Territory) -> datetime:
+    """The end of the interval of `flow` that begins at `start` (microseconds)."""
+    assert flow.step is not None
+    return flow.step.after(_moment(start), territory.tz)
+
+
+def _moment(us: int) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
 
 
 def _us(moment: datetime) -> int:

@@ -7,6 +7,7 @@ Comes in: described days. Goes out: a linear point forecast with residual quanti
 from __future__ import annotations
 
 import numpy as np
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from mangrove.forecast import calendar
 from mangrove.forecast.calendar import Floats
@@ -46,9 +47,12 @@ class Ridge:
         self._scale = np.maximum(np.sqrt(weight @ centered**2 / total), 1e-9)
         self._level = float(weight @ y / total)
         standard = centered / self._scale
-        normal = standard.T @ (standard * weight[:, None])
-        normal[np.diag_indices_from(normal)] += _PENALTY
-        self._slope = np.linalg.solve(normal, standard.T @ (weight * (y - self._level)))
+        with threadpool_limits(
+            limits=1, user_api="blas"
+        ):  # threads cost more than they give, and change the last digits
+            normal = standard.T @ (standard * weight[:, None])
+            normal[np.diag_indices_from(normal)] += _PENALTY
+            self._slope = np.linalg.solve(normal, standard.T @ (weight * (y - self._level)))
         recent = frame.pick(slice(-_DAYS, None))
         self._residuals = by_slot(recent.target - self._point(recent), self.quantiles)
 
