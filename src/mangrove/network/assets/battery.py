@@ -90,10 +90,11 @@ def _sizes(
     """Energy and power; a chosen energy comes with a power that is chosen too, or tied to it by the C-rate."""
     net, rate = setting.network, _c_rate(values)
     if setting.price is None or "max_energy" not in values:
-        return values["energy"], values.get("power", rate * values["energy"]), {}
+        energy = values.get("energy", 0.0)  # one that may only be bought is not there yet
+        return energy, values.get("power", rate * energy), {}
     price, life = setting.price, values["life"]
     aging = values.get("calendar", 0.0)
-    energy = net.capacity(
+    bought = net.capacity(
         f"{asset_id} energy", cost=price(values["cost"], values.get("om", 0.0) + aging, life),
         existing=values.get("energy", 0.0), upper=values["max_energy"], owner=setting.owner,
     )  # fmt: skip
@@ -104,8 +105,8 @@ def _sizes(
         upper=values.get("max_power", np.inf), owner=setting.owner,
     )  # fmt: skip
     if not free:
-        _tie(net, asset_id, energy, power, rate)
-    return energy, power, {"energy": energy, "power": power}
+        _tie(net, asset_id, bought, power, rate)
+    return bought, power, {"energy": bought, "power": power}
 
 
 def _tie(net: Any, asset_id: str, energy: Any, power: Any, rate: float) -> None:
