@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.operate.worlds import (
     HCM,
     QUARTER,
@@ -19,7 +21,7 @@ from tests.operate.worlds import (
 
 from mangrove.errors import DataQualityError, RequestError
 from mangrove.operate.backtest import PERFECT, PLAN, Setup, backtest
-from mangrove.operate.execute import Orders
+from mangrove.operate.execute import Orders, Plant
 from mangrove.operate.loop import ByPlan, run
 from mangrove.operate.outlook import Grid, perfect
 from mangrove.operate.plan import Options, Planner
@@ -210,3 +212,44 @@ def test_a_gap_a_missing_series_and_a_start_inside_a_window_are_named():
         backtest(workshop(), grid, rates(), rules=("self_consumtion",))
     assert refused.value.code == "operate.unknown_rule"
     assert "self_consumption" in str(refused.value)
+
+
+def test_an_interrupt_before_the_first_day_is_over_gives_an_empty_account():
+    grid = measured(1)
+
+    def outlook(at):
+        raise KeyboardInterrupt
+
+    found = backtest(workshop(), grid, rates(), outlook=outlook, options=SHORT)
+    assert (found.complete, found.accounts[PLAN].steps, found.accounts[PLAN].cost) == (False, 0, 0.0)
+    assert np.isnan(found.regret())
+    assert found.to_arrow().num_rows == 0
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 999), level=st.floats(0, 200), sure=st.booleans())
+def test_whatever_is_expected_nothing_leaves_its_limits(seed, level, sure):
+    grid = measured(1, seed=seed)
+    generator = np.random.default_rng(seed)
+    right = perfect(grid, 96)
+
+    def outlook(at):
+        told = right(at)
+        return (
+            told
+            if sure
+            else {name: values * generator.uniform(0, 3, values.shape) for name, values in told.items()}
+        )
+
+    tariff = prices(days=1)
+    controller = ByPlan(Planner(workshop(importing=150.0), tariff, SHORT), outlook, every=8)
+    plant = Plant(workshop(importing=150.0), levels={"battery": level})
+    course = run(workshop(importing=150.0), grid, tariff, controller, plant=plant)
+    assert course.powers["battery"].min() >= -100.0
+    assert course.powers["battery"].max() <= 80.0
+    assert course.exported.max() <= 60.0 + 1e-9
+    assert -1e-9 <= course.levels["battery"].min() <= course.levels["battery"].max() <= 200.0 + 1e-9
+    over = course.imported > 150.0 + 1e-6
+    # Above the connection's limit the battery gives all it can.
+    room = np.minimum(100.0, np.r_[level, course.levels["battery"][:-1]] * 0.94 / 0.25)
+    assert (course.powers["battery"][over] <= -room[over] + 1e-6).all()

@@ -12,20 +12,21 @@ import numpy as np
 import pytest
 from tests.operate import park
 from tests.operate.park import NOW
-from tests.operate.worlds import BATTERY, HCM, QUARTER, measured, two_part
+from tests.operate.worlds import BATTERY, HCM, QUARTER, charging, measured, two_part
 
 import mangrove as mg
 from mangrove.errors import DeclarationError, RequestError
 from mangrove.ledger import Ledger, Origin, series
-from mangrove.operate.devices import Journal, SimulatedBattery
+from mangrove.operate.devices import Journal, SimulatedBattery, limits_at
 from mangrove.operate.plan import Options
 from mangrove.operate.prices import Prices
 from mangrove.operate.readings import Window
 from mangrove.operate.readings import measured as read
+from mangrove.operate.readings import power as run_power
 from mangrove.operate.run import Request, operate, state_of
 from mangrove.operate.safe import Freshness
 from mangrove.operate.site import sites
-from mangrove.operate.state import SECOND
+from mangrove.operate.state import SECOND, Session
 
 SHORT = Options(horizon=24.0, fine=12.0)
 ASKED = Request(options=SHORT)
@@ -187,7 +188,7 @@ from mangrove.operate import run
 works = park.load(park.Path(sys.argv[1]))
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 if sys.argv[2] == "before": run._publish = die
-else: run.limits_of = die
+else: run.limits_at = die
 with Ledger.open(works.path / ".mangrove") as ledger:
     from mangrove.operate.devices import Journal
     from dataclasses import replace
@@ -253,3 +254,37 @@ def test_an_unknown_place_is_named_with_those_that_are_sites(works, ledger):
         operate(works, ledger, NOW, places=["hall"])
     assert refused.value.code == "operate.unknown_site"
     assert "works" in str(refused.value)
+
+
+def test_what_may_still_be_sold_counts_from_the_first_of_january(tmp_path):
+    capped = park.FILES["territory.yaml"].replace("export: law", "export: law\n    export_cap: 20 %")
+    works = park.load(park.declare(tmp_path / "works", territory=capped))
+    with Ledger.open(works.path / ".mangrove") as ledger:
+        park.ingest(ledger)
+        new_year = np.datetime64("2025-12-31T17:00:00", "s")
+        ledger.append(
+            park.values("sun", new_year - 7200 * SECOND, 3600, np.full(4, 50.0)), Origin("m", "old sun")
+        )
+        (schedule,) = operate(works, ledger, NOW, request=ASKED)
+        with ledger.snapshot() as snapshot:
+            window = Window(new_year, QUARTER, int((NOW - new_year) / SECOND) // QUARTER)
+            made, sold = (
+                float(np.nansum(run_power(snapshot, works.flows[name], window).power)) / 4
+                for name in ("sun", "sold")
+            )
+    allowed = schedule.plan.solved._net.program.row_upper[
+        schedule.plan.solved._net.handles["export cap"].rows
+    ][0]
+    left = 0.2 * made - sold
+    assert made > 100.0
+    assert allowed == pytest.approx(left if left > 0 else 0.0, abs=1e-6) or allowed == pytest.approx(
+        left, abs=1e-6
+    )
+
+
+def test_every_kind_of_device_has_its_declared_limits():
+    site = charging()
+    stay = Session("a", "plugs", NOW, NOW + 3600 * SECOND, 5.0, power=3.0)
+    limits = limits_at(site, [stay])
+    assert (limits["battery"].low, limits["battery"].high) == (-100.0, 80.0)
+    assert (limits["a"].low, limits["a"].high) == (0.0, 3.0)

@@ -8,6 +8,7 @@ perfect foresight, and a table by month. Every policy acts on the same simulated
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,11 +46,15 @@ class Backtest:
     complete: bool
 
     def regret(self, name: str = PLAN) -> float:
-        """Money that a policy cost above perfect foresight."""
+        """Money that a policy cost above perfect foresight; NaN when that was not computed."""
+        if PERFECT not in self.accounts:
+            return float("nan")
         return self.accounts[name].cost - self.accounts[PERFECT].cost
 
     def share_reached(self, name: str = PLAN, base: str = "no_storage") -> float:
         """How much of the greatest possible saving against `base` a policy reached; NaN when nothing can be saved."""
+        if PERFECT not in self.accounts or base not in self.accounts:
+            return float("nan")
         possible = self.accounts[base].cost - self.accounts[PERFECT].cost
         return (
             (self.accounts[base].cost - self.accounts[name].cost) / possible if possible > 0 else float("nan")
@@ -140,16 +145,16 @@ def backtest(
             break
     done = min(course.steps for course in courses.values())
     if foresight and done:
-        courses[PERFECT] = perfect_foresight(
-            site, measured, prices, levels=dict(courses[PLAN].start), sessions=setup.sessions,
-            carbon=rates.per_kwh, steps=done,
-        )  # fmt: skip
+        with suppress(KeyboardInterrupt):
+            courses[PERFECT] = perfect_foresight(
+                site, measured, prices, levels=dict(courses[PLAN].start), sessions=setup.sessions,
+                carbon=rates.per_kwh, steps=done,
+            )  # fmt: skip
     for course in courses.values():
         course.steps = done
     accounts = {name: settle(site, course, prices, rates, measured.start) for name, course in courses.items()}
-    return Backtest(
-        accounts, courses, done == measured.steps and len(courses) > len(controllers) - (not foresight)
-    )
+    complete = done == measured.steps and len(courses) == len(controllers) + foresight
+    return Backtest(accounts, courses, complete)
 
 
 def _persistence(site: Site, measured: Grid, options: Options) -> Outlook:

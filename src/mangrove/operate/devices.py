@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from mangrove.errors import RequestError
-from mangrove.operate.site import Battery
+from mangrove.operate.site import Battery, Site
+from mangrove.operate.state import Session
 
 HEARTBEAT = timedelta(minutes=15)
 """How long a set-point holds when nobody renews it: one planning step."""
@@ -281,3 +282,15 @@ class Journal:
 def limits_of(battery: Battery, ramp: float = math.inf) -> Limits:
     """The declared limits of a battery."""
     return Limits(-battery.discharge, battery.charge, ramp)
+
+
+def limits_at(site: Site, sessions: Sequence[Session] = ()) -> dict[str, Limits]:
+    """The declared limits of everything at a site that takes set-points: batteries, swap stations, vehicles."""
+    found = {battery.id: limits_of(battery) for battery in site.batteries}
+    for station in site.stations:
+        found[station.id] = Limits(-station.power if station.two_way else 0.0, station.power)
+    power = {charger.id: charger.power for charger in site.chargers}
+    for one in sessions:
+        most = power.get(one.charger, 0.0)
+        found[one.id] = Limits(0.0, most if one.power is None else min(one.power, most))
+    return found

@@ -23,7 +23,7 @@ from mangrove.errors import MangroveError, Problem, RequestError
 from mangrove.ledger import Ledger, Origin, Receipt, Snapshot, series
 from mangrove.operate import readings
 from mangrove.operate.account import rates_of
-from mangrove.operate.devices import Device, Guard, Setpoint, Written, limits_of
+from mangrove.operate.devices import Device, Guard, Setpoint, Written, limits_at
 from mangrove.operate.outlook import Grid, Outlook, persistence
 from mangrove.operate.plan import Options, Plan, Planner
 from mangrove.operate.prices import Prices, Tariff
@@ -57,7 +57,7 @@ class Request:
         sessions: vehicles that are there or announced; without any, charging is part of the load.
         levels: kWh in the batteries as their devices say; what is missing is followed from their meters.
         packs: packs of each class in the swap stations, by id; without them the plan assumes that the day repeats itself.
-        devices: by id of the battery; a battery without one gets no set-point, but a schedule.
+        devices: by id of the battery, swap station or session; what has none is in the schedule, but is told nothing.
     """
 
     contract: Tariff | None = None
@@ -141,7 +141,7 @@ def operate(
         asked = own.get(place, common)
         with ledger.snapshot() as snapshot:
             schedule = _plan_site(territory, known[place], snapshot, floor(now, asked.options.seconds), asked)
-        found.append(_publish(territory, ledger, schedule, asked) if store else schedule)
+        found.append(_publish(territory, known[place], ledger, schedule, asked) if store else schedule)
     return tuple(found)
 
 
@@ -162,6 +162,7 @@ class _Round:
     asked: Request
     meters: Measured
     prices: Prices
+    contract: Tariff
 
 
 def _plan_site(
@@ -175,8 +176,9 @@ def _plan_site(
     rates = rates_of(territory, site, _utc(at).astimezone(territory.tz).date(), contract=asked.contract)
     count = steps + int(options.horizon * HOUR_SECONDS // options.seconds) + 1
     prices = Prices.of(rates.contract, past.start, count, options.seconds, territory.tz)
-    now = _Round(territory, site, snapshot, at, asked, meters, prices)
+    now = _Round(territory, site, snapshot, at, asked, meters, prices, rates.contract)
     state, guessed = state_of(site, meters, prices, at, asked)
+    state = replace(state, allowance=_allowance(now))
     outlook, made, notes = _outlook(now)
     needed = {name: until for name, until in meters.until.items() if name in _needed(site)}
     old = stale(at, made, needed, asked.freshness)
@@ -225,7 +227,7 @@ def _said(error: Exception) -> str:
 def state_of(
     site: Site, meters: Measured, prices: Prices, at: np.datetime64, asked: Request
 ) -> tuple[State, list[Problem]]:
-    """What is carried over, from the meters of the past weeks; and notes on what had to be guessed."""
+    """What is carried over, from the meters of the past weeks (without the export allowance); notes on what had to be guessed."""
     notes: list[Problem] = []
     levels = {}
     for b in site.batteries:
@@ -248,28 +250,33 @@ def state_of(
     whole = within[: len(within) - lead]
     peak, _ = metered_peak(whole[len(whole) % prices.window :], prices.window)
     window = np.nan_to_num(within[len(within) - lead :]) if lead else np.zeros(0)
-    allowance = _allowance(site, meters, prices, here)
-    state = State(
-        at,
-        levels,
-        tuple(asked.sessions),
-        month,
-        peak,
-        tuple(float(x) for x in window),
-        allowance,
-        asked.packs,
-    )
+    running = tuple(float(x) for x in window)
+    state = State(at, levels, tuple(asked.sessions), month, peak, running, packs=asked.packs)
     return state, notes
 
 
-def _allowance(site: Site, meters: Measured, prices: Prices, here: int) -> float | None:
-    """KWh that may still be sold: share of the generation of the year so far less what was sold, as far as readings go back."""
+def _allowance(now: _Round) -> float | None:
+    """KWh that may still be sold this calendar year: share of the generation so far less what was sold; None without a cap."""
+    site, prices, tz = now.site, now.prices, now.territory.tz
     if prices.cap is None or site.exporting <= 0 or not site.export_flow:
         return None
-    this_year = prices.year[:here] == prices.year[here]
-    own = sum(np.nan_to_num(meters.flows[g.flow].power[:here]) for g in site.generators if g.flow)
-    sold = np.nan_to_num(meters.flows[site.export_flow].power[:here])
-    return float(((prices.cap[:here] * own - sold) * this_year).sum() * prices.hours)
+    local = _utc(now.at).astimezone(tz)
+    first_day = datetime(local.year, 1, 1, tzinfo=tz)
+    days = [first_day + timedelta(days=day) for day in range(local.timetuple().tm_yday)]
+    starts = np.array([np.datetime64(round(day.timestamp()), "s") for day in days])
+    cap = now.contract.terms(starts, 24.0, tz).export_cap
+    caps = np.broadcast_to(np.asarray(cap, dtype=np.float64), (len(starts),))
+    first = floor(starts[0], prices.seconds)
+    window = Window(first, prices.seconds, round(float((now.at - first) / SECOND)) // prices.seconds)
+    begins = first + np.arange(window.steps) * (prices.seconds * SECOND)
+    share = caps[np.clip(np.searchsorted(starts, begins, side="right") - 1, 0, None)]
+    own = np.zeros(window.steps)
+    for generator in site.generators:
+        if generator.flow:
+            flow = now.territory.flows[generator.flow]
+            own += np.nan_to_num(readings.power(now.snapshot, flow, window).power)
+    sold = np.nan_to_num(readings.power(now.snapshot, now.territory.flows[site.export_flow], window).power)
+    return float((share * own - sold).sum() * prices.hours)
 
 
 def _needed(site: Site) -> set[str]:
@@ -375,7 +382,9 @@ def _on_steps(
     return marks[:-1].astype(np.int64).astype("datetime64[s]"), values
 
 
-def _publish(territory: Territory, ledger: Ledger, schedule: Schedule, asked: Request) -> Schedule:
+def _publish(
+    territory: Territory, site: Site, ledger: Ledger, schedule: Schedule, asked: Request
+) -> Schedule:
     """Stores the schedule; once it is on disk, tells the devices."""
     receipt = None
     if schedule.flows:
@@ -386,11 +395,11 @@ def _publish(territory: Territory, ledger: Ledger, schedule: Schedule, asked: Re
             inputs=(territory.content_hash,),
         )  # fmt: skip
         receipt = ledger.append(table, origin)
-    batteries = {b.id: b for site in sites(territory) for b in site.batteries}
+    limits = limits_at(site, asked.sessions)
     written = []
     for setpoint in schedule.setpoints:
         if setpoint.device in asked.devices:
-            guard = Guard(asked.devices[setpoint.device], limits_of(batteries[setpoint.device]))
+            guard = Guard(asked.devices[setpoint.device], limits[setpoint.device])
             written.append(guard.write(setpoint, setpoint.start))
     return replace(schedule, receipt=receipt, written=tuple(written))
 

@@ -131,6 +131,11 @@ class Station:
         return float(self.values["bays"] * self.values["charger"])
 
     @property
+    def two_way(self) -> bool:
+        """Whether its packs may give energy to the site."""
+        return bool(self.values.word("two_way") == "yes")
+
+    @property
     def demand(self) -> str:
         """The name of the series of swaps: its flow, or `<id>#swaps`."""
         return self.demand_flow or f"{self.id}#swaps"
