@@ -66,9 +66,16 @@ def test_every_member_can_carry_out_its_schedule(bins):
 def test_equal_homes_without_a_fee_have_no_gap():
     """500 homes with batteries of the same kind behind one meter: one group of them is exact."""
     community = replace(park(500, 24, batteries=0.5, meter="park"), fee=0.0)
-    found = aggregate(community)
+    found = aggregate(community, shapes=1)
     assert len(np.unique(found.groups)) == 2
     assert found.gap < 1e-9
+
+
+def test_more_shapes_of_the_day_make_the_gap_smaller():
+    community = mixed(60, 48)
+    coarse, fine = aggregate(community, bins=1, shapes=1), aggregate(community, bins=4, shapes=12)
+    assert fine.gap < coarse.gap
+    assert fine.lower >= coarse.lower - 1e-6 * abs(coarse.lower)
 
 
 def test_a_plan_by_groups_is_settled_by_formula():

@@ -13,6 +13,7 @@ Members with the same contract, battery efficiency and wear, and about the same 
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -54,12 +55,14 @@ class Estimate:
         return (self.upper - self.lower) / max(abs(self.upper), 1e-300)
 
 
-def aggregate(community: Community, *, bins: int = 4, solver: str = "auto") -> Estimate:
+def aggregate(community: Community, *, bins: int = 4, shapes: int = 16, solver: str = "auto") -> Estimate:
     """Plans a large community by groups of similar members.
 
     Args:
         community: with storage; demand charges only at a park meter.
         bins: groups that the ratio of power to energy is divided into; more give a smaller gap and a larger program.
+        shapes: groups by the shape of the day (k-means); members of a group then want the same of their batteries, and little
+            is netted inside a group that would pay the fee. More give a smaller gap and a larger program.
         solver: see `Network.solve`.
 
     Raises:
@@ -69,7 +72,7 @@ def aggregate(community: Community, *, bins: int = 4, solver: str = "auto") -> E
     if community.meter == "own" and community.demand:
         raise RequestError("settle.cannot_aggregate")
     held = community.storage or _no_storage(len(community.members))
-    groups = _groups(community, held, bins)
+    groups = _groups(community, held, bins, shapes)
     wide = _grouped(community, held, groups, tight=False)
     plan, parts = _solve(wide, solver)
     lower = plan.cost
@@ -122,8 +125,8 @@ def _no_storage(n: int) -> Storage:
     return Storage(np.zeros(n), np.zeros(n), np.zeros(n), (1.0, 1.0), 0.0)
 
 
-def _groups(community: Community, held: Storage, bins: int) -> Ints:
-    """(n,) group of each member: same contract, efficiencies and wear, and power for energy in the same of `bins` bins."""
+def _groups(community: Community, held: Storage, bins: int, shapes: int) -> Ints:
+    """(n,) group of each member: same contract, efficiencies and wear, about the same power for energy and shape of the day."""
     n = len(community.members)
     has = held.energy > 0.0
     energy = np.where(has, held.energy, 1.0)
@@ -134,8 +137,33 @@ def _groups(community: Community, held: Storage, bins: int) -> Ints:
     contract = np.zeros(n)
     if np.ndim(community.buy) != 1:
         contract = np.unique(community.buy, axis=0, return_inverse=True)[1].ravel().astype(float)
-    kinds = np.column_stack([contract, has, *(np.where(has, v, 0.0) for v in (into, out, wear)), *ratios])
+    shape = _shapes(community, energy, has, shapes)
+    kinds = np.column_stack(
+        [contract, has, *(np.where(has, v, 0.0) for v in (into, out, wear)), *ratios, shape]
+    )
     return np.unique(kinds.round(_DIGITS), axis=0, return_inverse=True)[1].ravel().astype(np.int64)
+
+
+def _shapes(community: Community, energy: Floats, has: NDArray[np.bool_], shapes: int) -> Floats:
+    """(n,) cluster of each member's mean day: net power for the energy of its battery, or for its own size without one.
+
+    Seeded k-means (scipy), apart for members with and without batteries; the same community always gives the same clusters.
+    """
+    from scipy.cluster.vq import kmeans2
+
+    net = community.load - community.generation
+    day = min(max(round(24.0 / community.hours), 1), net.shape[1])
+    mean = np.array([net[:, k::day].mean(axis=1) for k in range(day)]).T
+    size = np.where(has, energy, np.maximum(np.abs(mean).max(axis=1), 1e-9))
+    found = np.zeros(len(net))
+    for some in (has, ~has):
+        features = (mean / size[:, None])[some]
+        count = min(shapes, len(np.unique(features.round(_DIGITS), axis=0)))
+        if count > 1:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a cluster that ends empty is one group less
+                found[some] = kmeans2(features, count, minit="++", seed=0)[1]
+    return found
 
 
 def _binned(ratio: Floats, has: NDArray[np.bool_], bins: int) -> Floats:
