@@ -87,10 +87,10 @@ def test_packs_are_neither_made_nor_lost_and_no_full_pack_leaves_that_is_not_the
     assert working.max() <= 20.0 + 1e-7
 
 
-def test_two_way_pays_when_peak_and_off_peak_differ_enough_and_never_costs_more():
+def test_two_way_pays_as_soon_as_peak_over_off_peak_exceeds_the_losses_and_never_costs_more():
     quiet = np.zeros(24)
     quiet[8] = 20.0
-    for ratio, pays in ((1.05, False), (2.86, True)):
+    for ratio, pays in ((1.10, False), (1.15, True), (2.86, True)):  # 1 / round trip = 1.113
         buy = prices(1190.0, 1190.0, 1190.0 * ratio, 24)
         costs = []
         for two_way in ("no", "yes"):
