@@ -36,11 +36,12 @@ class Visits:
     energy: Floats
 
     def __post_init__(self) -> None:
-        for bad, reason in (
-            (self.ends < self.starts, "reversed"), (~np.isfinite(self.energy) | (self.energy < 0), "energy"),
-        ):  # fmt: skip
+        for bad, code in (
+            (self.ends < self.starts, "assets.visit_reversed"),
+            (~np.isfinite(self.energy) | (self.energy < 0), "assets.visit_energy"),
+        ):
             if np.any(bad):
-                raise RequestError("assets.visit_" + reason, item=int(np.argmax(bad)) + 1)
+                raise RequestError(code, item=int(np.argmax(bad)) + 1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
