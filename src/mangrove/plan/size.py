@@ -114,17 +114,13 @@ def previewed(case: Case, days: int, whole: View) -> tuple[Preview, State]:
     sizes = state(built, plan).sizes
     assert view.days is not None
     again = time.perf_counter()
-    rebuilt, replayed, _ = solved(case, whole, sizes=sizes)
-    cost = replayed.cost + owned(case, sizes)
-    checked = state(rebuilt, replayed)
-    return (
-        Preview(
-            len(view.days.days),
-            sizes,
-            plan.cost,
-            cost,
-            replace(effort, seconds=seconds),
-            time.perf_counter() - again,
-        ),
-        checked,
-    )
+    checked, cost = over_the_year(case, sizes, whole)
+    effort = replace(effort, seconds=seconds)
+    count = len(view.days.days)
+    return Preview(count, sizes, plan.cost, cost, effort, time.perf_counter() - again), checked
+
+
+def over_the_year(case: Case, sizes: Mapping[str, float], whole: View) -> tuple[State, float]:
+    """Every hour of the year with given sizes, and the cost over the study."""
+    built, plan, _ = solved(case, whole, sizes=sizes)
+    return state(built, plan), plan.cost + owned(case, sizes)

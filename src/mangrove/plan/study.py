@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the answer depends on: one thing changed at a time, and cost against carbon.
 
-Comes in: a case and named changes of it. Goes out: one `Outcome` a change, each with its own sizes. Over typical days a
-change takes a fraction of a second, and all of them are compared over the same days; `full=True` optimizes every hour.
+Comes in: a case and named changes of it. Goes out: one `Outcome` a change, each with its own sizes. Sizes come from typical days,
+in a fraction of a second each, and are then run over every hour of the year, because typical days flatter a plan (they miss
+peaks that are billed). `check=False` leaves that out; `full=True` optimizes every hour.
 """
 
 from __future__ import annotations
@@ -16,15 +17,19 @@ import numpy as np
 
 from mangrove.errors import RequestError, did_you_mean
 from mangrove.network import Plan
-from mangrove.plan.build import Model, View, every_step, over_typical_days
+from mangrove.plan.build import Model, View, every_step, model, over_typical_days
 from mangrove.plan.finance import CashFlow, cash_flow
 from mangrove.plan.problem import Candidate, Case, Supply
 from mangrove.plan.problem import full as as_series
-from mangrove.plan.result import State, purchases, state
-from mangrove.plan.size import DAYS, solved, without
+from mangrove.plan.result import State, owned, purchases, state
+from mangrove.plan.size import DAYS, over_the_year, solved, without
 
-_TIGHT = 1e-3
-"""t CO2: how far above the least emissions the last point of a frontier may lie."""
+_DEAR = 10.0
+"""How many times dearer than the last tonne it is to miss a cap when given sizes are run over the year."""
+_SHORT = 0.01
+"""Share of the way by which a frontier stops short of the least emissions: the very last tonnes cost any price."""
+_LEAST = 1e-3
+"""t CO2: a smaller difference between the two ends is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,33 +91,42 @@ class Point:
 
 
 def sensitivity(
-    case: Case, variations: Sequence[Variation] | None = None, *, days: int = DAYS, full: bool = False
+    case: Case,
+    variations: Sequence[Variation] | None = None,
+    *,
+    days: int = DAYS,
+    check: bool = True,
+    full: bool = False,
 ) -> list[Outcome]:
     """Sizes and money of the case and of each variation; the first outcome is the case itself.
 
     Args:
         case: the problem.
         variations: what to change; None for `usual(case)`.
-        days: typical days of each answer; full: whether every hour is optimized instead.
-        full: see `days`.
+        days: typical days from which the sizes come.
+        check: whether these sizes are run over every hour, so that money and emissions are true for them.
+        full: whether every hour is optimized instead.
     """
     chosen = usual(case) if variations is None else variations
     first = Variation("case", case.name, 1.0, case)
-    return [outcome(one, days=days, full=full) for one in (first, *chosen)]
+    return [outcome(one, days=days, check=check, full=full) for one in (first, *chosen)]
 
 
-def outcome(variation: Variation, *, days: int = DAYS, full: bool = False) -> Outcome:
-    """The answer to one variation."""
+def outcome(variation: Variation, *, days: int = DAYS, check: bool = True, full: bool = False) -> Outcome:
+    """The answer to one variation, see `sensitivity`."""
     case = variation.case
-    view = every_step(case) if full else over_typical_days(case, days)
-    before, cost_before = without(case, view)
+    whole = every_step(case)
+    view = whole if full else over_typical_days(case, days)
+    before, cost_before = without(case, whole if check else view)
     built, plan, _ = solved(case, view, solver="auto" if full else "simplex")
-    after = state(built, plan)
+    after, cost = state(built, plan), plan.cost
+    if check and not full:
+        after, cost = over_the_year(case, after.sizes, whole)
     flow = None
     if before is not None:
         flow = cash_flow(purchases(case, after.sizes), before.running, after.running, case.money)
     return Outcome(
-        variation.kind, variation.name, variation.value, after.sizes, plan.cost, cost_before - plan.cost,
+        variation.kind, variation.name, variation.value, after.sizes, cost, cost_before - cost,
         after.emissions, before.emissions if before is not None else math.nan, flow,
     )  # fmt: skip
 
@@ -250,15 +264,19 @@ def _with_supply(case: Case, name: str, change: Callable[..., Any]) -> Case:
     return replace(case, supplies=tuple(change(one) if one.name == name else one for one in case.supplies))
 
 
-def frontier(case: Case, points: int = 8, *, days: int = DAYS, full: bool = False) -> list[Point]:
-    """Cost against carbon: from the plan of least cost to the plan of least emissions, with caps evenly between them.
+def frontier(
+    case: Case, points: int = 8, *, days: int = DAYS, check: bool = True, full: bool = False
+) -> list[Point]:
+    """Cost against carbon: from the plan of least cost to (99 % of the way to) the least emissions, with caps evenly between.
 
     The plan of least emissions is the cheapest of those that emit least with the sizes allowed, so give candidates a `most`.
 
     Args:
         case: the problem; its own cap on emissions is ignored.
         points: how many, both ends included.
-        days: typical days.
+        days: typical days from which the sizes come.
+        check: whether these sizes are run over every hour; a point then shows what they really cost and emit, as near to its
+            cap as they can come.
         full: whether every hour is optimized instead.
 
     Raises:
@@ -266,19 +284,35 @@ def frontier(case: Case, points: int = 8, *, days: int = DAYS, full: bool = Fals
     """
     if points < 2:  # noqa: PLR2004  a line has two ends
         raise RequestError("plan.few_points", points=points)
-    view = every_step(case) if full else over_typical_days(case, days)
+    whole = every_step(case)
+    view = whole if full else over_typical_days(case, days)
     open_ = replace(case, limits=replace(case.limits, co2=None))
-    cheapest = _point(*_solve(open_, view, full=full), limit=None)
-    strict = replace(case, limits=replace(case.limits, co2=0.0))
-    built, plan = _solve(strict, view, full=full)
+    found = [_point(*_solve(open_, view, full=full), limit=None)]
+    built, plan = _solve(replace(case, limits=replace(case.limits, co2=0.0)), view, full=full)
     least = state(built, plan).emissions
-    found = [cheapest]
-    if cheapest.emissions - least <= _TIGHT:
-        return found
-    for cap in np.linspace(cheapest.emissions, least + _TIGHT, points)[1:]:
-        built.net.update(built.budgets["co2"], upper=float(cap))
-        found.append(_point(built, built.net.solve(solver="auto" if full else "simplex"), limit=float(cap)))
-    return found
+    way = found[0].emissions - least
+    if way > _LEAST:
+        for cap in found[0].emissions - way * np.linspace(0.0, 1.0 - _SHORT, points)[1:]:
+            built.net.update(built.budgets["co2"], upper=float(cap))
+            found.append(
+                _point(built, built.net.solve(solver="auto" if full else "simplex"), limit=float(cap))
+            )
+    return found if full or not check else [_checked(case, one, whole) for one in found]
+
+
+def _checked(case: Case, point: Point, whole: View) -> Point:
+    """The sizes of a point over every hour: the cap holds as far as they can, at ten times the price of anything else."""
+    limits = replace(case.limits, co2=point.limit)
+    built = model(replace(case, limits=limits), whole, sizes=point.sizes)
+    excess, dear = None, 0.0
+    if point.limit is not None:
+        dear = _DEAR * max(point.price * _years_worth(case), point.cost / max(point.emissions, 1.0))
+        excess = built.net.program.columns("co2 excess", (1,), cost=dear)
+        built.net.program.terms(built.budgets["co2"].rows, excess, -1.0)
+    plan = built.net.solve()
+    found = state(built, plan)
+    over = max(0.0, found.emissions - point.limit) if point.limit is not None else 0.0
+    return replace(point, emissions=found.emissions, cost=plan.cost - dear * over + owned(case, point.sizes))
 
 
 def _solve(case: Case, view: View, *, full: bool) -> tuple[Model, Plan]:
@@ -290,6 +324,11 @@ def _point(built: Model, plan: Plan, *, limit: float | None) -> Point:
     """The point of a solved model; the price of the last tonne is the dual of the cap, spread over the years."""
     found: State = state(built, plan)
     worth = next((shadow.value for shadow in plan.shadows() if shadow.name == "co2"), 0.0)
-    money = built.case.money
-    yearly = float(money.discounted(np.r_[0.0, np.ones(money.years)]).sum())
-    return Point(found.emissions, plan.cost, found.sizes, worth / yearly if limit is not None else 0.0, limit)
+    price = worth / _years_worth(built.case) if limit is not None else 0.0
+    return Point(found.emissions, plan.cost, found.sizes, price, limit)
+
+
+def _years_worth(case: Case) -> float:
+    """Money of today of one unit in each year of the study, before tax."""
+    money = case.money
+    return float(money.discounted(np.r_[0.0, np.ones(money.years)]).sum())
