@@ -7,7 +7,7 @@ consumption that nobody controls by energy balance, and the levels that batterie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mangrove.errors import RequestError, RuleError
+from mangrove.errors import Problem, RequestError, RuleError
 from mangrove.ledger import COUNTED, Snapshot, series
 from mangrove.operate.outlook import Grid
 from mangrove.operate.site import Battery, Site
@@ -188,13 +188,24 @@ def _was_there(battery: Battery, flows: Mapping[str, Series]) -> bool:
 
 
 def balance(site: Site, flows: Mapping[str, Floats], *, controlled: bool = False) -> Floats:
-    """(T,) kW of consumption that nobody controls, by energy balance; never below zero, NaN where a meter is silent."""
+    """(T,) kW of consumption that nobody controls, by energy balance; never below zero, NaN where a meter is silent.
+
+    A connection without a meter and with nothing but chargers and swap stations draws what these draw: what nobody controls
+    there is the vehicles' share, and nothing when it is `controlled`. Without an export meter nothing was exported, and a
+    battery without meters did nothing; `guesses` says so.
+    """
+    sockets = [charger.flow for charger in site.chargers]
+    alone = not (site.generators or site.batteries) and sockets and all(sockets)
+    if not site.import_flow and alone:
+        drawn: Any = sum(flows[flow] for flow in sockets)
+        return np.asarray(drawn * (0.0 if controlled else 1.0), dtype=np.float64)
     parts: list[tuple[str, str, float]] = [(site.place, site.import_flow, 1.0)]
-    if site.exporting > 0:
+    if site.exporting > 0 and site.export_flow:
         parts.append((site.place, site.export_flow, -1.0))
     parts += [(generator.id, generator.flow, 1.0) for generator in site.generators]
     for b in site.batteries:
-        parts += [(b.id, b.charge_flow, -1.0), (b.id, b.discharge_flow, 1.0)]
+        if b.charge_flow or b.discharge_flow:
+            parts += [(b.id, b.charge_flow, -1.0), (b.id, b.discharge_flow, 1.0)]
     for one in site.stations:
         parts += [(one.id, one.charge_flow, -1.0)]
         parts += [(one.id, one.discharge_flow, 1.0)] if one.discharge_flow else []
@@ -207,6 +218,17 @@ def balance(site: Site, flows: Mapping[str, Floats], *, controlled: bool = False
         total = total + sign * flows[flow]
     load: Floats = np.maximum(total, 0.0)
     return load
+
+
+def guesses(site: Site) -> Iterator[Problem]:
+    """What the balance takes for nothing because nobody meters it."""
+    if site.load_flows:
+        return
+    if site.exporting > 0 and not site.export_flow:
+        yield Problem("operate.export_unmetered", {"place": site.place}, severity="note")
+    for b in site.batteries:
+        if not (b.charge_flow or b.discharge_flow):
+            yield Problem("operate.battery_unmetered", {"id": b.id}, severity="note")
 
 
 def level(battery: Battery, charged: Floats, discharged: Floats, hours: float) -> float:

@@ -182,7 +182,7 @@ def _plan_site(
     outlook, made, notes = _outlook(now)
     needed = {name: until for name, until in meters.until.items() if name in _needed(site)}
     old = stale(at, made, needed, asked.freshness)
-    problems = [*_not_operated(territory, site), *guessed, *notes, *old]
+    problems = [*_not_operated(territory, site), *readings.guesses(site), *guessed, *notes, *old]
     plan, reason = None, old[0].code if old else ""
     if not reason:
         try:
@@ -234,12 +234,14 @@ def state_of(
         given = (asked.levels or {}).get(b.id)
         if given is None:
             metered = [meters.flows[f].power if f else None for f in (b.charge_flow, b.discharge_flow)]
-            if metered[0] is None or metered[1] is None:
-                raise RequestError("operate.no_level", id=b.id)
-            given = readings.level(b, metered[0], metered[1], prices.hours)
-            notes.append(
-                Problem("operate.level_followed", {"id": b.id, "level": round(given, 1)}, severity="note")
-            )
+            code = "operate.level_guessed"
+            given = b.floor
+            if metered[0] is not None and metered[1] is not None:
+                code, given = (
+                    "operate.level_followed",
+                    readings.level(b, metered[0], metered[1], prices.hours),
+                )
+            notes.append(Problem(code, {"id": b.id, "level": round(given, 1)}, severity="note"))
         levels[b.id] = min(max(given, 0.0), b.energy)
     here = prices.index(at)
     month = int(prices.month[here])

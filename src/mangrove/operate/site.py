@@ -257,6 +257,8 @@ def _site(territory: Territory, grid: Asset, assets: list[Asset], problems: list
     for asset in (grid, *assets):
         try:
             values = base.read(asset, KINDS[asset.type])
+            if _SIZE.get(asset.type, "") not in ("", *values):
+                continue  # not there yet: a plan may size it
             problems.extend(_unknown_flows(territory, asset, values))
             parts[asset.type].append(_READ[asset.type](asset.id, values))
         except DeclarationError as error:
@@ -274,6 +276,16 @@ def _site(territory: Territory, grid: Asset, assets: list[Asset], problems: list
         load_flows=tuple(flow for flow in parts["load"] if flow),
         **parts["grid"][0],
     )
+
+
+_SIZE = {"battery": "energy", "pv": "capacity", "wind": "capacity"}
+"""The parameter that says how much of an asset is there."""
+
+
+def _stands(values: Any) -> bool:
+    """Whether an asset is there: what may only be built (`max_...` without a size) is a question of sizing."""
+    sizes = (values.get(name, 0.0) for name in ("capacity", "energy"))
+    return not any(name.startswith("max_") for name in values) or any(size > 0 for size in sizes)
 
 
 def _unknown_flows(territory: Territory, asset: Asset, values: Any) -> Iterator[Problem]:
