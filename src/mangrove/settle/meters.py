@@ -2,7 +2,8 @@
 """What the meters of the declared sites say over a period, as arrays: one row a site, one column a step.
 
 Comes in: a territory, a snapshot of its ledger and a period. Goes out: `Measured`: kWh in and out of every site, its wire, its
-contract's prices. A site is the place of a `grid` asset; the asset names the flows of its meter (`flow` and `export_flow`).
+contract's prices. A site is the place of a `grid` asset; the asset names the flows of its meter (`flow` and `export_flow`), or
+the meters of what stands behind it are added up.
 When a `grid` asset stands at a place around the other sites, that place is the park with the one meter that is billed.
 A step without a value is an error that names it: gaps are filled by `mangrove repair`, where that is honest, not here.
 """
@@ -79,14 +80,16 @@ def read(
     """
     sites = sites_of(territory)
     meters = {asset.id: _meter(territory, asset) for asset in sites.assets}
-    flows = [flow for pair in meters.values() for flow in pair if flow is not None]
+    flows = [flow for pair in meters.values() for side in pair for flow in side]
     step = _common_step(flows)
     count = _count(span, step)
     table = snapshot.values([flow.id for flow in flows], span.start, span.end)
     amounts = {flow.id: _amounts(table, flow, span, step, count) for flow in flows}
     nothing = np.zeros(count)
-    taken = np.array([amounts[meters[asset.id][0].id] for asset in sites.assets])
-    given = np.array([amounts[out.id] if out else nothing for _, out in meters.values()])
+    taken, given = (
+        np.array([sum((amounts[flow.id] for flow in pair[side]), nothing) for pair in meters.values()])
+        for side in (0, 1)
+    )
     starts = np.datetime64(span.start.replace(tzinfo=None), "s") + np.arange(count) * step.seconds
     day = span.start.astimezone(territory.tz).date()
     find = contract_of or (lambda place: contracts.of(territory, place, on=day))
@@ -162,21 +165,53 @@ def _fee(link: Link) -> float:
     return given.to("VND/kWh")
 
 
-def _meter(territory: Territory, asset: Asset) -> tuple[Flow, Flow | None]:
-    """The flows of a site's meter: in, and out when there is one."""
-    found = []
-    for role in ("flow", "export_flow"):
-        name = asset.parameters.get(role)
-        if name is None and role == "flow":
-            raise RequestError("settle.no_meter", where=asset.where, asset=asset.id)
-        if name is not None and str(name) not in territory.flows:
-            hint = did_you_mean(str(name), territory.flows)
-            raise RequestError(
-                "settle.unknown_flow", where=asset.where, asset=asset.id, flow=str(name), hint=hint
-            )
-        found.append(None if name is None else territory.flows[str(name)])
-    assert found[0] is not None
-    return found[0], found[1]
+def _meter(territory: Territory, asset: Asset) -> tuple[list[Flow], list[Flow]]:
+    """The flows that a site takes and gives: those of its meter, or of what stands behind a connection without one."""
+    names: tuple[list[str], list[str]] = ([], [])
+    if "flow" in asset.parameters:
+        names[0].append(str(asset.parameters["flow"]))
+        names[1].extend(str(asset.parameters[role]) for role in ("export_flow",) if role in asset.parameters)
+    else:
+        names = _behind(territory, asset)
+    if not names[0]:
+        raise RequestError("settle.no_meter", where=asset.where, asset=asset.id)
+    for name in (*names[0], *names[1]):
+        if name not in territory.flows:
+            hint = did_you_mean(name, territory.flows)
+            raise RequestError("settle.unknown_flow", where=asset.where, asset=asset.id, flow=name, hint=hint)
+    taken, given = ([territory.flows[name] for name in dict.fromkeys(side)] for side in names)
+    return taken, given
+
+
+_TAKE = {"flow": ("load", "charger", "swap_station"), "charge_flow": ("battery",)}
+_GIVE = {"flow": ("pv", "wind"), "discharge_flow": ("battery", "swap_station")}
+
+
+def _behind(territory: Territory, grid: Asset) -> tuple[list[str], list[str]]:
+    """Names of the flows that meter what takes and what gives behind a connection; its own generation must be metered.
+
+    A battery without meters counts as not there yet.
+    """
+    places = {asset.place for asset in territory.assets.values() if asset.type == "grid"}
+    inside = []
+    for asset in territory.assets.values():
+        home = next((node.id for node in territory.ancestors(asset.place) if node.id in places), None)
+        if home == grid.place and asset is not grid:
+            inside.append(asset)
+    if any(
+        a.type in _GIVE["flow"] and "capacity" in a.parameters and "flow" not in a.parameters for a in inside
+    ):
+        return [], []
+    taken, given = (
+        [
+            str(a.parameters[role])
+            for a in inside
+            for role, types in roles.items()
+            if a.type in types and role in a.parameters
+        ]
+        for roles in (_TAKE, _GIVE)
+    )
+    return taken, given
 
 
 def _common_step(flows: list[Flow]) -> Step:
