@@ -101,6 +101,11 @@ def test_the_plan_is_stored_and_measured_by_the_same_formula_as_the_meters(park,
     assert told["question"]["inputs"] == inputs_hash(case)
 
 
+def test_the_same_question_has_the_same_record(case):
+    once, twice = (json.dumps(document(size(case, days=4)), sort_keys=True) for _ in range(2))
+    assert once == twice
+
+
 def test_every_planned_stream_has_its_flow(case):
     assert list(streams(case)) == [
         ("mill.power", "grid", 1.0),

@@ -22,7 +22,7 @@ import pyarrow as pa
 from mangrove.ledger import Ledger, Origin, Receipt
 from mangrove.plan.declared import streams
 from mangrove.plan.problem import Case, Floats
-from mangrove.plan.result import Sizing
+from mangrove.plan.result import Effort, Sizing
 from mangrove.territory.model import Flow, Territory
 
 KIND = "plan"
@@ -155,11 +155,29 @@ def document(sizing: Sizing) -> dict[str, Any]:
             {"name": one.name, "tier": one.tier, "amount": one.amount, "first": one.first, "last": one.last}
             for one in sizing.relaxed
         ],
-        "preview": _finite(
-            {**asdict(sizing.preview), "error": sizing.preview.error} if sizing.preview is not None else {}
-        ),
-        "solver": asdict(sizing.effort),
+        "preview": _preview(sizing),
+        "solver": _effort(sizing.effort),
         "exact": sizing.exact,
+    }
+
+
+def _effort(effort: Effort) -> dict[str, Any]:
+    """How an answer was found, without the time that it took: the same question has the same record."""
+    return {key: value for key, value in asdict(effort).items() if key != "seconds"}
+
+
+def _preview(sizing: Sizing) -> dict[str, Any] | None:
+    """The answer of the typical days."""
+    one = sizing.preview
+    if one is None:
+        return None
+    return {
+        "days": one.days,
+        "sizes": dict(one.sizes),
+        "estimate": one.estimate,
+        "cost": one.cost,
+        "error": _number(one.error),
+        "solver": _effort(one.effort),
     }
 
 
