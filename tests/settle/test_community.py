@@ -54,6 +54,16 @@ def test_with_batteries_no_coalition_of_five_objects_either(name):
     assert_nobody_objects(settle(variant(name, 5, 24, batteries=0.6), ["duals"]))
 
 
+def test_demand_charges_on_own_meters_leave_no_coalition_of_five_that_objects():
+    """Sharing lowers each member's own peak, so there is no formula; every coalition is a program."""
+    community = park(5, 24, batteries=0.6, demand=60_000.0, window=2)
+    assert not community.has_formula
+    found = settle(community, ["duals", "mmr", "pro_rata"])
+    assert_nobody_objects(found)
+    for allocation in found.allocations.values():
+        assert allocation.total == pytest.approx(found.cost, rel=1e-7)
+
+
 def test_eight_firms_with_batteries_and_a_common_peak_all_254_coalitions_solved():
     found = settle(variant("one meter, demand charge", steps=24), ["duals"])
     assert found.objections["duals"].found.count == 254
@@ -152,6 +162,14 @@ def test_one_member_alone_pays_what_it_pays():
     assert found.saving == pytest.approx(0.0, abs=1e-6)
     for allocation in found.allocations.values():
         assert allocation.shares.tolist() == pytest.approx([found.cost])
+
+
+def test_without_the_check_nothing_but_the_optimum_and_each_alone_is_solved():
+    community = park(6, 24)
+    found = settle(community, ["duals", "mmr"], check=False)
+    assert found.objections == {}
+    assert np.isnan(found.marginal).all()
+    assert community.game.evaluations == 6
 
 
 def test_rules_that_need_too_many_solved_coalitions_are_left_out_and_named():

@@ -153,6 +153,8 @@ def test_a_missing_value_is_named_with_its_flow_and_time(tmp_path):
     ("world", "code"),
     [
         ({"drop": "flow=shop.in; "}, "settle.no_meter"),
+        ({"drop": "flow=shop.in; ", "instead": "flow=mill.in; "}, "settle.flow_twice"),
+        ({"drop": "flow=shop.in; ", "instead": "flow=shop_in; "}, "settle.unknown_flow"),
         ({"links": "w,mill,park,electricity,1 MW,3 MVND/yr\n"}, "settle.link_cost"),
         (
             {"links": "w,mill,park,electricity,1 MW,3 VND/kWh\nv,shop,park,electricity,1 MW,4 VND/kWh\n"},
@@ -181,6 +183,20 @@ def test_a_territory_without_sites_says_what_to_declare(tmp_path):
     with pytest.raises(RequestError) as error:
         meters.sites_of(mg.open(two_factory_park(tmp_path)).territory)
     assert error.value.code == "settle.no_sites"
+
+
+def test_an_export_price_above_the_retail_price_is_refused_not_cut(tmp_path):
+    dear = TARIFF_FLAT.replace("export: 671", "export: 2500")
+    with pytest.raises(RequestError) as error:
+        settled(tmp_path, tariffs=dear)
+    assert error.value.code == "settle.sells_above_buys"
+
+
+def test_the_summary_for_a_terminal_names_members_rules_and_who_would_leave(week):
+    said = week.text("vi")
+    assert "Kho lạnh" in said
+    assert "không ai" in said
+    assert week.text("en").count("\n") + 1 == 1 + 4 + 1 + len(RULES)
 
 
 def test_statements_read_well_in_both_languages(week):

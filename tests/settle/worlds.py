@@ -44,9 +44,15 @@ office,Nhà điều hành,facility,park
 
 
 def declare(
-    folder: Path, *, links: str = "", tariffs: str = "", park_meter: bool = False, drop: str = ""
+    folder: Path,
+    *,
+    links: str = "",
+    tariffs: str = "",
+    park_meter: bool = False,
+    drop: str = "",
+    instead: str = "",
 ) -> Path:
-    """Writes the declaration; `tariffs` adds records, `drop` removes a text from assets.csv."""
+    """Writes the declaration; `tariffs` adds records, `drop` removes a text from assets.csv, or puts `instead` in its place."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "territory.yaml").write_text(TERRITORY + tariffs, encoding="utf-8")
     (folder / "places.csv").write_text(PLACES, encoding="utf-8")
@@ -61,7 +67,8 @@ def declare(
         assets.append("park_grid,park,grid,capacity=5 MW; flow=mill.in")
     (folder / "flows.csv").write_text("\n".join(flows) + "\n", encoding="utf-8")
     (folder / "assets.csv").write_text(
-        ("\n".join(assets) + "\n").replace(drop, "") if drop else "\n".join(assets) + "\n", encoding="utf-8"
+        ("\n".join(assets) + "\n").replace(drop, instead) if drop else "\n".join(assets) + "\n",
+        encoding="utf-8",
     )
     if links:
         (folder / "links.csv").write_text(

@@ -67,7 +67,7 @@ def least_core(game: Game, *, target: Floats | None = None, search: Search | Non
     if len(game) == 1:
         return Allocation("least_core", game.members, np.array([game.grand]), Found("all", 1), epsilon=0.0)
     masks = _first_rows(game)
-    scale = _scale(game)
+    scale = game.scale
     for _ in range(_ROUNDS):
         shares, epsilon = _least_epsilon(game, masks, scale)
         objection = search.worst(game, shares)
@@ -141,15 +141,9 @@ def _least_epsilon(game: Game, masks: Bools, scale: float) -> tuple[Floats, floa
     return done.x[:n] * scale, float(done.x[n]) * scale
 
 
-def _scale(game: Game) -> float:
-    """Money of the size of the game, so that tolerances mean the same in đồng and in euros."""
-    alone = game.alone[np.isfinite(game.alone)]
-    return max(abs(game.grand), float(np.abs(alone).max(initial=0.0)), 1e-300)
-
-
 def _nearest(game: Game, target: Floats, epsilon: float, masks: Bools, search: Search) -> Floats:
     """Row generation around the projection; a slack of 1e-9 of the total keeps a least core of one point reachable."""
-    scale = _scale(game)
+    scale = game.scale
     for _ in range(_ROUNDS):
         costs = game.costs(masks)
         use = np.isfinite(costs)

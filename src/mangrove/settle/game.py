@@ -32,7 +32,7 @@ SHAPLEY_EXACT = 12
 CORE_EXACT = 16
 """Members up to which objections are looked for among all coalitions (65,536 costs)."""
 TOLERANCE = 1e-9
-"""Part of the total cost below which an excess is rounding, not an objection."""
+"""Part of the size of the game below which an excess is rounding, not an objection."""
 _CHUNK = 1024
 CLIMBS = 8
 """Coalitions of the sample from which a search climbs."""
@@ -84,12 +84,12 @@ class Allocation:
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """The coalition with the largest excess: `pays` is x(S), `alone` is c(S)."""
+    """The coalition with the largest excess: `pays` is x(S), `alone` is c(S); `scale` is money of the size of the game."""
 
     coalition: tuple[str, ...]
     pays: float
     alone: float
-    total: float
+    scale: float
     found: Found
 
     @property
@@ -100,7 +100,7 @@ class Objection:
     @property
     def objects(self) -> bool:
         """Whether the excess is more than rounding."""
-        return self.excess > TOLERANCE * max(abs(self.total), 1e-300)
+        return self.excess > TOLERANCE * self.scale
 
 
 @dataclass
@@ -190,6 +190,12 @@ class Game:
     def alone(self) -> Floats:
         """(n,) what each member pays on its own."""
         return self.costs(np.eye(len(self), dtype=bool))
+
+    @cached_property
+    def scale(self) -> float:
+        """Money of the size of the game, so that tolerances mean the same in đồng and in euros, and also when bills cancel out."""
+        alone = self.alone[np.isfinite(self.alone)]
+        return max(abs(self.grand), float(np.abs(alone).sum()), 1e-300)
 
     @cached_property
     def table(self) -> Floats:
@@ -314,7 +320,7 @@ def objections(game: Game, shares: Floats, masks: Bools) -> Bools:
     """(k,) which of the (k, n) coalitions object to the shares."""
     shares = _checked(game, shares)
     excess: Floats = masks @ shares - game.costs(masks)
-    return excess > TOLERANCE * max(abs(game.grand), 1e-300)
+    return excess > TOLERANCE * game.scale
 
 
 def sampled_coalitions(n: int, samples: int, seed: int = 0) -> Bools:
@@ -348,7 +354,7 @@ def _climb(game: Game, shares: Floats, starts: Bools) -> Bools:
         excess = _excess(game, shares, tried)
         best = np.argmax(excess, axis=1)
         rows = np.arange(len(moving))
-        better = excess[rows, best] > here[moving] + TOLERANCE * abs(game.grand)
+        better = excess[rows, best] > here[moving] + TOLERANCE * game.scale
         masks[moving[better]] = tried[rows, best][better]
         here[moving[better]] = excess[rows, best][better]
         moving = moving[better]
@@ -365,7 +371,7 @@ def _excess(game: Game, shares: Floats, masks: Bools) -> Floats:
 
 def _objection(game: Game, shares: Floats, mask: Bools, found: Found) -> Objection:
     cost = float(game.costs(mask[None])[0])
-    return Objection(game.names(mask), float(shares[mask].sum()), cost, game.grand, found)
+    return Objection(game.names(mask), float(shares[mask].sum()), cost, game.scale, found)
 
 
 def _checked(game: Game, shares: Floats) -> Floats:

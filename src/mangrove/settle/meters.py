@@ -74,13 +74,14 @@ def read(
 
     Raises:
         RequestError: `settle.no_sites`, `settle.no_meter`, `settle.unknown_flow`, `settle.step_too_long`, `settle.link_cost`,
-            `settle.two_fees`, `settle.span_not_steps`.
+            `settle.two_fees`, `settle.flow_twice`, `settle.span_not_steps`.
         DataQualityError: `settle.gap`.
         RuleError: the contract of a site, see `mangrove.rules.contracts.of`.
     """
     sites = sites_of(territory)
     meters = {asset.id: _meter(territory, asset) for asset in sites.assets}
     flows = [flow for pair in meters.values() for side in pair for flow in side]
+    _all_different(sites, flows)
     step = _common_step(flows)
     count = _count(span, step)
     table = snapshot.values([flow.id for flow in flows], span.start, span.end)
@@ -212,6 +213,15 @@ def _behind(territory: Territory, grid: Asset) -> tuple[list[str], list[str]]:
         for roles in (_TAKE, _GIVE)
     )
     return taken, given
+
+
+def _all_different(sites: Sites, flows: list[Flow]) -> None:
+    """A meter that two sites name would be billed twice."""
+    seen: set[str] = set()
+    for flow in flows:
+        if flow.id in seen:
+            raise RequestError("settle.flow_twice", where=sites.assets[0].where, flow=flow.id)
+        seen.add(flow.id)
 
 
 def _common_step(flows: list[Flow]) -> Step:

@@ -63,6 +63,7 @@ def settle(
     budget: int = BUDGET,
     samples: int = 150,
     seed: int = 0,
+    check: bool = True,
 ) -> Settlement:
     """Settles the sharing of a community.
 
@@ -73,6 +74,8 @@ def settle(
         budget: coalition costs that may be solved by program for each rule (there is no limit where costs have a formula).
         samples: random coalitions looked at beyond those of `worst_objection`.
         seed: of the samples.
+        check: look for the worst objection to each rule and for what each member adds; without it `objections` is empty and
+            `marginal` not a number, which for many members with batteries saves hundreds of programs.
 
     Raises:
         RequestError: `settle.unknown_rule`, `settle.unknown_rent`.
@@ -95,17 +98,16 @@ def settle(
     search = Search(
         exact=16 if free else int(np.log2(budget)), samples=samples, seed=seed, climbs=8 if free else 0
     )
-    makers = _makers(community, duals, pool, search, budget)
+    makers = {"duals": lambda: duals, **_makers(community, pool, cost, search, budget)}
     allocations = {rule: makers[rule]() for rule in rules if rule in makers}
-    n = len(game)
     return Settlement(
         community,
         cost,
         game.alone,
-        cost - game.costs(~np.eye(n, dtype=bool)) if n > 1 else np.array([cost]),
+        cost - game.costs(~np.eye(len(game), dtype=bool)) if check else np.full(len(game), np.nan),
         pool,
         allocations,
-        {rule: search.worst(game, found.shares) for rule, found in allocations.items()},
+        {rule: search.worst(game, made.shares) for rule, made in allocations.items()} if check else {},
         rented,
         operator=rent == "operator",
         left_out=tuple(rule for rule in rules if rule not in makers),
@@ -149,17 +151,16 @@ def formula_duals(community: Community, pool: Pool) -> Allocation:
 
 def _makers(
     community: Community,
-    duals: Allocation,
     pool: Pool,
+    cost: float,
     search: Search,
     budget: int,
 ) -> dict[str, Callable[[], Allocation]]:
     """How each rule is computed; rules that cost too much are not in it."""
     game = community.game
-    n, cost = len(game), duals.total
+    n = len(game)
     energy = community.load.sum(axis=1)
     makers: dict[str, Callable[[], Allocation]] = {
-        "duals": lambda: duals,
         "mmr": lambda: mid_market_rate(pool),
         "sdr": lambda: supply_demand_ratio(pool),
         "pro_rata": lambda: pro_rata(game.members, cost, game.alone),

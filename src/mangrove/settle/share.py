@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from mangrove import messages
 from mangrove.errors import DataQualityError, RequestError, did_you_mean
 from mangrove.ledger import Ledger, Snapshot
 from mangrove.settle import meters
@@ -81,6 +82,30 @@ class Sharing:
     def cost(self) -> float:
         """What all members pay, their own demand charges included."""
         return self.settlement.cost + float(self.own.sum())
+
+    def text(self, lang: str = "en") -> str:
+        """What each member pays, and every rule with the group that would gain most by leaving, as lines for a terminal."""
+        first = self.statements[0]
+        rows = []
+        for one in self.statements:
+            amounts = (one.alone, one.total, one.saving)
+            rows.append((one.name, *(one.money(amount, lang) for amount in amounts)))
+        sums = (sum(getattr(one, name) for one in self.statements) for name in ("alone", "total", "saving"))
+        rows.append((_say("page_all", lang), *(first.money(amount, lang) for amount in sums)))
+        head = (
+            _say("page_member", lang),
+            *(_say(f"col_{name}", lang) for name in ("alone", "total", "saving")),
+        )
+        lines = [f"{row[0]:<40}" + "".join(f"{cell:>22}" for cell in row[1:]) for row in (head, *rows)]
+        for rule, found in self.settlement.objections.items():
+            who = (
+                ", ".join(self.names[name] for name in found.coalition)
+                if found.objects
+                else _say("page_none", lang)
+            )
+            gain = f" ({first.money(round(found.excess / first.unit), lang)})" if found.objects else ""
+            lines.append(f"{_say(f'rule_{rule}', lang):<40}  {_say('page_worst', lang)}: {who}{gain}")
+        return "\n".join(lines)
 
     def to_dict(self) -> dict[str, Any]:
         """The sharing as plain JSON data; money exact under `shares`, whole under `statements`."""
@@ -160,6 +185,10 @@ def share(
     )  # fmt: skip
 
 
+def _say(code: str, lang: str) -> str:
+    return messages.render(f"settle.{code}", lang)
+
+
 def store(sharing: Sharing, ledger: Ledger) -> str:
     """Keeps the sharing as an immutable record of the ledger and returns its id."""
     document = json.dumps(sharing.to_dict(), ensure_ascii=False, sort_keys=True).encode()
@@ -219,7 +248,7 @@ def community_of(measured: Measured) -> Community:
         np.maximum(net, 0.0),
         np.maximum(-net, 0.0),
         buys[0] if same else buys,
-        np.minimum(chosen[0].sell, buys.min(axis=0)),
+        chosen[0].sell,
         hours,
         wire=None if park else measured.wire,
         fee=measured.fee,

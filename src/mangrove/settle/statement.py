@@ -8,6 +8,7 @@ is the member's total, and the totals of all members sum to what the community p
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 
 from mangrove import messages
 from mangrove.settle.game import Floats
-from mangrove.settle.rounding import whole
+from mangrove.settle.rounding import half_up, whole
 
 LINES = ("bought", "sold", "received", "given", "fee", "demand", "balance")
 """In the order of the page: grid, neighbors, wires, highest power, and what the rule adds or takes beyond prices."""
@@ -129,7 +130,8 @@ def statements(
         currency: ISO code.
         unit: its smallest unit in use.
     """
-    totals = {name: whole(amounts, unit=unit) for name, amounts in shares.items()}
+    together = half_up(math.fsum(shares[rule]) / unit)
+    totals = {name: whole(amounts, total=together, unit=unit) for name, amounts in shares.items()}
     apart = whole(alone, unit=unit)
     used = [code for code in LINES if code in lines and _matters(*lines[code], unit)]
     made = []
