@@ -179,7 +179,9 @@ class Community:
             load=self.load[mask],
             generation=self.generation[mask],
             buy=self.buy if np.ndim(self.buy) == 1 else self.buy[mask],
-            storage=None if self.storage is None else self.storage.of(mask),
+            storage=None
+            if self.storage is None or not self.storage.energy[mask].any()
+            else self.storage.of(mask),
             wire=None if self.wire is None else self.wire[mask],
             limit=self.limit * float(self.right[mask].sum()) if np.isfinite(self.limit) else np.inf,
             rights=self.right[mask],

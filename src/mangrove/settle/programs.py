@@ -122,6 +122,8 @@ def solve(community: Community) -> tuple[Plan, Parts]:
 
 def coalition_cost(community: Community) -> float:
     """What the members of `community` pay together; infinite when they cannot serve themselves."""
+    if community.has_formula:  # a coalition may have nothing to store where the whole has
+        return float(community.costs(np.ones((1, len(community.members)), dtype=bool))[0])
     try:
         return solve(community)[0].cost
     except InfeasibleError:
