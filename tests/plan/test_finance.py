@@ -18,7 +18,7 @@ from mangrove.plan.finance import (
     irr,
     lcoe,
     left_over,
-    levelised,
+    levelized,
     lifecycle,
     npv,
     payback,
@@ -45,8 +45,8 @@ def test_an_annuity_pays_back_one_unit(years, discount):
 
 
 def test_no_degradation_levels_to_one_and_more_degradation_to_less():
-    assert levelised(0.0, 25, 0.05, 0.1) == pytest.approx(1.0)
-    assert levelised(0.01, 25, 0.05, 0.1) < levelised(0.005, 25, 0.05, 0.1) < 1.0
+    assert levelized(0.0, 25, 0.05, 0.1) == pytest.approx(1.0)
+    assert levelized(0.01, 25, 0.05, 0.1) < levelized(0.005, 25, 0.05, 0.1) < 1.0
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_the_table_by_year_adds_up():
 
 
 @given(st.floats(0, 0.02), st.floats(1, 1e6), st.floats(1, 1e6))
-def test_the_levelised_cost_of_energy_pays_the_cost(degradation, cost, energy):
+def test_the_levelized_cost_of_energy_pays_the_cost(degradation, cost, energy):
     money = Money(years=20, discount=0.08)
     price = lcoe(cost, energy, money, degradation)
     income = [price * energy * (1 - degradation) ** k for k in range(20)]

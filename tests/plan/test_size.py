@@ -172,7 +172,7 @@ def test_sales_are_capped_over_the_year(year):
     assert year.after.energy["grid export"] <= 0.2 * year.after.energy["roof"] * (1 + 1e-6)
 
 
-def test_the_levelised_cost_of_the_roof_is_its_cost_over_what_is_used(year):
+def test_the_levelized_cost_of_the_roof_is_its_cost_over_what_is_used(year):
     money = year.case.money
     roof = year.case.candidates[0]
     owned_roof = lifecycle(roof.size.purchase("roof", year.built["roof"]), money)

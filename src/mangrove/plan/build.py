@@ -238,7 +238,7 @@ def _limited(size: Capacity | float, profile: Series = 1.0) -> dict[str, Any]:
 
 
 def _source(built: Model, one: Candidate, sizes: Mapping[str, float] | None) -> None:
-    """A rate up to profile x size; output that degrades is levelised over the study."""
+    """A rate up to profile x size; output that degrades is levelized over the study."""
     size = _size(built, one.name, one.size, sizes)
     profile = np.asarray(built.view.pick(one.name, "profile", one.profile)) * built.case.money.level(
         one.degradation

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Money over years: present worth, levelised cost, net present value, internal rate of return, payback, cash flows by year.
+"""Money over years: present worth, levelized cost, net present value, internal rate of return, payback, cash flows by year.
 
 Comes in: prices of today, rates by year, what one year of operation costs. Goes out: factors that turn a yearly amount
 into money of today, and a table of cash flows. The conventions are those of REopt (operating costs lower the taxed
-profit; year 1 pays prices that have risen once; energy that degrades is levelised with the escalation of its price), so
+profit; year 1 pays prices that have risen once; energy that degrades is levelized with the escalation of its price), so
 that published results can be reproduced to the last digit; `decimals=5` copies its rounding of present-worth factors.
 """
 
@@ -81,8 +81,8 @@ class Money:
         return float(((1.0 - self.taxes()) * _ratios(self.years, rate, self.discount)).sum())
 
     def level(self, degradation: float) -> float:
-        """Mean yearly output over the study as a share of the first year's, see `levelised`."""
-        return levelised(degradation, self.years, self.energy, self.discount)
+        """Mean yearly output over the study as a share of the first year's, see `levelized`."""
+        return levelized(degradation, self.years, self.energy, self.discount)
 
     def discounted(self, flows: Floats) -> Floats:
         """Cash flows of the years 0..N in money of today."""
@@ -132,13 +132,13 @@ def annuity(years: float, discount: float) -> float:
     return 1.0 / years if discount == 0 else discount / -math.expm1(-years * math.log1p(discount))
 
 
-def levelised(degradation: float, years: int, escalation: float, discount: float) -> float:
+def levelized(degradation: float, years: int, escalation: float, discount: float) -> float:
     """Output that, the same every year, is worth as much as one that falls by `degradation` a year.
 
     sum r^y (1 - degradation)^(y-1) / sum r^y, r = (1 + escalation) / (1 + discount).
 
     Example:
-        >>> round(levelised(0.005, 25, 0.05, 0.10), 4)
+        >>> round(levelized(0.005, 25, 0.05, 0.10), 4)
         0.9534
     """
     worth = _ratios(years, escalation, discount)
@@ -291,7 +291,7 @@ def payback(flows: Sequence[float] | Floats) -> float:
 
 
 def lcoe(cost: float, energy: float, money: Money, degradation: float = 0.0) -> float:
-    """Levelised cost of energy: cost of today over the discounted energy of all years, at prices that do not rise.
+    """Levelized cost of energy: cost of today over the discounted energy of all years, at prices that do not rise.
 
     Args:
         cost: investment, operation and replacement after tax, in money of today.

@@ -90,7 +90,7 @@ def sizes(sizing: Sizing, lang: str = "vi") -> Table:
 
 
 def money(sizing: Sizing, lang: str = "vi", unit: Unit | None = None) -> Table:
-    """Cost over the study, value, rate of return, payback, levelised costs."""
+    """Cost over the study, value, rate of return, payback, levelized costs."""
     by = (unit or Unit()).worth
     name = (unit or Unit()).name
     flow = sizing.flow

@@ -174,7 +174,7 @@ class Sizing:
 
     @cached_property
     def lcoe(self) -> dict[str, float]:
-        """Levelised cost of what each new source gives (money per unit used), without what is curtailed."""
+        """Levelized cost of what each new source gives (money per unit used), without what is curtailed."""
         found, money = {}, self.case.money
         for one in self.case.candidates:
             new = self.built[one.name] if one.shape == SOURCE else 0.0
