@@ -175,6 +175,8 @@ def test_without_the_check_nothing_but_the_optimum_and_each_alone_is_solved():
 def test_rules_that_need_too_many_solved_coalitions_are_left_out_and_named():
     found = settle(park(20, 24), ["duals", "shapley"], budget=40, samples=2)
     assert found.left_out == ("shapley",)
+    many = settle(park(201, 24, batteries=0.0), ["duals", "least_core", "mmr"], check=False)
+    assert many.left_out == ("least_core",)
 
 
 @pytest.mark.parametrize(

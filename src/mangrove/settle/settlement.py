@@ -23,6 +23,9 @@ RULES = ("duals", "shapley", "nearest_core", "least_core", "mmr", "sdr", "pro_ra
 BUDGET = 600
 """Coalition costs that may be solved for one answer when there is no formula (some milliseconds each for a week of ten members)."""
 
+CORE_MOST = 200
+"""Members up to which the least core and the nearest core point are looked for: ten seconds, and growing with the cube."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Settlement:
@@ -35,7 +38,7 @@ class Settlement:
         pool: what each brought to the pool; its `base` holds wear and demand charges.
         allocations: by rule; objections: by rule, the coalition that would save most on its own.
         rent: money that a binding common limit costs the members; operator: whether it goes to the park's operator.
-        left_out: rules asked for that would need more coalition costs than the budget allows.
+        left_out: rules asked for that would take too long: more coalition costs than the budget, or more than `CORE_MOST` members.
     """
 
     community: Community
@@ -170,6 +173,7 @@ def _makers(
     exact = 12 if community.has_formula else search.exact
     if n <= exact or orders >= 4:  # noqa: PLR2004 - two antithetic pairs
         makers["shapley"] = lambda: shapley(game, exact=exact, permutations=orders, seed=search.seed)
+    if "shapley" in makers and n <= CORE_MOST:
         makers["nearest_core"] = lambda: nearest_core(
             game, shapley(game, exact=exact, permutations=orders, seed=search.seed).shares, search=search
         )
