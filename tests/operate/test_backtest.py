@@ -83,11 +83,9 @@ def test_energy_is_conserved_over_the_whole_loop(result):
 
 
 def test_vehicles_get_the_same_from_everybody(result):
-    needs = sum(account.missing for account in result.accounts.values())
-    assert needs == pytest.approx(
-        len(RULES) * result.accounts["no_storage"].missing + result.accounts[PLAN].missing
-    )
-    assert result.accounts[PLAN].missing == pytest.approx(result.accounts["no_storage"].missing, abs=1e-3)
+    missing = [account.missing for account in result.accounts.values()]
+    assert missing == pytest.approx([missing[0]] * len(missing), abs=1e-3)
+    assert missing[0] > 1.0
     delivered = {name: course.delivered.sum() for name, course in result.courses.items()}
     assert delivered[PERFECT] == pytest.approx(delivered["no_storage"], rel=1e-6)
 

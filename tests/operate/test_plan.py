@@ -149,9 +149,19 @@ def test_a_vehicle_that_cannot_be_ready_gets_all_it_can_and_is_named():
     stay = Session("a", "plugs", START, START + 3600 * SECOND, energy=50.0)
     plan = Planner(charging(), prices()).replan(state(sessions=(stay,)), OUTLOOK(START))
     assert plan.powers["a"][0, :4] == pytest.approx(7.0)
-    (gave,) = plan.relaxed
-    assert gave.amount == pytest.approx(50.0 / 0.92 - 7.0, rel=1e-6)
-    assert gave.tier == "promised"
+    assert plan.missing == {"a": pytest.approx(50.0 - 7.0 * 0.92)}
+    assert not plan.relaxed
+
+
+def test_vehicles_that_the_connection_cannot_all_charge_give_way_by_name():
+    stays = tuple(Session(f"{i}", "plugs", START, START + 3600 * SECOND, energy=6.0) for i in range(4))
+    site = replace(charging(), importing=60.0, batteries=(), generators=())
+    plan = Planner(site, prices()).replan(
+        State(START, sessions=stays, month=0), {"shop#load": np.full(192, 50.0)}
+    )
+    assert sum(gave.amount for gave in plan.relaxed) == pytest.approx(4 * 6.0 / 0.92 - 10.0, rel=1e-6)
+    assert {gave.tier for gave in plan.relaxed} == {"promised"}
+    assert not plan.missing
 
 
 def test_more_vehicles_than_slots_make_room():

@@ -239,14 +239,34 @@ def test_a_declaration_that_is_no_site_is_named_with_its_line(tmp_path, file, ol
     assert code in {problem.code for problem in refused.value.problems}
 
 
-def test_a_part_of_the_balance_without_a_meter_is_named(tmp_path):
-    bare = park.FILES["assets.csv"].replace("; charge_flow=charged; discharge_flow=given", "")
+def test_a_battery_that_is_metered_one_way_only_is_named(tmp_path):
+    bare = park.FILES["assets.csv"].replace("; discharge_flow=given", "")
     works = park.load(park.declare(tmp_path / "works", assets=bare))
     with Ledger.open(works.path / ".mangrove") as ledger:
         park.ingest(ledger)
         with pytest.raises(RequestError) as refused:
             operate(works, ledger, NOW, request=replace(ASKED, levels={"battery": 50.0}))
     assert refused.value.code == "operate.unmetered"
+
+
+def test_a_battery_and_an_export_that_nobody_meters_were_idle_and_a_note_says_so(tmp_path):
+    bare = park.FILES["assets.csv"].replace("; charge_flow=charged; discharge_flow=given", "")
+    works = park.load(park.declare(tmp_path / "works", assets=bare.replace("; export_flow=sold", "")))
+    with Ledger.open(works.path / ".mangrove") as ledger:
+        park.ingest(ledger)
+        (schedule,) = operate(works, ledger, NOW, request=ASKED)
+    assert schedule.by == "plan"
+    notes = {problem.code for problem in schedule.problems}
+    assert {"operate.battery_unmetered", "operate.export_unmetered", "operate.level_guessed"} <= notes
+    assert set(schedule.flows) == {"bought", "sun"}
+
+
+def test_an_asset_that_is_only_planned_is_not_operated(tmp_path):
+    planned = park.FILES["assets.csv"].replace(
+        "energy=200 kWh; power=80 kW", "max_energy=200 kWh; c_rate=0.5 1/h; cost=5000000 VND/kWh; life=10 yr"
+    )
+    works = park.load(park.declare(tmp_path / "works", assets=planned))
+    assert sites(works)[0].batteries == ()
 
 
 def test_an_unknown_place_is_named_with_those_that_are_sites(works, ledger):

@@ -99,8 +99,15 @@ def perfect_foresight(
     for id_, store in stores.items():
         course.powers[id_][:] = _power(solved, store)[:count]
         course.levels[id_][:] = solved.level(store)[0, 0, :count]
+    end = measured.start + count * (prices.seconds * SECOND)
+    lacking = {one.id: one.missing for one in sessions if one.depart <= end}
     if fleet is not None:
-        np.add.at(course.delivered, fleet.step, solved.rate(fleet.stream)[0, 0] * fleet.share)
+        energy = solved.rate(fleet.stream)[0, 0] * fleet.share
+        np.add.at(course.delivered, fleet.step, energy)
+        for id_, got in zip(fleet.ids, np.bincount(fleet.owner, energy).tolist(), strict=True):
+            if id_ in lacking:
+                lacking[id_] = max(lacking[id_] - got, 0.0)
+    course.missing[-1:] = sum(lacking.values())
     return course
 
 
@@ -137,6 +144,7 @@ def _caps(net: Network, sale: Any, own: Any, prices: Prices, span: slice) -> Non
 class _Stays:
     """The whole steps of all stays, one entry each: whose, when, largest kW; and kWh at the socket by vehicle."""
 
+    ids: tuple[str, ...]
     owner: Ints
     step: Ints
     power: Floats
@@ -146,9 +154,11 @@ class _Stays:
 
 @dataclass(frozen=True, eq=False)
 class _Fleet:
-    """One column for every whole step of every stay: its step, and kWh into the battery for one kW."""
+    """One column for every whole step of every stay: whose, its step, and kWh into the battery for one kW."""
 
     stream: Any
+    ids: tuple[str, ...]
+    owner: Ints
     step: Ints
     share: Floats
 
@@ -160,6 +170,7 @@ def _stays(
     chargers = {charger.id: charger for charger in site.chargers}
     parts: list[tuple[Floats, ...]] = []
     need: list[float] = []
+    ids: list[str] = []
     for one in sessions:
         arrive = max(-(-int((one.arrive - start) / SECOND) // prices.seconds), 0)
         depart = min(int((one.depart - start) / SECOND) // prices.seconds, count)
@@ -170,11 +181,12 @@ def _stays(
         inside = np.arange(arrive, depart, dtype=np.float64)
         alike = np.ones(len(inside))
         parts.append((alike * len(need), inside, alike * most, alike * charger.efficiency * prices.hours))
+        ids.append(one.id)
         need.append(min(one.missing / charger.efficiency, most * len(inside) * prices.hours))
     if not need:
         return None
     owner, step, power, share = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _Stays(owner.astype(np.int64), step.astype(np.int64), power, share, np.array(need))
+    return _Stays(tuple(ids), owner.astype(np.int64), step.astype(np.int64), power, share, np.array(need))
 
 
 def _fleet(net: Network, bus: Any, site: Site, stays: _Stays | None, hours: float) -> _Fleet | None:
@@ -188,4 +200,5 @@ def _fleet(net: Network, bus: Any, site: Site, stays: _Stays | None, hours: floa
     lp.terms(bus.rows[0, 0, stays.step], columns, -1.0)
     rows = lp.rows(f"{site.place} vehicles", stays.need.shape, lower=stays.need * _ALMOST, upper=stays.need)
     lp.terms(rows[stays.owner], columns, hours)
-    return _Fleet(Stream("vehicles", columns[None, None]), stays.step, stays.share)
+    stream = Stream("vehicles", columns[None, None])
+    return _Fleet(stream, stays.ids, stays.owner, stays.step, stays.share)

@@ -34,8 +34,9 @@ END_VALUE = 0.99
 """Energy left at the end is worth this share of what it would spare at the lowest price ahead: never worth charging for."""
 _PAYABLE = 0.5
 """Share of the coming generation that a debt of exports may take before a plan stops selling."""
-ANNOUNCED = 1e-4
-"""Keeping to an announced plan is worth this share of a typical price: it decides only between plans of equal cost."""
+_SMALL = 1e-6
+ANNOUNCED = 1e-3
+"""Keeping to an announced plan is worth this share of a typical price: it decides between plans of nearly equal cost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ class Plan:
         price: (S, T) money per kWh that one more kWh of load would cost.
         peak: kW that will be billed for the running month, as far as the plan sees; infinite when nobody bills them.
         window: steps over which the demand meter averages.
+        missing: kWh by session that it will lack when it leaves, because its stay is too short for its charger.
         solved: the solution of the network: costs, shadow prices, iterations.
     """
 
@@ -134,6 +136,7 @@ class Plan:
     levels: Mapping[str, Floats]
     peak: float
     window: int
+    missing: Mapping[str, float]
     solved: Solved
     _node: Any = field(repr=False)
 
@@ -187,6 +190,7 @@ class Planner:
         self.slots = self.options.slots
         self._net: Network | None = None
         self._h: dict[str, Any] = {}
+        self._seats: dict[str, int] = {}
 
     def replan(
         self, state: State, outlook: Mapping[str, Floats], *, announced: Mapping[str, Floats] | None = None
@@ -196,18 +200,19 @@ class Planner:
         Args:
             state: see `State`; its window holds the metered steps of the running window.
             outlook: name of a series of `site.inputs` -> (S, N) or (N,) kW for the N short steps from `state.at` on.
-            announced: battery -> (T,) kW that was announced for the steps of this plan (NaN: nothing was); of two plans of equal
-                cost the one that keeps to it is taken.
+            announced: battery -> (T,) kW that was announced for the steps of this plan (NaN: nothing was); of two plans of nearly
+                equal cost the one that keeps to it is taken.
 
         Raises:
             RequestError: a series is missing, too short, negative or not a number; the moment has no prices.
             InfeasibleError: what never gives way contradicts itself.
         """
         data = self._data(state, outlook)
-        sessions = sorted(state.sessions, key=lambda one: (one.depart, one.id))
+        sessions = list(state.sessions)
         if self._net is None or len(sessions) > self.slots or self.site.stations:
             self.slots = max(self.slots, len(sessions))
             self._build(data, state)
+        self._seat(sessions)
         net, h = self._net, self._h
         assert net is not None
         net.update(h["import"], cost=data["buy"])
@@ -394,13 +399,24 @@ class Planner:
         net.update(self._h["allowance"], upper=left if open_ else 0.0)
         net.update(self._h["sale"], upper=self.site.exporting if open_ else 0.0)
 
+    def _seat(self, sessions: list[Session]) -> None:
+        """A slot for every session; one that has a slot keeps it, so that the next solve starts from where it was."""
+        here = {one.id for one in sessions}
+        self._seats = {id_: slot for id_, slot in self._seats.items() if id_ in here}
+        taken = set(self._seats.values())
+        free = iter([slot for slot in range(self.slots) if slot not in taken])
+        for one in sorted(sessions, key=lambda one: (one.arrive, one.id)):
+            if one.id not in self._seats:
+                self._seats[one.id] = next(free)
+
     def _stays(self, sessions: list[Session], lead: int, at: np.datetime64) -> dict[str, Floats]:
         """Arrival, departure, energy and power at the socket by slot; only whole steps of a stay are used."""
         edges = self.layout.edges
         step = self.layout.seconds
         chargers = {charger.id: charger for charger in self.site.chargers}
         found = {name: np.zeros(self.slots) for name in ("arrive", "depart", "energy", "power")}
-        for slot, one in enumerate(sessions):
+        for one in sessions:
+            slot = self._seats[one.id]
             if one.charger not in chargers:
                 options = ", ".join(chargers) or "-"
                 raise RequestError("operate.unknown_charger", id=one.id, charger=one.charger, options=options)
@@ -415,8 +431,26 @@ class Planner:
             # What may still be charged behind the horizon is not asked for inside it.
             inside = edges[last] - edges[first]
             share = min(1.0, inside / max(depart - arrive, 1)) if depart > edges[-1] else 1.0
-            found["energy"][slot] = one.missing / charger.efficiency * share
-            found["power"][slot] = charger.power if one.power is None else min(one.power, charger.power)
+            most = charger.power if one.power is None else min(one.power, charger.power)
+            # What no plan can deliver is not asked for, so that the others are planned as if it were: see `Plan.missing`.
+            reachable = most * inside * self.prices.hours
+            found["energy"][slot] = min(one.missing / charger.efficiency * share, reachable)
+            found["power"][slot] = most
+        return found
+
+    def _missing(self, sessions: list[Session], at: np.datetime64) -> dict[str, float]:
+        """KWh that sessions will lack although they charge at full power for every whole step of their stay."""
+        chargers = {charger.id: charger for charger in self.site.chargers}
+        step, found = self.layout.seconds, {}
+        for one in sessions:
+            charger = chargers[one.charger]
+            steps = int((one.depart - at) / SECOND) // step - max(
+                -(-int((one.arrive - at) / SECOND) // step), 0
+            )
+            most = charger.power if one.power is None else min(one.power, charger.power)
+            lacking = one.missing - most * charger.efficiency * max(steps, 0) * self.prices.hours
+            if lacking > _SMALL:
+                found[one.id] = lacking
         return found
 
     def _read(self, state: State, sessions: list[Session], data: Mapping[str, Any], solved: Solved) -> Plan:
@@ -430,7 +464,7 @@ class Planner:
             powers[station.id] = into - out
         if self.slots:
             rates = solved.rate(h["sessions"].charging)
-            powers.update({one.id: rates[slot] for slot, one in enumerate(sessions)})
+            powers.update({one.id: rates[self._seats[one.id]] for one in sessions})
         imported = solved.rate(h["import"])[0]
         peak = np.inf
         if "peak" in h:
@@ -448,6 +482,7 @@ class Planner:
             {b.id: solved.level(h[b.id])[0] for b in self.site.batteries},
             peak,
             self.prices.window,
+            self._missing(sessions, state.at),
             solved,
             h["bus"],
         )

@@ -437,6 +437,9 @@ def _not_operated(territory: Territory, site: Site) -> list[Problem]:
 def _gave_way(plan: Plan | None) -> list[Problem]:
     """One warning for each thing that had to give way, with the cheapest remedy."""
     found = []
+    for id_, lacking in ({} if plan is None else plan.missing).items():
+        data = {"id": id_, "energy": round(lacking, 2)}
+        found.append(Problem("operate.not_ready", data, severity="warning"))
     for one in () if plan is None else plan.relaxed:
         remedy = one.remedy.name if one.remedy else "-"
         first = _utc(plan.starts[one.first]) if plan is not None else ""

@@ -282,12 +282,6 @@ _SIZE = {"battery": "energy", "pv": "capacity", "wind": "capacity"}
 """The parameter that says how much of an asset is there."""
 
 
-def _stands(values: Any) -> bool:
-    """Whether an asset is there: what may only be built (`max_...` without a size) is a question of sizing."""
-    sizes = (values.get(name, 0.0) for name in ("capacity", "energy"))
-    return not any(name.startswith("max_") for name in values) or any(size > 0 for size in sizes)
-
-
 def _unknown_flows(territory: Territory, asset: Asset, values: Any) -> Iterator[Problem]:
     """The declared flows of an asset that `flows.csv` does not have."""
     for name in ("flow", "export_flow", "charge_flow", "discharge_flow", "demand_flow"):

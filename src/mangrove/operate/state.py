@@ -128,7 +128,7 @@ class State:
             peak, running = max(peak, sum(running) / len(running)), ()
         given = delivered or {}
         sessions = tuple(
-            replace(one, delivered=one.delivered + given.get(one.id, 0.0))
+            replace(one, delivered=one.delivered + given[one.id]) if given.get(one.id) else one
             for one in self.sessions
             if one.depart > until
         )
