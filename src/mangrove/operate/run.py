@@ -184,14 +184,16 @@ def _plan_site(
     old = stale(at, made, needed, asked.freshness)
     problems = [*_not_operated(territory, site), *readings.guesses(site), *guessed, *notes, *old]
     plan, reason = None, old[0].code if old else ""
+    expected: Mapping[str, Floats] = {}
     if not reason:
         try:
             planner = Planner(site, prices, replace(options, carbon=rates.per_kwh))
-            plan = planner.replan(state, outlook(at), announced=_announced(now, planner, len(state.window)))
+            expected = outlook(at)
+            plan = planner.replan(state, expected, announced=_announced(now, planner, len(state.window)))
         except Exception as error:  # noqa: BLE001 - whatever fails, the devices still need orders
             reason = why(error)
             problems.append(Problem("operate.no_plan", {"reason": _said(error)}, severity="warning"))
-    flows = {} if plan is None else flows_of(territory, site, plan, outlook(at))
+    flows = {} if plan is None else flows_of(territory, site, plan, expected)
     return Schedule(
         place=site.place,
         at=at,
