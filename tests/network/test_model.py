@@ -422,6 +422,7 @@ def fresh():
         (lambda n, b: n.budget("x", [], lower=3.0, upper=2.0), "network.bounds_crossed"),
         (lambda n, b: n.budget("x", [(n.source("y", b), np.inf)]), "network.not_a_number"),
         (lambda n, b: n.minimum(n.source("y", b), -1.0), "network.negative"),
+        (lambda n, b: n.exclusive(n.source("y", b), n.source("z", n.node(["p", "q"]))), "network.bad_shape"),
     ],
 )  # fmt: skip
 def test_bad_data_are_refused_by_name_in_both_languages(build, code):

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mangrove.errors import RequestError
 from mangrove.network import Horizon, Network
 from mangrove.network.solver import SOLVERS
 
@@ -137,3 +138,9 @@ def test_a_plan_stays_as_it_was_when_the_network_changes():
     net.solve()
     assert (plan.cost, plan.shares()) == (cost, shares)
     np.testing.assert_array_equal(plan[grid], rates)
+
+
+def test_one_way_vehicles_have_no_levels_and_say_so():
+    net, _, _ = park(1)
+    with pytest.raises(RequestError, match="two-way"):
+        net.solve().level(net.handles["ev"])

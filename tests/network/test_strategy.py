@@ -72,7 +72,9 @@ def test_a_negative_price_does_not_make_a_battery_burn_energy_and_only_those_ste
     assert np.minimum(plan[store.charging], plan[store.discharging]).max() < 1e-9
     assert plan.solver == "simplex+milp"
     assert searches == sorted(searches)
-    assert 1 <= searches[-1] <= 3  # of 6: the two with a negative price, and one that would burn to make room for them
+    assert (
+        1 <= searches[-1] <= 3
+    )  # of 6: the two with a negative price, and one that would burn to make room for them
     assert plan.cost == pytest.approx(enumerated(price), abs=1e-6)
     assert np.isfinite(plan.price(net.handles["bus"])).all()
     assert sum(plan.shares().values()) == pytest.approx(plan.cost, rel=1e-9)

@@ -442,7 +442,11 @@ class Network(Core):
 
     def exclusive(self, first: Stream, second: Stream) -> None:
         """The two streams never run at the same time. Only steps whose plan would violate it get a binary variable."""
-        self.pairs.append(Pair(f"{first.name} / {second.name}", first.columns, second.columns))
+        name, shapes = f"{first.name} / {second.name}", (first.columns.shape, second.columns.shape)
+        if shapes[0] != shapes[1]:
+            got, wanted = (" x ".join(map(str, shape)) for shape in reversed(shapes))
+            raise RequestError("network.bad_shape", name=name, what="items", got=got, wanted=wanted)
+        self.pairs.append(Pair(name, first.columns, second.columns))
 
     def minimum(self, stream: Stream, least: Any) -> None:
         """The stream is off or at least at `least` (rate). Only steps whose plan would violate it get a binary variable."""

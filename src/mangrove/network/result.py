@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mangrove.errors import RequestError
 from mangrove.network.core import Core
 from mangrove.network.handles import Budget, Capacity, Demand, Node, Peak, Sessions, Store, Stream
 from mangrove.network.program import Block
@@ -93,8 +94,13 @@ class Plan:
         return self._x[handle.columns]
 
     def level(self, handle: Store | Sessions) -> Floats:
-        """Levels at the end of each step, (n, S, T); over representative days: relative to the beginning of the day."""
-        assert handle.level is not None
+        """Levels at the end of each step, (n, S, T); over representative days: relative to the beginning of the day.
+
+        Raises:
+            RequestError: `network.no_level`: one-way vehicles have none.
+        """
+        if handle.level is None:
+            raise RequestError("network.no_level", name=handle.name)
         return self._x[handle.level]
 
     def size(self, handle: Capacity) -> Floats:

@@ -94,7 +94,8 @@ class _Search:
     """One solve: what gave way so far, and which binaries are fixed.
 
     Attributes:
-        given, remedies: see `relax`. choice: column values that the binaries follow; None without binaries.
+        given, remedies: see `relax`. choice: column values that the binaries follow; None without binaries. cut: whether the
+            limit of time ended a search.
     """
 
     def __init__(self, net: Core, engine: Solver, held: tuple[Floats, ...], **how: Any) -> None:
@@ -103,6 +104,7 @@ class _Search:
         self.given: list[relax.Given] = []
         self.remedies: dict[str, relax.Remedy] = {}
         self.choice: Floats | None = None
+        self.cut = False
         self.cost = net.program.cost.copy()
         self.nudge = _tie_break(net, TYPICAL_COST / engine.scale)
 
@@ -117,7 +119,9 @@ class _Search:
             method = outcome.solver.removesuffix("+milp")
             self.choice = None
             self.choice = self._binary()
-            outcome = replace(self._linear(), solver=f"{method}+milp")
+            outcome = self._linear()
+            status = LIMIT if self.cut else outcome.status
+            outcome = replace(outcome, solver=f"{method}+milp", status=status)
         return outcome
 
     def _write(self, given: list[relax.Given], margin: float = 0.0) -> None:
@@ -166,6 +170,7 @@ class _Search:
             self._write(self.given, margin)
             found = self.flagged.search(**self.how)
             if found.status != INFEASIBLE:
+                self.cut |= found.status == LIMIT
                 return self._checked(found).columns[: self.net.program.width]
         self._write([])
         self.given, self.remedies = relax.least_violation(self.net, self.flagged.bind)
@@ -174,6 +179,7 @@ class _Search:
             found = self.flagged.search(**self.how)
             if found.status != INFEASIBLE:
                 break
+        self.cut |= found.status == LIMIT
         return self._checked(found).columns[: self.net.program.width]
 
     def _checked(self, outcome: Outcome) -> Outcome:
