@@ -16,6 +16,7 @@ from mangrove.plan.finance import Money
 from mangrove.plan.prices import calendars
 from mangrove.plan.problem import Limits, Outage
 from mangrove.plan.record import document, inputs_hash, store
+from mangrove.plan.report_model import tables
 from mangrove.plan.size import size
 from mangrove.plan.study import regimes, sensitivity
 
@@ -55,8 +56,23 @@ def test_assets_become_candidates_with_their_costs(case):
     assert np.max(roof.profile) == pytest.approx(0.8, rel=1e-3)
     assert (bess.room.existing, bess.room.most, bess.ratio) == (100.0, 4000.0, 2.0)
     assert bess.efficiency[0] * bess.efficiency[1] == pytest.approx(0.9)
-    assert case.money == Money(years=25, discount=0.1)
+    assert case.money == Money(years=25, discount=0.1, tax=0.2, energy=0.04, export=0.04, om=0.03)
     assert case.carbon == pytest.approx(100000.0)
+
+
+def test_what_nobody_declared_is_assumed_and_shown_with_its_source(park, case):
+    assert [row.row for row in case.assumed] == [
+        "years",
+        "tax/standard",
+        "escalation/electricity",
+        "escalation/om",
+    ]
+    shown = next(table for table in tables(size(case, days=None), "en") if table.title.startswith("Assumed"))
+    assert shown.rows[1][1:3] == ("20 %", "unofficial")
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        own = case_of(park.territory, snapshot, "mill", START, END, wishes=Wishes(money=Money(discount=0.07)))
+    assert own.assumed == ()
+    assert own.money.discount == 0.07
 
 
 def test_before_building_the_year_costs_what_its_load_costs(case):
@@ -180,7 +196,6 @@ def test_values_that_do_not_count_are_gaps(tmp_path):
         ("capacity=10 MW; export=2 MW; flow=mill.power;", "capacity=10 MW; export=2 MW;", "plan.unmetered"),
         ("mill_grid,mill,grid", "mill_grid,park,grid", "plan.no_site"),
         ("capacity=200 kWp; max", "max", "plan.no_profile"),
-        ("  discount: 10 %\n", "", "plan.no_discount"),
     ],
 )
 def test_what_a_plan_needs_and_the_territory_lacks_is_named(tmp_path, monkeypatch, old, new, code):

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from mangrove.errors import DataQualityError, DeclarationError, Problem, RequestError, did_you_mean
 from mangrove.ledger import COUNTED, Snapshot
-from mangrove.plan import prices
+from mangrove.plan import defaults, prices
 from mangrove.plan.finance import Money
 from mangrove.plan.problem import (
     ELECTRICITY,
@@ -53,7 +53,7 @@ class Wishes:
     """What is asked of a plan beside what the territory declares.
 
     Attributes:
-        money: how years are compared; None: 25 years at the discount rate that the territory declares.
+        money: how years are compared; None: the defaults of the rules at the discount rate that the territory declares.
         limits, outages: what must hold; carbon: price per t CO2, None for the one that the territory declares (0 without).
         areas: m2 per kW by asset, for a limit of area.
         degradation: yearly loss of output by asset.
@@ -99,7 +99,7 @@ def case_of(
         extra: further supplies (fuels, hydrogen) that no contract prices.
 
     Raises:
-        RequestError: `plan.no_site`, `plan.unmetered`, `plan.no_profile`, `plan.no_discount`.
+        RequestError: `plan.no_site`, `plan.unmetered`, `plan.no_profile`.
         DataQualityError: `plan.gaps`.
         DeclarationError, RuleError: an asset, a contract or a factor is wrong or missing.
     """
@@ -116,26 +116,21 @@ def case_of(
         for asset, values in site.assets
         if asset.type in _CANDIDATES
     )
+    energy = _energy(territory)
+    on = start.astimezone(territory.tz).date()
+    money, assumed = (asked.money, ()) if asked.money else defaults.money(on, energy.get("discount"))
     carbon = asked.carbon
     if carbon is None:
-        carbon = float(_energy(territory).get("carbon_price") or 0.0)
+        carbon = float(energy.get("carbon_price") or 0.0)
     return Case(
-        _loads(site, metered), (grid, *extra), candidates, hours, window.start, asked.money or _money(territory), carbon,
-        asked.limits, asked.outages, asked.name,
+        _loads(site, metered), (grid, *extra), candidates, hours, window.start, money, carbon,
+        asked.limits, asked.outages, asked.name, assumed,
     )  # fmt: skip
 
 
 def _energy(territory: Territory) -> Mapping[str, Any]:
     found: Any = territory.settings.get("energy") or {}
     return found  # type: ignore[no-any-return]
-
-
-def _money(territory: Territory) -> Money:
-    """25 years at the declared discount rate."""
-    discount = _energy(territory).get("discount")
-    if discount is None:
-        raise RequestError("plan.no_discount")
-    return Money(years=25, discount=float(discount))
 
 
 def _area(one: Candidate, asked: Wishes) -> Candidate:

@@ -245,6 +245,7 @@ class Case:
         money: how years are compared; carbon: price per t CO2.
         limits, outages: what must hold.
         name: of the plan.
+        assumed: rows of the rules (`rules.costs.Amount`) that stand in for what nobody declared; they are shown.
 
     Invariants:
         all series have T steps; a carrier that is needed can be bought or made.
@@ -260,6 +261,7 @@ class Case:
     limits: Limits = field(default_factory=Limits)
     outages: tuple[Outage, ...] = ()
     name: str = "plan"
+    assumed: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises `RequestError` for data that cannot be planned with, named."""

@@ -127,6 +127,7 @@ def _asked(case: Case) -> dict[str, Any]:
         "limits": asdict(case.limits),
         "outages": [asdict(outage) for outage in case.outages],
         "sizes": {name: _finite(asdict(size)) for name, size in case.sizes().items()},
+        "assumed": [{"row": one.row, "value": one.value, "status": one.status} for one in case.assumed],
         "supplies": [supply.name for supply in case.supplies],
     }
 

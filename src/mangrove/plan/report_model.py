@@ -59,7 +59,15 @@ def tables(sizing: Sizing, lang: str = "vi", unit: Unit | None = None) -> list[T
         found.append(relaxed(sizing, lang))
     if sizing.flow is not None:
         found.append(cash_flow(sizing, lang, shown))
+    if sizing.case.assumed:
+        found.append(assumed(sizing, lang))
     return found
+
+
+def assumed(sizing: Sizing, lang: str = "vi") -> Table:
+    """What nobody declared and rows of the rules stand in for, each with its status and source."""
+    rows = tuple((one.row, one.printed, one.status, one.document, one.note) for one in sizing.case.assumed)
+    return Table(say("assumed", lang), _heads(lang, "what", "value", "status", "document", "note"), rows)
 
 
 def sizes(sizing: Sizing, lang: str = "vi") -> Table:
