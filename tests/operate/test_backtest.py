@@ -251,3 +251,22 @@ def test_whatever_is_expected_nothing_leaves_its_limits(seed, level, sure):
     # Above the connection's limit the battery gives all it can.
     room = np.minimum(100.0, np.r_[level, course.levels["battery"][:-1]] * 0.94 / 0.25)
     assert (course.powers["battery"][over] <= -room[over] + 1e-6).all()
+
+
+def test_hourly_steps_will_do_where_nobody_bills_the_highest_power():
+    grid = measured(2)
+    hourly = Grid(
+        START, 3600, {name: series.reshape(-1, 4).mean(axis=1) for name, series in grid.values.items()}
+    )
+    options = Options(seconds=3600, horizon=24.0, fine=24.0)
+    factor = np.linspace(0.5, 0.8, 48)
+    found = backtest(
+        workshop(), hourly, rates(two_prices(), factor=factor), options=options, outlook=perfect(hourly, 24)
+    )
+    assert found.regret() >= -1e-3
+    assert found.share_reached() > 0.9
+    course = found.courses[PLAN]
+    assert found.accounts[PLAN].emissions == pytest.approx(float(course.imported @ factor))
+    with pytest.raises(RequestError) as refused:
+        backtest(workshop(), hourly, rates(), options=options, outlook=perfect(hourly, 24))
+    assert refused.value.code == "operate.window"

@@ -142,9 +142,9 @@ def settle(site: Site, course: Course, prices: Prices, rates: Rates, start: np.d
         for series in (course.imported, course.exported, course.generated)
     )
     bills = rates.contract.bills(starts, hours, rates.tz, drawn, sold, own) if steps else ()
-    emitted = (
-        None if rates.factor is None else drawn * np.broadcast_to(rates.factor, (len(course.load),))[:steps]
-    )
+    emitted = None
+    if rates.factor is not None:
+        emitted = drawn * (rates.factor if np.ndim(rates.factor) == 0 else np.asarray(rates.factor)[:steps])
     month = prices.month[first : first + steps]
     month = month - month[:1]
     wear = sum(

@@ -92,9 +92,10 @@ def backtest_on_ledger(
 
 
 def steps_of(span: Span, seconds: int) -> Window:
-    """The steps of a span from the first whole half hour in it to the last."""
-    first, last = _seconds(span.start), _seconds(span.end)
-    first, last = -(-first // HALF_HOUR) * HALF_HOUR, last // HALF_HOUR * HALF_HOUR
+    """The steps of a span from the first whole half hour (or longer step) in it to the last."""
+    unit = max(HALF_HOUR, seconds)
+    first = -(-_seconds(span.start) // unit) * unit
+    last = _seconds(span.end) // unit * unit
     return Window(np.datetime64(first, "s"), seconds, max((last - first) // seconds, 0))
 
 

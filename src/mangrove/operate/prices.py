@@ -49,7 +49,7 @@ class Prices:
         buy, sell: (T,) money per kWh; period: (T,) 0 off-peak, 1 normal, 2 peak.
         month: (T,) billing month, counted from the first step; months: their names; demand: (months,) money per kW.
         cap: share of the generation that may be sold, now; None: all of it.
-        window: steps over which the demand meter averages.
+        window: steps over which the demand meter averages; 1 when nobody bills the highest power.
         year: (T,) calendar year on the meter's clock, in which the export cap counts.
     """
 
@@ -74,7 +74,8 @@ class Prices:
         """
         starts = start + np.arange(steps) * (seconds * SECOND)
         terms = contract.terms(starts, seconds / HOUR_SECONDS, tz)
-        window = terms.window * HOUR_SECONDS / seconds
+        billed = bool(np.any(np.asarray(terms.demand) > 0))
+        window = terms.window * HOUR_SECONDS / seconds if billed else 1.0
         if window < 1 or abs(window - round(window)) > 1e-9:  # noqa: PLR2004 - rounding of a quotient
             raise RequestError("operate.window", window=terms.window, step=seconds)
         months = tuple(str(name) for name in terms.months)
