@@ -140,6 +140,21 @@ def test_the_record_is_computed_again_and_a_later_correction_does_not_change_it(
             assert share(park.territory, snapshot, WEEK).cost > found.cost
 
 
+def test_a_connection_without_a_meter_is_the_sum_of_what_stands_behind_it(tmp_path):
+    """The meter of the store as consumption, its export as sun: the same settlement as through one meter."""
+    whole = settled(tmp_path / "one", links=LINKS)
+    behind = (
+        "capacity=2 MW; export=2 MW\nstore_load,store,load,flow=store.in\nstore_pv,store,pv,capacity=1 MWp; flow=store.out\n"
+        "store_battery,store,battery,energy=1 MWh; power=500 kW"
+    )
+    found = settled(
+        tmp_path / "two", links=LINKS, instead=behind,
+        drop="capacity=2 MW; export=2 MW; flow=store.in; export_flow=store.out",
+    )  # fmt: skip
+    assert [one.total for one in found.statements] == [one.total for one in whole.statements]
+    assert found.unmetered == ("store_battery",)
+
+
 def test_a_missing_value_is_named_with_its_flow_and_time(tmp_path):
     park = ingest(declare(tmp_path), readings(), skip=("shop.in", 5))
     with park.reader() as ledger, ledger.snapshot() as snapshot, pytest.raises(DataQualityError) as error:
@@ -152,7 +167,7 @@ def test_a_missing_value_is_named_with_its_flow_and_time(tmp_path):
 @pytest.mark.parametrize(
     ("world", "code"),
     [
-        ({"drop": "flow=shop.in; "}, "settle.no_meter"),
+        ({"drop": "flow=shop.in; export_flow=shop.out"}, "settle.no_meter"),
         ({"drop": "flow=shop.in; ", "instead": "flow=mill.in; "}, "settle.flow_twice"),
         ({"drop": "flow=shop.in; ", "instead": "flow=shop_in; "}, "settle.unknown_flow"),
         ({"links": "w,mill,park,electricity,1 MW,3 MVND/yr\n"}, "settle.link_cost"),

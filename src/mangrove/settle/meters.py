@@ -30,6 +30,18 @@ from mangrove.units import Quantity
 _LONGEST = 3600
 """Seconds: prices change within the day, so a longer step cannot be settled."""
 ContractOf = Callable[[str], Contract]
+_USES = ("load", "curtailable_load", "shiftable_load", "batch", "charger", "swap_station", "electrolyzer", "compressor",
+         "chiller", "heat_pump", "pump", "water_treatment")  # fmt: skip
+_MAKES = ("pv", "wind", "generator", "fuel_cell", "chp")
+_BEHIND = {
+    **{kind: {"flow": 1.0} for kind in _USES},
+    **{kind: {"flow": -1.0} for kind in _MAKES},
+    "battery": {"charge_flow": 1.0, "discharge_flow": -1.0},
+    "swap_station": {"flow": 1.0, "discharge_flow": -1.0},
+}
+"""The sign with which the electricity meters of each type of asset count for the site."""
+_BUILT = ("energy", "capacity", "power", "packs", "flow")
+"""One of these says that an asset is there already, not only to be sized."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +53,19 @@ class Sites:
     park: Asset | None
 
 
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """What is read for one site: flows with their signs.
+
+    `one` says that the meter of the connection itself is read, import and export apart. `unmetered` are assets behind the
+    connection that are there but have no meter, so what they did is not known and counts as nothing.
+    """
+
+    signed: tuple[tuple[Flow, float], ...]
+    one: bool
+    unmetered: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Measured:
     """Arrays over n sites and T steps.
@@ -50,6 +75,7 @@ class Measured:
         taken, given: (n, T) kWh through each site's meter, in and out.
         terms: prices of each site's contract; those of the park when it has the one meter.
         wire: (n,) kW of each site's link, None when no link is declared; fee: money per kWh that is shared.
+        unmetered: assets of sites without a meter of their own whose doings are not known.
     """
 
     sites: Sites
@@ -60,6 +86,7 @@ class Measured:
     terms: tuple[Terms, ...]
     wire: Floats | None
     fee: float
+    unmetered: tuple[str, ...] = ()
 
     @property
     def hours(self) -> float:
@@ -79,17 +106,15 @@ def read(
         RuleError: the contract of a site, see `mangrove.rules.contracts.of`.
     """
     sites = sites_of(territory)
-    meters = {asset.id: _meter(territory, asset) for asset in sites.assets}
-    flows = [flow for pair in meters.values() for side in pair for flow in side]
+    meters = [_meter(territory, sites, asset) for asset in sites.assets]
+    flows = [flow for meter in meters for flow, _ in meter.signed]
     _all_different(sites, flows)
     step = _common_step(flows)
     count = _count(span, step)
     table = snapshot.values([flow.id for flow in flows], span.start, span.end)
     amounts = {flow.id: _amounts(table, flow, span, step, count) for flow in flows}
-    nothing = np.zeros(count)
     taken, given = (
-        np.array([sum((amounts[flow.id] for flow in pair[side]), nothing) for pair in meters.values()])
-        for side in (0, 1)
+        np.array(side) for side in zip(*(_through(meter, amounts) for meter in meters), strict=True)
     )
     starts = np.datetime64(span.start.replace(tzinfo=None), "s") + np.arange(count) * step.seconds
     day = span.start.astimezone(territory.tz).date()
@@ -103,7 +128,8 @@ def read(
         prices[contract] = known
         terms.append(known)
     wire, fee = wires(territory, sites)
-    return Measured(sites, step, starts, taken, given, tuple(terms), wire, fee)
+    unmetered = tuple(name for meter in meters for name in meter.unmetered)
+    return Measured(sites, step, starts, taken, given, tuple(terms), wire, fee, unmetered)
 
 
 def sites_of(territory: Territory) -> Sites:
@@ -166,53 +192,56 @@ def _fee(link: Link) -> float:
     return given.to("VND/kWh")
 
 
-def _meter(territory: Territory, asset: Asset) -> tuple[list[Flow], list[Flow]]:
-    """The flows that a site takes and gives: those of its meter, or of what stands behind a connection without one."""
-    names: tuple[list[str], list[str]] = ([], [])
-    if "flow" in asset.parameters:
-        names[0].append(str(asset.parameters["flow"]))
-        names[1].extend(str(asset.parameters[role]) for role in ("export_flow",) if role in asset.parameters)
-    else:
-        names = _behind(territory, asset)
-    if not names[0]:
-        raise RequestError("settle.no_meter", where=asset.where, asset=asset.id)
-    for name in (*names[0], *names[1]):
-        if name not in territory.flows:
-            hint = did_you_mean(name, territory.flows)
-            raise RequestError("settle.unknown_flow", where=asset.where, asset=asset.id, flow=name, hint=hint)
-    taken, given = ([territory.flows[name] for name in dict.fromkeys(side)] for side in names)
-    return taken, given
-
-
-_TAKE = {"flow": ("load", "charger", "swap_station"), "charge_flow": ("battery",)}
-_GIVE = {"flow": ("pv", "wind"), "discharge_flow": ("battery", "swap_station")}
-
-
-def _behind(territory: Territory, grid: Asset) -> tuple[list[str], list[str]]:
-    """Names of the flows that meter what takes and what gives behind a connection; its own generation must be metered.
-
-    A battery without meters counts as not there yet.
-    """
-    places = {asset.place for asset in territory.assets.values() if asset.type == "grid"}
-    inside = []
+def _meter(territory: Territory, sites: Sites, grid: Asset) -> Meter:
+    """The flows of a site's own meter, or else those of what stands behind it."""
+    own = [
+        (flow, sign)
+        for role, sign in (("flow", 1.0), ("export_flow", -1.0))
+        if (flow := _flow(territory, grid, role))
+    ]
+    if own and own[0][1] > 0.0:
+        return Meter(tuple(own), one=True)
+    signed, unmetered = [], []
     for asset in territory.assets.values():
-        home = next((node.id for node in territory.ancestors(asset.place) if node.id in places), None)
-        if home == grid.place and asset is not grid:
-            inside.append(asset)
-    if any(
-        a.type in _GIVE["flow"] and "capacity" in a.parameters and "flow" not in a.parameters for a in inside
-    ):
-        return [], []
-    taken, given = (
-        [
-            str(a.parameters[role])
-            for a in inside
-            for role, types in roles.items()
-            if a.type in types and role in a.parameters
+        home = next(
+            (place.id for place in territory.ancestors(asset.place) if place.id in sites.places), None
+        )
+        if home != grid.place or asset.type not in _BEHIND:
+            continue
+        found = [
+            (flow, sign)
+            for role, sign in _BEHIND[asset.type].items()
+            if (flow := _flow(territory, asset, role))
         ]
-        for roles in (_TAKE, _GIVE)
-    )
-    return taken, given
+        signed += [(flow, sign) for flow, sign in found if flow.carrier.kind == "electricity"]
+        if not found and any(name in asset.parameters for name in _BUILT):
+            unmetered.append(asset.id)
+    if not signed:
+        raise RequestError("settle.no_meter", where=grid.where, asset=grid.id)
+    return Meter(tuple(signed), one=False, unmetered=tuple(unmetered))
+
+
+def _flow(territory: Territory, asset: Asset, role: str) -> Flow | None:
+    """The flow that an asset names for a role, when it names one."""
+    name = asset.parameters.get(role)
+    if name is None:
+        return None
+    if str(name) not in territory.flows:
+        hint = did_you_mean(str(name), territory.flows)
+        raise RequestError(
+            "settle.unknown_flow", where=asset.where, asset=asset.id, flow=str(name), hint=hint
+        )
+    return territory.flows[str(name)]
+
+
+def _through(meter: Meter, amounts: Mapping[str, Floats]) -> tuple[Floats, Floats]:
+    """(T,) kWh in and out of a site: read apart at its own meter, else net of what stands behind it."""
+    into = sum((amounts[flow.id] for flow, sign in meter.signed if sign > 0.0), np.zeros(1))
+    out = sum((amounts[flow.id] for flow, sign in meter.signed if sign < 0.0), np.zeros(1))
+    into, out = np.broadcast_arrays(into, out)
+    if meter.one:
+        return into, out
+    return np.maximum(into - out, 0.0), np.maximum(out - into, 0.0)
 
 
 def _all_different(sites: Sites, flows: list[Flow]) -> None:

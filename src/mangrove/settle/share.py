@@ -52,6 +52,7 @@ class Sharing:
         own: (n,) money, demand charges of each member's own meter (nothing with one meter for the park).
         matrix: (n, n) kWh from the row's member to the column's, each step's pool divided in proportion.
         statements: one a member, in whole đồng.
+        unmetered: assets behind sites without a meter of their own whose doings are not known and count as nothing.
         netted: kWh that went in and out of the same site within one step and were settled as the difference.
         sources: of the prices, with their status; cut: the last batch of the ledger that counted; record: id, once stored.
     """
@@ -71,6 +72,7 @@ class Sharing:
     sources: tuple[tuple[str, str], ...]
     cut: int
     asked: dict[str, Any] = field(default_factory=dict)
+    unmetered: tuple[str, ...] = ()
     record: str = ""
 
     @property
@@ -130,6 +132,7 @@ class Sharing:
                 for rule, one in found.objections.items()
             },
             "netted": self.netted,
+            "unmetered": list(self.unmetered),
             "matrix": self.matrix.tolist(),
             "statements": [one.to_dict() for one in self.statements],
             "sources": [list(source) for source in self.sources],
@@ -181,7 +184,7 @@ def share(
             matrix=_matrix(settlement), currency=territory.currency, unit=minor_unit(territory.currency),
         ),
         float(np.minimum(measured.taken, measured.given).sum()), _sources(measured), snapshot.cut,
-        {"rule": rule, "rules": list(rules), "seed": seed},
+        {"rule": rule, "rules": list(rules), "seed": seed}, measured.unmetered,
     )  # fmt: skip
 
 
