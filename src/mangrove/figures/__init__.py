@@ -3,6 +3,7 @@
 
 from mangrove.figures.bars import Bar, interval_bars, stacked_bars
 from mangrove.figures.carpet import carpet
+from mangrove.figures.day import Stretch, balance_areas, band_lines
 from mangrove.figures.frontier import Spot, frontier
 from mangrove.figures.geo import Point, Shape, voronoi_cells
 from mangrove.figures.maps import choropleth
@@ -16,6 +17,9 @@ __all__ = [
     "SankeyLink",
     "Shape",
     "Spot",
+    "Stretch",
+    "balance_areas",
+    "band_lines",
     "carpet",
     "choropleth",
     "coverage_strip",
