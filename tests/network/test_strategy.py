@@ -329,6 +329,18 @@ def test_the_unit_of_rates_and_money_changes_no_plan(seed):
         np.testing.assert_allclose(rates(found, other, unit), rates(plan, base, 1.0), atol=1e-4)
 
 
+@pytest.mark.parametrize("solver", ["hipo", "ipx"])
+def test_an_interior_point_method_starts_from_scratch_so_that_its_plans_are_equal_to_the_bit(solver):
+    warm, cold = twins(1), twins(1)
+    warm.solve(solver=solver)
+    changed = np.random.default_rng(2).uniform(300, 700, 48)
+    for net in (warm, cold):
+        net.update(net.handles["load"], amount=changed)
+    one, two = warm.solve(solver=solver), cold.solve(solver=solver)
+    assert one.cost == two.cost
+    np.testing.assert_array_equal(rates(one, warm, 1.0), rates(two, cold, 1.0))
+
+
 def test_of_two_equal_hours_a_battery_charges_in_the_earlier():
     net = Network(Horizon.regular(6, 1.0))
     bus = net.node("bus")
