@@ -73,6 +73,16 @@ def test_nobody_objects_to_the_shares_by_duals_and_everybody_saves(week):
     assert sum(one.saving for one in week.statements) > 0
 
 
+def test_who_gains_nothing_is_not_shown_to_lose_a_dong(tmp_path):
+    """A wire for two of four: the others pay what they would alone, to the dong."""
+    found = settled(tmp_path, links="".join(LINKS.splitlines(keepends=True)[1:3]))
+    for one in found.statements:
+        assert one.saving >= 0
+        assert one.alone == one.total + one.saving
+        assert abs(one.alone - found.settlement.alone[found.members.index(one.member)]) <= 2.0
+    assert [one.saving for one in found.statements if one.member in {"mill", "office"}] == [0, 0]
+
+
 def test_the_energy_matrix_conserves_what_was_given_and_received(week):
     pool = week.settlement.pool
     assert week.matrix.sum(axis=1) == pytest.approx(pool.given.sum(axis=1))

@@ -308,8 +308,8 @@ def _lines(settlement: Settlement, own: Floats, rule: str) -> dict[str, tuple[Fl
     received, given, hours = pool.received, pool.given, community.hours
     price = (pool.prices + pool.sell) / 2 if allocation.price is None else allocation.price
     paid = received * price
-    bought = community.load * hours - received
-    sold = community.generation * hours - given
+    bought = _rest(community.load * hours, received)
+    sold = _rest(community.generation * hours, given)
     earned = (given * ratio(paid.sum(axis=0), given.sum(axis=0))).sum(axis=1)
     demand = demand_shares(community, pool) if community.demand else np.zeros(len(own))
     lines: dict[str, tuple[Floats | None, Floats]] = {
@@ -323,6 +323,13 @@ def _lines(settlement: Settlement, own: Floats, rule: str) -> dict[str, tuple[Fl
     rest = allocation.shares + own - sum(money for _, money in lines.values())
     lines["balance"] = (None, rest)
     return lines
+
+
+def _rest(whole: Floats, part: Floats) -> Floats:
+    """What is left of each amount, without the dust of subtraction."""
+    left: Floats = whole - part
+    left[np.abs(left) <= _TOLERANCE * whole] = 0.0
+    return left
 
 
 def _sources(measured: Measured) -> tuple[tuple[str, str], ...]:

@@ -132,7 +132,8 @@ def statements(
     """
     together = half_up(math.fsum(shares[rule]) / unit)
     totals = {name: whole(amounts, total=together, unit=unit) for name, amounts in shares.items()}
-    apart = whole(alone, unit=unit)
+    # the saving is what is rounded, so that nobody who loses nothing is shown to lose a đồng
+    apart = totals[rule] + whole(alone - shares[rule], unit=unit)
     used = [code for code in LINES if code in lines and _matters(*lines[code], unit)]
     made = []
     for i, member in enumerate(members):
