@@ -15,7 +15,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mangrove.api import check, diff, ingest, measure, open, readings, records, repair, replay  # noqa: A004 - mg.open
+    from mangrove.api import (
+        backtest,
+        check,
+        diff,
+        forecast,
+        ingest,
+        measure,
+        open,  # noqa: A004 - mg.open
+        operate,
+        plan,
+        readings,
+        records,
+        repair,
+        replay,
+        settle,
+    )
     from mangrove.errors import (
         DataQualityError,
         DeclarationError,
@@ -29,7 +44,22 @@ if TYPE_CHECKING:
 
 _HOMES = {
     **dict.fromkeys(
-        ("check", "diff", "ingest", "measure", "open", "readings", "records", "repair", "replay"),
+        (
+            "backtest",
+            "check",
+            "diff",
+            "forecast",
+            "ingest",
+            "measure",
+            "open",
+            "operate",
+            "plan",
+            "readings",
+            "records",
+            "repair",
+            "replay",
+            "settle",
+        ),
         "mangrove.api",
     ),
     **dict.fromkeys(
@@ -56,15 +86,20 @@ __all__ = [
     "RequestError",
     "RuleError",
     "SourceError",
+    "backtest",
     "check",
     "diff",
+    "forecast",
     "ingest",
     "measure",
     "open",
+    "operate",
+    "plan",
     "readings",
     "records",
     "repair",
     "replay",
+    "settle",
 ]
 
 

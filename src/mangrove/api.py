@@ -8,6 +8,7 @@ verb opens the ledger for as long as it works and closes it again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +20,16 @@ from mangrove.times import Span, Step
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from mangrove.forecast.run import ForecastReport
     from mangrove.inference.runs import RepairReport
     from mangrove.measure.record import Change
     from mangrove.measure.result import Emissions
+    from mangrove.operate.backtest import Backtest
+    from mangrove.operate.loop import Progress
+    from mangrove.operate.run import Schedule
+    from mangrove.plan.declared import Wishes
+    from mangrove.plan.result import Sizing
+    from mangrove.settle.share import Sharing
     from mangrove.sources import IngestReport
 
 
@@ -238,3 +246,206 @@ def repair(
         pass  # without a ledger there is nothing to repair, and none is made
     with park.writer() as ledger:
         return runs.repair(ledger, park.territory, list(flows) or list(park.territory.flows), span)
+
+
+def forecast(
+    park: Handle,
+    flows: Sequence[str] = (),
+    at: str | date | datetime | None = None,
+    *,
+    horizon: str | Step = "48h",
+    models: Sequence[str] = ("naive", "ridge", "boosted"),
+    as_of: str | datetime | None = None,
+    store: bool = True,
+) -> ForecastReport:
+    """Forecasts flows with quantiles and a score against the naive forecast; stores what was said as run `forecast`.
+
+    Args:
+        park: an opened territory with values in its ledger.
+        flows: ids; all that can be forecast when left out.
+        at: the first instant that is forecast, local time; the end of the newest value when left out.
+        horizon: how far ahead, up to 14 days.
+        models: of `naive`, `ridge` and `boosted`; they are mixed by how well each did.
+        as_of: use what was recorded until then. Values imported after `at` were not known then; only `as_of` lets them count.
+        store: keep the forecasts and their record.
+
+    Raises:
+        RequestError: an unknown flow or a horizon that makes no sense.
+        DataQualityError: `forecast.no_flows`.
+        LedgerError: there is no store yet, or another process writes to it.
+    """
+    from mangrove.forecast.run import forecast as run
+    from mangrove.times import instant
+
+    moment = None if as_of is None else instant(as_of, park.territory.tz)
+    with park.reader():
+        pass  # without a ledger there is nothing to forecast from, and none is made
+    with park.writer() if store else park.reader() as ledger:
+        return run(ledger, park.territory, flows, at, horizon, as_of=moment, models=models, store=store)
+
+
+def operate(
+    park: Handle,
+    at: str | date | datetime | None = None,
+    *,
+    places: Sequence[str] = (),
+    horizon: float = 48.0,
+    scenarios: int = 1,
+    models: Sequence[str] = ("naive", "ridge"),
+    store: bool = True,
+) -> tuple[Schedule, ...]:
+    """Plans the sites of a territory from a moment on: set-points for the next step, a schedule for the rest.
+
+    Args:
+        park: an opened territory with `grid` assets, tariffs and metered values.
+        at: the moment, local time; now when left out.
+        places: sites; all of them when left out.
+        horizon: hours that are planned: steps of 15 minutes for a day, hours after that.
+        scenarios: equally likely futures; with more than one, set-points of the next hour are the same in all of them.
+        models: of the forecast that the plan is made on.
+        store: write the schedules to the ledger as run `schedule`.
+
+    Raises:
+        DeclarationError, RequestError: no site can be made of what is declared.
+        RuleError: no contract covers a site.
+        InfeasibleError: what never gives way contradicts itself.
+        LedgerError: there is no store yet, or another process writes to it.
+    """
+    from mangrove import energy
+    from mangrove.operate.plan import Options
+
+    options = Options(horizon=horizon, fine=min(24.0, horizon), scenarios=scenarios)
+    return energy.operate(park, at, places=places, options=options, models=models, store=store)
+
+
+def backtest(
+    park: Handle,
+    start: str | date | datetime,
+    end: str | date | datetime | None = None,
+    *,
+    place: str = "",
+    horizon: float = 24.0,
+    scenarios: int = 1,
+    forecasts: str = "mix",
+    rules: Sequence[str] | None = None,
+    allow: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Backtest:
+    """Runs the plan of a site in closed loop over a past period, beside perfect foresight and rules without a forecast.
+
+    Args:
+        park: an opened territory with values in its ledger.
+        start: a period ("2024-06"), or the first instant when `end` is given; local time.
+        end: the first instant that no longer counts.
+        place: the site; the first declared one when left out.
+        horizon: hours that each plan looks ahead.
+        scenarios: equally likely futures of each plan.
+        forecasts: `mix` (the forecasting verb, fed as time goes on), `persistence` or `perfect`.
+        rules: names of the rules to compare with; all of them when left out.
+        allow: statuses of emission factors accepted besides official ones.
+        progress: called with the policy, the steps done and the steps in all.
+
+    Raises:
+        DataQualityError: `operate.gap`: a series has steps without a value.
+        DeclarationError, RequestError, RuleError: as for `operate`.
+    """
+    from mangrove import energy
+    from mangrove.operate.plan import Options
+
+    span = Span.asked(start, end, park.territory.tz)
+    options = Options(horizon=horizon, fine=min(24.0, horizon), scenarios=scenarios)
+    return energy.backtest(
+        park,
+        span,
+        place=place,
+        options=options,
+        forecasts=forecasts,
+        rules=rules,
+        allow=allow,
+        progress=progress,
+    )
+
+
+def plan(
+    park: Handle,
+    start: str | date | datetime,
+    end: str | date | datetime | None = None,
+    *,
+    place: str = "",
+    weather: Sequence[str | Path] = (),
+    wishes: Wishes | None = None,
+    hours: str = "",
+    full: bool = True,
+    store: bool = True,
+) -> Sizing:
+    """Sizes what a site may build (its assets with a `max_capacity` or `max_energy`) over a year.
+
+    Args:
+        park: an opened territory with values in its ledger.
+        start: the period whose load and prices stand for every year of the study ("2024").
+        end: the first instant that no longer counts.
+        place: the site; may be left out when there is only one.
+        weather: weather files; with several of them the sizes do for all of these years.
+        wishes: money, limits, outages, the name of the plan; see `mangrove.plan.declared.Wishes`.
+        hours: calendar of the time-of-use hours (`law`, `legacy`, `963`) in the place of the declared one.
+        full: optimize every hour; else the sizes are those of typical days, run over the year.
+        store: keep the result, and the planned year as run `plan/<name>`.
+
+    Raises:
+        RequestError: `plan.no_site`, `plan.which_site`, `plan.no_profile`, ...
+        DataQualityError: `plan.gaps`.
+        InfeasibleError: what never gives way contradicts itself.
+    """
+    from mangrove.plan import record as kept
+    from mangrove.plan.verb import size_site
+
+    span = Span.asked(start, end, park.territory.tz)
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        sizing = size_site(
+            park.territory,
+            snapshot,
+            span,
+            place=place,
+            weather=weather,
+            wishes=wishes,
+            hours=hours,
+            full=full,
+        )
+    if store:
+        with park.writer() as ledger:
+            record, _ = kept.store(ledger, park.territory, sizing)
+        sizing = replace(sizing, record=record)
+    return sizing
+
+
+def settle(
+    park: Handle,
+    start: str | date | datetime,
+    end: str | date | datetime | None = None,
+    *,
+    rule: str = "duals",
+    store: bool = True,
+) -> Sharing:
+    """Divides the cost of the energy that the sites of a park shared over a period.
+
+    Args:
+        park: an opened territory with metered sites, tariffs and wires (`links.csv`).
+        start: a period ("2024-06"), or the first instant when `end` is given; local time.
+        end: the first instant that no longer counts.
+        rule: by which members pay: `duals`, `shapley`, `nearest_core`, `least_core`, `mmr`, `sdr`, `pro_rata` or `energy`; all are
+            shown.
+        store: keep the result as a record.
+
+    Raises:
+        RequestError: a site names no meter, an unknown rule, prices that cannot be shared.
+        DataQualityError: a meter has gaps.
+    """
+    from mangrove.settle import share as sharing
+
+    span = Span.asked(start, end, park.territory.tz)
+    with park.reader() as ledger:
+        with ledger.snapshot() as snapshot:
+            made = sharing.share(park.territory, snapshot, span, rule=rule)
+        if store:
+            sharing.store(made, ledger)
+    return made

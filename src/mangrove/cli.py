@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from mangrove import messages
+from mangrove import cli_energy, messages
 from mangrove.errors import MangroveError, Problem
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="mangrove",
-    help="Measure the emissions of cities and eco-industrial parks, with every number explained.",
+    help="Measure, forecast, operate, plan and settle the energy and emissions of cities and parks.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -35,6 +35,7 @@ rules_app = typer.Typer(
     help="Factors, GWP sets and other dated rules.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(rules_app, name="rules")
+cli_energy.add(app)
 
 Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the territory.", show_default=False)]
 Lang = Annotated[

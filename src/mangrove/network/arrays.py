@@ -26,7 +26,8 @@ def cube(name: str, what: str, value: Any, shape: Cube, *, least: float | None =
     (n, T) when there are n rows, else (S, T).
 
     Raises:
-        RequestError: `network.not_a_number` (NaN or text), `network.bad_shape`, `network.negative`.
+        RequestError: `network.not_a_number` (NaN or text), `network.bad_shape`, `network.negative`; `network.ambiguous_shape`
+            when the values could be over items or over time: give three dimensions then.
     """
     if type(value) is float:  # the common case: one good number
         if value != value or (least is not None and value < least):  # noqa: PLR0124 - NaN differs from itself
@@ -36,6 +37,8 @@ def cube(name: str, what: str, value: Any, shape: Cube, *, least: float | None =
     items, scenarios, steps = shape
     if array.ndim == 0:
         array = array.reshape(1, 1, 1)
+    elif _two_ways(array, shape):
+        raise RequestError("network.ambiguous_shape", name=name, what=what, count=len(array))
     elif array.ndim == 1:
         array = array.reshape((1, 1, -1) if len(array) == steps else (-1, 1, 1))
     elif array.ndim == 2:  # noqa: PLR2004 - a table
@@ -50,6 +53,16 @@ def cube(name: str, what: str, value: Any, shape: Cube, *, least: float | None =
     if least is not None and (array < least).any():
         _refuse(name, what, array, least)
     return array
+
+
+def _two_ways(array: Floats, shape: Cube) -> bool:
+    """Whether the first axis could be two things, with different results: items or steps, items or scenarios."""
+    items, scenarios, steps = shape
+    if items == 1 or array.ndim not in (1, 2) or len(array) != items:
+        return False
+    if items != (steps if array.ndim == 1 else scenarios) or array.shape[1:] == (1,):  # (n, 1): one an item
+        return False
+    return bool((array != array[0]).any())
 
 
 def per_item(name: str, what: str, value: Any, count: int, *, least: float | None = None) -> Floats:

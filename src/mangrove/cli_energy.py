@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The energy commands: forecast, operate, backtest, size, share.
+
+Comes in: words of the command line. Goes out: tables and statements on stdout, what people should know on stderr. The commands are
+added to the application of `cli.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mangrove import messages
+
+if TYPE_CHECKING:
+    from mangrove.errors import Problem
+
+Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the territory.", show_default=False)]
+From = Annotated[
+    str, typer.Option("--from", help="First instant: 2024, 2024-03, 2024-03-31, 2024-03-31T07:00.")
+]
+To = Annotated[
+    str | None,
+    typer.Option("--to", help="First instant that no longer counts; without it --from is a whole period."),
+]
+At = Annotated[str | None, typer.Option("--at", help="The moment, local time: 2024-06-05T08:00.")]
+Place = Annotated[str, typer.Option("--place", help="Id of the site: the place of a grid connection.")]
+Places = Annotated[str, typer.Option("--places", help="Ids of sites, with commas; all when left out.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Store nothing.")]
+Lang = Annotated[str, typer.Option("--lang", help="Language of messages: en or vi.", envvar="MANGROVE_LANG")]
+Horizon = Annotated[float, typer.Option("--horizon", help="Hours that a plan looks ahead.")]
+Scenarios = Annotated[int, typer.Option("--scenarios", help="Equally likely futures of a plan.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    commands: tuple[Callable[..., None], ...] = (forecast, operate, backtest, size, share)
+    for command in commands:
+        app.command()(command)
+
+
+def forecast(
+    folder: Folder,
+    flows: Annotated[
+        str, typer.Option("--flows", help="Ids of flows, with commas; all that can be when left out.")
+    ] = "",
+    at: At = None,
+    horizon: Annotated[str, typer.Option("--horizon", help="How far ahead: 24h, 48h, 7d.")] = "48h",
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Use what was recorded until then; the moment itself.")
+    ] = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+    lang: Lang = "en",
+) -> None:
+    """Forecasts flows, with bands and a score against the naive."""
+    from mangrove import api, printing
+
+    park = api.open(folder)
+    report = api.forecast(park, _words(flows), at, horizon=horizon, as_of=as_of, store=not dry_run)
+    _tell(report.problems(), lang)
+    table = report.to_arrow()
+    typer.echo(printing.as_json(table) if json else printing.as_text(table, lang, park.territory.tz))
+    if report.record:
+        _say(messages.render("cli.stored_as", lang, record=report.record[:12]))
+
+
+def operate(
+    folder: Folder,
+    at: At = None,
+    places: Places = "",
+    horizon: Horizon = 48.0,
+    scenarios: Scenarios = 1,
+    json: Json = False,
+    dry_run: DryRun = False,
+    lang: Lang = "en",
+) -> None:
+    """Plans batteries, chargers and swap stations from a moment on."""
+    from mangrove import api, printing_energy
+
+    park = api.open(folder)
+    made = api.operate(
+        park, at, places=_words(places), horizon=horizon, scenarios=scenarios, store=not dry_run
+    )
+    for schedule in made:
+        _tell(schedule.problems, lang)
+    typer.echo(
+        printing_energy.schedules_json(made)
+        if json
+        else printing_energy.schedules_text(made, lang, park.territory)
+    )
+
+
+def backtest(
+    folder: Folder,
+    start: From,
+    end: To = None,
+    place: Place = "",
+    horizon: Horizon = 24.0,
+    scenarios: Scenarios = 1,
+    forecasts: Annotated[
+        str, typer.Option("--forecasts", help="What the plans expect: mix, persistence or perfect.")
+    ] = "mix",
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Runs the plan over a past period, beside foresight and rules."""
+    from mangrove import api, printing, printing_energy
+
+    park = api.open(folder)
+    done = api.backtest(
+        park, start, end, place=place, horizon=horizon, scenarios=scenarios, forecasts=forecasts,
+        progress=printing_energy.progress(_say, lang),
+    )  # fmt: skip
+    typer.echo(
+        printing.as_json(done.to_arrow())
+        if json
+        else printing_energy.backtest_text(done, lang, park.territory)
+    )
+
+
+def size(
+    folder: Folder,
+    start: From,
+    end: To = None,
+    place: Place = "",
+    weather: Annotated[
+        list[Path] | None,
+        typer.Option("--weather", help="Weather file (EPW, NSRDB, PVGIS); repeat for years."),
+    ] = None,
+    hours: Annotated[
+        str, typer.Option("--hours", help="Time-of-use calendars, with commas: law, legacy, 963.")
+    ] = "",
+    name: Annotated[str, typer.Option("--name", help="Name of the plan in the ledger.")] = "plan",
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Typical days only: an answer within seconds.")
+    ] = False,
+    json: Json = False,
+    dry_run: DryRun = False,
+    lang: Lang = "en",
+) -> None:
+    """Sizes what a site may build over a year: cost, savings, CO2."""
+    from mangrove import api, printing_energy
+    from mangrove.plan.declared import Wishes
+
+    park = api.open(folder)
+    for calendar in _words(hours) or ("",):
+        wishes = Wishes(name=f"{name}-{calendar}" if calendar else name)
+        made = api.plan(
+            park, start, end, place=place, weather=weather or (), wishes=wishes, hours=calendar,
+            full=not preview, store=not dry_run,
+        )  # fmt: skip
+        typer.echo(
+            printing_energy.sizing_json(made)
+            if json
+            else printing_energy.sizing_text(made, lang, park.territory, calendar)
+        )
+        if made.record:
+            _say(messages.render("cli.stored_as", lang, record=made.record[:12]))
+
+
+def share(
+    folder: Folder,
+    start: From,
+    end: To = None,
+    rule: Annotated[
+        str,
+        typer.Option("--rule", help="How members pay: duals, shapley, least_core, mmr, sdr, pro_rata, ..."),
+    ] = "duals",
+    out: Annotated[Path | None, typer.Option("--out", help="Folder for one printable page a member.")] = None,
+    json: Json = False,
+    dry_run: DryRun = False,
+    lang: Lang = "en",
+) -> None:
+    """Divides the cost of shared energy, with a statement a member."""
+    from mangrove import api, printing_energy
+    from mangrove.serve import statement
+
+    park = api.open(folder)
+    made = api.settle(park, start, end, rule=rule, store=not dry_run)
+    typer.echo(printing_energy.sharing_json(made) if json else printing_energy.sharing_text(made, lang))
+    if out is not None:
+        paths = statement.write_statements(made, out, lang)
+        _say(messages.render("cli.statements_written", lang, count=len(paths), path=out))
+    if made.record:
+        _say(messages.render("cli.stored_as", lang, record=made.record[:12]))
+
+
+def _words(text: str) -> tuple[str, ...]:
+    """The parts of a list with commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _say(text: str) -> None:
+    """A line for people, on stderr."""
+    typer.echo(text, err=True)
+
+
+def _tell(problems: list[Problem] | tuple[Problem, ...], lang: str) -> None:
+    for problem in problems:
+        _say(problem.line(lang))

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How the energy verbs are joined: a forecast feeds an operation, sessions of the ledger become vehicles.
+
+Comes in: an opened territory, a moment or a period. Goes out: what `mangrove.api` returns. Verbs do not know each other; this
+module, which stands with the doors, hands the arrays of one to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mangrove.errors import DataQualityError, RequestError
+from mangrove.ledger import sessions as stays
+from mangrove.times import Span, instant
+
+if TYPE_CHECKING:
+    from mangrove.handle import Handle
+    from mangrove.ledger import Ledger, Snapshot
+    from mangrove.operate.backtest import Backtest
+    from mangrove.operate.loop import Progress
+    from mangrove.operate.outlook import Grid, Outlook
+    from mangrove.operate.plan import Options
+    from mangrove.operate.run import Schedule
+    from mangrove.operate.site import Site
+    from mangrove.operate.state import Session
+
+_MEMORY_DAYS = 56
+"""Days of readings from which an operation forecasts: the span over which the forecasts were tested."""
+_SECOND = np.timedelta64(1, "s")
+
+
+def operate(
+    park: Handle,
+    at: str | date | datetime | None,
+    *,
+    places: Sequence[str] = (),
+    options: Options,
+    models: Sequence[str],
+    store: bool,
+) -> tuple[Schedule, ...]:
+    """See `mangrove.api.operate`."""
+    from mangrove.operate import run
+    from mangrove.operate.site import sites
+    from mangrove.operate.state import moment
+
+    now = datetime.now(UTC) if at is None else instant(at, park.territory.tz)
+    start = run.floor(moment(now), options.seconds)
+    requests = {}
+    with park.writer() if store else park.reader() as ledger:
+        for site in sites(park.territory):
+            if not places or site.place in places:
+                with ledger.snapshot() as snapshot:
+                    outlook = _forecast_of(park, snapshot, site, start, options=options, models=models)
+                vehicles = vehicles_at(ledger, site, start, options.horizon)
+                requests[site.place] = run.Request(outlook=outlook, options=options, sessions=vehicles)
+        return run.operate(
+            park.territory, ledger, start, requests=requests, places=tuple(places), store=store
+        )
+
+
+def _forecast_of(
+    park: Handle,
+    snapshot: Snapshot,
+    site: Site,
+    start: np.datetime64,
+    *,
+    options: Options,
+    models: Sequence[str],
+) -> Outlook | None:
+    """What the forecasting verb expects of a site's series; None when its readings are too few (then others stand in)."""
+    from mangrove.operate.readings import Window, measured
+
+    back = _MEMORY_DAYS * 86_400
+    window = Window(start - back * _SECOND, options.seconds, back // options.seconds)
+    try:
+        grid = measured(
+            snapshot, park.territory, site, window, controlled=bool(site.chargers), planned=True
+        ).grid
+    except (DataQualityError, RequestError):
+        return None
+    if any(np.isnan(series).all() for series in grid.values.values()):
+        return None
+    return forecasting(park, grid, options, site, tuple(models))
+
+
+def forecasting(
+    park: Handle, grid: Grid, options: Options, site: Site, models: tuple[str, ...] = ("naive", "ridge")
+) -> Outlook:
+    """The outlook of the forecasting verb on measured series; it reads a value only once its interval is over."""
+    from mangrove.forecast.outlook import Outlook
+
+    place = park.territory.places[site.place]
+    sunny = {} if place.lon is None or place.lat is None else {
+        name: (place.lat, place.lon) for name in site.generation if name in grid.values
+    }  # fmt: skip
+    return Outlook(
+        grid.start,
+        grid.seconds,
+        grid.values,
+        steps=int(options.horizon * 3600 // grid.seconds) + 1,
+        tz=park.territory.tz,
+        samples=options.scenarios,
+        models=models,
+        sites=sunny,
+    )
+
+
+def vehicles_at(ledger: Ledger, site: Site, start: np.datetime64, hours: float) -> tuple[Session, ...]:
+    """The vehicles that the ledger knows to be at the chargers of a site, or announced, within the next `hours`.
+
+    A vehicle that is there already has got the share of its energy that its stay is over.
+    """
+    from mangrove.operate.state import Session
+
+    found = []
+    first = datetime.fromtimestamp(int(start.astype("datetime64[s]").astype(np.int64)), UTC)
+    for charger in site.chargers:
+        if not charger.flow:
+            continue
+        table = stays.read(ledger.root, charger.flow, first, first + timedelta(hours=hours))
+        for row, (begin, end, amount) in enumerate(zip(*table.to_pydict().values(), strict=True)):
+            over = max((first - begin) / (end - begin), 0.0)
+            found.append(
+                Session(
+                    f"{charger.id}:{begin:%Y%m%dT%H%M%S}:{row}", charger.id, _moment(begin), _moment(end),
+                    energy=amount, delivered=amount * over,
+                )
+            )  # fmt: skip
+    return tuple(found)
+
+
+def backtest(
+    park: Handle,
+    span: Span,
+    *,
+    place: str,
+    options: Options,
+    forecasts: str,
+    rules: Sequence[str] | None,
+    allow: Sequence[str],
+    progress: Progress | None,
+) -> Backtest:
+    """See `mangrove.api.backtest`."""
+    from mangrove.operate import outlook as outlooks
+    from mangrove.operate.backtest import Setup
+    from mangrove.operate.past import Question, backtest_on_ledger
+    from mangrove.operate.site import site_at, sites
+
+    site = site_at(park.territory, place) if place else sites(park.territory)[0]
+
+    def made(grid: Grid, chosen: Options) -> Outlook:
+        return forecasting(park, grid, chosen, site)
+
+    def known(grid: Grid, chosen: Options) -> Outlook:
+        return outlooks.perfect(grid, int(chosen.horizon * 3600 // grid.seconds) + 1)
+
+    ways: dict[str, Any] = {"mix": made, "persistence": None, "perfect": known}
+    if forecasts not in ways:
+        raise RequestError("cli.unknown_forecasts", text=forecasts, options=", ".join(ways))
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        hours = (span.end - span.start) / timedelta(hours=1)
+        vehicles = vehicles_at(ledger, site, _moment(span.start), hours)
+        vehicles = tuple(one for one in vehicles if one.arrive >= _moment(span.start))
+        asked = Question(
+            place=site.place,
+            outlook=ways[forecasts],
+            options=options,
+            setup=Setup(sessions=vehicles),
+            allow=allow,
+        )
+        if rules is not None:
+            asked = replace(asked, rules=tuple(rules))
+        return backtest_on_ledger(park.territory, snapshot, span, asked, progress=progress)
+
+
+def _moment(at: datetime) -> np.datetime64:
+    return np.datetime64(round(at.timestamp()), "s")

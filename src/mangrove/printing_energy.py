@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Schedules, back-tests, sizings and shared bills as text and JSON for the command line.
+
+Comes in: what the energy verbs returned. Goes out: text for stdout. Numbers for people follow the language; JSON keeps full
+precision.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mangrove import messages
+from mangrove.figures.numbers import number
+from mangrove.printing import grid
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from mangrove.operate.backtest import Backtest
+    from mangrove.operate.run import Schedule
+    from mangrove.plan.result import Sizing
+    from mangrove.settle.share import Sharing
+    from mangrove.territory.model import Territory
+
+_SHADOWS = 3
+_YEAR_ROWS = 12
+
+
+def schedules_text(made: Sequence[Schedule], lang: str, territory: Territory) -> str:
+    """Each site: who decided, set-points of the next step, what the next day draws and costs, what more would save."""
+    parts = []
+    for one in made:
+        name = territory.places[one.place].name
+        lines = [
+            _say("schedule", lang, place=name, at=_local(one.at, territory), by=_say(f"by_{one.by}", lang))
+        ]
+        body = [
+            [
+                point.device,
+                number(point.power, lang),
+                _say("charge" if point.power >= 0 else "discharge", lang),
+            ]
+            for point in one.setpoints
+        ]
+        if body:
+            lines += grid([_say("device", lang), "kW", ""], body, left={0, 2})
+        if one.plan is not None:
+            lines.append(_horizon(one, lang, territory.currency))
+            for shadow in [found for found in one.shadows if found.value >= 1][:_SHADOWS]:
+                data = {"name": shadow.name, "value": number(shadow.value, lang), "unit": territory.currency}
+                lines.append(_say(f"shadow_{shadow.kind}", lang, **data))
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
+def _horizon(one: Schedule, lang: str, currency: str) -> str:
+    """What the plan draws, sells and costs over its horizon."""
+    plan = one.plan
+    assert plan is not None
+    hours = plan.hours[plan.lead :]
+    drawn, sold = (
+        float((rate.mean(axis=0)[plan.lead :] * hours).sum()) for rate in (plan.imported, plan.exported)
+    )
+    return _say(
+        "horizon", lang, hours=number(float(hours.sum()), lang), drawn=number(drawn, lang), sold=number(sold, lang),
+        cost=number(plan.solved.cost, lang, digits=6), unit=currency,
+    )  # fmt: skip
+
+
+def schedules_json(made: Iterable[Schedule]) -> str:
+    """Set-points, series and notes of every site as JSON."""
+    found = [
+        {
+            "place": one.place,
+            "at": str(one.at),
+            "by": one.by,
+            "reason": one.reason,
+            "setpoints": [
+                {"device": point.device, "kw": point.power, "start": point.start.isoformat(), "expires": point.expires.isoformat()}
+                for point in one.setpoints
+            ],
+            "flows": {
+                flow: {"start": [str(at) for at in starts], "value": values.tolist()}
+                for flow, (starts, values) in one.flows.items()
+            },
+            "relaxed": [
+                {"name": gone.name, "item": gone.item, "tier": gone.tier, "amount": gone.amount}
+                for gone in one.relaxed
+            ],
+            "shadows": [{"name": s.name, "kind": s.kind, "value": s.value, "steps": s.steps} for s in one.shadows],
+            "problems": [problem.text() for problem in one.problems],
+        }
+        for one in made
+    ]  # fmt: skip
+    return json.dumps(found, ensure_ascii=False, indent=1)
+
+
+def backtest_text(done: Backtest, lang: str, territory: Territory) -> str:
+    """Cost, emissions and regret of every policy."""
+    from mangrove.operate.backtest import PERFECT
+
+    header = [
+        _say(word, lang) for word in ("policy", "cost", "regret", "wear", "drawn", "emissions", "missing")
+    ]
+    header = [
+        header[0],
+        *(f"{title} ({unit})" for title, unit in zip(header[1:], _units(territory), strict=True)),
+    ]
+    body = []
+    for name, account in done.accounts.items():
+        drawn = sum(month.imported for month in account.months)
+        tonnes = account.emissions / 1000 if account.emissions is not None else math.nan
+        regret = 0.0 if name == PERFECT else done.regret(name)
+        amounts = (account.cost, regret, account.wear, drawn / 1000, tonnes, account.missing)
+        body.append([_say(f"policy_{name}", lang), *(_shown(amount, lang) for amount in amounts)])
+    lines = grid(header, body, left={0})
+    plan = done.accounts.get("plan")
+    if plan is not None:
+        median, longest = (seconds * 1000 for seconds in plan.planning)
+        lines.append(
+            _say(
+                "planning", lang, steps=plan.steps, median=number(median, lang), longest=number(longest, lang)
+            )
+        )
+        for reason, steps in plan.takeovers.items():
+            lines.append(_say("takeover", lang, reason=reason, steps=steps))
+    if not done.complete:
+        lines.append(_say("incomplete", lang))
+    return "\n".join(lines)
+
+
+def _units(territory: Territory) -> tuple[str, ...]:
+    money = territory.currency
+    return money, money, money, "MWh", "t CO2", "kWh"
+
+
+def sizing_text(made: Sizing, lang: str, territory: Territory, calendar: str = "") -> str:
+    """Every table of a sizing; of the cash flow the first twelve years."""
+    from mangrove.plan import report_model
+
+    parts = []
+    if calendar:
+        parts.append(_say("calendar", lang, name=calendar))
+    unit = report_model.Unit(f"M{territory.currency}", 1e6, territory.currency)
+    for table in report_model.tables(made, lang, unit):
+        body = [[_cell(value, lang) for value in row] for row in table.rows[:_YEAR_ROWS]]
+        rows = grid(list(table.columns), body, left={0}) if body else []
+        more = len(table.rows) - len(body)
+        parts.append("\n".join([table.title, *rows, *([f"... +{more}"] if more else []), *table.notes]))
+    return "\n\n".join(parts)
+
+
+def sizing_json(made: Sizing) -> str:
+    """The question and the answer of a sizing as JSON."""
+    from mangrove.plan import record
+
+    return json.dumps(record.document(made), ensure_ascii=False, indent=1)
+
+
+def sharing_text(made: Sharing, lang: str) -> str:
+    """What each member pays and saves, and how every rule divides the same cost."""
+    header = [_say(word, lang) for word in ("member", "alone", "pays", "saves")]
+    body = [
+        [found.name, *(found.money(amount, lang) for amount in (found.alone, found.total, found.saving))]
+        for found in made.statements
+    ]
+    lines = [_say("sharing", lang, rule=_rule(made.rule, lang)), *grid(header, body, left={0})]
+    lines.append("")
+    rules = [[_rule(name, lang), _objects(made, name, lang)] for name in made.settlement.allocations]
+    lines += grid([_say("rule", lang), _say("objection", lang)], rules, left={0, 1})
+    return "\n".join(lines)
+
+
+def _objects(made: Sharing, rule: str, lang: str) -> str:
+    """Who would do better alone under a rule, and by how much."""
+    found = made.settlement.objections.get(rule)
+    if found is None:
+        return "-"
+    if not found.objects:
+        return _say("nobody", lang)
+    names = ", ".join(made.names.get(member, member) for member in found.coalition)
+    return _say("objects", lang, names=names, amount=number(found.excess, lang), unit=made.currency)
+
+
+def _rule(name: str, lang: str) -> str:
+    code = f"settle.rule_{name}"
+    return messages.render(code, lang) if code in messages.codes("settle") else name
+
+
+def sharing_json(made: Sharing) -> str:
+    """The sharing as JSON."""
+    return json.dumps(made.to_dict(), ensure_ascii=False, indent=1)
+
+
+def progress(say: Callable[[str], None], lang: str) -> Callable[[str, int, int], None]:
+    """Says how far each policy of a back-test is, every tenth of the way."""
+    told: dict[str, int] = {}
+
+    def tell(policy: str, done: int, steps: int) -> None:
+        tenth = done * 10 // max(steps, 1)
+        if tenth > told.get(policy, -1):
+            told[policy] = tenth
+            say(_say("progress", lang, policy=_say(f"policy_{policy}", lang), share=tenth * 10))
+
+    return tell
+
+
+def _cell(value: Any, lang: str) -> str:
+    if value is None:
+        return "-"
+    return _shown(float(value), lang) if isinstance(value, (int, float)) else str(value)
+
+
+def _shown(value: float, lang: str) -> str:
+    return number(value, lang) if math.isfinite(value) else "-"
+
+
+def _local(at: np.datetime64, territory: Territory) -> str:
+    moment = datetime.fromtimestamp(int(at.astype("datetime64[s]").astype("int64")), UTC)
+    return moment.astimezone(territory.tz).strftime("%Y-%m-%d %H:%M")
+
+
+def _say(word: str, lang: str, **data: object) -> str:
+    return messages.render(f"energy_cli.{word}", lang, **data)
