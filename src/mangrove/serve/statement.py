@@ -33,16 +33,16 @@ _STYLE = """
 p.note, .note { max-width: none; }
 @page { margin: 12mm 15mm 15mm; }
 @media print {
-  header.top { padding-top: 8px; } dl.facts { margin: 8px 0 10px; }
+  header.top { padding-top: 6px; } dl.facts { margin: 6px 0 8px; gap: 3px 32px; }
   .sums { display: grid; grid-template-columns: 2fr 3fr; gap: 12px; } .sums .cards { margin: 0; grid-auto-flow: column; grid-template-columns: none; }
   .hero { padding: 8px 16px 6px; } .hero .total { font-size: 20pt; white-space: nowrap; } .sums .value { font-size: 12pt; white-space: nowrap; }
-  .table, figure { margin: 6px 0 8px; } th, td { padding: 2px 6px; } footer { margin-top: 8px; padding-top: 4px; }
+  .table, figure { margin: 6px 0 8px; } th, td { padding: 1.5px 6px; } footer { margin-top: 6px; padding-top: 3px; break-before: avoid; } footer p { margin: 0; }
   .note { margin: 3px 0 0; font-size: 8pt; } main > .note { break-before: auto; } dd, dt { line-height: 1.25; }
 }
 """
 """A bill is one sheet of paper: closer than a report."""
 _SUMMARY = "park.html"
-_LISTED, _DRAWN = 8, 40
+_LISTED, _DRAWN = 5, 40
 """Members listed by name on a statement; streams drawn in the figure of the park."""
 
 
@@ -93,7 +93,7 @@ def render_summary(sharing: Sharing, lang: str = "vi") -> str:
     page = _page(lang)
     body = [
         _top(sharing, lang, sharing.territory, "page_summary"),
-        el("main", _park_total(sharing, lang), _members(page, sharing), _every_rule(page, sharing), _streams(page, sharing),
+        el("main", _park_total(sharing, lang), _members(page, sharing), _streams(page, sharing), _every_rule(page, sharing),
            _notes(sharing, lang), id="content"),
         _foot(sharing, lang),
     ]  # fmt: skip
