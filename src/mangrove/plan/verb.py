@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mangrove.errors import RequestError, did_you_mean
 from mangrove.ledger import Snapshot
+from mangrove.network.weather import WeatherYear
 from mangrove.plan.declared import Wishes, case_of
 from mangrove.plan.problem import Case
 from mangrove.plan.result import Preview, Sizing
@@ -29,7 +30,7 @@ def size_site(
     span: Span,
     *,
     place: str = "",
-    weather: Sequence[str | Path] = (),
+    weather: Sequence[str | Path | WeatherYear] = (),
     wishes: Wishes | None = None,
     hours: str = "",
     days: int | None = DAYS,
@@ -43,7 +44,7 @@ def size_site(
         snapshot: its values.
         span: the days whose load and prices stand for every year of the study.
         place: of the site; may be left out when there is only one.
-        weather: weather files; with several of them the sizes do for all of these years.
+        weather: weather files or years; with several of them the sizes do for all of these years.
         wishes: money, limits, outages, name.
         hours: calendar of the time-of-use hours (`legacy`, `963`, `law`), in place of the declared one.
         days: typical days of the preview, None for none; full: whether every hour is optimized.
@@ -64,7 +65,7 @@ def case_at(
     span: Span,
     *,
     place: str = "",
-    weather: Sequence[str | Path] = (),
+    weather: Sequence[str | Path | WeatherYear] = (),
     wishes: Wishes | None = None,
     hours: str = "",
 ) -> Case:
@@ -97,13 +98,13 @@ def only_site(territory: Territory) -> str:
     return places[0]
 
 
-def _weather(files: Sequence[str | Path]) -> list[object]:
-    """The weather of each file; one None without files."""
-    if not files:
+def _weather(years: Sequence[str | Path | WeatherYear]) -> list[WeatherYear | None]:
+    """The weather of each year, read where it is a file; one None without any."""
+    if not years:
         return [None]
     from mangrove.network.weather_files import read
 
-    return [read(Path(file)) for file in files]
+    return [read(Path(one)) if isinstance(one, (str, Path)) else one for one in years]
 
 
 def compared(
