@@ -385,7 +385,7 @@ def plan(
         start: the period whose load and prices stand for every year of the study ("2024").
         end: the first instant that no longer counts.
         place: the site; may be left out when there is only one.
-        weather: weather files; with several of them the sizes do for all of these years.
+        weather: weather files, or the word `generated`; with several of them the sizes do for all of these years.
         wishes: money, limits, outages, the name of the plan; see `mangrove.plan.declared.Wishes`.
         hours: calendar of the time-of-use hours (`law`, `legacy`, `963`) in the place of the declared one.
         full: optimize every hour; else the sizes are those of typical days, run over the year.
@@ -396,10 +396,12 @@ def plan(
         DataQualityError: `plan.gaps`.
         InfeasibleError: what never gives way contradicts itself.
     """
+    from mangrove import energy
     from mangrove.plan import record as kept
     from mangrove.plan.verb import size_site
 
     span = Span.asked(start, end, park.territory.tz)
+    years = energy.weather_for(park, span, place, weather)
     with park.reader() as ledger, ledger.snapshot() as snapshot:
         sizing = size_site(
             park.territory,

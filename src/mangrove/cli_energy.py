@@ -130,7 +130,7 @@ def size(
     place: Place = "",
     weather: Annotated[
         list[Path] | None,
-        typer.Option("--weather", help="Weather file (EPW, NSRDB, PVGIS); repeat for years."),
+        typer.Option("--weather", help="Weather file (EPW, NSRDB, PVGIS) or: generated; repeat for years."),
     ] = None,
     hours: Annotated[
         str, typer.Option("--hours", help="Time-of-use calendars, with commas: law, legacy, 963.")

@@ -20,7 +20,10 @@ from mangrove.times import Span, instant
 
 if TYPE_CHECKING:
     from mangrove.handle import Handle
+    from pathlib import Path
+
     from mangrove.ledger import Ledger, Snapshot
+    from mangrove.network.weather import WeatherYear
     from mangrove.operate.backtest import Backtest
     from mangrove.operate.loop import Progress
     from mangrove.operate.outlook import Grid, Outlook
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 _MEMORY_DAYS = 56
 """Days of readings from which an operation forecasts: the span over which the forecasts were tested."""
 _SECOND = np.timedelta64(1, "s")
+_SEED = 1
+GENERATED = "generated"
+"""The word for a weather year from the generator, in the place of a file."""
 
 
 def operate(
@@ -176,6 +182,31 @@ def backtest(
         if rules is not None:
             asked = replace(asked, rules=tuple(rules))
         return backtest_on_ledger(park.territory, snapshot, span, asked, progress=progress)
+
+
+def weather_for(
+    park: Handle, span: Span, place: str, words: Sequence[str | Path]
+) -> list[str | Path | WeatherYear]:
+    """Weather files as they are; the word `generated` becomes a year from the seeded generator, at the site's coordinates.
+
+    Raises:
+        RequestError: `cli.no_coordinates`, the site's place has none.
+    """
+    from mangrove.network import weather_made
+    from mangrove.plan.verb import only_site
+
+    found: list[str | Path | WeatherYear] = []
+    for word in words:
+        if str(word) != GENERATED:
+            found.append(word)
+            continue
+        home = park.territory.places.get(place or only_site(park.territory))
+        if home is None or home.lat is None or home.lon is None:
+            raise RequestError("cli.no_coordinates", place=place)
+        local = span.start.astimezone(park.territory.tz)
+        zone = (local.utcoffset() or timedelta()) / timedelta(hours=1)
+        found.append(weather_made.generate(local.year, home.lat, home.lon, _SEED, zone=zone))
+    return found
 
 
 def _moment(at: datetime) -> np.datetime64:
