@@ -408,7 +408,7 @@ def plan(
             snapshot,
             span,
             place=place,
-            weather=weather,
+            weather=years,
             wishes=wishes,
             hours=hours,
             full=full,

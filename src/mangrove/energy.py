@@ -19,9 +19,9 @@ from mangrove.ledger import sessions as stays
 from mangrove.times import Span, instant
 
 if TYPE_CHECKING:
-    from mangrove.handle import Handle
     from pathlib import Path
 
+    from mangrove.handle import Handle
     from mangrove.ledger import Ledger, Snapshot
     from mangrove.network.weather import WeatherYear
     from mangrove.operate.backtest import Backtest

@@ -7,7 +7,7 @@ Comes in: described days. Goes out: a linear point forecast with residual quanti
 from __future__ import annotations
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import threadpool_limits
 
 from mangrove.forecast import calendar
 from mangrove.forecast.calendar import Floats
