@@ -117,7 +117,8 @@ def case_of(
         if asset.type in _CANDIDATES
     )
     energy = _energy(territory)
-    on = start.astimezone(territory.tz).date()
+    paid = contract or contracts.of(territory, place, on=start.astimezone(territory.tz).date())
+    on = paid.prices_on or start.astimezone(territory.tz).date()  # costs of the day whose prices hold
     money, assumed = (asked.money, ()) if asked.money else defaults.money(on, energy.get("discount"))
     carbon = asked.carbon
     if carbon is None:
