@@ -226,6 +226,8 @@ class Planner:
         self._update_allowance(net, state, data)
         if self.slots:
             net.update(h["sessions"], **self._stays(sessions, data["lead"], state.at))
+        if self.options.scenarios > 1:
+            net.solver = None  # far from the last optimum a warm start is slower than presolve (measured at 20 scenarios)
         return self._read(state, sessions, data, net.solve(time_limit=self.options.time_limit))
 
     # The data of one plan
