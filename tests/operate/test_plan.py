@@ -61,7 +61,7 @@ def test_a_warm_plan_costs_as_much_as_a_cold_one(contract):
     warm = Planner(site, tariff)
     now = state(allowance=40.0)
     for step in range(0, 96, 7):
-        now = replace(now, at=START + step * STEP, window=(120.0,) * (step % 2), peak=100.0)
+        now = replace(now, at=START + step * STEP, window=(120.0,) * (step % tariff.window), peak=100.0)
         one = warm.replan(now, OUTLOOK(now.at))
         other = Planner(site, tariff).replan(now, OUTLOOK(now.at))
         assert one.solved.cost == pytest.approx(other.solved.cost, rel=1e-7)
