@@ -84,7 +84,7 @@ def values(flow: str, start: np.datetime64, seconds: int, numbers: np.ndarray) -
     )
 
 
-def ingest(ledger: Ledger, until: np.datetime64 = NOW) -> None:
+def ingest(ledger: Ledger, until: np.datetime64 = NOW, leave_out: tuple[str, ...] = ()) -> None:
     """Stores what the meters said until a moment: the battery charged 20 kW for two hours at noon and gave 10 kW at dusk."""
     grid = measured(DAYS)
     load_, sun = grid.values["shop#load"], np.repeat(grid.values["roof"].reshape(-1, 4).mean(axis=1), 4)
@@ -102,5 +102,7 @@ def ingest(ledger: Ledger, until: np.datetime64 = NOW) -> None:
         ("charged", QUARTER, charge),
         ("given", QUARTER, give / 4000.0),
     ):
+        if flow in leave_out:
+            continue
         kept = numbers[: count * QUARTER // seconds]
         ledger.append(values(flow, grid.start, seconds, kept), Origin("meters", flow))

@@ -261,6 +261,15 @@ def test_a_battery_and_an_export_that_nobody_meters_were_idle_and_a_note_says_so
     assert set(schedule.flows) == {"bought", "sun"}
 
 
+def test_a_battery_whose_meters_never_said_anything_was_idle(works):
+    with Ledger.open(works.path / ".mangrove") as ledger:
+        park.ingest(ledger, leave_out=("charged", "given"))
+        (schedule,) = operate(works, ledger, NOW, request=ASKED)
+    assert schedule.by == "plan"
+    assert {"operate.battery_unmetered", "operate.level_guessed"} <= {one.code for one in schedule.problems}
+    assert schedule.plan.imported.max() > 10.0
+
+
 def test_an_asset_that_is_only_planned_is_not_operated(tmp_path):
     planned = park.FILES["assets.csv"].replace(
         "energy=200 kWh; power=80 kW", "max_energy=200 kWh; c_rate=0.5 1/h; cost=5000000 VND/kWh; life=10 yr"

@@ -161,7 +161,7 @@ def measured(
     """
     flows = {name: power(snapshot, territory.flows[name], window) for name in site.flows}
     if planned:
-        site = replace(site, batteries=tuple(b for b in site.batteries if _was_there(b, flows)))
+        site = replace(site, batteries=tuple(b for b in site.batteries if was_there(b, flows)))
     values: dict[str, Floats] = {}
     if site.load_flows:
         values[site.load] = np.sum([flows[name].power for name in site.load_flows], axis=0)
@@ -181,7 +181,7 @@ def measured(
     return Measured(flows, Grid(window.start, window.seconds, values))
 
 
-def _was_there(battery: Battery, flows: Mapping[str, Series]) -> bool:
+def was_there(battery: Battery, flows: Mapping[str, Series]) -> bool:
     """Whether the meters of a battery ever said anything."""
     named = [flows[flow] for flow in (battery.charge_flow, battery.discharge_flow) if flow]
     return any(one.until is not None for one in named)
@@ -220,14 +220,14 @@ def balance(site: Site, flows: Mapping[str, Floats], *, controlled: bool = False
     return load
 
 
-def guesses(site: Site) -> Iterator[Problem]:
-    """What the balance takes for nothing because nobody meters it."""
+def guesses(site: Site, flows: Mapping[str, Series]) -> Iterator[Problem]:
+    """What the balance takes for nothing because nobody meters it, or because its meters never said anything."""
     if site.load_flows:
         return
     if site.exporting > 0 and not site.export_flow:
         yield Problem("operate.export_unmetered", {"place": site.place}, severity="note")
     for b in site.batteries:
-        if not (b.charge_flow or b.discharge_flow):
+        if not was_there(b, flows):
             yield Problem("operate.battery_unmetered", {"id": b.id}, severity="note")
 
 

@@ -172,7 +172,7 @@ def _plan_site(
     options = asked.options
     steps = _MEMORY // options.seconds
     past = Window(at - steps * (options.seconds * SECOND), options.seconds, steps)
-    meters = readings.measured(snapshot, territory, site, past, controlled=bool(asked.sessions))
+    meters = readings.measured(snapshot, territory, site, past, controlled=bool(asked.sessions), planned=True)
     rates = rates_of(territory, site, _utc(at).astimezone(territory.tz).date(), contract=asked.contract)
     count = steps + int(options.horizon * HOUR_SECONDS // options.seconds) + 1
     prices = Prices.of(rates.contract, past.start, count, options.seconds, territory.tz)
@@ -182,7 +182,13 @@ def _plan_site(
     outlook, made, notes = _outlook(now)
     needed = {name: until for name, until in meters.until.items() if name in _needed(site)}
     old = stale(at, made, needed, asked.freshness)
-    problems = [*_not_operated(territory, site), *readings.guesses(site), *guessed, *notes, *old]
+    problems = [
+        *_not_operated(territory, site),
+        *readings.guesses(site, meters.flows),
+        *guessed,
+        *notes,
+        *old,
+    ]
     plan, reason = None, old[0].code if old else ""
     expected: Mapping[str, Floats] = {}
     if not reason:
@@ -238,7 +244,7 @@ def state_of(
             metered = [meters.flows[f].power if f else None for f in (b.charge_flow, b.discharge_flow)]
             code = "operate.level_guessed"
             given = b.floor
-            if metered[0] is not None and metered[1] is not None:
+            if metered[0] is not None and metered[1] is not None and readings.was_there(b, meters.flows):
                 code, given = (
                     "operate.level_followed",
                     readings.level(b, metered[0], metered[1], prices.hours),
