@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A back-test of a declared works on its own meters."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,7 +15,8 @@ from mangrove.operate.account import rates_of
 from mangrove.operate.outlook import perfect
 from mangrove.operate.past import Question, backtest_on_ledger, steps_of
 from mangrove.operate.plan import Options
-from mangrove.operate.readings import Window, balance, kilowatt_hours, level, power
+from mangrove.operate.readings import Window, balance, imported, kilowatt_hours, level, power
+from mangrove.operate.readings import measured as read
 from mangrove.operate.site import sites
 from mangrove.operate.state import SECOND
 from mangrove.times import Span
@@ -126,3 +128,11 @@ def test_a_level_is_certain_once_the_battery_was_full_or_empty(works):
     assert full == 200.0
     assert after == pytest.approx(200.0 - 10.0 / 0.9**0.5)
     assert level(battery, np.zeros(4), np.zeros(4), 0.25) == 100.0
+
+
+def test_what_a_connection_without_a_meter_draws_is_what_is_behind_it(works, ledger):
+    (site,) = sites(works)
+    with ledger.snapshot() as snapshot:
+        meters = read(snapshot, works, site, Window(START, QUARTER, 96))
+    behind = imported(replace(site, import_flow=""), meters)
+    assert behind == pytest.approx(meters.flows["bought"].power, abs=1e-6)

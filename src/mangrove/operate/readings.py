@@ -220,6 +220,21 @@ def balance(site: Site, flows: Mapping[str, Floats], *, controlled: bool = False
     return load
 
 
+def imported(site: Site, meters: Measured) -> Floats:
+    """(T,) kW drawn from the grid: its meter, or what the meters behind the connection add up to; NaN where they are silent."""
+    if site.import_flow:
+        return meters.flows[site.import_flow].power
+    net = meters.grid.values[site.load] - sum(meters.grid.values[name] for name in site.generation)
+    both = [(b.charge_flow, b.discharge_flow) for b in site.batteries]
+    both += [(one.charge_flow, one.discharge_flow) for one in site.stations]
+    for into, out in both:
+        for flow, sign in ((into, 1.0), (out, -1.0)):
+            if flow:
+                net = net + sign * np.nan_to_num(meters.flows[flow].power)
+    drawn: Floats = np.maximum(net, 0.0)
+    return drawn
+
+
 def guesses(site: Site, flows: Mapping[str, Series]) -> Iterator[Problem]:
     """What the balance takes for nothing because nobody meters it, or because its meters never said anything."""
     if site.load_flows:

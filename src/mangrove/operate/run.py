@@ -253,7 +253,7 @@ def state_of(
         levels[b.id] = min(max(given, 0.0), b.energy)
     here = prices.index(at)
     month = int(prices.month[here])
-    drawn = meters.flows[site.import_flow].power if site.import_flow else np.full(here, np.nan)
+    drawn = readings.imported(site, meters)
     within = drawn[:here][prices.month[:here] == month]
     # The first window of the month may begin before the readings; whole windows count back from now.
     lead = int(at.astype(np.int64)) // prices.seconds % prices.window
