@@ -7,7 +7,7 @@ verb opens the ledger for as long as it works and closes it again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -451,3 +451,36 @@ def settle(
         if store:
             sharing.store(made, ledger)
     return made
+
+
+def each_site(
+    verb: Callable[..., Any], park: Handle, *, places: Sequence[str] = (), jobs: int = 1, **question: Any
+) -> dict[str, Any]:
+    """Runs `backtest` or `plan` for several sites, each in a process of its own.
+
+    Args:
+        verb: `mangrove.api.backtest` or `mangrove.api.plan`.
+        park: an opened territory.
+        places: sites; all of them when left out.
+        jobs: processes at a time; 1 stays in this one.
+        question: what the verb is asked, but for the place; nothing is stored (`store=False`).
+
+    Raises:
+        RequestError: `operate.unknown_site`, and what the verb raises for the first site that fails.
+
+    Example:
+        >>> import mangrove as mg
+        >>> mg.each_site(mg.api.backtest, mg.open("examples/park"), places=["nowhere"], start="2024")
+        Traceback (most recent call last):
+        ...
+        mangrove.errors.RequestError: ...
+    """
+    from mangrove import energy
+    from mangrove.operate.site import site_at, sites
+
+    known = [site.place for site in sites(park.territory)]
+    for place in places:
+        site_at(park.territory, place)
+    if verb is plan:
+        question = {"store": False, **question}
+    return energy.each_site(verb, park.territory.path, list(places) or known, jobs, question)

@@ -28,6 +28,10 @@ To = Annotated[
 ]
 At = Annotated[str | None, typer.Option("--at", help="The moment, local time: 2024-06-05T08:00.")]
 Place = Annotated[str, typer.Option("--place", help="Id of the site: the place of a grid connection.")]
+Sites = Annotated[
+    str, typer.Option("--place", help="Ids of sites, with commas; the first or only one when left out.")
+]
+Jobs = Annotated[int, typer.Option("--jobs", help="Sites at a time, each in a process of its own.")]
 Places = Annotated[str, typer.Option("--places", help="Ids of sites, with commas; all when left out.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Store nothing.")]
@@ -99,12 +103,13 @@ def backtest(
     folder: Folder,
     start: From,
     end: To = None,
-    place: Place = "",
+    place: Sites = "",
     horizon: Horizon = 24.0,
     scenarios: Scenarios = 1,
     forecasts: Annotated[
         str, typer.Option("--forecasts", help="What the plans expect: mix, persistence or perfect.")
     ] = "mix",
+    jobs: Jobs = 1,
     json: Json = False,
     lang: Lang = "en",
 ) -> None:
@@ -112,15 +117,26 @@ def backtest(
     from mangrove import api, printing, printing_energy
 
     park = api.open(folder)
-    done = api.backtest(
-        park, start, end, place=place, horizon=horizon, scenarios=scenarios, forecasts=forecasts,
-        progress=printing_energy.progress(_say, lang),
-    )  # fmt: skip
-    typer.echo(
-        printing.as_json(done.to_arrow())
-        if json
-        else printing_energy.backtest_text(done, lang, park.territory)
-    )
+    question = {
+        "start": start,
+        "end": end,
+        "horizon": horizon,
+        "scenarios": scenarios,
+        "forecasts": forecasts,
+    }
+    if len(_words(place)) > 1:
+        done = api.each_site(api.backtest, park, places=_words(place), jobs=jobs, **question)
+    else:
+        told = printing_energy.progress(_say, lang)
+        done = {place: api.backtest(park, place=place, progress=told, **question)}
+    for name, one in done.items():
+        if len(done) > 1:
+            typer.echo(f"\n{park.territory.places[name].name}")
+        typer.echo(
+            printing.as_json(one.to_arrow())
+            if json
+            else printing_energy.backtest_text(one, lang, park.territory)
+        )
 
 
 def size(

@@ -7,7 +7,9 @@ module, which stands with the doors, hands the arrays of one to the next.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import multiprocessing
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -182,6 +184,27 @@ def backtest(
         if rules is not None:
             asked = replace(asked, rules=tuple(rules))
         return backtest_on_ledger(park.territory, snapshot, span, asked, progress=progress)
+
+
+def each_site(
+    verb: Callable[..., Any], folder: Path, places: Sequence[str], jobs: int, question: Mapping[str, Any]
+) -> dict[str, Any]:
+    """See `mangrove.api.each_site`."""
+    tasks = [(verb, folder, place, dict(question)) for place in places]
+    if jobs == 1 or len(tasks) == 1:
+        return dict(zip(places, map(_for_site, tasks), strict=True))
+    # A process that is started anew holds no locks and no threads of this one; the solver wants its own.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(tasks)), mp_context=context) as pool:
+        return dict(zip(places, pool.map(_for_site, tasks), strict=True))
+
+
+def _for_site(task: tuple[Callable[..., Any], Path, str, dict[str, Any]]) -> Any:
+    """One site, in whatever process this runs."""
+    from mangrove import api
+
+    verb, folder, place, question = task
+    return verb(api.open(folder), place=place, **question)
 
 
 def weather_for(
