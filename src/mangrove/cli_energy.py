@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -35,7 +35,9 @@ Jobs = Annotated[int, typer.Option("--jobs", help="Sites at a time, each in a pr
 Places = Annotated[str, typer.Option("--places", help="Ids of sites, with commas; all when left out.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Store nothing.")]
-Lang = Annotated[str, typer.Option("--lang", help="Language of messages: en or vi.", envvar="MANGROVE_LANG")]
+Lang = Annotated[
+    Literal["en", "vi"], typer.Option("--lang", help="Language of messages.", envvar="MANGROVE_LANG")
+]
 Horizon = Annotated[float, typer.Option("--horizon", help="Hours that a plan looks ahead.")]
 Scenarios = Annotated[int, typer.Option("--scenarios", help="Equally likely futures of a plan.")]
 
@@ -68,7 +70,9 @@ def forecast(
     report = api.forecast(park, _words(flows), at, horizon=horizon, as_of=as_of, store=not dry_run)
     _tell(report.problems(), lang)
     table = report.to_arrow()
-    typer.echo(printing.as_json(table) if json else printing.as_text(table, lang, park.territory.tz))
+    typer.echo(
+        printing.as_json(table) if json else printing.as_text(table, lang, park.territory.tz), nl=not json
+    )
     if report.record:
         _say(messages.render("cli.stored_as", lang, record=report.record[:12]))
 
@@ -114,29 +118,24 @@ def backtest(
     lang: Lang = "en",
 ) -> None:
     """Runs the plan over a past period, beside foresight and rules."""
-    from mangrove import api, printing, printing_energy
+    from mangrove import api, printing_energy
 
     park = api.open(folder)
-    question = {
-        "start": start,
-        "end": end,
-        "horizon": horizon,
-        "scenarios": scenarios,
-        "forecasts": forecasts,
-    }
+    question: dict[str, Any] = {
+        "start": start, "end": end, "horizon": horizon, "scenarios": scenarios, "forecasts": forecasts,
+    }  # fmt: skip
     if len(_words(place)) > 1:
         done = api.each_site(api.backtest, park, places=_words(place), jobs=jobs, **question)
     else:
         told = printing_energy.progress(_say, lang)
         done = {place: api.backtest(park, place=place, progress=told, **question)}
+    if json:
+        typer.echo(printing_energy.backtests_json(done))
+        return
     for name, one in done.items():
         if len(done) > 1:
             typer.echo(f"\n{park.territory.places[name].name}")
-        typer.echo(
-            printing.as_json(one.to_arrow())
-            if json
-            else printing_energy.backtest_text(one, lang, park.territory)
-        )
+        typer.echo(printing_energy.backtest_text(one, lang, park.territory))
 
 
 def size(
@@ -164,19 +163,20 @@ def size(
     from mangrove.plan.declared import Wishes
 
     park = api.open(folder)
+    found = []
     for calendar in _words(hours) or ("",):
         wishes = Wishes(name=f"{name}-{calendar}" if calendar else name)
         made = api.plan(
             park, start, end, place=place, weather=weather or (), wishes=wishes, hours=calendar,
             full=not preview, store=not dry_run,
         )  # fmt: skip
-        typer.echo(
-            printing_energy.sizing_json(made)
-            if json
-            else printing_energy.sizing_text(made, lang, park.territory, calendar)
-        )
+        found.append(made)
+        if not json:
+            typer.echo(printing_energy.sizing_text(made, lang, park.territory, calendar))
         if made.record:
             _say(messages.render("cli.stored_as", lang, record=made.record[:12]))
+    if json:
+        typer.echo(printing_energy.sizings_json(found))
 
 
 def share(

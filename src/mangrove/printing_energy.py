@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages
-from mangrove.figures.numbers import number
+from mangrove.figures.numbers import fixed, number
 from mangrove.printing import grid
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def schedules_json(made: Iterable[Schedule]) -> str:
         }
         for one in made
     ]  # fmt: skip
-    return json.dumps(found, ensure_ascii=False, indent=1)
+    return _json(found)
 
 
 def backtest_text(done: Backtest, lang: str, territory: Territory) -> str:
@@ -115,8 +115,9 @@ def backtest_text(done: Backtest, lang: str, territory: Territory) -> str:
         drawn = sum(month.imported for month in account.months)
         tonnes = account.emissions / 1000 if account.emissions is not None else math.nan
         regret = 0.0 if name == PERFECT else done.regret(name)
-        amounts = (account.cost, regret, account.wear, drawn / 1000, tonnes, account.missing)
-        body.append([_say(f"policy_{name}", lang), *(_shown(amount, lang) for amount in amounts)])
+        money = (_whole(amount, lang) for amount in (account.cost, regret, account.wear))
+        amounts = (_shown(amount, lang) for amount in (drawn / 1000, tonnes, round(account.missing, 3)))
+        body.append([_say(f"policy_{name}", lang), *money, *amounts])
     lines = grid(header, body, left={0})
     plan = done.accounts.get("plan")
     if plan is not None:
@@ -131,6 +132,12 @@ def backtest_text(done: Backtest, lang: str, territory: Territory) -> str:
     if not done.complete:
         lines.append(_say("incomplete", lang))
     return "\n".join(lines)
+
+
+def backtests_json(done: Mapping[str, Backtest]) -> str:
+    """One row a site, policy and month as a JSON list; the place is empty where none was named."""
+    rows = [{"place": place, **row} for place, one in done.items() for row in one.to_arrow().to_pylist()]
+    return _json(rows)
 
 
 def _units(territory: Territory) -> tuple[str, ...]:
@@ -154,11 +161,11 @@ def sizing_text(made: Sizing, lang: str, territory: Territory, calendar: str = "
     return "\n\n".join(parts)
 
 
-def sizing_json(made: Sizing) -> str:
-    """The question and the answer of a sizing as JSON."""
+def sizings_json(made: Iterable[Sizing]) -> str:
+    """The question and the answer of each sizing (one a calendar) as a JSON list."""
     from mangrove.plan import record
 
-    return json.dumps(record.document(made), ensure_ascii=False, indent=1)
+    return _json([record.document(one) for one in made])
 
 
 def sharing_text(made: Sharing, lang: str) -> str:
@@ -193,7 +200,7 @@ def _rule(name: str, lang: str) -> str:
 
 def sharing_json(made: Sharing) -> str:
     """The sharing as JSON."""
-    return json.dumps(made.to_dict(), ensure_ascii=False, indent=1)
+    return _json(made.to_dict())
 
 
 def progress(say: Callable[[str], None], lang: str) -> Callable[[str, int, int], None]:
@@ -209,6 +216,19 @@ def progress(say: Callable[[str], None], lang: str) -> Callable[[str, int, int],
     return tell
 
 
+def _json(data: Any) -> str:
+    """JSON as the standard has it: what is no finite number is null."""
+    return json.dumps(_finite(data), ensure_ascii=False, indent=1, allow_nan=False)
+
+
+def _finite(data: Any) -> Any:
+    if isinstance(data, float):
+        return data if math.isfinite(data) else None
+    if isinstance(data, dict):
+        return {key: _finite(value) for key, value in data.items()}
+    return [_finite(value) for value in data] if isinstance(data, (list, tuple)) else data
+
+
 def _cell(value: Any, lang: str) -> str:
     if value is None:
         return "-"
@@ -217,6 +237,11 @@ def _cell(value: Any, lang: str) -> str:
 
 def _shown(value: float, lang: str) -> str:
     return number(value, lang) if math.isfinite(value) else "-"
+
+
+def _whole(value: float, lang: str) -> str:
+    """Money without decimals: differences of policies are small beside what they cost."""
+    return fixed(value, lang) if math.isfinite(value) else "-"
 
 
 def _local(at: np.datetime64, territory: Territory) -> str:
