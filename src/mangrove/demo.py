@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job on the examples: open, ingest a year, measure, print, report.
+"""The main job on the examples: open, ingest a year, measure, plan its energy, print, report.
 
 Comes in: the folder of example territories and, when given, the folder of real data files. Goes out: working copies under `out`,
-text for people on stdout, one HTML report per territory. Without real data the park's year comes from its seeded
+text for people on stdout, one HTML report per territory, and the energy page of the park with its statements. Without real data the park's year comes from its seeded
 generator and the city's wards are drawn as a schematic map; with them the same flows take the real metered files and
 the true boundaries.
 """
@@ -14,11 +14,12 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
 
-from mangrove import api, messages
+from mangrove import api, demo_energy, messages
 from mangrove.errors import RequestError
 from mangrove.figures.numbers import number
 from mangrove.handle import Handle
@@ -35,6 +36,8 @@ _REAL_FLOWS = (
 _REAL_FILES = ("load/uci_steel_industry_2018_15min.csv", "ev/workplace_ev_asensio.csv")
 _TRUE_WARDS = "territory/wards_hcmc_post_merger.geojson"
 _TOP = 10
+_SUNNY = (6, 5)
+"""Month and day of the dispatch that is shown: a working day in the sunny season."""
 
 
 def run(out: Path, *, data: Path | None, examples: Path, say: Say, lang: str) -> None:
@@ -61,7 +64,7 @@ def run(out: Path, *, data: Path | None, examples: Path, say: Say, lang: str) ->
     def progress(code: str, **facts: object) -> None:
         say(f"[{time.monotonic() - clock:5.1f} s] {messages.render(f'demo.{code}', lang, **facts)}")
 
-    reports = [_park(out, data, examples, progress, lang), _city(out, data, examples, progress, lang)]
+    reports = [*_park(out, data, examples, progress, lang), _city(out, data, examples, progress, lang)]
     for report in reports:
         progress("report", path=report.resolve())
 
@@ -69,7 +72,7 @@ def run(out: Path, *, data: Path | None, examples: Path, say: Say, lang: str) ->
 Progress = Callable[..., None]
 
 
-def _park(out: Path, data: Path | None, examples: Path, progress: Progress, lang: str) -> Path:
+def _park(out: Path, data: Path | None, examples: Path, progress: Progress, lang: str) -> list[Path]:
     folder = _copy(examples / "park", out / "park")
     if data is not None:
         _declare_real(folder / "flows.csv")
@@ -95,7 +98,9 @@ def _park(out: Path, data: Path | None, examples: Path, progress: Progress, lang
         )
     result = api.measure(park, str(year), by=["sector"])
     _show(park, result, "place", progress, lang)
-    return overview.write(result, out / "park.html", lang=lang)
+    report = overview.write(result, out / "park.html", lang=lang)
+    when = demo_energy.When(year, date(year, *_SUNNY))
+    return [report, demo_energy.show(park, out, when, progress, lang, generated=data is None)]
 
 
 def _city(out: Path, data: Path | None, examples: Path, progress: Progress, lang: str) -> Path:
