@@ -70,11 +70,12 @@ def forecast(
     report = api.forecast(park, _words(flows), at, horizon=horizon, as_of=as_of, store=not dry_run)
     _tell(report.problems(), lang)
     table = report.to_arrow()
-    typer.echo(
-        printing.as_json(table) if json else printing.as_text(table, lang, park.territory.tz), nl=not json
-    )
+    if json or table.num_rows:
+        text = printing.as_json(table) if json else printing.as_text(table, lang, park.territory.tz)
+        typer.echo(text, nl=not json)
     if report.record:
         _say(messages.render("cli.stored_as", lang, record=report.record[:12]))
+    raise typer.Exit(0 if table.num_rows else 4)
 
 
 def operate(
@@ -119,16 +120,18 @@ def backtest(
 ) -> None:
     """Runs the plan over a past period, beside foresight and rules."""
     from mangrove import api, printing_energy
+    from mangrove.operate.site import sites
 
     park = api.open(folder)
     question: dict[str, Any] = {
         "start": start, "end": end, "horizon": horizon, "scenarios": scenarios, "forecasts": forecasts,
     }  # fmt: skip
-    if len(_words(place)) > 1:
-        done = api.each_site(api.backtest, park, places=_words(place), jobs=jobs, **question)
+    places = _words(place) or (sites(park.territory)[0].place,)
+    if len(places) > 1:
+        done = api.each_site(api.backtest, park, places=places, jobs=jobs, **question)
     else:
         told = printing_energy.progress(_say, lang)
-        done = {place: api.backtest(park, place=place, progress=told, **question)}
+        done = {places[0]: api.backtest(park, place=places[0], progress=told, **question)}
     if json:
         typer.echo(printing_energy.backtests_json(done))
         return

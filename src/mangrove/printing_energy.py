@@ -135,7 +135,7 @@ def backtest_text(done: Backtest, lang: str, territory: Territory) -> str:
 
 
 def backtests_json(done: Mapping[str, Backtest]) -> str:
-    """One row a site, policy and month as a JSON list; the place is empty where none was named."""
+    """One row a site, policy and month as a JSON list."""
     rows = [{"place": place, **row} for place, one in done.items() for row in one.to_arrow().to_pylist()]
     return _json(rows)
 
