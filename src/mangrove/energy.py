@@ -8,6 +8,7 @@ module, which stands with the doors, hands the arrays of one to the next.
 from __future__ import annotations
 
 import multiprocessing
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
@@ -59,12 +60,16 @@ def operate(
     now = datetime.now(UTC) if at is None else instant(at, park.territory.tz)
     start = run.floor(moment(now), options.seconds)
     requests = {}
+    with park.reader():
+        pass  # without a ledger there is nothing to plan from, and none is made
     with park.writer() if store else park.reader() as ledger:
         for site in sites(park.territory):
             if not places or site.place in places:
-                with ledger.snapshot() as snapshot:
-                    outlook = _forecast_of(park, snapshot, site, start, options=options, models=models)
                 vehicles = vehicles_at(ledger, site, start, options.horizon)
+                with ledger.snapshot() as snapshot:
+                    outlook = _forecast_of(
+                        park, snapshot, site, start, options=options, models=models, controlled=bool(vehicles)
+                    )
                 requests[site.place] = run.Request(outlook=outlook, options=options, sessions=vehicles)
         return run.operate(
             park.territory, ledger, start, requests=requests, places=tuple(places), store=store
@@ -79,6 +84,7 @@ def _forecast_of(
     *,
     options: Options,
     models: Sequence[str],
+    controlled: bool,
 ) -> Outlook | None:
     """What the forecasting verb expects of a site's series; None when its readings are too few (then others stand in)."""
     from mangrove.operate.readings import Window, measured
@@ -86,14 +92,26 @@ def _forecast_of(
     back = _MEMORY_DAYS * 86_400
     window = Window(start - back * _SECOND, options.seconds, back // options.seconds)
     try:
-        grid = measured(
-            snapshot, park.territory, site, window, controlled=bool(site.chargers), planned=True
-        ).grid
+        grid = measured(snapshot, park.territory, site, window, controlled=controlled, planned=True).grid
     except (DataQualityError, RequestError):
         return None
     if any(np.isnan(series).all() for series in grid.values.values()):
         return None
     return forecasting(park, grid, options, site, tuple(models))
+
+
+def _with_memory(
+    park: Handle, snapshot: Snapshot, site: Site, grid: Grid, options: Options, *, controlled: bool
+) -> Grid:
+    """The measured series with the weeks before them, from which the first forecasts are made."""
+    from mangrove.operate.outlook import Grid
+    from mangrove.operate.readings import Window, measured
+
+    steps = _MEMORY_DAYS * 86_400 // options.seconds
+    window = Window(grid.start - steps * (options.seconds * _SECOND), options.seconds, steps)
+    past = measured(snapshot, park.territory, site, window, controlled=controlled, planned=True).grid
+    values = {name: np.concatenate([past.values[name], series]) for name, series in grid.values.items()}
+    return Grid(window.start, options.seconds, values)
 
 
 def forecasting(
@@ -121,7 +139,7 @@ def forecasting(
 def vehicles_at(ledger: Ledger, site: Site, start: np.datetime64, hours: float) -> tuple[Session, ...]:
     """The vehicles that the ledger knows to be at the chargers of a site, or announced, within the next `hours`.
 
-    A vehicle that is there already has got the share of its energy that its stay is over.
+    A vehicle that is there already has got the share of its energy that its stay is over. It keeps its name from round to round.
     """
     from mangrove.operate.state import Session
 
@@ -131,11 +149,14 @@ def vehicles_at(ledger: Ledger, site: Site, start: np.datetime64, hours: float) 
         if not charger.flow:
             continue
         table = stays.read(ledger.root, charger.flow, first, first + timedelta(hours=hours))
-        for row, (begin, end, amount) in enumerate(zip(*table.to_pydict().values(), strict=True)):
+        named: Counter[str] = Counter()
+        for begin, end, amount in zip(*table.to_pydict().values(), strict=True):
+            name = f"{charger.id}:{begin:%Y%m%dT%H%M%SZ}-{end:%H%M%SZ}"
+            named[name] += 1
             over = max((first - begin) / (end - begin), 0.0)
             found.append(
                 Session(
-                    f"{charger.id}:{begin:%Y%m%dT%H%M%S}:{row}", charger.id, _moment(begin), _moment(end),
+                    f"{name}-{named[name]}" if named[name] > 1 else name, charger.id, _moment(begin), _moment(end),
                     energy=amount, delivered=amount * over,
                 )
             )  # fmt: skip
@@ -162,7 +183,9 @@ def backtest(
     site = site_at(park.territory, place) if place else sites(park.territory)[0]
 
     def made(grid: Grid, chosen: Options) -> Outlook:
-        return forecasting(park, grid, chosen, site)
+        with park.reader() as ledger, ledger.snapshot() as before:
+            longer = _with_memory(park, before, site, grid, chosen, controlled=bool(vehicles))
+        return forecasting(park, longer, chosen, site)
 
     def known(grid: Grid, chosen: Options) -> Outlook:
         return outlooks.perfect(grid, int(chosen.horizon * 3600 // grid.seconds) + 1)
