@@ -56,6 +56,9 @@ Gwp = Annotated[
     str | None, typer.Option("--gwp", help="GWP set: SAR, AR4, AR5, AR6; the territory's own when left out.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+Run = Annotated[
+    str, typer.Option("--run", help="Whose values: measured, forecast, schedule, plan, plan/NAME.")
+]
 
 
 def main() -> None:
@@ -186,6 +189,7 @@ def measure(
         str | None, typer.Option("--borders", help="Day whose places count, such as 2025-06-30.")
     ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="Only what was known then.")] = None,
+    run: Run = "measured",
     allow: Annotated[
         str, typer.Option("--allow", help="Statuses of factors accepted besides official ones: unofficial.")
     ] = "",
@@ -208,7 +212,7 @@ def measure(
 
     result = api.measure(
         api.open(folder), start, end, by=_words(by), every=every, gwp=gwp, view=view, accounts=_words(account),
-        borders=borders, as_of=as_of, allow=_words(allow), store=store,
+        borders=borders, as_of=as_of, run=run, allow=_words(allow), store=store,
     )  # fmt: skip
     table = result.to_arrow()
     if parquet:
@@ -264,6 +268,7 @@ def readings(
     flow: Annotated[str, typer.Argument(metavar="FLOW", help="Id of a flow, as explain names it.")],
     start: From,
     end: To = None,
+    run: Run = "measured",
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV on stdout.")] = False,
     lang: Lang = "en",
 ) -> None:
@@ -271,7 +276,7 @@ def readings(
     from mangrove import api, printing
 
     park = api.open(folder)
-    table = api.readings(park, flow, start, end)
+    table = api.readings(park, flow, start, end, run=run)
     typer.echo(
         printing.as_csv(table) if as_csv else printing.as_text(table, lang, park.territory.tz), nl=not as_csv
     )
