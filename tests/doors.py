@@ -80,6 +80,14 @@ def measured_park(folder: Path) -> Path:
     return folder / "park"
 
 
+def sharing_park(folder: Path) -> Path:
+    """The park that shares its energy, with four weeks of June 2023 and the stays of its vehicles in the ledger."""
+    testing.energy_park(folder / "park")
+    done = mangrove("ingest", folder / "park", *testing.energy_meters(folder / "meters"), "--no-screen")
+    assert done.code == 0, done.err
+    return folder / "park"
+
+
 def record_id(done: Done) -> str:
     """The id that `mangrove measure` said."""
     return next(line for line in done.err.splitlines() if line.startswith("measurement ")).split()[1]

@@ -29,9 +29,11 @@ from tests.doors import (
     measured_park,
     meters,
     record_id,
+    sharing_park,
     station_park,
 )
 
+import mangrove as mg
 from mangrove import api, cli, messages, testing
 from mangrove.ledger import catalog
 
@@ -48,6 +50,18 @@ def park(tmp_path_factory):
 @pytest.fixture(scope="module")
 def record(park):
     return record_id(mangrove("measure", park, "--from", "2023", "--by", "flow"))
+
+
+@pytest.fixture(scope="module")
+def energy(tmp_path_factory):
+    """A park that shares its energy; tests read it and may add records."""
+    return sharing_park(tmp_path_factory.mktemp("energy"))
+
+
+@pytest.fixture
+def own_energy(energy, tmp_path):
+    """A copy of the energy park that a test may write to or damage."""
+    return Path(shutil.copytree(energy, tmp_path / "energy"))
 
 
 @pytest.fixture
@@ -79,6 +93,10 @@ def strict_json(text: str):
     return json.loads(text, parse_constant=refuse)
 
 
+WEEK = ("--from", "2023-06-05", "--to", "2023-06-12")
+FORTNIGHT = ("--from", "2023-06-05", "--to", "2023-06-19")
+
+
 # --- every command, in both languages ---------------------------------------------------------------------------------
 
 
@@ -101,6 +119,19 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "station": lambda: (measured_station(out), "MILL", "--from", "2023-01-01", "--out", out / "files"),
         "broker": lambda: (out / "broker",),
         "version": tuple,
+        "forecast": lambda: (
+            sharing_park(out),
+            "--flows",
+            "works.in",
+            "--at",
+            "2023-06-28",
+            "--as-of",
+            "2100",
+        ),
+        "operate": lambda: (sharing_park(out), "--at", "2023-06-28T12:00"),
+        "backtest": lambda: (sharing_park(out), "--from", "2023-06-27"),
+        "size": lambda: (sharing_park(out), *FORTNIGHT, "--place", "depot", "--hours", "law,963"),
+        "share": lambda: (sharing_park(out), *WEEK, "--out", out / "statements"),
         "rules find": lambda: ("than antraxit",),
         "rules conflicts": lambda: ("grid/vn",),
         "rules check": tuple,
@@ -291,20 +322,25 @@ def test_a_check_lists_problems_on_stdout_and_the_count_on_stderr(own):
 # --- exit codes and sentences ------------------------------------------------------------------------------------------
 
 
-def no_ledger(tmp_path: Path) -> Path:
-    return testing.two_factory_park(tmp_path / "new")
+def no_ledger(tmp_path: Path, command: str = "") -> Path:
+    declare = testing.energy_park if command in ENERGY else testing.two_factory_park
+    return declare(tmp_path / "new")
+
+
+ENERGY = {"forecast", "operate", "backtest", "size", "share"}
 
 
 @pytest.mark.parametrize(
     "words",
     [("verify",), ("explain", "abcd1234"), ("replay", "abcd1234"), ("diff", "abcd1234"), ("records",), ("measure", "--from", "2023"),
      ("report", "--from", "2023", "--kind", "gpc"), ("report", "--from", "2023"), ("repair", "--from", "2023"),
-     ("station", "EVN", "--from", "2023", "--out", "x")],
+     ("station", "EVN", "--from", "2023", "--out", "x"), ("forecast",), ("forecast", "--dry-run"), ("operate",), ("operate", "--dry-run"),
+     ("backtest", "--from", "2023"), ("size", "--from", "2023", "--place", "depot"), ("share", "--from", "2023", "--out", "x")],
     ids=" ".join,
 )  # fmt: skip
 def test_before_the_first_ingest_a_command_says_that_there_is_no_ledger(words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    folder = no_ledger(tmp_path)
+    folder = no_ledger(tmp_path, words[0])
     done = mangrove(words[0], folder, *words[1:])
     assert (done.code, done.out) == (1, "")
     assert len(done.err.splitlines()) == 1
@@ -316,7 +352,8 @@ def test_before_the_first_ingest_a_command_says_that_there_is_no_ledger(words, t
     "words",
     [("check",), ("ingest", "x.csv"), ("measure", "--from", "2023"), ("explain", "ab"), ("replay", "ab"), ("records",), ("diff", "ab"),
      ("repair", "--from", "2023"), ("report", "--from", "2023"), ("verify",), ("drop", "."), ("station", "S", "--from", "2023", "--out", "x"),
-     ("boundaries", "x.geojson"), ("listen",)],
+     ("boundaries", "x.geojson"), ("listen",), ("forecast",), ("operate",), ("backtest", "--from", "2023"), ("size", "--from", "2023"),
+     ("share", "--from", "2023")],
     ids=" ".join,
 )  # fmt: skip
 @pytest.mark.parametrize("place", ["nowhere", "empty", "file"])
@@ -330,6 +367,22 @@ def test_a_folder_that_is_no_territory_is_refused(words, place, tmp_path, monkey
     assert place in done.out + done.err or "territory.yaml" in done.out + done.err
     assert not (tmp_path / "nowhere").exists()
     assert list((tmp_path / "empty").iterdir()) == []
+
+
+@pytest.fixture(scope="module")
+def no_tariff(energy, tmp_path_factory):
+    """The energy park without a contract."""
+    folder = Path(shutil.copytree(energy, tmp_path_factory.mktemp("free") / "park"))
+    text = (folder / "territory.yaml").read_text(encoding="utf-8")
+    kept = text[: text.index("tariffs:")] + text[text.index("energy:") :]
+    (folder / "territory.yaml").write_text(kept, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def worlds(park, record, energy, no_tariff):
+    """What the lines below name."""
+    return {"park": park, "record": record, "energy": energy, "no_tariff": no_tariff}
 
 
 REFUSED = [
@@ -362,14 +415,40 @@ REFUSED = [
     ("station {park} NOWHERE --from 2023 --out {out}/files", "NOWHERE"),
     ("listen {park} --topics {out}/none.csv", "none.csv"),
     ("listen {park} --port 1", "1"),
+    ("forecast {energy} --flows works.inn", "works.in"),
+    ("forecast {energy} --horizon 7x", "7x"),
+    ("forecast {energy} --horizon 40d", "40d"),
+    ("forecast {energy} --at soon", "soon"),
+    ("forecast {energy} --as-of then", "then"),
+    ("operate {park} --at 2023-06-28", "grid"),
+    ("operate {energy} --at soon", "soon"),
+    ("operate {energy} --at 2023-06-28 --places nowhere", "works, depot"),
+    ("operate {energy} --at 2023-06-28 --horizon 0", "horizon=0"),
+    ("operate {energy} --at 2023-06-28 --scenarios 0", "scenarios=0"),
+    ("operate {no_tariff} --at 2023-06-28", "works"),
+    ("backtest {park} --from 2023", "grid"),
+    ("backtest {energy} --from 2023-06-27 --place nowhere", "works, depot"),
+    ("backtest {energy} --from 2023-06-27 --place nowhere,depot", "nowhere"),
+    ("backtest {energy} --from 2023-06-27 --forecasts magic", "mix, persistence, perfect"),
+    ("backtest {energy} --from 2023-06-27 --horizon -1", "horizon=-1"),
+    ("backtest {no_tariff} --from 2023-06-27", "works"),
+    ("size {park} --from 2023", "Khu công nghiệp"),
+    ("size {energy} --from 2023-06", "depot, works"),
+    ("size {energy} --from 2023-06 --place nowhere", "works, depot"),
+    ("size {energy} --from 2023-06-05 --place depot --hours 999", "law, legacy, 963"),
+    ("size {energy} --from 2023-06-05 --place depot --weather {out}/none.epw", "none.epw"),
+    ("size {no_tariff} --from 2023-06-05 --place depot", "depot"),
+    ("share {park} --from 2023", "grid"),
+    ("share {energy} --from 2023-06-05 --rule magic", "least_core"),
+    ("share {no_tariff} --from 2023-06-05", "works"),
     ("demo --examples {out} --out {out}/demo", "--examples"),
     ("demo --examples {examples} --data {out}/none --out {out}/demo", "none"),
 ]
 
 
 @pytest.mark.parametrize(("line", "names"), REFUSED, ids=[line for line, _ in REFUSED])
-def test_a_request_that_makes_no_sense_is_refused_in_a_sentence(line, names, park, record, tmp_path):
-    words = line.format(park=park, record=record, out=tmp_path, examples=EXAMPLES).split()
+def test_a_request_that_makes_no_sense_is_refused_in_a_sentence(line, names, worlds, tmp_path):
+    words = line.format(**worlds, out=tmp_path, examples=EXAMPLES).split()
     said = [mangrove(*words, "--lang", lang) for lang in messages.LANGUAGES]
     for done in said:
         assert (done.code, done.out) == (1, "")
@@ -382,7 +461,8 @@ def test_a_request_that_makes_no_sense_is_refused_in_a_sentence(line, names, par
 @pytest.mark.parametrize(
     "line",
     ["", "rules", "nosuch", "measure", "measure {park}", "measure {park} --from", "measure {park} --from 2023 --nosuch", "ingest {park}",
-     "measure {park} --from 2023 --lang fr", "explain {park} x --row one", "rules find", "report {park}", "repair {park}", "station {park} S --from 2023"],
+     "measure {park} --from 2023 --lang fr", "explain {park} x --row one", "rules find", "report {park}", "repair {park}", "station {park} S --from 2023", "backtest {park}", "size {park}", "share {park}",
+     "share {park} --from 2023 --lang fr", "operate {park} --horizon soon"],
 )  # fmt: skip
 def test_wrong_usage_is_exit_code_two(line, park):
     done = mangrove(*line.format(park=park).split())
@@ -433,7 +513,7 @@ def test_a_folder_without_the_right_to_write_is_said(tmp_path):
     assert "Traceback" not in done.err
 
 
-@pytest.mark.parametrize("line", ["ingest {park} {file}", "repair {park} --from 2023", "drop {park} {out}"])  # fmt: skip
+@pytest.mark.parametrize("line", ["ingest {park} {file}", "repair {park} --from 2023", "drop {park} {out}", "forecast {park}"])  # fmt: skip
 def test_a_ledger_that_another_process_writes_is_said(line, park, writer, tmp_path):
     file = meters(tmp_path / "meters")[0]
     done = mangrove(*line.format(park=park, file=file, out=tmp_path).split())
@@ -493,6 +573,129 @@ def test_a_late_correction_is_found_by_diff_and_replay_still_gives_the_old_numbe
     assert changed["activity"] == pytest.approx(changed["after"] - changed["before"])
     assert changed["factor"] == pytest.approx(0, abs=1e-6)
     assert changed["gwp"] == 0
+
+
+# --- energy ------------------------------------------------------------------------------------------------------------
+
+
+ASKED = {
+    "forecast": (
+        "--flows",
+        "works.in,depot.sun",
+        "--at",
+        "2023-06-28",
+        "--as-of",
+        "2100",
+        "--horizon",
+        "24h",
+    ),
+    "operate": ("--at", "2023-06-28T12:00"),
+    "size": (*FORTNIGHT, "--place", "depot", "--preview"),
+    "share": WEEK,
+}
+
+
+def stored(folder: Path) -> tuple[int, int]:
+    """How many batches and records the ledger holds."""
+    with api.open(folder).reader() as ledger:
+        kinds = ("forecast", "plan", "settlement", "sharing", "sessions", "measurement")
+        return ledger.batches().num_rows, sum(len(list(ledger.records(kind))) for kind in kinds)
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_dry_run_says_the_same_and_stores_nothing(name, own_energy):
+    before = stored(own_energy)
+    dry = mangrove(name, own_energy, *ASKED[name], "--dry-run", "--json")
+    assert dry.code == 0, dry.err
+    assert stored(own_energy) == before
+    assert "stored as" not in dry.err
+    kept = mangrove(name, own_energy, *ASKED[name], "--json")
+    assert stored(own_energy) > before
+    assert shape(strict_json(kept.out)) == shape(strict_json(dry.out))
+
+
+def shape(data):
+    """The keys of a JSON document, at every depth of its first elements."""
+    if isinstance(data, dict):
+        return {key: shape(value) for key, value in data.items()}
+    return [shape(data[0])] if isinstance(data, list) and data else type(data).__name__
+
+
+def test_a_schedule_in_json_holds_what_the_ledger_holds(own_energy):
+    done = mangrove("operate", own_energy, "--at", "2023-06-28T12:00", "--places", "works", "--json")
+    (works,) = strict_json(done.out)
+    assert (works["by"], works["at"]) == ("plan", "2023-06-28T05:00:00")
+    assert {point["device"] for point in works["setpoints"]} >= {"works_battery", "swaps"}
+    read = api.readings(
+        api.open(own_energy), "works.in", "2023-06-28T12:00", "2023-06-29T12:00", run="schedule"
+    )
+    assert works["flows"]["works.in"]["value"][: read.num_rows] == pytest.approx(read["value"].to_pylist())
+
+
+def test_sites_are_tested_side_by_side_and_each_row_names_its_site(energy):
+    words = ("backtest", energy, "--from", "2023-06-27", "--forecasts", "perfect", "--json")
+    both = strict_json(mangrove(*words, "--place", "works,depot").out)
+    assert {row["place"] for row in both} == {"works", "depot"}
+    alone = strict_json(mangrove(*words).out)
+    assert [row for row in both if row["place"] == "works"] == alone, "the first site when none is named"
+    told = mangrove(*words[:-1], "--place", "works,depot", "--lang", "vi").out
+    assert told.index("Nhà máy cơ khí") < told.index("Kho vận")
+
+
+def test_every_calendar_is_a_sizing_of_its_own(own_energy):
+    words = ("size", own_energy, *FORTNIGHT, "--place", "depot", "--preview", "--name", "roof")
+    found = strict_json(mangrove(*words, "--hours", "legacy,963", "--json").out)
+    assert [one["question"]["name"] for one in found] == ["roof-legacy", "roof-963"]
+    assert len(strict_json(mangrove(*words, "--json").out)) == 1
+    text = mangrove(*words, "--hours", "legacy,963").out
+    assert text.index("hours: legacy") < text.index("hours: 963")
+
+
+def test_statements_are_a_page_a_member_and_one_for_the_park(energy, tmp_path):
+    done = mangrove("share", energy, *WEEK, "--dry-run", "--out", tmp_path / "pages", "--lang", "vi")
+    assert done.code == 0, done.err
+    assert sorted(path.name for path in (tmp_path / "pages").iterdir()) == [
+        "depot.html",
+        "park.html",
+        "works.html",
+    ]
+    assert str(tmp_path / "pages") in done.err
+
+
+GAPS = [
+    ("backtest {energy} --from 2023-08", "works#load"),
+    ("size {energy} --from 2023-08 --place depot", "depot.in"),
+    ("share {energy} --from 2023-08", "works.in"),
+    ("forecast {energy} --flows works.in --at 2023-06-28", "works.in"),
+    ("forecast {energy} --at 2020", "depot.sun"),
+]
+
+
+@pytest.mark.parametrize(("line", "names"), GAPS, ids=[line for line, _ in GAPS])
+def test_values_that_are_not_there_are_named_with_code_four(line, names, energy):
+    said = [mangrove(*line.format(energy=energy).split(), "--lang", lang) for lang in messages.LANGUAGES]
+    for done in said:
+        assert (done.code, done.out) == (4, "")
+        assert names in done.err
+        assert "Traceback" not in done.err
+    assert said[0].err != said[1].err
+
+
+def test_wishes_that_contradict_each_other_are_named_with_code_three(energy, monkeypatch):
+    def contradict(*_args, **_options):
+        raise mg.InfeasibleError("network.infeasible", names="load, import", first="load")
+
+    monkeypatch.setattr(api, "operate", contradict)
+    said = [mangrove("operate", energy, "--lang", lang) for lang in messages.LANGUAGES]
+    assert [(done.code, done.out) for done in said] == [(3, "")] * 2
+    assert all("load, import" in done.err for done in said)
+
+
+def test_long_after_the_last_reading_the_safe_rule_rules_and_says_why(own_energy):
+    done = mangrove("operate", own_energy, "--at", "2023-08-01", "--places", "works", "--dry-run")
+    assert done.code == 0, done.err
+    assert "the safe rule has taken over" in done.out
+    assert "the last reading of 'works.in'" in done.err
 
 
 # --- the real process --------------------------------------------------------------------------------------------------

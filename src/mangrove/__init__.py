@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mangrove.errors import (
         DataQualityError,
         DeclarationError,
+        InfeasibleError,
         LedgerError,
         MangroveError,
         RequestError,
@@ -68,6 +69,7 @@ _HOMES = {
         (
             "DataQualityError",
             "DeclarationError",
+            "InfeasibleError",
             "LedgerError",
             "MangroveError",
             "RequestError",
@@ -83,6 +85,7 @@ __all__ = [
     "DataQualityError",
     "DeclarationError",
     "Handle",
+    "InfeasibleError",
     "LedgerError",
     "MangroveError",
     "RequestError",

@@ -16,6 +16,7 @@ import numpy as np
 
 from mangrove import messages
 from mangrove.figures import Bar, Spot, frontier, interval_bars, stacked_series
+from mangrove.figures.numbers import fixed
 from mangrove.figures.numbers import month as month_name
 from mangrove.plan.problem import Floats
 from mangrove.plan.result import Sizing, State
@@ -84,9 +85,9 @@ def sizes(sizing: Sizing, lang: str = "vi") -> Table:
         better = preview.cost / sizing.cost - 1.0
         data = {
             "days": preview.days,
-            "seconds": preview.effort.seconds,
-            "error": preview.error * 100,
-            "gap": better * 100,
+            "seconds": fixed(preview.effort.seconds, lang, decimals=2),
+            "error": fixed(preview.error * 100, lang, decimals=2),
+            "gap": fixed(better * 100, lang, decimals=2),
         }
         notes = (say("preview_note", lang, **data),)
     return Table(
