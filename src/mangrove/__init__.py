@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mangrove.api import (
         backtest,
+        bill,
         check,
         diff,
         each_site,
@@ -48,6 +49,7 @@ _HOMES = {
     **dict.fromkeys(
         (
             "backtest",
+            "bill",
             "check",
             "diff",
             "each_site",
@@ -92,6 +94,7 @@ __all__ = [
     "RuleError",
     "SourceError",
     "backtest",
+    "bill",
     "check",
     "diff",
     "each_site",

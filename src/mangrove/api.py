@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mangrove.operate.run import Schedule
     from mangrove.plan.declared import Wishes
     from mangrove.plan.result import Sizing
+    from mangrove.settle.bills import SiteBill
     from mangrove.settle.share import Sharing
     from mangrove.sources import IngestReport
 
@@ -451,6 +452,35 @@ def settle(
         if store:
             sharing.store(made, ledger)
     return made
+
+
+def bill(
+    park: Handle,
+    place: str,
+    start: str | date | datetime,
+    end: str | date | datetime | None = None,
+    *,
+    regimes: Sequence[str] = (),
+) -> SiteBill:
+    """The itemized bills of a site from its meters and its contract, also under other calendars of the hours.
+
+    Args:
+        park: an opened territory with values in its ledger.
+        place: the site.
+        start: a period ("2024-06"), or the first instant when `end` is given; local time.
+        end: the first instant that no longer counts.
+        regimes: calendars to set side by side: `legacy`, `963`, `law`.
+
+    Raises:
+        RequestError: an unknown site, or one without a meter.
+        DataQualityError: `settle.gap`.
+        RuleError: no contract covers the site.
+    """
+    from mangrove.settle import bills
+
+    span = Span.asked(start, end, park.territory.tz)
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        return bills.bill(park.territory, snapshot, span, place, regimes)
 
 
 def each_site(

@@ -44,7 +44,7 @@ Scenarios = Annotated[int, typer.Option("--scenarios", help="Equally likely futu
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    commands: tuple[Callable[..., None], ...] = (forecast, operate, backtest, size, share)
+    commands: tuple[Callable[..., None], ...] = (forecast, operate, backtest, size, bill, share)
     for command in commands:
         app.command()(command)
 
@@ -180,6 +180,26 @@ def size(
             _say(messages.render("cli.stored_as", lang, record=made.record[:12]))
     if json:
         typer.echo(printing_energy.sizings_json(found))
+
+
+def bill(
+    folder: Folder,
+    place: Annotated[str, typer.Argument(metavar="SITE", help="Id of the site.")],
+    start: From,
+    end: To = None,
+    hours: Annotated[
+        str, typer.Option("--hours", help="Time-of-use calendars side by side: legacy,963.")
+    ] = "",
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Itemizes what a site pays, also under other hours."""
+    from mangrove import api, printing_energy
+
+    park = api.open(folder)
+    made = api.bill(park, place, start, end, regimes=_words(hours))
+    text = printing_energy.bill_json(made) if json else printing_energy.bill_text(made, lang, park.territory)
+    typer.echo(text)
 
 
 def share(

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mangrove.operate.backtest import Backtest
     from mangrove.operate.run import Schedule
     from mangrove.plan.result import Sizing
+    from mangrove.settle.bills import SiteBill
     from mangrove.settle.share import Sharing
     from mangrove.territory.model import Territory
 
@@ -168,6 +169,71 @@ def sizings_json(made: Iterable[Sizing]) -> str:
     return _json([record.document(one) for one in made])
 
 
+def bill_text(made: SiteBill, lang: str, territory: Territory) -> str:
+    """Every line of every month, then the same use under the calendars asked for."""
+    money = territory.currency
+    parts = [territory.places[made.place].name]
+    header = [
+        _say("line", lang),
+        _say("quantity", lang),
+        "",
+        _say("price", lang),
+        f"{_say('amount', lang)} ({money})",
+    ]
+    for month in made.bills:
+        body = [
+            [line.text(lang), _whole(line.quantity, lang), line.unit, number(line.price, lang, digits=6), _whole(line.amount, lang)]
+            for line in month.lines
+        ]  # fmt: skip
+        body += [
+            [_say(word, lang), "", "", "", _whole(amount, lang)]
+            for word, amount in (("subtotal", month.subtotal), ("vat", month.vat), ("total", month.total))
+        ]
+        parts.append("\n".join([month.month, *grid(header, body, left={0, 2})]))
+    if made.comparison:
+        names = list(made.comparison[0].amount)
+        body = [
+            [_line(row.label, lang), *(_whole(row.amount[name], lang) for name in names)]
+            for row in made.comparison
+        ]
+        parts.append("\n".join(grid([f"{_say('amount', lang)} ({money})", *names], body, left={0})))
+    return "\n\n".join(parts)
+
+
+def _line(label: str, lang: str) -> str:
+    from mangrove.rules.tariffs import Line
+
+    if label in ("subtotal", "vat", "total"):
+        return _say(label, lang)
+    return Line(label, 0.0, "", 0.0).text(lang)
+
+
+def bill_json(made: SiteBill) -> str:
+    """The bills as JSON: lines with quantity, price, amount and document."""
+    found = {
+        "place": made.place,
+        "contract": made.contract.name,
+        "imported_kwh": made.imported,
+        "exported_kwh": made.exported,
+        "generated_kwh": made.generated,
+        "bills": [
+            {
+                "month": month.month,
+                "lines": [
+                    {"label": x.label, "quantity": x.quantity, "unit": x.unit, "price": x.price, "amount": x.amount, "document": x.document}
+                    for x in month.lines
+                ],
+                "subtotal": month.subtotal,
+                "vat": month.vat,
+                "total": month.total,
+            }
+            for month in made.bills
+        ],
+        "comparison": [{"label": row.label, "amount": dict(row.amount)} for row in made.comparison],
+    }  # fmt: skip
+    return json.dumps(found, ensure_ascii=False, indent=1)
+
+
 def sharing_text(made: Sharing, lang: str) -> str:
     """What each member pays and saves, and how every rule divides the same cost."""
     header = [_say(word, lang) for word in ("member", "alone", "pays", "saves")]
@@ -240,7 +306,7 @@ def _shown(value: float, lang: str) -> str:
 
 
 def _whole(value: float, lang: str) -> str:
-    """Money without decimals: differences of policies are small beside what they cost."""
+    """Without decimals: differences are small beside the whole."""
     return fixed(value, lang) if math.isfinite(value) else "-"
 
 

@@ -132,6 +132,51 @@ def read(
     return Measured(sites, step, starts, taken, given, tuple(terms), wire, fee, unmetered)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class OneSite:
+    """What went through the connection of one site: (T,) starts in UTC, the step, kWh in and out.
+
+    `generated` is what was made behind it; None where nothing that generates has a meter.
+    """
+
+    starts: NDArray[np.datetime64]
+    step: Step
+    taken: Floats
+    given: Floats
+    generated: Floats | None
+
+
+def read_site(territory: Territory, snapshot: Snapshot, span: Span, place: str) -> OneSite:
+    """Reads the meters of one site.
+
+    Raises:
+        RequestError: `settle.unknown_site`, and what `read` raises.
+        DataQualityError: `settle.gap`.
+    """
+    sites = sites_of(territory)
+    grids = dict(zip(sites.places, sites.assets, strict=True))
+    if place not in grids:
+        hint = did_you_mean(place, grids)
+        raise RequestError("settle.unknown_site", place=place, hint=hint, options=", ".join(grids))
+    meter = _meter(territory, sites, grids[place])
+    makers = [
+        flow
+        for asset in territory.assets.values()
+        if asset.type in _MAKES
+        and _home(territory, sites, asset) == place
+        and (flow := _flow(territory, asset, "flow"))
+    ]
+    flows = list({flow.id: flow for flow in (*(flow for flow, _ in meter.signed), *makers)}.values())
+    step = _common_step(flows)
+    count = _count(span, step)
+    table = snapshot.values([flow.id for flow in flows], span.start, span.end)
+    amounts = {flow.id: _amounts(table, flow, span, step, count) for flow in flows}
+    taken, given = _through(meter, amounts)
+    generated = sum((amounts[flow.id] for flow in makers), np.zeros(count)) if makers else None
+    starts = np.datetime64(span.start.replace(tzinfo=None), "s") + np.arange(count) * step.seconds
+    return OneSite(starts, step, taken, given, generated)
+
+
 def sites_of(territory: Territory) -> Sites:
     """The sites of a territory.
 
@@ -203,10 +248,7 @@ def _meter(territory: Territory, sites: Sites, grid: Asset) -> Meter:
         return Meter(tuple(own), one=True)
     signed, unmetered = [], []
     for asset in territory.assets.values():
-        home = next(
-            (place.id for place in territory.ancestors(asset.place) if place.id in sites.places), None
-        )
-        if home != grid.place or asset.type not in _BEHIND:
+        if _home(territory, sites, asset) != grid.place or asset.type not in _BEHIND:
             continue
         found = [
             (flow, sign)
@@ -219,6 +261,11 @@ def _meter(territory: Territory, sites: Sites, grid: Asset) -> Meter:
     if not signed:
         raise RequestError("settle.no_meter", where=grid.where, asset=grid.id)
     return Meter(tuple(signed), one=False, unmetered=tuple(unmetered))
+
+
+def _home(territory: Territory, sites: Sites, asset: Asset) -> str | None:
+    """The site behind whose connection an asset stands."""
+    return next((place.id for place in territory.ancestors(asset.place) if place.id in sites.places), None)
 
 
 def _flow(territory: Territory, asset: Asset, role: str) -> Flow | None:
