@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from tests.doors import COAL, GRID, HOURS, MILL, SHOP, mangrove, measured_park, meters
+from tests.doors import COAL, GRID, HOURS, MILL, SHOP, mangrove, measured_park, meters, sharing_park
 
 import mangrove as mg
 from mangrove import api, testing
@@ -228,3 +228,173 @@ def test_a_question_that_makes_no_sense_is_refused_with_a_code(park, options, ki
         mg.measure(park, "2023", **options)
     assert refused.value.exit_code == 1
     assert refused.value.text("en") != refused.value.text("vi")
+
+
+# --- energy ------------------------------------------------------------------------------------------------------------
+
+NOON = "2023-06-28T12:00"
+
+
+@pytest.fixture(scope="module")
+def sharing(tmp_path_factory):
+    """The folder of a park that shares its energy; tests read it."""
+    return sharing_park(tmp_path_factory.mktemp("sharing"))
+
+
+@pytest.fixture
+def own(sharing, tmp_path):
+    """The same park, opened, for a test that writes."""
+    return mg.open(shutil.copytree(sharing, tmp_path / "own"))
+
+
+def amounts(park, flow, start, end=None, **run):
+    """Start -> value that counts of a flow."""
+    table = mg.readings(park, flow, start, end, **run)
+    return dict(zip(table["start"].to_pylist(), table["value"].to_pylist(), strict=True))
+
+
+def test_a_schedule_never_replaces_a_reading(own):
+    before = {flow: mg.readings(own, flow, "2023-06") for flow in own.territory.flows}
+    total = mg.measure(own, "2023-06-28", by=["flow"], store=False).to_arrow()
+    works, depot = mg.operate(own, NOON)
+    assert {flow: mg.readings(own, flow, "2023-06") for flow in own.territory.flows} == before
+    testing.assert_same_rows(mg.measure(own, "2023-06-28", by=["flow"], store=False).to_arrow(), total)
+    assert (works.by, depot.by) == ("plan", "plan")
+    assert len(amounts(own, "works.in", "2023-06-28", run="schedule")) == 4 * 12
+
+
+def test_emissions_of_a_schedule_are_those_of_its_flows(own):
+    schedules = mg.operate(own, NOON)
+    drawn = sum(schedule.flows[f"{schedule.place}.in"][1].sum() for schedule in schedules)
+    emissions = mg.measure(own, NOON, "2023-07-01", by=["flow"], run="schedule", store=False)
+    assert emissions.total()["co2e_kg"] == pytest.approx(drawn * GRID)
+    bought = amounts(own, "works.in", NOON, "2023-06-29T12:00", run="schedule")
+    assert list(bought.values()) == pytest.approx(schedules[0].flows["works.in"][1][: len(bought)].tolist())
+
+
+def test_operating_twice_at_the_same_moment_gives_the_same_plan(own):
+    first, second = mg.operate(own, NOON), mg.operate(own, NOON)
+    for one, other in zip(first, second, strict=True):
+        assert one.setpoints == other.setpoints
+        assert one.flows.keys() == other.flows.keys()
+        for flow, (starts, values) in one.flows.items():
+            assert (other.flows[flow][0] == starts).all()
+            assert other.flows[flow][1] == pytest.approx(values, abs=1e-9)
+    dry = mg.operate(own, NOON, places=["depot"], store=False)
+    assert [one.receipt for one in dry] == [None]
+    assert dry[0].setpoints == first[1].setpoints
+
+
+def test_a_forecast_is_a_series_beside_the_readings(own):
+    report = mg.forecast(own, ["works.in", "depot.in"], "2023-06-28", horizon="1d", as_of="2100")
+    assert sorted(report.forecasts) == ["depot.in", "works.in"]
+    table = report.to_arrow().to_pylist()
+    assert len(table) == 96 + 24
+    assert all(row["q10"] <= row["q50"] <= row["q90"] for row in table)
+    said = {row["start"]: row["q50"] for row in table if row["flow"] == "depot.in"}
+    assert amounts(own, "depot.in", "2023-06-28", run="forecast") == said
+    emissions = mg.measure(own, "2023-06-28", by=["flow"], run="forecast", store=False)
+    kilos = {row["flow"]: row["co2e_kg"] for row in emissions.to_arrow().to_pylist()}
+    assert kilos["depot.in"] == pytest.approx(sum(said.values()) * GRID)
+
+
+def test_a_forecast_knows_nothing_of_what_came_later(own, tmp_path):
+    asked = {"flows": ["works.in"], "at": "2023-06-28", "horizon": "1d", "as_of": "2100", "store": False}
+    before = mg.forecast(own, **asked).to_arrow()
+    (tmp_path / "later.csv").write_text("time,works.in\n2023-06-28T03:00,9999\n", encoding="utf-8")
+    mg.ingest(own, tmp_path / "later.csv", screen=False)
+    assert mg.forecast(own, **asked).to_arrow() == before
+
+
+@pytest.mark.parametrize("forecasts", ["mix", "persistence", "perfect"])
+def test_nobody_beats_perfect_foresight(sharing, forecasts):
+    done = mg.backtest(mg.open(sharing), "2023-06-27", forecasts=forecasts)
+    least = done.accounts["perfect"].cost
+    assert all(account.cost >= least - 1.0 for account in done.accounts.values())
+    assert done.accounts["plan"].cost <= done.accounts["no_storage"].cost
+    assert done.accounts["plan"].missing == pytest.approx(0.0, abs=1e-6)
+    assert done.complete
+    if forecasts == "perfect":
+        assert done.regret("plan") <= 0.001 * least
+
+
+def test_the_rules_of_a_back_test_can_be_chosen(sharing):
+    done = mg.backtest(mg.open(sharing), "2023-06-27", forecasts="perfect", rules=["no_storage"])
+    assert set(done.accounts) == {"plan", "no_storage", "perfect"}
+    with pytest.raises(mg.RequestError) as refused:
+        mg.backtest(mg.open(sharing), "2023-06-27", rules=["no_strage"])
+    assert refused.value.code == "operate.unknown_rule"
+
+
+def test_each_site_is_asked_the_same(sharing):
+    park = mg.open(sharing)
+    asked = {"start": "2023-06-27", "forecasts": "perfect", "rules": []}
+    both = mg.each_site(mg.backtest, park, **asked)
+    assert list(both) == ["works", "depot"]
+    for place, done in both.items():
+        alone = mg.backtest(park, place=place, **asked)
+        assert done.accounts["plan"].cost == alone.accounts["plan"].cost
+    with pytest.raises(mg.RequestError, match="nowhere"):
+        mg.each_site(mg.backtest, park, places=["nowhere"], **asked)
+
+
+def test_shares_sum_to_the_cost_to_the_dong(own):
+    made = mg.settle(own, "2023-06-05", "2023-06-12")
+    assert sum(one.total for one in made.statements) == round(made.cost)
+    for one in made.statements:
+        assert sum(line.amount for line in one.lines) == one.total
+        assert one.saving >= 0
+    for rule, allocation in made.settlement.allocations.items():
+        assert allocation.total == pytest.approx(made.settlement.cost), rule
+    assert made.record
+    assert mg.settle(own, "2023-06-05", "2023-06-12", store=False).to_dict() == made.to_dict()
+
+
+def flat(folder, price):
+    """The park with one price at all hours."""
+    text = (folder / "territory.yaml").read_text(encoding="utf-8")
+    text = text.replace("kind: tou", f"kind: flat\n    price: {price} VND/kWh")
+    kept = [
+        line for line in text.splitlines(keepends=True) if "customer:" not in line and "voltage:" not in line
+    ]
+    (folder / "territory.yaml").write_text("".join(kept), encoding="utf-8")
+    return mg.open(folder)
+
+
+def test_the_dearer_the_grid_the_more_is_built(sharing, tmp_path):
+    roofs, costs, drawn = [], [], []
+    for price in (900, 1800, 3600):
+        park = flat(Path(shutil.copytree(sharing, tmp_path / str(price))), price)
+        made = mg.plan(park, "2023-06-05", "2023-06-19", place="depot", store=False)
+        roofs.append(made.sizes["depot_roof"])
+        costs.append(made.cost)
+        drawn.append(made.after.energy["grid"])
+        assert made.cost <= made.cost_before * (1 + 1e-9)
+    assert roofs == sorted(roofs)
+    assert roofs[0] < roofs[-1]
+    assert costs == sorted(costs)
+    assert drawn == sorted(drawn, reverse=True)
+
+
+def test_a_planned_year_is_measured_like_the_meters(own):
+    from mangrove.plan.declared import Wishes
+
+    asked = {"place": "depot", "wishes": Wishes(name="roof-2030")}
+    made = mg.plan(own, "2023-06-05", "2023-06-19", **asked)
+    assert made.record
+    emissions = mg.measure(own, "2023-06-05", "2023-06-19", by=["flow"], run="plan/roof-2030", store=False)
+    found = {row["flow"]: row["co2e_kg"] for row in emissions.to_arrow().to_pylist()}
+    drawn = amounts(own, "depot.in", "2023-06-05", "2023-06-19", run="plan/roof-2030")
+    assert found["depot.in"] == pytest.approx(sum(drawn.values()) * GRID)
+    assert len(drawn) == 14 * 24
+    assert mg.plan(own, "2023-06-05", "2023-06-19", store=False, **asked).record == ""
+
+
+@pytest.mark.parametrize("verb", ["forecast", "operate", "backtest", "plan", "settle"])
+def test_without_a_ledger_an_energy_verb_says_so_and_makes_none(tmp_path, verb):
+    park = mg.open(testing.energy_park(tmp_path / "park"))
+    where = {"place": "depot"} if verb == "plan" else {}
+    asked = [] if verb in {"forecast", "operate"} else ["2023-06"]
+    with pytest.raises(mg.LedgerError):
+        getattr(mg, verb)(park, *asked, **where)
+    assert not park.store.exists()
