@@ -131,6 +131,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "operate": lambda: (sharing_park(out), "--at", "2023-06-28T12:00"),
         "backtest": lambda: (sharing_park(out), "--from", "2023-06-27"),
         "size": lambda: (sharing_park(out), *FORTNIGHT, "--place", "depot", "--hours", "law,963"),
+        "bill": lambda: (sharing_park(out), "depot", *WEEK, "--hours", "legacy,963"),
         "share": lambda: (sharing_park(out), *WEEK, "--out", out / "statements"),
         "rules find": lambda: ("than antraxit",),
         "rules conflicts": lambda: ("grid/vn",),
@@ -327,7 +328,7 @@ def no_ledger(tmp_path: Path, command: str = "") -> Path:
     return declare(tmp_path / "new")
 
 
-ENERGY = {"forecast", "operate", "backtest", "size", "share"}
+ENERGY = {"bill", "forecast", "operate", "backtest", "size", "share"}
 
 
 @pytest.mark.parametrize(
@@ -335,7 +336,8 @@ ENERGY = {"forecast", "operate", "backtest", "size", "share"}
     [("verify",), ("explain", "abcd1234"), ("replay", "abcd1234"), ("diff", "abcd1234"), ("records",), ("measure", "--from", "2023"),
      ("report", "--from", "2023", "--kind", "gpc"), ("report", "--from", "2023"), ("repair", "--from", "2023"),
      ("station", "EVN", "--from", "2023", "--out", "x"), ("forecast",), ("forecast", "--dry-run"), ("operate",), ("operate", "--dry-run"),
-     ("backtest", "--from", "2023"), ("size", "--from", "2023", "--place", "depot"), ("share", "--from", "2023", "--out", "x")],
+     ("backtest", "--from", "2023"), ("size", "--from", "2023", "--place", "depot"), ("share", "--from", "2023", "--out", "x"),
+     ("bill", "depot", "--from", "2023")],
     ids=" ".join,
 )  # fmt: skip
 def test_before_the_first_ingest_a_command_says_that_there_is_no_ledger(words, tmp_path, monkeypatch):
@@ -353,7 +355,7 @@ def test_before_the_first_ingest_a_command_says_that_there_is_no_ledger(words, t
     [("check",), ("ingest", "x.csv"), ("measure", "--from", "2023"), ("explain", "ab"), ("replay", "ab"), ("records",), ("diff", "ab"),
      ("repair", "--from", "2023"), ("report", "--from", "2023"), ("verify",), ("drop", "."), ("station", "S", "--from", "2023", "--out", "x"),
      ("boundaries", "x.geojson"), ("listen",), ("forecast",), ("operate",), ("backtest", "--from", "2023"), ("size", "--from", "2023"),
-     ("share", "--from", "2023")],
+     ("share", "--from", "2023"), ("bill", "depot", "--from", "2023")],
     ids=" ".join,
 )  # fmt: skip
 @pytest.mark.parametrize("place", ["nowhere", "empty", "file"])
@@ -438,6 +440,10 @@ REFUSED = [
     ("size {energy} --from 2023-06-05 --place depot --hours 999", "law, legacy, 963"),
     ("size {energy} --from 2023-06-05 --place depot --weather {out}/none.epw", "none.epw"),
     ("size {no_tariff} --from 2023-06-05 --place depot", "depot"),
+    ("bill {park} mill --from 2023", "grid"),
+    ("bill {energy} nowhere --from 2023-06", "works, depot"),
+    ("bill {energy} depot --from 2023-06-05 --hours 999", "law, legacy, 963"),
+    ("bill {no_tariff} depot --from 2023-06-05", "depot"),
     ("share {park} --from 2023", "grid"),
     ("share {energy} --from 2023-06-05 --rule magic", "least_core"),
     ("share {no_tariff} --from 2023-06-05", "works"),
@@ -461,7 +467,7 @@ def test_a_request_that_makes_no_sense_is_refused_in_a_sentence(line, names, wor
 @pytest.mark.parametrize(
     "line",
     ["", "rules", "nosuch", "measure", "measure {park}", "measure {park} --from", "measure {park} --from 2023 --nosuch", "ingest {park}",
-     "measure {park} --from 2023 --lang fr", "explain {park} x --row one", "rules find", "report {park}", "repair {park}", "station {park} S --from 2023", "backtest {park}", "size {park}", "share {park}",
+     "measure {park} --from 2023 --lang fr", "explain {park} x --row one", "rules find", "report {park}", "repair {park}", "station {park} S --from 2023", "backtest {park}", "size {park}", "share {park}", "bill {park} x",
      "share {park} --from 2023 --lang fr", "operate {park} --horizon soon"],
 )  # fmt: skip
 def test_wrong_usage_is_exit_code_two(line, park):
@@ -651,6 +657,23 @@ def test_every_calendar_is_a_sizing_of_its_own(own_energy):
     assert text.index("hours: legacy") < text.index("hours: 963")
 
 
+def test_a_bill_in_json_has_lines_that_sum_to_it(energy):
+    data = strict_json(mangrove("bill", energy, "depot", *WEEK, "--json").out)
+    for month in data["bills"]:
+        assert sum(line["amount"] for line in month["lines"]) == pytest.approx(month["subtotal"])
+
+
+def test_values_of_a_run_are_measured_and_listed_by_their_name(own_energy):
+    assert mangrove("operate", own_energy, "--at", "2023-06-28T12:00", "--places", "depot").code == 0
+    said = mangrove(
+        "readings", own_energy, "depot.in", "--from", "2023-06-28T12:00", "--run", "schedule", "--csv"
+    )
+    assert {row["run"] for row in csv.DictReader(io.StringIO(said.out))} == {"schedule"}
+    words = ("measure", own_energy, "--from", "2023-06-29", "--json", "--no-store", "--run")
+    assert strict_json(mangrove(*words, "schedule").out)[0]["co2e_kg"] > 0
+    assert mangrove(*words, "wish").code == 1
+
+
 def test_statements_are_a_page_a_member_and_one_for_the_park(energy, tmp_path):
     done = mangrove("share", energy, *WEEK, "--dry-run", "--out", tmp_path / "pages", "--lang", "vi")
     assert done.code == 0, done.err
@@ -666,6 +689,7 @@ GAPS = [
     ("backtest {energy} --from 2023-08", "works#load"),
     ("size {energy} --from 2023-08 --place depot", "depot.in"),
     ("share {energy} --from 2023-08", "works.in"),
+    ("bill {energy} depot --from 2023-08", "depot.in"),
     ("forecast {energy} --flows works.in --at 2023-06-28", "works.in"),
     ("forecast {energy} --at 2020", "depot.sun"),
 ]

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How the energy verbs are joined: sessions of the ledger become vehicles, readings become forecasts, sites run side by side."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -117,8 +118,9 @@ def test_a_back_test_of_a_day_is_forecast_from_the_weeks_before_it(park, works, 
     monkeypatch.setattr(energy, "forecasting", remembered)
     done = mg.backtest(park, "2023-06-27", rules=[])
     (grid,) = seen
-    known = grid_of(park, works, "2023-05-31T17:00:00", days=27)
-    assert grid.values["works#load"][-27 * DAY :] == pytest.approx(known.values["works#load"])
+    known = grid_of(park, replace(works, stations=()), "2023-05-31T17:00:00", days=27)
+    weeks = slice(-20 * DAY, None)
+    np.testing.assert_allclose(grid.values["works#load"][weeks], known.values["works#load"][weeks])
     assert done.regret("plan") < 0.01 * done.accounts["perfect"].cost
 
 

@@ -14,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mangrove import printing, rules
+from mangrove import messages, printing, printing_energy, rules
 from mangrove.measure.record import Change
+from mangrove.operate.account import Account, Month
+from mangrove.operate.backtest import Backtest
 
 START = datetime(2022, 12, 31, 17, tzinfo=UTC)
 numbers = st.floats(allow_infinity=False)
@@ -166,3 +168,69 @@ def test_implausible_factors_are_named_first():
         .splitlines()[0]
         .startswith("KHÔNG HỢP LÝ")
     )
+
+
+# --- energy ------------------------------------------------------------------------------------------------------------
+
+
+class Viet:
+    """As much of a territory as the tables of a back-test ask for."""
+
+    currency = "VND"
+
+
+def account(name: str, bills: float, **more) -> Account:
+    facts = {
+        "wear": 0.0,
+        "owed": 0.0,
+        "carbon": 0.0,
+        "emissions": 2500.0,
+        "lines": {},
+        "overload": 0.0,
+        "missing": 1e-9,
+    }
+    month = Month("2023-06", bills, 4000.0, 0.0, 0.0, 50.0, None)
+    run = {"steps": 96, "takeovers": {}, "planning": (0.0016, 0.0421), "months": (month,)}
+    return Account(**{"name": name, "bills": bills, **facts, **run, **more})
+
+
+def past(complete: bool = True, **accounts: Account) -> Backtest:
+    return Backtest(accounts, {}, complete)
+
+
+def test_a_back_test_shows_money_in_whole_units_and_energy_in_three_digits():
+    done = past(plan=account("plan", 6232186.9), perfect=account("perfect", 6232000.2))
+    rows = printing_energy.backtest_text(done, "en", Viet).splitlines()
+    assert rows[2].split()[-6:] == ["6,232,187", "187", "0", "4", "2.5", "0"]
+    assert rows[3].split()[-6:] == ["6,232,000", "0", "0", "4", "2.5", "0"]
+    assert rows[4] == "96 plans; planning took 1.6 ms at the median, 42.1 ms at most"
+    assert "6.232.187" in printing_energy.backtest_text(done, "vi", Viet)
+
+
+def test_a_back_test_says_what_was_not_as_it_should_be():
+    plan = account("plan", 10.0, emissions=None, overload=12.34, takeovers={"operate.safe_late": 3})
+    text = printing_energy.backtest_text(past(complete=False, plan=plan), "en", Viet)
+    assert text.splitlines()[2].split()[-2] == "-", "without a factor there are no emissions, and not zero"
+    assert "12.3 kWh above the limit of the connection" in text
+    assert "3 steps: operate.safe_late" in text
+    assert text.endswith(messages.render("energy_cli.incomplete", "en"))
+
+
+def test_months_of_a_back_test_are_json_without_not_a_number():
+    month = Month("2023-06", 1.0, 2.0, 0.0, 0.0, math.nan, None)
+    done = past(plan=account("plan", 1.0, months=(month,)))
+    (row,) = json.loads(printing_energy.backtests_json({"mill": done}))
+    assert row == {
+        "place": "mill", "policy": "plan", "month": "2023-06", "cost": 1.0, "imported": 2.0, "exported": 0.0, "generated": 0.0,
+        "peak": None, "emissions": None,
+    }  # fmt: skip
+
+
+def test_progress_is_told_every_tenth_and_once():
+    told: list[str] = []
+    tell = printing_energy.progress(told.append, "en")
+    for step in range(101):
+        tell("plan", step, 100)
+    assert told == [f"rolling plan: {share} %" for share in range(0, 101, 10)]
+    tell("perfect", 100, 100)
+    assert told[-1] == "perfect foresight: 100 %"

@@ -181,6 +181,7 @@ def backtest(
     from mangrove.operate.site import site_at, sites
 
     site = site_at(park.territory, place) if place else sites(park.territory)[0]
+    site = replace(site, stations=())  # they are part of the load there, so also in the weeks before
 
     def made(grid: Grid, chosen: Options) -> Outlook:
         with park.reader() as ledger, ledger.snapshot() as before:

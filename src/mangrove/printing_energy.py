@@ -130,6 +130,10 @@ def backtest_text(done: Backtest, lang: str, territory: Territory) -> str:
         )
         for reason, steps in plan.takeovers.items():
             lines.append(_say("takeover", lang, reason=reason, steps=steps))
+    for name, account in done.accounts.items():
+        if account.overload >= 1:
+            facts = {"policy": _say(f"policy_{name}", lang), "amount": number(account.overload, lang)}
+            lines.append(_say("overload", lang, **facts))
     if not done.complete:
         lines.append(_say("incomplete", lang))
     return "\n".join(lines)
@@ -231,7 +235,7 @@ def bill_json(made: SiteBill) -> str:
         ],
         "comparison": [{"label": row.label, "amount": dict(row.amount)} for row in made.comparison],
     }  # fmt: skip
-    return json.dumps(found, ensure_ascii=False, indent=1)
+    return _json(found)
 
 
 def sharing_text(made: Sharing, lang: str) -> str:
