@@ -100,7 +100,7 @@ def _park(out: Path, data: Path | None, examples: Path, progress: Progress, lang
     _show(park, result, "place", progress, lang)
     report = overview.write(result, out / "park.html", lang=lang)
     when = demo_energy.When(year, date(year, *_SUNNY))
-    return [report, demo_energy.show(park, out, when, progress, lang, generated=data is None)]
+    return [report, demo_energy.show(park, out, when, progress, lang)]
 
 
 def _city(out: Path, data: Path | None, examples: Path, progress: Progress, lang: str) -> Path:

@@ -14,15 +14,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mangrove import api, messages
+from mangrove import api, messages, rules
 from mangrove.errors import MangroveError
 from mangrove.figures.numbers import number
 from mangrove.handle import Handle
+from mangrove.operate.account import GRID
+from mangrove.operate.site import sites
+from mangrove.rules import contracts
 from mangrove.serve import energy
-from mangrove.serve.energy_day import day_of
+from mangrove.serve.energy_day import bases_of, day_of
 from mangrove.serve.energy_model import EnergyModel, Missing, Past, SiteDay, Sizings
 from mangrove.serve.energy_words import Words
 from mangrove.times import Span, instant
+from mangrove.units import unit
 
 if TYPE_CHECKING:
     from mangrove.forecast.forecaster import Forecast
@@ -59,12 +63,12 @@ class When:
         return self.day - timedelta(days=7), self.day
 
 
-def show(park: Handle, out: Path, when: When, progress: Progress, lang: str, *, generated: bool) -> Path:
+def show(park: Handle, out: Path, when: When, progress: Progress, lang: str) -> Path:
     """Runs the energy verbs on the park, prints what they found and writes `park_energy.html` and `statements/` into `out`."""
     words = Words(lang, park.territory.currency)
     api.repair(park, str(when.year), flows=["steel_electricity"])
     days = _dispatch(park, when, progress)
-    sizings = _tried("sizing", lambda: _sizings(park, when, progress), progress, lang)
+    sizings = _tried("sizing", lambda: _sizings(park, when, progress, words), progress, lang)
     sharing = _tried("sharing", lambda: _sharing(park, out, when, progress, lang), progress, lang)
     past = _tried("past", lambda: _past(park, when, progress), progress, lang)
     model = EnergyModel(
@@ -77,8 +81,10 @@ def show(park: Handle, out: Path, when: When, progress: Progress, lang: str, *, 
         sharing=sharing,
         past=past,
         statements="statements",
-        generated=generated,
+        bases=bases_of(park.territory, _metered(park)),
+        factor=_factor(park, when),
         carbon=_carbon(park),
+        prices_on=contracts.of(park.territory, _SIZED, on=when.day).prices_on,
         sources=() if isinstance(sharing, Missing) else sharing.sources,
         records={} if isinstance(sharing, Missing) else {"sharing": sharing.record},
         version=version("mangrove"),
@@ -122,9 +128,9 @@ def _forecasts(park: Handle, when: When, progress: Progress) -> Mapping[str, For
     return made.forecasts
 
 
-def _sizings(park: Handle, when: When, progress: Progress) -> Sizings:
+def _sizings(park: Handle, when: When, progress: Progress, words: Words) -> Sizings:
     """The mill under the old and the new hours of the tariff, and cost against carbon under the new ones."""
-    from mangrove.network.weather_made import generate
+    from mangrove.network.weather_made import SOURCE, generate
     from mangrove.plan.size import size
     from mangrove.plan.study import frontier
     from mangrove.plan.verb import compared
@@ -137,12 +143,17 @@ def _sizings(park: Handle, when: When, progress: Progress) -> Sizings:
     cases = compared(case, _CALENDARS, park.territory.timezone)
     for name, one in cases.items():
         results[name] = size(one, timezone=park.territory.timezone)
-        progress("sized", name=place.name, calendar=name, seconds=results[name].effort.seconds)
+        progress(
+            "sized",
+            name=place.name,
+            calendar=words.calendar(name),
+            seconds=number(results[name].effort.seconds, words.lang),
+        )
     last = _CALENDARS[-1]
     assets = [park.territory.assets[name.split("/")[0]] for name in case.sizes()]
-    costs = tuple(dict.fromkeys(f"{asset.name}: {asset.note}" for asset in assets if asset.note))
+    costs = tuple(dict.fromkeys((asset.name, asset.note) for asset in assets if asset.note))
     names = {asset.id: asset.name for asset in assets}
-    return Sizings(place.name, results, names, frontier(cases[last], _POINTS), last, weather.source, costs)
+    return Sizings(place.name, results, names, frontier(cases[last], _POINTS), last, SOURCE, costs)
 
 
 def _case(park: Handle, when: When, weather: Any) -> Case:
@@ -170,9 +181,23 @@ def _sharing(park: Handle, out: Path, when: When, progress: Progress, lang: str)
 
 def _past(park: Handle, when: When, progress: Progress) -> Past:
     first, last = when.week
-    result = api.backtest(park, first, last, place=_TESTED, forecasts="persistence")
+    result = api.backtest(park, first, last, place=_TESTED)
     progress("tested", first=first, last=last)
     return Past(park.territory.places[_TESTED].name, first, last - timedelta(days=1), result)
+
+
+def _metered(park: Handle) -> set[str]:
+    """The flows that meter the sites."""
+    return {flow for site in sites(park.territory) for flow in site.flows}
+
+
+def _factor(park: Handle, when: When) -> tuple[float, str, str] | None:
+    """The factor of the grid, kg CO2/kWh, with its document and status."""
+    try:
+        found = rules.load().select(GRID, "CO2", when.day, local=park.territory.factors).chosen
+    except MangroveError:
+        return None
+    return found.value * unit(found.unit).to("kg/kWh"), found.source.document, found.status
 
 
 def _carbon(park: Handle) -> float:
@@ -187,20 +212,14 @@ def _print(words: Words, model: EnergyModel) -> None:
     for one in model.days:
         if isinstance(one, SiteDay) and one.bare is not None:
             saved = one.bare.cost - one.account.cost
-            lines.append(
-                _said(
-                    words,
-                    "line_day",
-                    name=one.name,
-                    cost=words.money(one.account.cost),
-                    saved=words.money(saved),
-                )
-            )
+            code = "line_day" if saved >= 0 else "line_day_more"
+            cost, apart = words.money(one.account.cost), words.money(abs(saved))
+            lines.append(_said(words, code, name=one.name, cost=cost, saved=apart))
     if not isinstance(model.sizings, Missing):
         for calendar, sizing in model.sizings.results.items():
             sizes = ", ".join(
                 f"{model.sizings.names.get(name.split('/')[0], name)} {number(size, words.lang)} {'kWh' if '/' in name else 'kW'}"
-                for name, size in sizing.sizes.items() if size > 0
+                for name, size in sizing.sizes.items() if size >= 1
             )  # fmt: skip
             value = number(sizing.npv / words.unit.worth, words.lang)
             lines.append(
@@ -214,9 +233,10 @@ def _print(words: Words, model: EnergyModel) -> None:
                 )
             )
     if not isinstance(model.sharing, Missing):
-        unit = model.sharing.statements[0].unit
+        smallest = model.sharing.statements[0].unit
         alone, total = (
-            sum(getattr(one, name) for one in model.sharing.statements) * unit for name in ("alone", "total")
+            sum(getattr(one, name) for one in model.sharing.statements) * smallest
+            for name in ("alone", "total")
         )
         lines.append(_said(words, "line_bill", total=words.money(total), saved=words.money(alone - total)))
     if not isinstance(model.past, Missing):

@@ -74,7 +74,7 @@ def balance_areas(
     stacks = [_stacked(above, 1.0), _stacked(below, -1.0)]
     ends = [level for stack in stacks for _, lows, tops in stack for level in (*lows, *tops)]
     palette = category_colors((*above, *below)) | dict(colors or {})
-    plane = _Plane(edges, ticks(min([0.0, *ends]), max([0.0, *ends])), width, height, lang)
+    plane = _Plane(edges, ticks(min([0.0, *ends]), max([0.0, *ends]), 7), width, height, lang)
     hours = [last - first for first, last in pairwise(edges)]
     told = [
         f"{name}: {numbers.number(_sum(amounts, hours), lang)}"

@@ -21,10 +21,11 @@ from mangrove.serve.html import el, text
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
-.hero .cards { margin: 0; } .hero .cards li { background: #fff; }
+h4 { margin: 16px 0 4px; font-size: 14.5px; }
+.hero .cards { margin: 0; grid-template-columns: repeat(3, 1fr); } .hero .cards li { background: #fff; } .hero .cards .value { font-size: 20px; }
 .said { margin: 8px 0 18px; padding-left: 20px; } .said li { margin-bottom: 4px; max-width: 78ch; }
 .alarm { color: var(--alarm); font-weight: 650; }
-figure + .note { margin-top: -14px; }
+@media (max-width: 720px) { .hero .cards { grid-template-columns: 1fr; } }
 """
 _SECTIONS: tuple[tuple[str, Callable[[Words, EnergyModel], str]], ...] = (
     ("dispatch", sections.dispatch),
@@ -82,7 +83,7 @@ def _top(words: Words, model: EnergyModel) -> str:
     """The letterhead: what this is, of whom, of which day."""
     facts = [
         ("day", numbers.day(model.day, words.lang)),
-        ("prices", words.say("prices_before_vat", currency=words.sign)),
+        ("prices", words.say("prices_of", currency=words.sign, day=_prices_of(words, model))),
         ("timezone", model.timezone),
     ]
     facts += [(f"record_{verb}", record[:12]) for verb, record in model.records.items() if record]
@@ -96,9 +97,14 @@ def _top(words: Words, model: EnergyModel) -> str:
     )
 
 
+def _prices_of(words: Words, model: EnergyModel) -> str:
+    """The day whose prices are used."""
+    return numbers.day(model.prices_on or model.day, words.lang)
+
+
 def _summary(words: Words, model: EnergyModel) -> str:
     """One number of each part; red words where there is none."""
-    notice = el("p", words.html("generated_notice"), class_="notice") if model.generated else ""
+    notice = el("p", words.html("generated_notice"), class_="notice") if "generated" in model.bases else ""
     cards = [*(_day_card(words, one) for one in model.days), _sizing_card(words, model),
              _bill_card(words, model), _past_card(words, model)]  # fmt: skip
     inner = el("ul", *cards, class_="cards")

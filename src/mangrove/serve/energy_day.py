@@ -7,7 +7,7 @@ plan has it and as it would be without; a battery that ends emptier than it bega
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -64,9 +64,10 @@ def day_of(
     terms = meter.terms
     window = readings.Window(starts[0], round(step * HOUR_SECONDS), len(starts))
     of = "load" if site.load in territory.flows else "drawn"
-    found = _measured(territory, snapshot, site, window)
+    metered = _metered(territory, snapshot, site, window)
+    found = _total(metered)
     planned = use.get("load", np.zeros(len(starts))) if of == "load" else supply["grid"]
-    bare, against = _bare(meter, territory, site, supply, use, metered=found)
+    bare, against = _bare(meter, site, supply, use, metered=metered)
     expected, bounds = _expected(territory, site, (forecasts or {}).get(site.load), starts)
     ids = {b.id: _named(territory, b.id) for b in site.batteries}
     return SiteDay(
@@ -89,7 +90,15 @@ def day_of(
         worth=[Worth(_named(territory, s.name), s.kind, s.value, s.steps) for s in schedule.shadows],
         notes=[one for one in schedule.problems if one.code != "operate.gave_way"],
         hours=float(plan.hours[plan.lead :].sum()),
+        bases=bases_of(territory, (*site.flows, *(one.demand for one in site.stations))),
+        metered=bases_of(territory, [name for names in _meters(territory, site).values() for name in names]),
     )
+
+
+def bases_of(territory: Territory, flows: Iterable[str]) -> tuple[str, ...]:
+    """How the readings of some flows came about, each basis once, sorted."""
+    found = {territory.flows[name].basis for name in flows if name in territory.flows}
+    return tuple(sorted(found - {""}))
 
 
 def _why(schedule: Schedule) -> Problem:
@@ -137,14 +146,33 @@ def _streams(
     return supply, use
 
 
-def _measured(territory: Territory, snapshot: Snapshot, site: Site, window: readings.Window) -> Floats | None:
-    """(T,) kW that the meters of the load said; those of chargers and stations where these are all there is."""
-    names = [site.load] if site.load in territory.flows else []
-    names = names or [one.flow for one in site.chargers] + [one.charge_flow for one in site.stations]
-    if not names or not all(names):
+def _metered(
+    territory: Territory, snapshot: Snapshot, site: Site, window: readings.Window
+) -> dict[str, Floats]:
+    """(T,) kW that the meters said, by kind of use: the load's own meters, else those of chargers and stations."""
+    found = {}
+    for kind, names in _meters(territory, site).items():
+        read = [readings.power(snapshot, territory.flows[name], window).power for name in names]
+        found[kind] = np.sum(read, axis=0)
+    return found
+
+
+def _meters(territory: Territory, site: Site) -> dict[str, list[str]]:
+    """The flows that meter what is used, by kind."""
+    if site.load in territory.flows:
+        return {"load": [site.load]}
+    parts = {
+        "vehicles": [one.flow for one in site.chargers],
+        "packs": [one.charge_flow for one in site.stations],
+    }
+    return {kind: names for kind, names in parts.items() if names and all(names)}
+
+
+def _total(metered: Mapping[str, Floats]) -> Floats | None:
+    """All that the meters said; None when they said nothing."""
+    if not metered:
         return None
-    parts = [readings.power(snapshot, territory.flows[name], window).power for name in names]
-    total: Floats = np.sum(parts, axis=0)
+    total: Floats = np.sum(list(metered.values()), axis=0)
     return None if np.isnan(total).all() else total
 
 
@@ -196,25 +224,29 @@ def _account(meter: _Meter, site: Site, plan: Plan, keep: Bools, billed: Account
 
 def _bare(
     meter: _Meter,
-    territory: Territory,
     site: Site,
     supply: Mapping[str, Floats],
     use: Mapping[str, Floats],
     *,
-    metered: Floats | None,
+    metered: Mapping[str, Floats],
 ) -> tuple[Account | None, str]:
-    """The same day without the plan: without the battery, or as the chargers were metered."""
-    if site.chargers or site.stations:
-        if metered is None or np.isnan(metered).any() or site.load in territory.flows:
-            return None, ""
-        return meter.bill({"grid": metered}, {}), "as_metered"
-    if not site.batteries:
-        return None, ""
+    """The same day without the plan: without the battery, or the same kWh at the hours at which the meters saw charging."""
     none = np.zeros(len(meter.starts))
     own = supply.get("sun", none) + supply.get("wind", none)
-    net = use.get("load", none) - own
-    alone = {"grid": np.maximum(net, 0.0), "sun": own}
-    return meter.bill(alone, {"export": np.minimum(np.maximum(-net, 0.0), site.exporting)}), "no_battery"
+    drawn = use.get("load", none) - own
+    against = "no_battery" if site.batteries else ""
+    for kind in ("vehicles", "packs"):
+        wanted = use.get(kind, none) - supply.get(kind, none)
+        if not wanted.any():
+            continue
+        seen = metered.get(kind, none)
+        if np.isnan(seen).any() or not seen.any():
+            return None, ""
+        drawn, against = drawn + seen * (wanted.sum() / seen.sum()), "as_metered"
+    if not against:
+        return None, ""
+    alone = {"grid": np.maximum(drawn, 0.0), "sun": own}
+    return meter.bill(alone, {"export": np.minimum(np.maximum(-drawn, 0.0), site.exporting)}), against
 
 
 def _expected(

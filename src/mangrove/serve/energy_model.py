@@ -71,6 +71,7 @@ class SiteDay:
         account, bare: of the plan, and of the same day without it; `against` says how (`no_battery`, `as_metered`, empty for none).
         relaxed, worth, notes: what gave way, what limits cost, what was guessed.
         hours: that the plan reached over.
+        bases, metered: how the readings that the plan stands on, and those of `measured`, came about.
     """
 
     name: str
@@ -92,6 +93,8 @@ class SiteDay:
     worth: Sequence[Worth]
     notes: Sequence[Problem]
     hours: float
+    bases: Sequence[str] = ()
+    metered: Sequence[str] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +103,7 @@ class Sizings:
 
     Attributes:
         name: of the place; names: of the assets, by id; points: of the frontier under the calendar `frontier_of`.
-        weather: where the sun of the sizing comes from; costs: what is said about the costs that are declared.
+        weather: where the sun of the sizing comes from; costs: (asset, note) about the costs that are declared.
     """
 
     name: str
@@ -109,7 +112,7 @@ class Sizings:
     points: Sequence[Point] = ()
     frontier_of: str = ""
     weather: str = ""
-    costs: Sequence[str] = ()
+    costs: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +133,8 @@ class EnergyModel:
         territory: name; timezone; currency; day: whose dispatch is shown.
         days, sizings, sharing, past: the parts.
         statements: folder of the members' statements beside the page, empty for none.
-        generated: whether the readings come from a generator; carbon: the declared price of a tonne of CO2, 0 for none.
+        bases: how the readings came about (`measured`, `generated`, ...); factor: of the grid: kg CO2/kWh, its document and status; carbon: the declared price of a tonne of CO2, 0 for none.
+        prices_on: the day whose prices hold throughout, None for those of each day.
         sources: (document, status) of the prices; records: ids in the ledger, by the verb that kept them; version: of the program.
     """
 
@@ -143,8 +147,10 @@ class EnergyModel:
     sharing: Sharing | Missing
     past: Past | Missing
     statements: str = ""
-    generated: bool = False
+    bases: Sequence[str] = ()
+    factor: tuple[float, str, str] | None = None
     carbon: float = 0.0
+    prices_on: date | None = None
     sources: Sequence[tuple[str, str]] = ()
     records: Mapping[str, str] = field(default_factory=dict)
     version: str = ""

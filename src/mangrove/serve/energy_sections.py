@@ -12,9 +12,19 @@ from itertools import groupby
 import numpy as np
 
 from mangrove import messages
-from mangrove.figures import Bar, Stretch, balance_areas, band_lines, numbers, stacked_bars
+from mangrove.errors import Problem
+from mangrove.figures import (
+    Bar,
+    Spot,
+    Stretch,
+    balance_areas,
+    band_lines,
+    frontier,
+    interval_bars,
+    numbers,
+    stacked_bars,
+)
 from mangrove.operate.backtest import PERFECT, PLAN
-from mangrove.plan import report_model
 from mangrove.plan.result import Sizing
 from mangrove.serve.energy_model import EnergyModel, Floats, Missing, SiteDay, Sizings
 from mangrove.serve.energy_words import Words, dong, signed
@@ -26,19 +36,20 @@ _COLORS = {
     "vehicles": "#882255", "export": "#999933",
 }  # fmt: skip
 """One color for each kind of stream, on both sides of the axis (Paul Tol's scheme "muted")."""
-_WORTHS, _MEMBERS = 3, 4
+_WORTHS, _MEMBERS, _ALIKE = 3, 4, 3
+_GAVE_WAY = ("operate.not_ready",)
+"""Codes of notes that tell of a promise that could not be kept."""
 
 
 def dispatch(words: Words, model: EnergyModel) -> str:
     """The day of every site."""
     parts = [el("p", words.html("dispatch_lead"))]
-    basis = "generated" if model.generated else "derived"
     for one in model.days:
         if isinstance(one, Missing):
             parts.append(words.missing(one))
             continue
-        parts += [el("h3", text(one.name)), _accounts(words, one), _balance(words, one, basis),
-                  _levels(words, one), _loads(words, one, basis), _told(words, one)]  # fmt: skip
+        parts += [el("h3", text(one.name)), _accounts(words, one), _balance(words, one),
+                  _levels(words, one), _loads(words, one), _told(words, one)]  # fmt: skip
     return "".join(parts)
 
 
@@ -75,7 +86,7 @@ def _behind(words: Words, one: SiteDay) -> list[Stretch]:
     return found
 
 
-def _balance(words: Words, one: SiteDay, basis: str) -> str:
+def _balance(words: Words, one: SiteDay) -> str:
     title = words.say("figure_balance", name=one.name)
     above = {words.say(f"in_{kind}"): rates.tolist() for kind, rates in one.supply.items()}
     below = {words.say(f"out_{kind}"): rates.tolist() for kind, rates in one.use.items()}
@@ -86,7 +97,9 @@ def _balance(words: Words, one: SiteDay, basis: str) -> str:
     )  # fmt: skip
     prices = [_price(words, one, level) for level in range(3)]
     note = words.say("balance_note", prices="; ".join(price for price in prices if price))
-    return words.page.figure(svg, title, basis=("modelled", basis), note=note)
+    if "vehicles" in one.use:
+        note = f"{note} {words.say('vehicles_note')}"
+    return words.page.figure(svg, title, basis=("modelled", *one.bases), note=note)
 
 
 def _price(words: Words, one: SiteDay, level: int) -> str:
@@ -109,14 +122,14 @@ def _levels(words: Words, one: SiteDay) -> str:
     return words.page.figure(svg, title, basis=("modelled",))
 
 
-def _loads(words: Words, one: SiteDay, basis: str) -> str:
+def _loads(words: Words, one: SiteDay) -> str:
     """What was expected beside what was measured."""
     title = words.say(f"figure_{one.of}", name=one.name)
     lines = {words.say("line_planned"): one.planned.tolist()}
     bases, note = ["modelled"], ""
     if one.measured is not None:
         lines = {words.say("line_measured"): one.measured.tolist()} | lines
-        bases.append(basis)
+        bases += one.metered
     else:
         note = words.say("not_measured")
     ribbon = None
@@ -153,8 +166,9 @@ def _hit(words: Words, one: SiteDay, low: Floats, high: Floats) -> str:
 def _told(words: Words, one: SiteDay) -> str:
     """What gave way, what limits cost, what was guessed."""
     parts = [el("h4", words.html("gave_way"))]
-    if one.relaxed:
-        gone = [_relaxed(words, item) for item in one.relaxed]
+    gone = [_relaxed(words, item) for item in one.relaxed]
+    gone += _grouped([note for note in one.notes if note.code in _GAVE_WAY], words.lang, words)
+    if gone:
         parts.append(el("ul", *(el("li", text(line), class_="alarm") for line in gone), class_="said"))
     else:
         parts.append(el("p", words.html("nothing_gave_way")))
@@ -175,13 +189,24 @@ def _told(words: Words, one: SiteDay) -> str:
             el("h4", words.html("worth")),
             el("ul", *(el("li", text(line)) for line in lines), class_="said"),
         ]
-    if one.notes:
-        lines = [note.text(words.lang) for note in one.notes]
+    lines = _grouped([note for note in one.notes if note.code not in _GAVE_WAY], words.lang, words)
+    if lines:
         parts += [
             el("h4", words.html("notes")),
             el("ul", *(el("li", text(line)) for line in lines), class_="said"),
         ]
     return "".join(parts)
+
+
+def _grouped(notes: list[Problem], lang: str, words: Words) -> list[str]:
+    """Notes in words; of many of one kind the first ones, and how many more there are."""
+    found = []
+    for code in dict.fromkeys(note.code for note in notes):
+        alike = [note.text(lang) for note in notes if note.code == code]
+        found += alike[:_ALIKE]
+        if len(alike) > _ALIKE:
+            found.append(words.say("more_alike", count=len(alike) - _ALIKE))
+    return found
 
 
 def _relaxed(words: Words, item: object) -> str:
@@ -208,7 +233,7 @@ def sizing(words: Words, model: EnergyModel) -> str:
         _frontier(words, found),
     ]
     said = [words.say("weather", source=found.weather)] if found.weather else []
-    said += list(found.costs)
+    said += [words.say("cost_note", name=name, note=note) for name, note in found.costs]
     if said:
         parts.append(el("ul", *(el("li", text(line)) for line in said), class_="said"))
     return "".join(parts)
@@ -216,27 +241,28 @@ def sizing(words: Words, model: EnergyModel) -> str:
 
 def _regimes(words: Words, found: Sizings) -> str:
     """One column a calendar."""
-    page, lang, results = words.page, words.lang, found.results
+    page, results = words.page, found.results
     columns = [Column(words.say("size_what")), Column(words.say("size_unit"))]
     columns += [Column(words.calendar(name), "number") for name in results]
     rows = []
     case = next(iter(results.values())).case
     for name in case.sizes():
-        unit = "kWh" if name.endswith("/energy") else "kW"
+        unit = _size_unit(name)
         label = found.names.get(name.removesuffix("/energy"), name)
-        rows.append([text(label), unit, *(_number(words, one.sizes.get(name)) for one in results.values())])
+        rows.append(
+            [text(label), unit, *(_number(words, _whole(one.sizes.get(name))) for one in results.values())]
+        )
         row = [text(words.say("size_preview", name=label)), unit]
         rows.append([*row, *(_preview(words, one, name) for one in results.values())])
     by, money = words.unit.worth, words.unit.name
     for code, unit, of in _MONEY:
         shown = {"money": money, "years": words.say("years")}.get(unit, unit)
         values = [of(one) / (by if unit == "money" else 1.0) for one in results.values()]
-        rows.append([words.html(code), text(shown), *(_number(words, value) for value in values)])
-    note = words.say(
-        "sizing_note", seconds=", ".join(numbers.number(one.effort.seconds, lang) for one in results.values())
-    )
+        rows.append(
+            [words.html(code), text(shown), *(_number(words, value, code in _SHARES) for value in values)]
+        )
     title = words.say("table_sizing", name=found.name)
-    return page.table(title, columns, rows, note=note)
+    return page.table(title, columns, rows, note=words.say("sizing_note"))
 
 
 def _irr(one: Sizing) -> float:
@@ -264,23 +290,49 @@ _MONEY = (
 """Rows of the table of regimes: message code, unit, amount."""
 
 
-def _number(words: Words, value: float | None) -> str:
+def _whole(size: float | None) -> float | None:
+    """A size without what the tolerance of a solver leaves."""
+    return None if size is None else round(size, 1)
+
+
+_SHARES = ("size_irr", "size_error", "size_gap")
+
+
+def _number(words: Words, value: float | None, share: bool = False) -> str:  # noqa: FBT001, FBT002 - two ways to round
     if value is None or not numbers.is_number(value):
         return words.page.missing()
-    return text(numbers.number(value, words.lang))
+    return text(numbers.fixed(value, words.lang, decimals=2) if share else numbers.number(value, words.lang))
 
 
 def _preview(words: Words, one: Sizing, name: str) -> str:
-    return "–" if one.preview is None else _number(words, one.preview.sizes.get(name))
+    return "–" if one.preview is None else _number(words, _whole(one.preview.sizes.get(name)))
 
 
 def _frontier(words: Words, found: Sizings) -> str:
+    """Cost against carbon, with the sizes of each point in its tooltip."""
     if not found.points:
         return el("p", words.html("no_frontier"), class_="alarm")
-    calendar = words.calendar(found.frontier_of)
-    title = words.say("figure_frontier", name=found.name, calendar=calendar)
-    svg = report_model.frontier_figure(found.points, None, lang=words.lang, unit=words.unit)
-    return words.page.figure(svg, title, basis=("modelled",), note=words.say("frontier_note"))
+    lang, unit = words.lang, words.unit
+    spots: list[Spot] = []
+    for one in found.points:
+        sizes = [
+            f"{found.names.get(name.removesuffix('/energy'), name)} {numbers.number(size, lang)} {_size_unit(name)}"
+            for name, size in one.sizes.items()
+            if size > 0
+        ]
+        label = {0: words.say("least_cost"), len(found.points) - 1: words.say("least_carbon")}.get(
+            len(spots), ""
+        )
+        spots.append(Spot(one.emissions, one.cost / unit.worth, label, note=", ".join(sizes)))
+    title = words.say("figure_frontier", name=found.name, calendar=words.calendar(found.frontier_of))
+    svg = frontier(
+        spots, title=title, across=(words.say("yearly"), "t CO2"), up=(words.say("cost_over"), unit.name), lang=lang, heading=False,
+    )  # fmt: skip
+    return words.page.figure(svg, title, basis=("modelled", "assumed"), note=words.say("frontier_note"))
+
+
+def _size_unit(name: str) -> str:
+    return "kWh" if name.endswith("/energy") else "kW"
 
 
 def bill(words: Words, model: EnergyModel) -> str:
@@ -297,6 +349,7 @@ def bill(words: Words, model: EnergyModel) -> str:
         [
             el("p", lead),
             _members(words, found, model),
+            _savings(words, found, model),
             _rules(words, found),
             _sum(words, found),
             _links(words, found, model),
@@ -326,8 +379,16 @@ def _members(words: Words, found: Sharing, model: EnergyModel) -> str:
         colors={pays: "#332288", saves: "#44aa99", more: "#cc6677"},
         heading=False,
     )
-    basis = "generated" if model.generated else "measured"
-    return words.page.figure(svg, title, basis=(basis,), note=words.say("members_note"))
+    return words.page.figure(svg, title, basis=model.bases, note=words.say("members_note"))
+
+
+def _savings(words: Words, found: Sharing, model: EnergyModel) -> str:
+    """Bars of what sharing saves each member alone; small members are not seen beside a mill otherwise."""
+    rows = [Bar(one.name, one.saving * one.unit / 1e6) for one in found.statements]
+    title = words.say("figure_savings")
+    unit = words.say("millions", currency=words.sign)
+    svg = interval_bars(rows, title=title, unit=unit, lang=words.lang, heading=False)
+    return words.page.figure(svg, title, basis=model.bases)
 
 
 def _rules(words: Words, found: Sharing) -> str:
@@ -412,15 +473,14 @@ def past(words: Words, model: EnergyModel) -> str:
 
 def basis(words: Words, model: EnergyModel) -> str:
     """Where the numbers come from."""
-    lines = [
-        words.say("basis_generated" if model.generated else "basis_derived"),
-        words.say("basis_plan"),
-        words.say("basis_sizes"),
-    ]
+    lines = [words.say(f"basis_{name}") for name in ("derived", "generated") if name in model.bases]
+    lines += [words.say("basis_plan"), words.say("basis_sizes")]
     for document, status in model.sources:
-        code = f"settle.source_{status}"
-        said = messages.render(code, words.lang) if code in messages.codes("settle") else status
-        lines.append(words.say("basis_price", document=document, status=said))
+        lines.append(words.say("basis_price", document=document, status=_status(words, status)))
+    if model.factor is not None:
+        value, document, status = model.factor
+        shown = numbers.number(value, words.lang, digits=4)
+        lines.append(words.say("basis_factor", value=shown, document=document, status=_status(words, status)))
     if model.carbon:
         price = numbers.fixed(model.carbon, words.lang)
         lines.append(words.say("basis_carbon", price=price, currency=words.sign))
@@ -428,3 +488,9 @@ def basis(words: Words, model: EnergyModel) -> str:
         lines.append(words.say("basis_no_carbon"))
     lines.append(words.say("basis_vat"))
     return el("ul", *(el("li", text(line)) for line in lines), class_="said")
+
+
+def _status(words: Words, status: str) -> str:
+    """The status of a source, in words."""
+    code = f"settle.source_{status}"
+    return messages.render(code, words.lang) if code in messages.codes("settle") else status
