@@ -9,116 +9,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
-from mangrove.errors import Problem, RequestError, RuleError
-from mangrove.ledger import COUNTED, Snapshot, series
+from mangrove.errors import Problem, RequestError
+from mangrove.inference.power import Series, Window, count, kilowatt_hours, power
+from mangrove.ledger import Snapshot
 from mangrove.operate.outlook import Grid
 from mangrove.operate.site import Battery, Site
-from mangrove.operate.state import HOUR_SECONDS, SECOND
-from mangrove.territory.model import Flow, Territory
+from mangrove.territory.model import Territory
 
 Floats = npt.NDArray[np.float64]
-_US = 1_000_000
-_WHOLE = 0.999
-"""Share of a step that values must cover: less is a gap; the rest is rounding of their length."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """So many steps of `seconds` from `start` (UTC) on."""
-
-    start: np.datetime64
-    seconds: int
-    steps: int
-
-    @property
-    def end(self) -> np.datetime64:
-        """The first instant after it."""
-        return self.start + self.steps * (self.seconds * SECOND)
-
-    @property
-    def edges(self) -> Floats:
-        """(T + 1,) seconds since 1970."""
-        first = float(self.start.astype("datetime64[s]").astype(np.int64))
-        marks: Floats = first + np.arange(self.steps + 1, dtype=np.float64) * self.seconds
-        return marks
-
-
-@dataclass(frozen=True, eq=False)
-class Series:
-    """Mean kW a step (NaN: nothing measured), and the end of the last value that counts; None when there is none."""
-
-    power: Floats
-    until: np.datetime64 | None
-
-
-def power(
-    snapshot: Snapshot,
-    flow: Flow,
-    window: Window,
-    *,
-    run: str = "measured",
-) -> Series:
-    """One flow of the ledger on the steps of `window`.
-
-    A value longer than a step is spread evenly over the time that it stands for; shorter ones are averaged.
-
-    Raises:
-        RequestError: `operate.flow_without_step`, `operate.not_power` (its unit is neither energy nor power).
-    """
-    return _hourly(snapshot, flow, window, run, kilowatt_hours(flow))
-
-
-def count(snapshot: Snapshot, flow: Flow, window: Window, *, run: str = "measured") -> Series:
-    """A flow of counted things on the steps of `window`: how many in each step; see `power`."""
-    found = _hourly(snapshot, flow, window, run, 1.0)
-    return Series(found.power * window.seconds / HOUR_SECONDS, found.until)
-
-
-def _hourly(snapshot: Snapshot, flow: Flow, window: Window, run: str, per_value: float) -> Series:
-    """Amounts per hour on the steps of `window`; one unit of a value is `per_value`."""
-    if flow.step is None:
-        raise RequestError("operate.flow_without_step", flow=flow.id)
-    seconds = flow.step.hours * HOUR_SECONDS
-    key = series(flow.id, run)
-    first, last = window.start - round(seconds) * SECOND, window.end
-    rows = snapshot.values([key], _when(first), _when(last))
-    good = np.isin(rows.column("quality").to_numpy(), [int(code) for code in COUNTED])
-    start = rows.column("start").cast(pa.int64()).to_numpy()[good] / _US
-    amount = rows.column("value").to_numpy()[good] * per_value
-    if not len(start):
-        return Series(np.full(window.steps, np.nan), None)
-    stop = np.minimum(start + seconds, np.append(start[1:], np.inf))
-    amount = amount * (stop - start) / seconds
-    at = np.stack([start, stop], axis=1).ravel()
-    energy = np.cumsum(np.stack([np.zeros(len(amount)), amount], axis=1).ravel())
-    known = np.cumsum(np.stack([np.zeros(len(amount)), stop - start], axis=1).ravel())
-    edges = window.edges
-    drawn = np.diff(np.interp(edges, at, energy))
-    covered = np.diff(np.interp(edges, at, known))
-    found = np.where(covered >= _WHOLE * window.seconds, drawn / (window.seconds / HOUR_SECONDS), np.nan)
-    return Series(found, np.datetime64(round(float(stop[-1])), "s"))
-
-
-def kilowatt_hours(flow: Flow) -> float:
-    """KWh that one unit of a value of `flow` stands for.
-
-    Raises:
-        RequestError: `operate.not_power`, `operate.flow_without_step`.
-    """
-    if flow.step is None:
-        raise RequestError("operate.flow_without_step", flow=flow.id)
-    rate = flow.semantics in ("mean", "state")
-    try:
-        return flow.unit.to("kW") * flow.step.hours if rate else flow.unit.to("kWh")
-    except RuleError:
-        raise RequestError("operate.not_power", flow=flow.id, unit=flow.unit.text) from None
+__all__ = [
+    "Measured",
+    "Series",
+    "Window",
+    "balance",
+    "count",
+    "guesses",
+    "imported",
+    "kilowatt_hours",
+    "level",
+    "measured",
+    "power",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -259,7 +175,3 @@ def level(battery: Battery, charged: Floats, discharged: Floats, hours: float) -
         low = min(max(low + move, battery.floor), battery.energy)
         high = min(max(high + move, battery.floor), battery.energy)
     return (low + high) / 2.0
-
-
-def _when(moment: np.datetime64) -> datetime:
-    return datetime.fromtimestamp(int(moment.astype("datetime64[s]").astype(np.int64)), UTC)
