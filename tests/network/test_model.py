@@ -463,3 +463,67 @@ def test_what_is_built_after_a_solve_counts_in_the_next():
     assert net.solve().cost == pytest.approx(8.0)
     net.inject(bus, sun.columns, 1.0)  # now every unit of sun brings two
     assert net.solve().cost == pytest.approx(4.0)
+
+
+def test_what_belongs_to_another_network_is_refused_and_not_read_as_rows_of_this_one():
+    here, there = Network(Horizon.regular(4, 1.0)), Network(Horizon.regular(4, 1.0))
+    foreign, own = there.node("x"), here.node(["a", "b"])
+    demand = there.sink("load", foreign, amount=1.0)
+    size = there.capacity("size", cost=1.0)
+    for wrong in (
+        lambda: here.source("grid", foreign, cost=1.0),
+        lambda: here.source("grid", "a", cost=1.0),
+        lambda: here.source("roof", own, capacity=size),
+        lambda: here.sink("load", foreign, amount=1.0),
+        lambda: here.store("battery", foreign, energy=1.0),
+        lambda: here.sessions("ev", foreign, arrive=[0], depart=[1], energy=[1.0], power=[1.0]),
+        lambda: here.update(demand, amount=2.0),
+        lambda: here.update("load", amount=2.0),
+    ):
+        with pytest.raises(RequestError) as error:
+            wrong()
+        assert error.value.code == "network.foreign"
+    here.source("grid", own[1], cost=1.0, upper=5.0)  # some of the nodes of a handle are of the network
+    here.sink("load", own[[1]], amount=2.0)
+    assert here.solve().cost == pytest.approx(8.0)
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ({"efficiency": 0.9}, "network.bad_shape"),
+        ({"efficiency": (1.0, 0.0)}, "network.share_range"),
+        ({"wear": -1.0}, "network.negative"),
+        ({"start": -1.0}, "network.negative"),
+    ],
+)
+def test_a_store_that_makes_no_sense_is_refused_with_the_name_of_what_is_wrong(values, code):
+    net = Network(Horizon.regular(4, 1.0))
+    with pytest.raises(RequestError) as error:
+        net.store("battery", net.node("a"), energy=10.0, **values)
+    assert error.value.code == code
+    assert f"battery: {next(iter(values))}" in error.value.text("en")
+
+
+def test_groups_of_a_peak_that_were_not_counted_from_zero_are_refused_before_they_fill_the_memory():
+    net = Network(Horizon.regular(4, 1.0))
+    grid = net.source("grid", net.node("a"), cost=1.0, upper=5.0)
+    for groups in ([10**12] * 4, [0.5] * 4):
+        with pytest.raises(RequestError, match=r"network\.bad_group|counted from 0"):
+            net.peak("demand", [grid], price=1.0, group=groups)
+
+
+def test_a_profile_below_zero_is_refused_and_does_not_take_the_size_away():
+    net = Network(Horizon.regular(4, 1.0))
+    size = net.capacity("size", cost=1.0)
+    with pytest.raises(RequestError, match="must not be negative"):
+        net.source("roof", net.node("a"), capacity=size, profile=[0.1, 0.5, -0.001, 0.0])
+
+
+@pytest.mark.parametrize("how", [{"time_limit": -1.0}, {"time_limit": float("nan")}, {"gap": -1.0}])
+def test_a_limit_of_the_search_that_is_no_number_from_zero_up_is_refused(how):
+    net = Network(Horizon.regular(4, 1.0))
+    net.source("grid", net.node("a"), upper=1.0)
+    with pytest.raises(RequestError) as error:
+        net.solve(**how)
+    assert error.value.code == "network.bad_limit"

@@ -93,6 +93,20 @@ class Core:
         self.solver = None
         return handle
 
+    def own(self, name: str, what: str, *handles: object) -> None:
+        """Refuses what is no handle of this network: its rows or columns would mean something else here.
+
+        Raises:
+            RequestError: `network.foreign`. Some of the nodes of a handle count as the handle.
+        """
+        for handle in handles:
+            kept = self.handles.get(getattr(handle, "name", ""))
+            if kept is not None and (kept is handle or _part(handle, kept)):
+                continue
+            raise RequestError(
+                "network.foreign", name=name, what=what, given=str(getattr(handle, "name", handle))
+            )
+
     def shift(self, rows: Ints, amount: Floats) -> None:
         """Adds to the right-hand side of balances; rows may repeat (several items at one node)."""
         for side in (self.program.row_lower, self.program.row_upper):
@@ -171,6 +185,7 @@ class Core:
         self.claim(name)
         if not ports:
             raise RequestError("network.no_ports", name=name)
+        self.own(name, "node", *(node for node, _ in ports), *([] if capacity is None else [capacity]))
         items = max(len(node) for node, _ in ports)
         for what, count in [*(("nodes", len(node)) for node, _ in ports), *_sizes(capacity)]:
             if count not in (1, items):
@@ -178,7 +193,7 @@ class Core:
                     "network.bad_shape", name=name, what=what, got=str(count), wanted=str(items)
                 )
         coefficients = [cube(name, "coefficient", given, self.shape(items)) for _, given in ports]
-        share = cube(name, "profile", profile, self.shape(items))
+        share = cube(name, "profile", profile, self.shape(items), least=0.0)
         for what, array in (*(("coefficient", c) for c in coefficients), ("profile", share)):
             finite(name, what, array)
         owner = next(node.owners for node, _ in ports if len(node) == items)
@@ -206,6 +221,16 @@ class Core:
                 owners=owner,
             )
         return self.keep(stream)
+
+
+def _part(handle: object, kept: Handle) -> bool:
+    """Whether a handle is some of the nodes of another one."""
+    if (
+        not (isinstance(handle, Node) and isinstance(kept, Node))
+        or handle.rows.shape[1:] != kept.rows.shape[1:]
+    ):
+        return False
+    return bool(np.isin(handle.rows[:, 0, 0], kept.rows[:, 0, 0]).all())
 
 
 def _sizes(capacity: Capacity | None) -> list[tuple[str, int]]:

@@ -42,6 +42,10 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 
+MOST_GROUPS = 100_000
+"""More groups of steps than any horizon has: numbers above it are stamps or codes that were not counted from 0."""
+
+
 class Network(Core):
     """A flow network over one horizon and S scenarios.
 
@@ -147,6 +151,7 @@ class Network(Core):
                 name, ports, cost=cost, upper=upper, lower=lower, capacity=capacity, profile=profile
             )
         self.claim(name)
+        self.own(name, "node", node)
         wanted = cube(name, "amount", amount, self.shape(len(node)))
         held = np.array(np.broadcast_to(wanted, self.shape(len(node))))
         finite(name, "amount", held)
@@ -243,6 +248,7 @@ class Network(Core):
             wear: money per unit discharged.
         """
         self.claim(name)
+        self.own(name, "node", node)
         given = stores.Given(energy, charge, discharge, efficiency, loss, start, end, floor, wear)
         return stores.add(self, name, node, given)
 
@@ -281,6 +287,7 @@ class Network(Core):
             tier: when the energy may give way.
         """
         self.claim(name)
+        self.own(name, "node", node)
         stays = {
             "arrive": arrive, "depart": depart, "energy": energy, "power": power, "efficiency": efficiency,
             "discharge": discharge, "usable": FREE if usable is None else usable, "level": level,
@@ -365,11 +372,13 @@ class Network(Core):
         """
         self.claim(name)
         steps = self.horizon.steps
-        groups = np.zeros(steps, np.int64) if group is None else np.asarray(group)
+        groups = np.zeros(steps, np.int64) if group is None else numbers(name, "group", group)
         if groups.shape[-1:] != (steps,) or groups.ndim > 2:  # noqa: PLR2004 - a table
             raise RequestError(
                 "network.bad_shape", name=name, what="group", got=str(groups.shape), wanted=str(steps)
             )
+        if groups.ndim == 1 and (groups.max() >= MOST_GROUPS or (groups % 1).any()):
+            raise RequestError("network.bad_group", name=name, most=MOST_GROUPS - 1)
         member = groups.astype(bool) if groups.ndim == 2 else groups == np.arange(groups.max() + 1)[:, None]  # noqa: PLR2004
         block = _blocks(name, window, steps)
         count = len(member)
@@ -468,6 +477,7 @@ class Network(Core):
         """
         from mangrove.network import updates
 
+        self.own("update", "handle", handle)
         updates.apply(self, handle, data)
 
     def solve(self, *, solver: str = "auto", time_limit: float | None = None, gap: float = 1e-4) -> Plan:

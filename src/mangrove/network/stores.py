@@ -99,11 +99,20 @@ def set_start(net: Core, store: Store, start: Any) -> None:
 
 def _check(net: Core, name: str, node: Node, given: Given) -> _Band:
     shape = net.shape(len(node))
-    gain, yield_ = (cube(name, "efficiency", eta, shape, least=0.0) for eta in given.efficiency)
-    if (gain > 1).any() or (yield_ > 1).any() or (yield_ <= 0).any():
+    if np.isscalar(given.efficiency) or len(given.efficiency) != 2:  # noqa: PLR2004 - in, out
         raise RequestError(
-            "network.share_range", name=name, what="efficiency", value=float(max(gain.max(), yield_.max()))
+            "network.bad_shape",
+            name=name,
+            what="efficiency",
+            got=str(np.size(given.efficiency)),
+            wanted="2 (in, out)",
         )
+    gain, yield_ = (cube(name, "efficiency", eta, shape, least=0.0) for eta in given.efficiency)
+    for eta, bad in ((gain, gain > 1), (yield_, (yield_ > 1) | (yield_ <= 0))):
+        if bad.any():
+            worst = float(eta[bad].ravel()[0])
+            raise RequestError("network.share_range", name=name, what="efficiency", value=worst)
+    cube(name, "wear", given.wear, shape, least=0.0)
     if not 0 <= given.loss < 1:
         raise RequestError("network.share_range", name=name, what="loss", value=float(given.loss))
     sized = isinstance(given.energy, Capacity)
@@ -145,7 +154,13 @@ def _limit(net: Core, name: str, node: Node, energy: Limited, level: Ints) -> Ca
         got, wanted = str(len(energy.columns)), str(len(node))
         raise RequestError("network.bad_shape", name=name, what="capacity", got=got, wanted=wanted)
     constraints.within_capacity(
-        net.program, f"{name} size", level, capacity=energy, profile=_ONE, horizon=net.horizon, owners=node.owners
+        net.program,
+        f"{name} size",
+        level,
+        capacity=energy,
+        profile=_ONE,
+        horizon=net.horizon,
+        owners=node.owners,
     )
     return energy
 
@@ -160,8 +175,9 @@ def _target(net: Core, name: str, node: Node, given: Given, level: Ints) -> Ints
     wanted = given.start if _follows(given) else given.end
     if wanted is None or isinstance(wanted, str):
         return None
-    amount = per_item(name, "end", wanted, len(node), least=0.0)
-    finite(name, "end", amount)
+    what = "start" if _follows(given) else "end"
+    amount = per_item(name, what, wanted, len(node), least=0.0)
+    finite(name, what, amount)
     rows = net.program.rows(
         f"{name} end", (len(node), net.scenarios), lower=amount[:, None], owners=node.owners
     )

@@ -45,6 +45,9 @@ true prices, leaves that plan where it is and gives true costs and duals."""
 
 def solve(net: Core, *, solver: str, time_limit: float | None, gap: float) -> Plan:
     """See `Network.solve`."""
+    for what, value in (("time_limit", 0.0 if time_limit is None else time_limit), ("gap", gap)):
+        if not value >= 0:  # NaN too
+            raise RequestError("network.bad_limit", what=what, value=value)
     lp = net.program
     true_cost = lp.cost.copy()
     if net.solver is None:
