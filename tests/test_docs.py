@@ -134,6 +134,16 @@ def test_the_vietnamese_tutorial_does_what_it_shows(tmp_path):
     Reader(tmp_path).follows(TUTORIAL_VI)
 
 
+@pytest.mark.parametrize("name", ["energy-network.md", "mang-nang-luong.md"])
+def test_the_tutorial_of_the_network_does_what_it_shows(name, tmp_path):
+    blocks = [block for block in blocks_of(DOCS / "tutorials" / name) if block.run]
+    code = "\n".join(block.code for block in blocks)  # one program from block to block
+    expected = "".join(block.output or "" for block in blocks)
+    shown = Reader(tmp_path).types(Block("python", True, code, 0, None))
+    assert matches(expected, shown), f"the page shows\n{expected}\nbut it prints\n{shown}"
+    assert "VND" in shown
+
+
 def test_both_tutorials_run_the_same_commands():
     english, vietnamese = (
         [
