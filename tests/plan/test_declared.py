@@ -11,11 +11,11 @@ from tests.plan.site import DAYS, END, FILES, START, build, meters, rows
 import mangrove as mg
 from mangrove.errors import DataQualityError, DeclarationError, RequestError
 from mangrove.ledger import Origin
-from mangrove.plan.declared import Wishes, case_of, streams
+from mangrove.plan.declared import Wishes, case_of
 from mangrove.plan.finance import Money
 from mangrove.plan.prices import calendars
-from mangrove.plan.problem import Limits, Outage
-from mangrove.plan.record import document, inputs_hash, store
+from mangrove.plan.problem import Limits, Outage, Size
+from mangrove.plan.record import document, inputs_hash, metered, store
 from mangrove.plan.report_model import tables
 from mangrove.plan.size import size
 from mangrove.plan.study import regimes, sensitivity
@@ -50,12 +50,13 @@ def test_the_connection_is_priced_by_its_contract_with_the_hours_of_the_law(case
     assert 0.5 < grid.factor < 0.9
 
 
-def test_assets_become_candidates_with_their_costs(case):
-    roof, bess = case.candidates
-    assert (roof.size.existing, roof.size.most, roof.size.cost) == (200.0, 3000.0, 16e6)
-    assert np.max(roof.profile) == pytest.approx(0.8, rel=1e-3)
-    assert (bess.room.existing, bess.room.most, bess.ratio) == (100.0, 4000.0, 2.0)
-    assert bess.efficiency[0] * bess.efficiency[1] == pytest.approx(0.9)
+def test_assets_can_be_sized_with_the_costs_that_they_declare(case):
+    roof, bess = case.assets
+    assert (roof.kind, bess.kind) == ("pv", "battery")
+    assert roof.sizes() == {"roof": Size(cost=16e6, om=240e3, life=25, existing=200.0, most=3000.0)}
+    assert np.max(roof.series["profile"]) == pytest.approx(0.8, rel=1e-3)
+    assert bess.sizes()["bess"] == Size(life=12, existing=50.0)
+    assert bess.sizes()["bess/energy"] == Size(cost=4.5e6, life=12, existing=100.0, most=4000.0)
     assert case.money == Money(years=25, discount=0.1, tax=0.2, energy=0.04, export=0.04, om=0.03)
     assert case.carbon == pytest.approx(100000.0)
 
@@ -123,12 +124,12 @@ def test_the_same_question_has_the_same_record(case):
 
 
 def test_every_planned_stream_has_its_flow(case):
-    assert list(streams(case)) == [
-        ("mill.power", "grid", 1.0),
-        ("mill.sold", "grid export", 1.0),
-        ("mill.sun", "roof", 1.0),
-        ("mill.in", "bess charge", 1.0),
-        ("mill.out", "bess discharge", 1.0),
+    assert list(metered(case)) == [
+        ("mill.power", [("grid", 1.0)]),
+        ("mill.sold", [("grid export", 1.0)]),
+        ("mill.sun", [("roof", 1.0)]),
+        ("mill.in", [("bess charge", 1.0)]),
+        ("mill.out", [("bess discharge", 1.0)]),
     ]
 
 

@@ -83,8 +83,8 @@ def test_weather_files_give_the_output_of_new_panels(park, tmp_path):
             case_at(park.territory, snapshot, SPAN, weather=files, wishes=Wishes(name="w"))
             for files in ([bright], [dull], [bright, dull])
         )
-    assert 0.4 < np.max(one.candidates[0].profile) < 1.0
-    assert np.sum(other.candidates[0].profile) < np.sum(one.candidates[0].profile)
+    assert 0.4 < np.max(one.assets[0].series["profile"]) < 1.0
+    assert np.sum(other.assets[0].series["profile"]) < np.sum(one.assets[0].series["profile"])
     assert both.steps == 2 * one.steps
     roofs = [size(case, days=None).sizes["roof"] for case in (one, other, both)]
     assert min(roofs) - 1e-6 <= roofs[2] <= max(roofs) + 1e-6

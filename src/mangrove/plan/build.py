@@ -16,6 +16,7 @@ import numpy as np
 
 from mangrove.network import Budget, Capacity, Horizon, Network, Node, Peak, Store, Stream
 from mangrove.network.typical import TypicalDays, typical_days
+from mangrove.plan import placed
 from mangrove.plan.problem import (
     CONVERTER,
     ELECTRICITY,
@@ -97,7 +98,7 @@ def over_typical_days(case: Case, count: int = 12) -> View:
     apart = kinds is not None and len(patterns) <= _KINDS
     compared = {f"{a}/{b}": v for (a, b), v in series.items() if not (apart and (a, b) in prices)}
     exact = [] if apart else [f"{a}/{b}" for a, b in prices]
-    loads = [f"{a}/{b}" for a, b in series if b == "load" and np.ptp(series[a, b]) > 0]
+    loads = [f"{a}/{b}" for a, b in series if b in {"load", "demand"} and np.ptp(series[a, b]) > 0]
     days = typical_days(
         compared, count=count, hours=case.hours, highest=loads, exact=exact,
         kinds=kinds.ravel() if apart and kinds is not None else None,
@@ -118,7 +119,8 @@ class Model:
     Attributes:
         case, view: what it was built from; net: the network; nodes: by carrier.
         bought, sold: streams by supply; peaks: by supply.
-        made: streams of sources and activities of converters, by candidate; stores: by candidate.
+        made: streams of sources and activities of converters, by candidate; stores: by candidate or asset.
+        parts: what declared assets became, by asset.
         sizes: capacity handles or numbers, by name of the size; budgets: by name.
         relative: stores whose level is counted above a part that always stays filled.
     """
@@ -131,6 +133,7 @@ class Model:
     sold: dict[str, Stream] = field(default_factory=dict)
     peaks: dict[str, Peak] = field(default_factory=dict)
     made: dict[str, Stream] = field(default_factory=dict)
+    parts: dict[str, placed.Part] = field(default_factory=dict)
     stores: dict[str, Store] = field(default_factory=dict)
     sizes: dict[str, Capacity | float] = field(default_factory=dict)
     budgets: dict[str, Budget] = field(default_factory=dict)
@@ -150,16 +153,17 @@ def model(case: Case, view: View, *, sizes: Mapping[str, float] | None = None, l
         limits: whether the limits on emissions, shares, area and money and the outages hold.
     """
     built = Model(case, view, Network(view.horizon))
-    carriers = {s.carrier: 0 for s in case.supplies} | dict.fromkeys(case.loads, 0)
-    for one in case.candidates:
-        carriers |= dict.fromkeys([one.carrier, *one.ports], 0)
-    built.nodes = {carrier: built.net.node(carrier) for carrier in carriers}
+    built.nodes = {carrier: built.net.node(carrier) for carrier in _carriers(case)}
     for carrier, load in case.loads.items():
         built.net.sink(f"load {carrier}", built.nodes[carrier], amount=view.pick(carrier, "load", load))
+    for carrier in placed.vented(case.assets):
+        built.net.sink(f"vent {carrier}", built.nodes[carrier])
     for supply in case.supplies:
-        _supply(built, supply)
+        _supply(built, supply, sizes)
     for one in case.candidates:
         _SHAPE[one.shape](built, one, sizes)
+    for asset in case.assets:
+        placed.add(built, asset, sizes)
     for supply in case.supplies:
         _export_share(built, supply)
     if limits:
@@ -168,11 +172,22 @@ def model(case: Case, view: View, *, sizes: Mapping[str, float] | None = None, l
             from mangrove.plan import outages
 
             outages.add(built)
+    built.net.minima.clear()  # a linear plan of a year: the least load of a generator is left to operation, and a note says so
     built.net.pairs.clear()  # running both ways at once only wastes energy, which shutting off the sun does for nothing
     return built
 
 
-def _supply(built: Model, supply: Supply) -> None:
+def _carriers(case: Case) -> list[str]:
+    """Every carrier that something of the case buys, needs or works on."""
+    found = [supply.carrier for supply in case.supplies] + list(case.loads)
+    for one in case.candidates:
+        found += [one.carrier, *one.ports]
+    for asset in case.assets:
+        found += sorted(asset.carriers[1])
+    return list(dict.fromkeys(found))
+
+
+def _supply(built: Model, supply: Supply, sizes: Mapping[str, float] | None) -> None:
     """Buying and selling at a connection, and its demand charge.
 
     Money: worth of energy x yearly share x price, and the carbon price on what a unit emits.
@@ -183,8 +198,10 @@ def _supply(built: Model, supply: Supply) -> None:
     factor = np.asarray(view.pick(supply.name, "factor", supply.factor))
     carbon = factor * KILO * case.carbon * case.money.worth("carbon")
     cost = (buy + carbon) * case.annual
-    upper = view.pick(supply.name, "upper", supply.upper)
-    built.bought[supply.name] = net.source(supply.name, node, cost=cost, upper=upper)
+    limit: dict[str, Any] = {"upper": view.pick(supply.name, "upper", supply.upper)}
+    if supply.size is not None:
+        limit = _limited(_size(built, supply.name, supply.size, sizes))
+    built.bought[supply.name] = net.source(supply.name, node, cost=cost, **limit)
     if supply.sell is not None and supply.export > 0:
         sell = np.asarray(view.pick(supply.name, "sell", supply.sell)) * case.money.worth("export")
         built.sold[supply.name] = net.sink(
@@ -210,6 +227,9 @@ def _export_share(built: Model, supply: Supply) -> None:
         for name, stream in built.made.items()
         if (one := built.candidate(name)).renewable and one.carrier == supply.carrier
     ]
+    for part in built.parts.values():
+        if part.asset.kind in placed.RENEWABLE and supply.carrier == ELECTRICITY:
+            own += [(stream, -supply.share * KILO) for stream in part.streams.values()]
     name = f"{supply.name} export share"
     built.budgets[name] = built.net.budget(
         name, [(built.sold[supply.name], KILO), *own], upper=0.0, tier=None
@@ -366,7 +386,9 @@ def _renewable(built: Model, share: float) -> None:
             terms.append((stream, KILO * case.annual))
         elif taken:
             terms.append((stream, -(1.0 - share) * taken * KILO * case.annual))
-    used = (
+    terms += [(stream, rate * KILO * case.annual) for stream, rate in placed.renewable_terms(built, share)]
+    used = placed.fixed_use(built) * case.annual * KILO
+    used += (
         float(case.loads[ELECTRICITY].sum()) * case.hours * case.annual * KILO
         if ELECTRICITY in case.loads
         else 0.0

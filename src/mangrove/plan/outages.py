@@ -13,7 +13,7 @@ outage and the rate of the battery, and it holds energy back in hours for which 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +21,10 @@ import numpy as np
 from mangrove.network import Capacity, Stream
 from mangrove.network.handles import Wish
 from mangrove.network.program import Program
+from mangrove.plan import placed
 from mangrove.plan.build import Model
 from mangrove.plan.problem import (
+    CONVERTER,
     ELECTRICITY,
     SOURCE,
     STORE,
@@ -67,12 +69,7 @@ def _one(built: Model, outage: Outage, name: str) -> None:
                 f"{name} {carrier}", TIER, (name,), "lower", rows[carrier], np.full((1, 1, count), case.hours)
             )
             built.net.wishes.append(wish)
-    fails = outage.fails or tuple(s.name for s in case.supplies if s.carrier == ELECTRICITY)
-    for supply in case.supplies:
-        if supply.name not in fails:
-            upper = full(supply.upper, case.steps)[when]
-            stream = lp.columns(f"{name} {supply.name}", (count,), upper=upper)
-            lp.terms(rows[supply.carrier][0, 0], stream, 1.0)
+    _supplies(built, outage, name, rows, when)
     for one in case.candidates:
         if one.shape == STORE:
             if one.name in built.stores:
@@ -83,6 +80,24 @@ def _one(built: Model, outage: Outage, name: str) -> None:
         ports = {one.carrier: 1.0} if one.shape == SOURCE else one.ports
         for carrier, rate in ports.items():
             lp.terms(rows[carrier][0, 0], stream, rate)
+    island = placed.Island(built, count, lambda one, keep: _level_before(built, one, int(when[0]), keep))
+    nodes = {
+        carrier: island.adopt(f"{name} {carrier}", carrier, balance) for carrier, balance in rows.items()
+    }
+    for asset in case.assets:
+        placed.survive(island, asset, nodes, when)
+
+
+def _supplies(built: Model, outage: Outage, name: str, rows: Mapping[str, Ints], when: Ints) -> None:
+    """What can still be bought."""
+    case, lp, count = built.case, built.net.program, len(when)
+    fails = outage.fails or tuple(s.name for s in case.supplies if s.carrier == ELECTRICITY)
+    for supply in case.supplies:
+        if supply.name not in fails:
+            stream = lp.columns(f"{name} {supply.name}", (count,), upper=full(supply.upper, case.steps)[when])
+            if supply.size is not None:
+                _below(lp, stream, built.sizes[supply.name])
+            lp.terms(rows[supply.carrier][0, 0], stream, 1.0)
 
 
 def hours_of(case: Case, outage: Outage) -> Ints:
@@ -166,7 +181,8 @@ def survival(
     """Simulates a failure of the grid that begins at every step of the year.
 
     Sources run as far as they are needed or can be stored, stores give and take within their rates, generators fill the
-    rest, fuel cells use what their tank holds. Stores begin at the level of the plan.
+    rest, fuel cells use what their tank holds. Stores begin at the level of the plan. Combined heat and power is left out,
+    because nothing says who takes its heat then: with it the answer is a lower bound.
 
     Args:
         case: the problem.
@@ -185,6 +201,10 @@ def survival(
                 free += _profile(case, one, np.arange(steps)) * sizes[one.name]
             else:
                 firm += sizes[one.name] * float(np.min(np.asarray(one.profile)))
+    firm += sum(sizes[one.name] for one in case.assets if one.kind == "generator")
+    for asset in case.assets:
+        if asset.kind in placed.RENEWABLE:
+            free += asset.levelled(case.money)["profile"] * sizes[asset.name]
     banks = _banks(case, sizes, levels)
     content = [bank.level.copy() for bank in banks]
     alive = np.ones(steps, dtype=bool)
@@ -229,23 +249,59 @@ def _exchange(bank: _Bank, level: Floats, missing: Floats, spare: Floats, hours:
 
 def _banks(case: Case, sizes: Mapping[str, float], levels: Mapping[str, Floats]) -> list[_Bank]:
     """Batteries, and tanks behind converters that make electricity from what they hold."""
-    found = []
-    for one in case.candidates:
-        if one.shape != STORE or one.name not in levels:
+    found: list[_Bank] = []
+    cells: list[tuple[float, Mapping[str, float]]] = [
+        (sizes[one.name], one.ports) for one in case.candidates if one.shape == CONVERTER
+    ]
+    for asset in case.assets:
+        if asset.kind == "fuel_cell":
+            rates = asset.ports["output"].items()
+            cells.append((sizes[asset.name], {carrier: float(rate.mean()) for carrier, rate in rates}))
+    for one in _kept(case, sizes):
+        if one.name not in levels:
             continue
-        room = sizes[f"{one.name}/energy"] * (1.0 - one.floor)
-        before = np.clip(np.roll(levels[one.name], 1), 0.0, room)
+        before = np.clip(np.roll(levels[one.name], 1) - one.below, 0.0, one.room)
         keep = (1.0 - one.loss) ** case.hours
         if one.carrier == ELECTRICITY:
-            rate = np.inf if one.lean else sizes[one.name]
-            found.append(_Bank(before, room, rate, rate, *one.efficiency, keep))
+            found.append(_Bank(before, one.room, one.rate, one.rate, *one.efficiency, keep))
             continue
-        for cell in case.candidates:
-            taken, made = -cell.ports.get(one.carrier, 0.0), cell.ports.get(ELECTRICITY, 0.0)
+        for size, ports in cells:
+            taken, made = -ports.get(one.carrier, 0.0), ports.get(ELECTRICITY, 0.0)
             if taken > 0 and made > 0:
                 yield_ = made / taken * one.efficiency[1]
-                found.append(_Bank(before, room, sizes[cell.name] * made, 0.0, 1.0, yield_, keep))
+                found.append(_Bank(before, one.room, size * made, 0.0, 1.0, yield_, keep))
     return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A store with its size: usable room, the level below which it is never drawn, rate, efficiencies, loss an hour."""
+
+    name: str
+    carrier: str
+    room: float
+    below: float
+    rate: float
+    efficiency: tuple[float, float]
+    loss: float
+
+
+def _kept(case: Case, sizes: Mapping[str, float]) -> Iterator[_Kept]:
+    """The stores of a case, candidates and assets."""
+    for one in case.candidates:
+        if one.shape == STORE:
+            room = sizes[f"{one.name}/energy"] * (1.0 - one.floor)
+            rate = np.inf if one.lean else sizes[one.name]
+            yield _Kept(one.name, one.carrier, room, 0.0, rate, one.efficiency, one.loss)
+    for asset in case.assets:
+        values = asset.values
+        if asset.kind == "battery":
+            room, eta = sizes[f"{asset.name}/energy"], values["round_trip"] ** 0.5
+            below = room * values["floor"]
+            rate, loss = sizes[asset.name], values["self_discharge"]
+            yield _Kept(asset.name, ELECTRICITY, room - below, below, rate, (eta, eta), loss)
+        elif asset.kind == "hydrogen_store":
+            yield _Kept(asset.name, values.word("output"), sizes[asset.name], 0.0, np.inf, (1.0, 1.0), 0.0)
 
 
 def streams_of(built: Model) -> dict[str, Stream]:

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from mangrove.plan.problem import Series, Supply
+from mangrove.plan.problem import Series, Size, Supply
 from mangrove.rules.contracts import Contract
 
 
@@ -30,6 +30,7 @@ def supply(
     export: float = 0.0,
     factor: Series = 0.0,
     flows: Mapping[str, str] | None = None,
+    size: Size | None = None,
 ) -> Supply:
     """The connection under a contract.
 
@@ -45,6 +46,7 @@ def supply(
         export: see `upper`.
         factor: kg CO2 per kWh, number or (T,).
         flows: role (`import`, `export`) -> declared flow.
+        size: of the connection as a choice, in place of `upper`.
 
     Raises:
         RuleError, RequestError: see `Contract.terms`.
@@ -65,6 +67,7 @@ def supply(
         factor=factor,
         contract=contract,
         flows=dict(flows or {}),
+        size=size,
     )
 
 
@@ -84,4 +87,6 @@ def under(
 ) -> Supply:
     """The same connection under another contract."""
     priced = supply(contract, starts, hours, tz, name=one.name, export=one.export)
-    return replace(priced, upper=one.upper, factor=one.factor, flows=one.flows, export=one.export)
+    return replace(
+        priced, upper=one.upper, factor=one.factor, flows=one.flows, export=one.export, size=one.size
+    )

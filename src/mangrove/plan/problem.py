@@ -11,13 +11,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import RequestError, did_you_mean
 from mangrove.plan.finance import Money, Purchase, lifecycle
+
+if TYPE_CHECKING:
+    from mangrove.errors import Problem
+    from mangrove.plan.placed import Placed
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Ints: TypeAlias = npt.NDArray[np.int64]
@@ -181,6 +185,7 @@ class Supply:
         factor: kg CO2 per unit, number or (T,).
         contract: a `rules.contracts.Contract`, for itemized bills; None when prices were given by hand.
         flows: role (`import`, `export`) -> declared flow.
+        size: the largest rate as a choice (a larger connection), in place of `upper`; None when it is fixed.
     """
 
     name: str = "grid"
@@ -196,6 +201,7 @@ class Supply:
     factor: Series = 0.0
     contract: Any = None
     flows: Mapping[str, str] = field(default_factory=dict)
+    size: Size | None = None
 
     @property
     def months(self) -> int:
@@ -240,12 +246,13 @@ class Case:
 
     Attributes:
         loads: carrier -> (T,) rate that is needed.
-        supplies, candidates: what can be bought and built.
+        supplies, candidates: what can be bought and built; assets: declared ones, built by their own files (`placed`).
         hours: length of a step (h); start: first instant (UTC); years: weather years in the data, one after the other.
         money: how years are compared; carbon: price per t CO2.
         limits, outages: what must hold.
         name: of the plan.
         assumed: rows of the rules (`rules.costs.Amount`) that stand in for what nobody declared; they are shown.
+        notes: what a reader must know about how something was counted; shown below the table of sizes.
 
     Invariants:
         all series have T steps; a carrier that is needed can be bought or made.
@@ -262,6 +269,8 @@ class Case:
     outages: tuple[Outage, ...] = ()
     name: str = "plan"
     assumed: tuple[Any, ...] = ()
+    assets: tuple[Placed, ...] = ()
+    notes: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises `RequestError` for data that cannot be planned with, named."""
@@ -293,7 +302,18 @@ class Case:
 
     def sizes(self) -> dict[str, Size]:
         """Everything that is chosen, by name."""
-        return {name: size for candidate in self.candidates for name, size in candidate.sizes().items()}
+        found = {supply.name: supply.size for supply in self.supplies if supply.size is not None}
+        for one in self.candidates:
+            found |= one.sizes()
+        for asset in self.assets:
+            found |= asset.sizes()
+        return found
+
+    @property
+    def names(self) -> list[str]:
+        """Names of supplies, candidates and assets, which differ."""
+        found = [one.name for one in self.supplies] + [one.name for one in self.candidates]
+        return found + [one.name for one in self.assets]
 
     def existing(self) -> dict[str, float]:
         """The sizes without building anything."""
@@ -310,6 +330,9 @@ class Case:
                     yield supply.name, what, values
         for candidate in self.candidates:
             yield candidate.name, "profile", candidate.profile
+        for asset in self.assets:
+            for what, values in asset.series.items():
+                yield asset.name, what, values
 
 
 def full(values: Series, steps: int) -> Floats:
@@ -327,7 +350,7 @@ def check(case: Case) -> None:
         raise RequestError("plan.no_load")
     for whose, what, values in case.series():
         _check_series(case, whose, what, values)
-    names = [supply.name for supply in case.supplies] + [one.name for one in case.candidates]
+    names = case.names
     for name in names:
         if names.count(name) > 1:
             raise RequestError("plan.name_twice", name=name)
@@ -349,6 +372,12 @@ def _check_carriers(case: Case) -> None:
         if one.shape == SOURCE:
             given.add(one.carrier)
         given |= {carrier for carrier, rate in one.ports.items() if rate > 0}
+    for asset in case.assets:
+        given |= asset.carriers[0]
+    for asset in case.assets:
+        for carrier in sorted(asset.carriers[1] - given - set(case.loads)):
+            hint = did_you_mean(carrier, given)
+            raise RequestError("plan.unknown_carrier", name=asset.name, carrier=carrier, hint=hint)
     for candidate in case.candidates:
         _check_candidate(candidate, given | set(case.loads) | set(candidate.ports))
     for carrier in case.loads:
@@ -367,7 +396,7 @@ def _check_series(case: Case, whose: str, what: str, values: Series) -> None:
     ):
         raise RequestError("plan.bad_length", name=whose, what=what, have=int(array.size), want=case.steps)
     bad = np.isnan(array) if what == "upper" else ~np.isfinite(array)
-    if what not in {"buy", "sell"}:
+    if what not in {"buy", "sell", "temperature"}:
         bad |= array < 0
     if bad.any():
         first = int(np.argmax(np.atleast_1d(bad)))

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterator
 from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
@@ -20,7 +21,6 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mangrove.ledger import Ledger, Origin, Receipt
-from mangrove.plan.declared import streams
 from mangrove.plan.problem import Case, Floats
 from mangrove.plan.result import Effort, Sizing
 from mangrove.territory.model import Flow, Territory
@@ -64,9 +64,12 @@ def store(ledger: Ledger, territory: Territory, sizing: Sizing) -> tuple[str, Re
 def values(territory: Territory, sizing: Sizing) -> pa.Table | None:
     """Rows (flow, start, value) of the planned year, each in the unit and step of its flow; None when there are none."""
     case, parts = sizing.case, []
-    for flow, stream, factor in streams(case):
-        if flow in territory.flows and stream in sizing.after.series:
-            rates = np.maximum(sizing.after.series[stream], 0.0) * factor
+    for flow, streams in metered(case):
+        known = [
+            sizing.after.series[name] * factor for name, factor in streams if name in sizing.after.series
+        ]
+        if flow in territory.flows and known:
+            rates = np.maximum(np.sum(known, axis=0), 0.0)
             starts, found = _in_step(territory.flows[flow], case, rates)
             parts.append(
                 pa.table(
@@ -80,6 +83,18 @@ def values(territory: Territory, sizing: Sizing) -> pa.Table | None:
                 )
             )
     return pa.concat_tables(parts) if parts else None
+
+
+def metered(case: Case) -> Iterator[tuple[str, list[tuple[str, float]]]]:
+    """Declared flows of a case: (flow, streams of the result with the amount of the flow per unit of each)."""
+    for supply in case.supplies:
+        for role, flow in supply.flows.items():
+            yield flow, [(supply.name if role == "import" else f"{supply.name} {role}", 1.0)]
+    for one in case.candidates:
+        for role, flow in one.flows.items():
+            yield flow, [(f"{one.name} {role}" if role in {"charge", "discharge"} else one.name, 1.0)]
+    for asset in case.assets:
+        yield from asset.metered()
 
 
 def _in_step(flow: Flow, case: Case, rates: Floats) -> tuple[npt.NDArray[np.datetime64], Floats]:
@@ -129,6 +144,8 @@ def _asked(case: Case) -> dict[str, Any]:
         "sizes": {name: _finite(asdict(size)) for name, size in case.sizes().items()},
         "assumed": [{"row": one.row, "value": one.value, "status": one.status} for one in case.assumed],
         "supplies": [supply.name for supply in case.supplies],
+        "assets": {one.name: {"type": one.kind, **one.values.document()} for one in case.assets},
+        "notes": [one.text() for one in case.notes],
     }
 
 

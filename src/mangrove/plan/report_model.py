@@ -18,7 +18,8 @@ from mangrove import messages
 from mangrove.figures import Bar, Spot, frontier, interval_bars, stacked_series
 from mangrove.figures.numbers import fixed
 from mangrove.figures.numbers import month as month_name
-from mangrove.plan.problem import Floats
+from mangrove.plan import placed
+from mangrove.plan.problem import Case, Floats
 from mangrove.plan.result import Sizing, State
 from mangrove.plan.study import Outcome, Point
 
@@ -90,6 +91,7 @@ def sizes(sizing: Sizing, lang: str = "vi") -> Table:
             "gap": fixed(better * 100, lang, decimals=2),
         }
         notes = (say("preview_note", lang, **data),)
+    notes += tuple(one.text(lang) for one in sizing.case.notes)
     return Table(
         say("sizes", lang),
         _heads(lang, "what", "existing", "preview", "plan", "difference"),
@@ -130,13 +132,26 @@ def money(sizing: Sizing, lang: str = "vi", unit: Unit | None = None) -> Table:
 def energy(sizing: Sizing, lang: str = "vi") -> Table:
     """Amounts of one year and emissions, before and after."""
     before = sizing.before
-    rows: list[tuple[Cell, ...]] = [
-        (name, before.energy.get(name, 0.0) / 1e3 if before is not None else None, amount / 1e3, "MWh")
-        for name, amount in sizing.after.energy.items()
-    ]
+    rows: list[tuple[Cell, ...]] = []
+    for name, amount in sizing.after.energy.items():
+        unit, worth = _unit(sizing.case, name)
+        was = before.energy.get(name, 0.0) / worth if before is not None else None
+        rows.append((name, was, amount / worth, unit))
     was = before.emissions if before is not None else None
     rows.append((say("emissions", lang), was, sizing.after.emissions, "t CO2"))
     return Table(say("energy", lang), _heads(lang, "what", "before", "after", "unit"), tuple(rows))
+
+
+def _unit(case: Case, stream: str) -> tuple[str, float]:
+    """The unit in which a stream is shown, and how many of its own units that is."""
+    carriers = {one.name: one.carrier for one in case.supplies} | {
+        one.name: one.carrier for one in case.candidates
+    }
+    carriers |= {name: carrier for asset in case.assets for name, carrier in asset.shown().items()}
+    carrier = carriers.get(stream) or carriers.get(stream.rpartition(" ")[0], "")
+    return {"hydrogen": ("t", 1e3), "water": ("m3", 1.0), "wastewater": ("m3", 1.0), "item": ("", 1.0)}.get(
+        carrier.partition("@")[0], ("MWh", 1e3)
+    )
 
 
 def bills(sizing: Sizing, lang: str = "vi", unit: Unit | None = None) -> list[Table]:
@@ -278,6 +293,10 @@ def balance_figure(sizing: Sizing, *, lang: str = "vi", which: str = "after") ->
         if name in electric and np.any(values > 0):
             sign = -1.0 if name in outward else 1.0
             series[name] = [sign * _monthly(values, months, m) * case.hours / 1e3 for m in range(12)]
+    for asset in case.assets:
+        for name, values in placed.electric(asset, state.series):
+            if np.any(values):
+                series[name] = [_monthly(values, months, m) * case.hours / 1e3 for m in range(12)]
     names = [month_name(m, lang) for m in range(1, 13)]
     return stacked_series(names, series, title=say(f"balance_{which}", lang), unit="MWh", lang=lang)
 

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mangrove.network import Capacity, Plan, Relaxation
+from mangrove.plan import placed
 from mangrove.plan.build import KILO, Model
 from mangrove.plan.finance import CashFlow, Purchase, Running, cash_flow, lcoe, lifecycle
 from mangrove.plan.outages import Survival, streams_of, survival
@@ -35,7 +36,7 @@ class State:
         running: a year at prices of today; emissions: t CO2 a year.
         energy: amounts a year by stream, in the unit of its carrier (kWh).
         peaks: by supply, the billed peak of each month.
-        served: share of each load that is met; bills: itemized bills by supply, where its contract is known.
+        served: share of each load that is met, by carrier and by asset; bills: itemized bills by supply, where its contract is known.
         relaxed: what gave way.
     """
 
@@ -185,6 +186,17 @@ class Sizing:
                     "energy"
                 )
                 found[one.name] = lcoe(cost, used, money, one.degradation)
+        for asset in self.case.assets:
+            new = self.built[asset.name] if asset.kind in placed.RENEWABLE else 0.0
+            if new > 0:
+                used = (
+                    self.after.energy[asset.name]
+                    * new
+                    / self.sizes[asset.name]
+                    / money.level(asset.degradation)
+                )
+                cost = lifecycle(asset.sizes()[asset.name].purchase(asset.name, new), money)
+                found[asset.name] = lcoe(cost, used, money, asset.degradation)
         return found
 
     def survival(self, critical: float = 1.0, longest: float = 24.0) -> Survival:
@@ -215,30 +227,44 @@ def state(built: Model, plan: Plan) -> State:
     }
     least = _NOTHING * max(float(load.max()) for load in case.loads.values())
     for name, size in case.sizes().items():
-        if sizes.get(name, 0.0) - size.existing < least:
+        if sizes[name] - size.existing < least:
             sizes[name] = size.existing
     series = {name: view.spread(plan[stream]) for name, stream in streams_of(built).items()}
+    for part in built.parts.values():
+        series |= {name: view.spread(rate) for name, rate in placed.series(built, plan, part)}
     levels = {}
     if view.days is None:
         levels = {name: plan.level(store)[0, 0] for name, store in built.stores.items()}
+        for name, part in built.parts.items():
+            level = placed.levels(built, plan, part)
+            levels |= {} if level is None else {name: level}
     energy = {name: float(values.sum()) * case.hours * case.annual for name, values in series.items()}
     peaks = {name: np.asarray(plan.peak(peak), dtype=float) for name, peak in built.peaks.items()}
     served = {}
     for carrier, load in case.loads.items():
         lost = float((plan.shortfall(built.net.handles[f"load {carrier}"]) * view.horizon.weights).sum())  # type: ignore[arg-type]
         served[carrier] = 1.0 - lost / max(float(load.sum()) * case.hours, 1e-300)
+    for name, part in built.parts.items():
+        met = placed.served(built, plan, part)
+        if met is not None:
+            served[name] = met
+    by_use = sum(placed.running(built, plan, part) for part in built.parts.values())
     return State(
-        sizes, series, levels, _running(case, series, peaks, energy), _emissions(case, series, energy), energy, peaks,
+        sizes, series, levels, _running(case, series, peaks, energy, by_use), _emissions(case, series, energy), energy, peaks,
         served, relaxed=plan.relaxed,
     )  # fmt: skip
 
 
 def _running(
-    case: Case, series: Mapping[str, Floats], peaks: Mapping[str, Floats], energy: Mapping[str, float]
+    case: Case,
+    series: Mapping[str, Floats],
+    peaks: Mapping[str, Floats],
+    energy: Mapping[str, float],
+    by_use: float,
 ) -> Running:
-    """A year at prices of today: energy, power and fuel; sales; carbon."""
+    """A year at prices of today: energy, power, fuel and `by_use`, what assets cost by use; sales; carbon."""
     yearly = case.hours * case.annual
-    bought = sold = 0.0
+    bought, sold = by_use, 0.0
     for supply in case.supplies:
         bought += float(full(supply.buy, case.steps) @ series[supply.name]) * yearly
         if supply.name in peaks:
@@ -268,6 +294,11 @@ def worth_of(case: Case, plan: Plan) -> tuple[Worth, ...]:
     inner = {f"{one.name} hours" for one in case.candidates} | {
         f"{one.name}/energy usable size" for one in case.candidates
     }
+    inner |= {
+        f"{one.name} {word}"
+        for one in case.assets
+        for word in ("usable", "C-rate", "unserved", "curtailed", "swaps")
+    }
     kept = [shadow for shadow in plan.shadows() if shadow.value > least and shadow.name not in inner]
     return tuple(
         Worth(shadow.name.removesuffix(" size"), shadow.kind, shadow.value, float(shadow.value / every_year))
@@ -290,7 +321,7 @@ def _bills(case: Case, supply: Supply, series: Mapping[str, Floats], timezone: s
         series[one.name]
         for one in case.candidates
         if one.shape == SOURCE and one.carrier == ELECTRICITY and one.name in series
-    ]
+    ] + [series[one.name] for one in case.assets if one.kind in placed.RENEWABLE]
     sold = series.get(f"{supply.name} export")
     made = np.sum(own, axis=0) * case.hours if own else np.zeros(case.steps)
     return tuple(

@@ -136,7 +136,7 @@ def usual(case: Case, share: float = 0.2) -> list[Variation]:
     found: list[Variation] = []
     for factor in (1.0 - share, 1.0 + share):
         found += [priced(case, supply.name, factor) for supply in case.supplies]
-        found += [costing(case, one.name, factor) for one in case.candidates]
+        found += [costing(case, name, factor) for name in choices(case)]
         found.append(discounted(case, case.money.discount * factor))
     return found
 
@@ -156,8 +156,15 @@ def priced(case: Case, supply: str, factor: float) -> Variation:
     return Variation("price", supply, factor, _with_supply(case, supply, change))
 
 
+def choices(case: Case) -> list[str]:
+    """Names of what may be built: candidates, assets with a largest size, connections that may grow."""
+    grown = [one.name for one in case.supplies if one.size is not None]
+    assets = [one.name for one in case.assets if any(s.most > s.existing for s in one.sizes().values())]
+    return [*(one.name for one in case.candidates), *assets, *grown]
+
+
 def costing(case: Case, candidate: str, factor: float) -> Variation:
-    """Investment and replacement of a candidate times `factor`."""
+    """Investment and replacement of a candidate, an asset or a connection times `factor`."""
 
     def change(one: Candidate) -> Candidate:
         changed = one
@@ -166,11 +173,19 @@ def costing(case: Case, candidate: str, factor: float) -> Variation:
             changed = changed.resized(name, cost=size.cost * factor, again=again)
         return changed
 
-    names = [one.name for one in case.candidates]
+    names = choices(case)
     if candidate not in names:
         raise RequestError("plan.unknown_candidate", name=candidate, hint=did_you_mean(candidate, names))
     things = tuple(change(one) if one.name == candidate else one for one in case.candidates)
-    return Variation("cost", candidate, factor, replace(case, candidates=things))
+    assets = tuple(one.costing(factor) if one.name == candidate else one for one in case.assets)
+    supplies = tuple(
+        replace(one, size=replace(one.size, cost=one.size.cost * factor))
+        if one.name == candidate and one.size is not None
+        else one
+        for one in case.supplies
+    )
+    changed = replace(case, candidates=things, assets=assets, supplies=supplies)
+    return Variation("cost", candidate, factor, changed)
 
 
 def discounted(case: Case, rate: float) -> Variation:
@@ -216,11 +231,20 @@ def stacked(cases: Sequence[Case]) -> Case:
         replace(several[0], profile=_joined([one.profile for one in several], cases))
         for several in zip(*(case.candidates for case in cases), strict=True)
     )
-    return replace(first, loads=loads, supplies=supplies, candidates=things)
+    assets = tuple(
+        replace(
+            several[0],
+            series={
+                what: np.concatenate([one.series[what] for one in several]) for what in several[0].series
+            },
+        )
+        for several in zip(*(case.assets for case in cases), strict=True)
+    )
+    return replace(first, loads=loads, supplies=supplies, candidates=things, assets=assets)
 
 
 def _names(case: Case) -> list[str]:
-    parts = [*case.loads, *(one.name for one in case.supplies), *(one.name for one in case.candidates)]
+    parts = [*case.loads, *case.names]
     return [*parts, str(case.hours)]
 
 

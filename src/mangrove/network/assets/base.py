@@ -83,6 +83,14 @@ class Values(Mapping[str, float]):
         """The declared word, or `default`."""
         return self._words.get(name, default)
 
+    def document(self) -> dict[str, float | str]:
+        """Numbers and words together, as plain data."""
+        return {**self._numbers, **self._words}
+
+    def changed(self, numbers: Mapping[str, float]) -> Values:
+        """The same words with `numbers` in the place of all numbers."""
+        return Values(numbers, self._words)
+
     def flows(self, **roles: str) -> dict[str, str]:
         """Role -> flow id, for those of `roles` (role=parameter) that name a flow."""
         return {role: self._words[name] for role, name in roles.items() if self._words.get(name)}

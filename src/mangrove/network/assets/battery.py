@@ -3,7 +3,7 @@
 
 Equations, with u+ and u- the rates at the node, e the level, h the length of a step:
     e_t = (1 - loss)^h e_{t-1} + h (eta u+_t - u-_t / eta),  eta = sqrt(round trip)
-    floor E <= e_t <= E,   0 <= u+, u- <= P
+    floor E <= e_t <= E,   0 <= u+, u- <= P        (a chosen E: 0 <= e_t <= (1 - floor) E, counted from the floor up)
     u+_t <= P (1 - (1 - r) (e_t / E - a) / (1 - a))           power falls from P at level a to r P when full
     wear = replacement / (cycles x depth), money per kWh discharged;  a yearly cost per kWh of size for age
 """
@@ -28,13 +28,14 @@ def build(setting: Setting, asset_id: str, values: Values) -> Built:
     energy, power, capacities = _sizes(setting, asset_id, values)
     eta = values["round_trip"] ** 0.5
     fixed = isinstance(energy, float)
+    room = (
+        energy if fixed or not values["floor"] else usable(setting, asset_id, energy, 1.0 - values["floor"])
+    )
     store = net.store(
-        asset_id, node, energy=energy, charge=power, discharge=power, efficiency=(eta, eta), loss=values["self_discharge"],
+        asset_id, node, energy=room, charge=power, discharge=power, efficiency=(eta, eta), loss=values["self_discharge"],
         start=None if setting.start is None else setting.start * _reference(values),
         floor=values["floor"] * energy if fixed else 0.0, wear=wear(values),
     )  # fmt: skip
-    if not fixed and values["floor"] > 0.0:
-        keep_floor(setting, asset_id, store, energy, values["floor"])
     if "taper_from" in values:
         taper(setting, asset_id, store, energy, values)
     flows = values.flows(charge="charge_flow", discharge="discharge_flow")
@@ -66,6 +67,7 @@ def taper(setting: Setting, asset_id: str, store: Any, energy: float | Any, valu
     columns = store.charging.columns
     lp = setting.network.program
     fixed = isinstance(energy, float)
+    a -= 0.0 if fixed else values["floor"]
     upper = (rate + slope * a) * energy if fixed else 0.0
     rows = lp.rows(f"{asset_id} taper", columns.shape, upper=upper)
     lp.terms(rows, columns, 1.0)
@@ -75,13 +77,15 @@ def taper(setting: Setting, asset_id: str, store: Any, energy: float | Any, valu
         lp.terms(rows, energy.columns[:, :, None], -(rate + slope * a))
 
 
-def keep_floor(setting: Setting, asset_id: str, store: Any, energy: Any, share: float) -> None:
-    """e_t >= floor x E for a chosen size E."""
-    setting.chronological(asset_id)
-    lp = setting.network.program
-    rows = lp.rows(f"{asset_id} floor", store.level.shape, lower=share * float(energy.existing.sum()))
-    lp.terms(rows, store.level, 1.0)
-    lp.terms(rows, energy.columns[:, :, None], -share)
+def usable(setting: Setting, asset_id: str, energy: Any, share: float) -> Any:
+    """The part of a chosen size that may be used, as a size tied to it by one row; the level then counts from the floor up."""
+    net = setting.network
+    found = net.capacity(f"{asset_id} usable", owner=setting.owner)
+    row = net.program.rows(f"{asset_id} usable", (1,), lower=0.0, upper=0.0)
+    net.program.row_lower[row] = net.program.row_upper[row] = share * float(energy.existing.sum())
+    net.program.terms(row, found.columns[0], 1.0)
+    net.program.terms(row, energy.columns[0], -share)
+    return found
 
 
 def _sizes(
@@ -105,15 +109,16 @@ def _sizes(
         upper=values.get("max_power", np.inf), owner=setting.owner,
     )  # fmt: skip
     if not free:
-        _tie(net, asset_id, bought, power, rate)
+        _tie(net, asset_id, bought, power, rate, limited="max_power" in values)
     return bought, power, {"energy": bought, "power": power}
 
 
-def _tie(net: Any, asset_id: str, energy: Any, power: Any, rate: float) -> None:
-    """P <= C x E: power and energy are bought as one product."""
+def _tie(net: Any, asset_id: str, energy: Any, power: Any, rate: float, *, limited: bool) -> None:
+    """P = C x E, because power and energy are bought as one product; P may stay below where it has a limit of its own."""
+    rest = rate * float(energy.existing.sum()) - float(power.existing.sum())
     net.budget(
-        f"{asset_id} C-rate", [(power, 1.0), (energy, -rate)], tier=None,
-        upper=rate * float(energy.existing.sum()) - float(power.existing.sum()),
+        f"{asset_id} C-rate", [(power, 1.0), (energy, -rate)], tier=None, upper=rest,
+        lower=-np.inf if limited or rest < 0.0 else rest,
     )  # fmt: skip
 
 

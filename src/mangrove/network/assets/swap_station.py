@@ -189,13 +189,19 @@ def start_of(station: Station) -> Floats | None:
 
 
 def end_of(station: Station, packs: Ints, begin: Floats | None) -> None:
-    """A cyclic horizon holds all packs at its end; a known start asks for as many full packs (or the declared share) at the end."""
+    """A cyclic horizon (each representative day) holds all packs at its end; a known start asks for as many full packs (or the declared share) at the end."""
     lp, scenarios, count = station.setting.network.program, packs.shape[1], station.values["packs"]
     if begin is None:
+        first, before = steps_before(station.setting.network.horizon.period)
+        last = before[first]
         total = lp.rows(
-            f"{station.name} total", (1, scenarios), lower=count, upper=count, owners=station.owners
+            f"{station.name} total",
+            (1, scenarios, len(last)),
+            lower=count,
+            upper=count,
+            owners=station.owners,
         )
-        lp.terms(total, packs[:, :, -1], 1.0)
+        lp.terms(total, packs[:, :, last], 1.0)
         return
     wanted = station.values["full_at_end"] * count if "full_at_end" in station.values else begin[-1]
     full = lp.rows(f"{station.name} full at the end", (1, scenarios), lower=wanted, owners=station.owners)
@@ -223,10 +229,11 @@ def promise(station: Station, demand: Floats) -> Ints:
     rows = lp.rows(f"{station.name} demand", shape, lower=demand, upper=demand, owners=station.owners)
     for stream in (station.served, station.lost):
         lp.terms(rows, stream.columns, hours)
-    total = np.broadcast_to(demand, shape[1:]).sum(axis=1)
+    times = net.horizon.weights
+    total = (np.broadcast_to(demand, shape[1:]) * times).sum(axis=1)
     allowed = (1.0 - station.values["service"]) * total
     service: Ints = lp.rows(f"{station.name} service", (1, scenarios), upper=allowed, owners=station.owners)
-    lp.terms(service[:, :, None], station.lost.columns, hours)
+    lp.terms(service[:, :, None], station.lost.columns, hours * times)
     wish = Wish(
         f"{station.name} service", "promised", (station.name,), "upper", service, np.ones((1, scenarios))
     )
