@@ -20,7 +20,7 @@ from mangrove.figures.numbers import number
 from mangrove.handle import Handle
 from mangrove.operate.account import GRID
 from mangrove.operate.site import sites
-from mangrove.rules import contracts
+from mangrove.rules import contracts, costs
 from mangrove.serve import energy
 from mangrove.serve.energy_day import bases_of, day_of
 from mangrove.serve.energy_model import EnergyModel, Missing, Past, SiteDay, Sizings
@@ -41,6 +41,8 @@ _EXPECTED = ("cold_store_electricity", "cold_store_pv", "swap_demand")
 """Flows whose forecast is kept in the ledger, for the page and for `mangrove explain`."""
 _CALENDARS = ("legacy", "963")
 _POINTS = 6
+_YEARS = 25
+"""Years of the study: the life of the roof."""
 _SEED = 20240210
 """Of the generated weather year under which the mill's roof is sized."""
 
@@ -66,11 +68,11 @@ class When:
 def show(park: Handle, out: Path, when: When, progress: Progress, lang: str) -> Path:
     """Runs the energy verbs on the park, prints what they found and writes `park_energy.html` and `statements/` into `out`."""
     words = Words(lang, park.territory.currency)
-    api.repair(park, str(when.year), flows=["steel_electricity"])
     days = _dispatch(park, when, progress)
     sizings = _tried("sizing", lambda: _sizings(park, when, progress, words), progress, lang)
     sharing = _tried("sharing", lambda: _sharing(park, out, when, progress, lang), progress, lang)
     past = _tried("past", lambda: _past(park, when, progress), progress, lang)
+    priced = contracts.of(park.territory, _SIZED, on=when.day).prices_on
     model = EnergyModel(
         territory=park.territory.name,
         timezone=park.territory.timezone,
@@ -84,7 +86,8 @@ def show(park: Handle, out: Path, when: When, progress: Progress, lang: str) -> 
         bases=bases_of(park.territory, _metered(park)),
         factor=_factor(park, when),
         carbon=_carbon(park),
-        prices_on=contracts.of(park.territory, _SIZED, on=when.day).prices_on,
+        traded=_traded(priced),
+        prices_on=priced,
         sources=() if isinstance(sharing, Missing) else sharing.sources,
         records={} if isinstance(sharing, Missing) else {"sharing": sharing.record},
         version=version("mangrove"),
@@ -157,11 +160,16 @@ def _sizings(park: Handle, when: When, progress: Progress, words: Words) -> Sizi
 
 
 def _case(park: Handle, when: When, weather: Any) -> Case:
-    from mangrove.plan.declared import case_of
+    from mangrove.plan.declared import Wishes, case_of
+    from mangrove.plan.finance import Money
 
+    declared: Any = park.territory.settings.get("energy") or {}
+    # No tax and no rising prices: what neither the park declares nor a law states is left out, and the page says so.
+    rate = declared.get("discount")
+    wishes = Wishes(money=None if rate is None else Money(years=_YEARS, discount=float(rate)))
     span = Span.parse(str(when.year), park.territory.tz)
     with park.reader() as ledger, ledger.snapshot() as snapshot:
-        return case_of(park.territory, snapshot, _SIZED, span.start, span.end, weather=weather)
+        return case_of(park.territory, snapshot, _SIZED, span.start, span.end, weather=weather, wishes=wishes)
 
 
 def _zone(park: Handle, when: When) -> float:
@@ -198,6 +206,17 @@ def _factor(park: Handle, when: When) -> tuple[float, str, str] | None:
     except MangroveError:
         return None
     return found.value * unit(found.unit).to("kg/kWh"), found.source.document, found.status
+
+
+def _traded(on: date | None) -> tuple[float, float, str, str] | None:
+    """What a tonne of CO2 was traded at on the day of the prices; None where no trade is known."""
+    if on is None:
+        return None
+    try:
+        found = costs.carbon_price(on)
+    except MangroveError:
+        return None
+    return found.low, found.high, found.document, found.status
 
 
 def _carbon(park: Handle) -> float:

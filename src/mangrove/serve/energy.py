@@ -21,7 +21,7 @@ from mangrove.serve.html import el, text
 
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
-h4 { margin: 16px 0 4px; font-size: 14.5px; }
+h4 { margin: 16px 0 4px; font-size: 14.5px; break-after: avoid; } .links { columns: 2; }
 .hero .cards { margin: 0; grid-template-columns: repeat(3, 1fr); } .hero .cards li { background: #fff; } .hero .cards .value { font-size: 20px; }
 .said { margin: 8px 0 18px; padding-left: 20px; } .said li { margin-bottom: 4px; max-width: 78ch; }
 .alarm { color: var(--alarm); font-weight: 650; }

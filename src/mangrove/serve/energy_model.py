@@ -134,6 +134,7 @@ class EnergyModel:
         days, sizings, sharing, past: the parts.
         statements: folder of the members' statements beside the page, empty for none.
         bases: how the readings came about (`measured`, `generated`, ...); factor: of the grid: kg CO2/kWh, its document and status; carbon: the declared price of a tonne of CO2, 0 for none.
+        traded: lowest and highest price of a tonne on the exchange, its document and status.
         prices_on: the day whose prices hold throughout, None for those of each day.
         sources: (document, status) of the prices; records: ids in the ledger, by the verb that kept them; version: of the program.
     """
@@ -151,6 +152,7 @@ class EnergyModel:
     factor: tuple[float, str, str] | None = None
     carbon: float = 0.0
     prices_on: date | None = None
+    traded: tuple[float, float, str, str] | None = None
     sources: Sequence[tuple[str, str]] = ()
     records: Mapping[str, str] = field(default_factory=dict)
     version: str = ""

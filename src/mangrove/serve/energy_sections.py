@@ -440,7 +440,7 @@ def _links(words: Words, found: Sharing, model: EnergyModel) -> str:
         for one in found.statements
     ]
     items = [el("li", el("a", text(name), href=f"{model.statements}/{page}.html")) for page, name in pages]
-    return el("p", words.html("statements")) + el("ul", *items, class_="said")
+    return el("p", words.html("statements")) + el("ul", *items, class_="said links")
 
 
 def past(words: Words, model: EnergyModel) -> str:
@@ -486,6 +486,11 @@ def basis(words: Words, model: EnergyModel) -> str:
         lines.append(words.say("basis_carbon", price=price, currency=words.sign))
     else:
         lines.append(words.say("basis_no_carbon"))
+    if model.traded is not None:
+        low, high, document, status = model.traded
+        ends = {"low": numbers.fixed(low, words.lang), "high": numbers.fixed(high, words.lang)}
+        said = {"currency": words.sign, "document": document, "status": _status(words, status)}
+        lines.append(words.say("basis_traded", **ends, **said))
     lines.append(words.say("basis_vat"))
     return el("ul", *(el("li", text(line)) for line in lines), class_="said")
 
