@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _SHADOWS = 3
 _YEAR_ROWS = 12
+_NAMES = 3
 
 
 def schedules_text(made: Sequence[Schedule], lang: str, territory: Territory) -> str:
@@ -259,7 +260,9 @@ def _objects(made: Sharing, rule: str, lang: str) -> str:
         return "-"
     if not found.objects:
         return _say("nobody", lang)
-    names = ", ".join(made.names.get(member, member) for member in found.coalition)
+    names = ", ".join(made.names.get(member, member) for member in found.coalition[:_NAMES])
+    more = len(found.coalition) - _NAMES
+    names = f"{names} +{more}" if more > 0 else names
     return _say("objects", lang, names=names, amount=number(found.excess, lang), unit=made.currency)
 
 
