@@ -19,7 +19,10 @@ from typing import Protocol
 from mangrove.errors import RequestError
 from mangrove.operate.site import Battery, Site
 from mangrove.operate.state import Session
+from mangrove.operate.units import Unit
 
+NO_LIMIT = 1e9
+"""kW where nothing is declared: a number that a guard can hold."""
 HEARTBEAT = timedelta(minutes=15)
 """How long a set-point holds when nobody renews it: one planning step."""
 
@@ -285,12 +288,25 @@ def limits_of(battery: Battery, ramp: float = math.inf) -> Limits:
 
 
 def limits_at(site: Site, sessions: Sequence[Session] = ()) -> dict[str, Limits]:
-    """The declared limits of everything at a site that takes set-points: batteries, swap stations, vehicles."""
+    """The declared limits of everything at a site that takes set-points: batteries, swap stations, units, vehicles."""
     found = {battery.id: limits_of(battery) for battery in site.batteries}
     for station in site.stations:
         found[station.id] = Limits(-station.power if station.two_way else 0.0, station.power)
-    power = {charger.id: charger.power for charger in site.chargers}
+    found.update({unit.id: limits_of_unit(unit) for unit in site.units if unit.kind != "hydrogen_store"})
+    chargers = {charger.id: charger for charger in site.chargers}
     for one in sessions:
-        most = power.get(one.charger, 0.0)
-        found[one.id] = Limits(0.0, most if one.power is None else min(one.power, most))
+        charger = chargers.get(one.charger)
+        power, back = (charger.power, charger.discharge) if charger else (0.0, 0.0)
+        found[one.id] = Limits(-back, power if one.power is None else min(one.power, power))
     return found
+
+
+def limits_of_unit(unit: Unit) -> Limits:
+    """The declared limits of a unit, in kW (kg/h, m3/h) of its activity; a load that declares none may draw what it asks for."""
+    v = unit.values
+    if unit.kind == "thermal_store":
+        power = v.get("power", NO_LIMIT)
+        return Limits(-power, power)
+    if unit.kind == "batch":
+        return Limits(0.0, v["power"] * v["lines"])
+    return Limits(0.0, v.get("capacity", NO_LIMIT))

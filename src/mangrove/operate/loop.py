@@ -74,8 +74,7 @@ class ByPlan:
         """The set-points of a new plan, or those that the last one has for this step."""
         if self.plan is not None and 0 < self._age < self.every:
             step, self._age = self._age, self._age + 1
-            powers = {id_: float(kw[0, self.plan.lead + step]) for id_, kw in self.plan.powers.items()}
-            return Orders(powers, self.plan.ceiling(step))
+            return Orders(self.plan.orders(step), self.plan.ceiling(step))
         began = time.perf_counter()
         try:
             self.plan = self.planner.replan(view.state, self.outlook(view.state.at))
@@ -234,7 +233,7 @@ def _next(state: State, done: Done, prices: Prices, at: int, course: Course) -> 
     until = state.at + prices.seconds * SECOND
     for one in state.sessions:
         if one.depart <= until:
-            lacking = one.missing - done.delivered.get(one.id, 0.0)
+            lacking = one.energy - one.delivered - done.delivered.get(one.id, 0.0)
             course.missing[course.steps - 1] += max(lacking, 0.0)
     grown = 0.0
     if prices.cap is not None:

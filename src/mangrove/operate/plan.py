@@ -7,6 +7,10 @@ short steps, what lies behind it in hours: the far steps only tell the near ones
 
 The horizon begins at the last whole window of the demand meter. Steps of that window that are over stay in the plan as they were
 metered, so that its mean is billed right, and so that the structure is the same at every step.
+
+The connection, batteries, sun and wind are written here and not by the files of their kinds, for speed and for what only a rolling plan
+knows: a month that may end inside the horizon, means that began before it, announced plans, what energy is worth at its end. A test
+holds both to the same cost. All other units come from the files of their kinds, see `mangrove.operate.machines`.
 """
 
 from __future__ import annotations
@@ -20,9 +24,13 @@ import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import RequestError
+from mangrove.operate.machines import MOVING, WEATHER, Machines, Moment, ends
 from mangrove.operate.prices import Prices
 from mangrove.operate.site import Battery, Site, Station
 from mangrove.operate.state import HOUR_SECONDS, SECOND, Session, State
+from mangrove.operate.timing import moment_of
+from mangrove.operate.units import making
+from mangrove.operate.vehicles import Vehicles
 
 if TYPE_CHECKING:
     from mangrove.network import Network
@@ -34,7 +42,6 @@ END_VALUE = 0.99
 """Energy left at the end is worth this share of what it would spare at the lowest price ahead: never worth charging for."""
 _PAYABLE = 0.5
 """Share of the coming generation that a debt of exports may take before a plan stops selling."""
-_SMALL = 1e-6
 ANNOUNCED = 1e-3
 """Keeping to an announced plan is worth this share of a typical price: it decides between plans of nearly equal cost."""
 
@@ -50,7 +57,8 @@ class Options:
         carbon: money per kWh drawn, beside its price (an emission factor times a carbon price).
         time_limit: seconds after which a plan is given up.
 
-    A site with a swap station is planned in single steps alone (`fine` hours), because its packs are counted in classes of one step.
+    A site with a swap station or a batch is planned in single steps alone (`fine` hours): packs are counted in classes of one step, and
+    a run takes a number of them.
     """
 
     seconds: int = 900
@@ -117,12 +125,16 @@ class Plan:
         imported, exported: (S, T) kW.
         powers: (S, T) kW by battery and swap station (positive charges) and by session.
         generated: (S, T) kW by generator that is used.
-        levels: (S, T) kWh by battery at the end of each step.
+        levels: (S, T) kWh by battery or store (kg of hydrogen) at the end of each step.
         price: (S, T) money per kWh that one more kWh of load would cost.
         peak: kW that will be billed for the running month, as far as the plan sees; infinite when nobody bills them.
         window: steps over which the demand meter averages.
         missing: kWh by session that it will lack when it leaves, because its stay is too short for its charger.
         solved: the solution of the network: costs, shadow prices, iterations.
+        machines: (S, T) by unit: kW (kg/h, m3/h) of its activity; of a flexible load what it draws, of a store what goes in.
+        electric: (S, T) kW by unit that it takes from the bus (negative: gives).
+        flows: (S, T) by declared flow of a unit or of a need, in units per hour.
+        bought: (S, T) by carrier that is bought beside electricity, in units per hour.
     """
 
     at: np.datetime64
@@ -139,10 +151,19 @@ class Plan:
     missing: Mapping[str, float]
     solved: Solved
     _node: Any = field(repr=False)
+    machines: Mapping[str, Floats] = field(default_factory=dict)
+    electric: Mapping[str, Floats] = field(default_factory=dict)
+    flows: Mapping[str, Floats] = field(default_factory=dict)
+    bought: Mapping[str, Floats] = field(default_factory=dict)
 
     def setpoints(self) -> dict[str, float]:
-        """KW for the next step: batteries (positive charges) and sessions, by id."""
-        return {name: float(series[0, self.lead]) for name, series in self.powers.items()}
+        """KW for the next step, by id: batteries and swap stations (positive charges), sessions, units (see `machines`)."""
+        return self.orders(0)
+
+    def orders(self, step: int) -> dict[str, float]:
+        """The set-points of the step that is `step` later than the next one."""
+        both = {**self.powers, **self.machines}
+        return {name: float(series[0, self.lead + step]) for name, series in both.items()}
 
     def ceiling(self, step: int = 0) -> float:
         """KW that the import of the next step (or of one `step` later) may have before the billed peak rises.
@@ -175,7 +196,8 @@ class Planner:
         options: see `Options`.
 
     Invariants:
-        The structure of the network depends on the site and the options alone; a plan changes data only.
+        The structure of the network depends on the site and the options alone; a plan changes data only. Sites with swap
+        stations, shiftable loads, batches or series of temperatures are built anew each time.
     """
 
     def __init__(self, site: Site, prices: Prices, options: Options | None = None) -> None:
@@ -184,13 +206,15 @@ class Planner:
         self.options = options or Options(seconds=prices.seconds)
         if self.options.seconds != prices.seconds:
             raise RequestError("operate.other_steps", plan=self.options.seconds, prices=prices.seconds)
-        if site.stations:
+        if site.stations or any(unit.kind == "batch" for unit in site.units):
             self.options = replace(self.options, horizon=self.options.fine)
         self.layout = Layout.of(self.options)
-        self.slots = self.options.slots
+        self.vehicles = Vehicles(site, self.layout, prices.hours, self.options.slots)
+        self.rebuilds = bool(site.stations) or any(unit.kind in MOVING for unit in site.units)
+        self._ways = making(site.units)
         self._net: Network | None = None
+        self._machines: Machines | None = None
         self._h: dict[str, Any] = {}
-        self._seats: dict[str, int] = {}
 
     def replan(
         self, state: State, outlook: Mapping[str, Floats], *, announced: Mapping[str, Floats] | None = None
@@ -199,7 +223,8 @@ class Planner:
 
         Args:
             state: see `State`; its window holds the metered steps of the running window.
-            outlook: name of a series of `site.inputs` -> (S, N) or (N,) kW for the N short steps from `state.at` on.
+            outlook: name of a series of `site.inputs` -> (S, N) or (N,) kW for the N short steps from `state.at` on; also
+                `<id>#temperature` (degrees Celsius) and `<id>#cop` of a heat pump or a chiller where they are known.
             announced: battery -> (T,) kW that was announced for the steps of this plan (NaN: nothing was); of two plans of nearly
                 equal cost the one that keeps to it is taken.
 
@@ -209,10 +234,11 @@ class Planner:
         """
         data = self._data(state, outlook)
         sessions = list(state.sessions)
-        if self._net is None or len(sessions) > self.slots or self.site.stations:
-            self.slots = max(self.slots, len(sessions))
+        now: Moment = data["moment"]
+        if self.vehicles.grow(sessions) or self._net is None or self.rebuilds or data["weather"]:
             self._build(data, state)
-        self._seat(sessions)
+        elif self._machines is not None:
+            self._machines.update(now)
         net, h = self._net, self._h
         assert net is not None
         net.update(h["import"], cost=data["buy"])
@@ -224,8 +250,7 @@ class Planner:
         self._update_batteries(net, state, data, announced or {})
         self._update_peak(net, state, data)
         self._update_allowance(net, state, data)
-        if self.slots:
-            net.update(h["sessions"], **self._stays(sessions, data["lead"], state.at))
+        self.vehicles.update(net, sessions, data["lead"], state.at)
         if self.options.scenarios > 1:
             net.solver = None  # far from the last optimum a warm start is slower than presolve (measured at 20 scenarios)
         return self._read(state, sessions, data, net.solve(time_limit=self.options.time_limit))
@@ -249,16 +274,35 @@ class Planner:
         found["cheapest"] = float(buy.min())
         site = self.site
         keys = ("load", *(one.id for one in site.generators), *(one.id for one in site.stations))
-        for key, name in zip(keys, site.inputs, strict=True):
+        for key, name in zip(keys, site.inputs, strict=False):
             series = self._expected(name, outlook)
             past = np.asarray(state.window) if key == "load" else np.zeros(lead)
             whole = np.concatenate([np.broadcast_to(past, (len(series), lead)), series], axis=-1)
             found[key] = layout.join(whole[:, : layout.count])[None]
         for generator in self.site.generators:
             found[generator.id] = np.minimum(found[generator.id], generator.capacity)
+        others = {
+            name: self._later(self._expected(name, outlook), lead, 0.0) for name in site.inputs[len(keys) :]
+        }
+        weather = {
+            name: self._later(self._expected(name, outlook, least=-np.inf), lead, None)
+            for unit in site.units
+            for kind in WEATHER
+            if (name := f"{unit.id}#{kind}") in outlook
+        }
+        found["weather"] = bool(weather)
+        found["moment"] = moment_of(
+            site, layout, state, others | weather, lead=lead, offset=prices.offset,
+            worth=ends(site, self._ways, END_VALUE * found["cheapest"]),
+        )  # fmt: skip
         return found
 
-    def _expected(self, name: str, outlook: Mapping[str, Floats]) -> Floats:
+    def _later(self, series: Floats, lead: int, before: float | None) -> Floats:
+        """(S, T) of an expected series; `before` stands in the steps that are over, or the first value (None)."""
+        past = np.broadcast_to(series[:, :1] if before is None else before, (len(series), lead))
+        return self.layout.join(np.concatenate([past, series], axis=-1)[:, : self.layout.count])
+
+    def _expected(self, name: str, outlook: Mapping[str, Floats], least: float = 0.0) -> Floats:
         """(S, N) of one series, checked."""
         if name not in outlook:
             raise RequestError("operate.no_outlook", name=name, known=", ".join(outlook) or "-")
@@ -270,7 +314,7 @@ class Planner:
                 "operate.outlook_shape", name=name, got=got, scenarios=wanted[0], steps=wanted[1]
             )
         series = series[:, : wanted[1]]
-        bad = ~(np.isfinite(series) & (series >= 0))
+        bad = ~(np.isfinite(series) & (series >= least))
         if bad.any():
             at = int(np.argmax(bad.any(axis=0)))
             raise RequestError(
@@ -319,11 +363,8 @@ class Planner:
             own = [(h[generator.id], -cap) for generator in site.generators]
             h["allowance"] = net.budget("export cap", [(h["sale"], 1.0), *own], upper=0.0)
             h["cap"] = cap
-        if self.slots:
-            empty = np.zeros(self.slots)
-            h["sessions"] = net.sessions(
-                "sessions", bus, arrive=empty, depart=empty, energy=empty, power=empty
-            )
+        self.vehicles.build(net, bus)
+        self._machines = Machines(net, bus, site, data["moment"]) if site.units or site.needs else None
         self._net, self._h = net, h
 
     def _station(
@@ -401,60 +442,6 @@ class Planner:
         net.update(self._h["allowance"], upper=left if open_ else 0.0)
         net.update(self._h["sale"], upper=self.site.exporting if open_ else 0.0)
 
-    def _seat(self, sessions: list[Session]) -> None:
-        """A slot for every session; one that has a slot keeps it, so that the next solve starts from where it was."""
-        here = {one.id for one in sessions}
-        self._seats = {id_: slot for id_, slot in self._seats.items() if id_ in here}
-        taken = set(self._seats.values())
-        free = iter([slot for slot in range(self.slots) if slot not in taken])
-        for one in sorted(sessions, key=lambda one: (one.arrive, one.id)):
-            if one.id not in self._seats:
-                self._seats[one.id] = next(free)
-
-    def _stays(self, sessions: list[Session], lead: int, at: np.datetime64) -> dict[str, Floats]:
-        """Arrival, departure, energy and power at the socket by slot; only whole steps of a stay are used."""
-        edges = self.layout.edges
-        step = self.layout.seconds
-        chargers = {charger.id: charger for charger in self.site.chargers}
-        found = {name: np.zeros(self.slots) for name in ("arrive", "depart", "energy", "power")}
-        for one in sessions:
-            slot = self._seats[one.id]
-            if one.charger not in chargers:
-                options = ", ".join(chargers) or "-"
-                raise RequestError("operate.unknown_charger", id=one.id, charger=one.charger, options=options)
-            charger = chargers[one.charger]
-            arrive = max(-(-int((one.arrive - at) / SECOND) // step), 0) + lead
-            depart = int((one.depart - at) / SECOND) // step + lead
-            first = int(np.searchsorted(edges, arrive))
-            last = int(np.searchsorted(edges, min(depart, edges[-1]), side="right")) - 1
-            if last <= first:
-                continue
-            found["arrive"][slot], found["depart"][slot] = first, last
-            # What may still be charged behind the horizon is not asked for inside it.
-            inside = edges[last] - edges[first]
-            share = min(1.0, inside / max(depart - arrive, 1)) if depart > edges[-1] else 1.0
-            most = charger.power if one.power is None else min(one.power, charger.power)
-            # What no plan can deliver is not asked for, so that the others are planned as if it were: see `Plan.missing`.
-            reachable = most * inside * self.prices.hours
-            found["energy"][slot] = min(one.missing / charger.efficiency * share, reachable)
-            found["power"][slot] = most
-        return found
-
-    def _missing(self, sessions: list[Session], at: np.datetime64) -> dict[str, float]:
-        """KWh that sessions will lack although they charge at full power for every whole step of their stay."""
-        chargers = {charger.id: charger for charger in self.site.chargers}
-        step, found = self.layout.seconds, {}
-        for one in sessions:
-            charger = chargers[one.charger]
-            steps = int((one.depart - at) / SECOND) // step - max(
-                -(-int((one.arrive - at) / SECOND) // step), 0
-            )
-            most = charger.power if one.power is None else min(one.power, charger.power)
-            lacking = one.missing - most * charger.efficiency * max(steps, 0) * self.prices.hours
-            if lacking > _SMALL:
-                found[one.id] = lacking
-        return found
-
     def _read(self, state: State, sessions: list[Session], data: Mapping[str, Any], solved: Solved) -> Plan:
         """The arrays of a plan."""
         h, layout = self._h, self.layout
@@ -464,14 +451,22 @@ class Planner:
         for station in self.site.stations:
             into, out = (solved.rate(h[station.id][role]).sum(axis=0) for role in ("charge", "discharge"))
             powers[station.id] = into - out
-        if self.slots:
-            rates = solved.rate(h["sessions"].charging)
-            powers.update({one.id: rates[self._seats[one.id]] for one in sessions})
+        powers.update(self.vehicles.rates(sessions, solved))
         imported = solved.rate(h["import"])[0]
         peak = np.inf
         if "peak" in h:
             peak = float(np.max(np.atleast_2d(solved.peak(h["peak"]))[:, 0]))
         begin = state.at - data["lead"] * layout.seconds * SECOND
+        levels = {b.id: solved.level(h[b.id])[0] for b in self.site.batteries}
+        own: dict[str, Any] = {}
+        if (m := self._machines) is not None:
+            now = data["moment"]
+            levels.update({id_: solved.level(store)[0] for id_, store in m.stores.items()})
+            own = {
+                name: read(solved, now)
+                for name, read in (("machines", m.setpoints), ("electric", m.electric), ("flows", m.flows))
+            }
+            own["bought"] = {carrier: solved.rate(stream)[0] for carrier, stream in m.bought.items()}
         return Plan(
             state.at,
             begin + layout.edges[:-1] * (layout.seconds * SECOND),
@@ -481,12 +476,13 @@ class Planner:
             solved.rate(h["export"])[0] if "export" in h else np.zeros_like(imported),
             powers,
             {g.id: solved.rate(h[g.id])[0] for g in self.site.generators},
-            {b.id: solved.level(h[b.id])[0] for b in self.site.batteries},
+            levels,
             peak,
             self.prices.window,
-            self._missing(sessions, state.at),
+            self.vehicles.missing(sessions, state.at),
             solved,
             h["bus"],
+            **own,
         )
 
 

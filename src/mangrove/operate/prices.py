@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
@@ -51,6 +52,7 @@ class Prices:
         cap: share of the generation that may be sold, now; None: all of it.
         window: steps over which the demand meter averages; 1 when nobody bills the highest power.
         year: (T,) calendar year on the meter's clock, in which the export cap counts.
+        offset: seconds by which that clock is ahead of UTC at the first step; days and windows of flexible loads begin by it.
     """
 
     start: np.datetime64
@@ -64,6 +66,7 @@ class Prices:
     cap: Floats | None
     window: int
     year: Ints
+    offset: int = 0
 
     @classmethod
     def of(cls, contract: Tariff, start: np.datetime64, steps: int, seconds: int, tz: ZoneInfo) -> Prices:
@@ -92,6 +95,7 @@ class Prices:
             None if cap is None else np.broadcast_to(np.asarray(cap, dtype=np.float64), (steps,)),
             round(window),
             np.array([int(name[:4]) for name in months])[np.asarray(terms.month)],
+            _ahead(start, tz),
         )
 
     @property
@@ -109,3 +113,10 @@ class Prices:
     def has_demand(self) -> bool:
         """Whether the highest power of a month is billed."""
         return bool((self.demand > 0).any())
+
+
+def _ahead(at: np.datetime64, tz: ZoneInfo | str) -> int:
+    """Seconds by which a clock is ahead of UTC at a moment."""
+    zone = ZoneInfo(tz) if isinstance(tz, str) else tz
+    offset = datetime.fromtimestamp(int(at.astype("datetime64[s]").astype(np.int64)), zone).utcoffset()
+    return 0 if offset is None else round(offset.total_seconds())

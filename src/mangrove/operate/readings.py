@@ -15,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import Problem, RequestError
-from mangrove.inference.power import Series, Window, count, kilowatt_hours, power
+from mangrove.inference.power import Series, Window, amount, count, kilowatt_hours, power, rate
 from mangrove.ledger import Snapshot
 from mangrove.operate.outlook import Grid
 from mangrove.operate.site import Battery, Site
+from mangrove.operate.supplies import counts
+from mangrove.operate.units import ELECTRICITY, FLEXIBLE, STORES, Unit, electricity, kind_of, metered
 from mangrove.territory.model import Territory
 
 Floats = npt.NDArray[np.float64]
@@ -26,6 +28,7 @@ __all__ = [
     "Measured",
     "Series",
     "Window",
+    "amount",
     "balance",
     "count",
     "guesses",
@@ -34,6 +37,7 @@ __all__ = [
     "level",
     "measured",
     "power",
+    "rate",
 ]
 
 
@@ -76,6 +80,11 @@ def measured(
         RequestError: `operate.unmetered`, a part of the balance has no meter.
     """
     flows = {name: power(snapshot, territory.flows[name], window) for name in site.flows}
+    for name, carrier in metered(site.units, site.needs).items():
+        if counts(territory, name, carrier):
+            flows[name] = rate(snapshot, territory.flows[name], window)
+    asked = site
+    site = replace(site, units=tuple(unit for unit in site.units if _spoke(unit, flows)))
     if planned:
         site = replace(site, batteries=tuple(b for b in site.batteries if was_there(b, flows)))
     values: dict[str, Floats] = {}
@@ -89,12 +98,20 @@ def measured(
         if station.demand_flow not in territory.flows:
             raise RequestError("operate.unmetered", place=site.place, id=f"{station.id} (demand_flow)")
         values[station.demand] = count(snapshot, territory.flows[station.demand_flow], window).power
+    for name in (*(need.name for need in asked.needs), *(unit.demand for unit in asked.flexible)):
+        values[name] = np.maximum(flows[name].power, 0.0) if name in flows else np.full(window.steps, np.nan)
     for generator in site.generators:
         name = generator.flow or generator.id
         if name not in flows:
             raise RequestError("operate.unmetered", place=site.place, id=generator.id)
         values[name] = np.maximum(flows[name].power, 0.0)
     return Measured(flows, Grid(window.start, window.seconds, values))
+
+
+def _spoke(unit: Unit, flows: Mapping[str, Series]) -> bool:
+    """Whether the meter of a unit ever said anything."""
+    flow = unit.values.word("flow")
+    return flow in flows and flows[flow].until is not None
 
 
 def was_there(battery: Battery, flows: Mapping[str, Series]) -> bool:
@@ -108,7 +125,7 @@ def balance(site: Site, flows: Mapping[str, Floats], *, controlled: bool = False
 
     A connection without a meter and with nothing but chargers and swap stations draws what these draw: what nobody controls
     there is the vehicles' share, and nothing when it is `controlled`. Without an export meter nothing was exported, and a
-    battery without meters did nothing; `guesses` says so.
+    battery or a unit without meters did nothing; `guesses` says so. What units take or give follows from what their meters count.
     """
     sockets = [charger.flow for charger in site.chargers]
     alone = not (site.generators or site.batteries) and sockets and all(sockets)
@@ -127,6 +144,9 @@ def balance(site: Site, flows: Mapping[str, Floats], *, controlled: bool = False
         parts += [(one.id, one.discharge_flow, 1.0)] if one.discharge_flow else []
     if controlled:
         parts += [(charger.id, charger.flow, -1.0) for charger in site.chargers]
+    parts += [
+        (unit.id, unit.values.word("flow"), share) for unit in site.units if (share := drawn_share(unit))
+    ]
     total: Any = 0.0
     for id_, flow, sign in parts:
         if not flow:
@@ -134,6 +154,13 @@ def balance(site: Site, flows: Mapping[str, Floats], *, controlled: bool = False
         total = total + sign * flows[flow]
     load: Floats = np.maximum(total, 0.0)
     return load
+
+
+def drawn_share(unit: Unit) -> float:
+    """KW that a unit gives to the bus (negative: takes) per unit of what its `flow` counts."""
+    if unit.kind in FLEXIBLE:
+        return -1.0 if kind_of(unit.carrier) == ELECTRICITY else 0.0
+    return electricity(unit) if unit.values.word("flow") and unit.kind not in STORES else 0.0
 
 
 def imported(site: Site, meters: Measured) -> Floats:
@@ -147,6 +174,9 @@ def imported(site: Site, meters: Measured) -> Floats:
         for flow, sign in ((into, 1.0), (out, -1.0)):
             if flow:
                 net = net + sign * np.nan_to_num(meters.flows[flow].power)
+    for unit in site.units:
+        if _spoke(unit, meters.flows):
+            net = net - drawn_share(unit) * np.nan_to_num(meters.flows[unit.values.word("flow")].power)
     drawn: Floats = np.maximum(net, 0.0)
     return drawn
 
@@ -160,6 +190,9 @@ def guesses(site: Site, flows: Mapping[str, Series]) -> Iterator[Problem]:
     for b in site.batteries:
         if not was_there(b, flows):
             yield Problem("operate.battery_unmetered", {"id": b.id}, severity="note")
+    for unit in site.units:
+        if unit.kind not in STORES and not _spoke(unit, flows):
+            yield Problem("operate.unit_unmetered", {"id": unit.id}, severity="note")
 
 
 def level(battery: Battery, charged: Floats, discharged: Floats, hours: float) -> float:

@@ -24,14 +24,18 @@ from mangrove.ledger import Ledger, Origin, Receipt, Snapshot, series
 from mangrove.operate import readings
 from mangrove.operate.account import rates_of
 from mangrove.operate.devices import Device, Guard, Setpoint, Written, limits_at
+from mangrove.operate.machines import MOVING
 from mangrove.operate.outlook import Grid, Outlook, persistence
 from mangrove.operate.plan import Options, Plan, Planner
 from mangrove.operate.prices import Prices, Tariff
 from mangrove.operate.readings import Measured, Window
 from mangrove.operate.rules import View
 from mangrove.operate.safe import Freshness, safe_rule, stale, why
-from mangrove.operate.site import Site, sites
+from mangrove.operate.site import Battery, Site, sites
 from mangrove.operate.state import HOUR_SECONDS, SECOND, Session, State, metered_peak
+from mangrove.operate.supplies import counts, equip
+from mangrove.operate.timing import windows_of
+from mangrove.operate.units import STORES, Unit, metered
 from mangrove.territory.model import Territory
 
 if TYPE_CHECKING:
@@ -172,8 +176,11 @@ def _plan_site(
     options = asked.options
     steps = _MEMORY // options.seconds
     past = Window(at - steps * (options.seconds * SECOND), options.seconds, steps)
+    day = _utc(at).astimezone(territory.tz).date()
+    rates = rates_of(territory, site, day, contract=asked.contract)
+    site = equip(territory, site, day, carbon=rates.carbon)
     meters = readings.measured(snapshot, territory, site, past, controlled=bool(asked.sessions), planned=True)
-    rates = rates_of(territory, site, _utc(at).astimezone(territory.tz).date(), contract=asked.contract)
+    site = _read(site, meters)
     count = steps + int(options.horizon * HOUR_SECONDS // options.seconds) + 1
     prices = Prices.of(rates.contract, past.start, count, options.seconds, territory.tz)
     now = _Round(territory, site, snapshot, at, asked, meters, prices, rates.contract)
@@ -183,7 +190,7 @@ def _plan_site(
     needed = {name: until for name, until in meters.until.items() if name in _needed(site)}
     old = stale(at, made, needed, asked.freshness)
     problems = [
-        *_not_operated(territory, site),
+        *site.gaps,
         *readings.guesses(site, meters.flows),
         *guessed,
         *notes,
@@ -251,6 +258,10 @@ def state_of(
                 )
             notes.append(Problem(code, {"id": b.id, "level": round(given, 1)}, severity="note"))
         levels[b.id] = min(max(given, 0.0), b.energy)
+    for unit in site.units:
+        if unit.kind in STORES:
+            levels[unit.id], note = _stored(unit, meters, prices, asked)
+            notes.extend(note)
     here = prices.index(at)
     month = int(prices.month[here])
     drawn = readings.imported(site, meters)
@@ -261,8 +272,52 @@ def state_of(
     peak, _ = metered_peak(whole[len(whole) % prices.window :], prices.window)
     window = np.nan_to_num(within[len(within) - lead :]) if lead else np.zeros(0)
     running = tuple(float(x) for x in window)
-    state = State(at, levels, tuple(asked.sessions), month, peak, running, packs=asked.packs)
+    owed, done = _moved(site, meters, prices, here)
+    state = State(
+        at, levels, tuple(asked.sessions), month, peak, running, packs=asked.packs, owed=owed, done=done
+    )
     return state, notes
+
+
+def _stored(unit: Unit, meters: Measured, prices: Prices, asked: Request) -> tuple[float, list[Problem]]:
+    """The level of a store of heat or hydrogen: as its device says, followed from its meters, or taken for empty with a note."""
+    given = (asked.levels or {}).get(unit.id)
+    if given is not None:
+        return min(max(given, 0.0), unit.capacity), []
+    flows = [meters.flows.get(unit.values.word(name)) for name in ("charge_flow", "discharge_flow")]
+    code, level = "operate.store_guessed", 0.0
+    if all(one is not None and one.until is not None for one in flows):
+        power = unit.values.get("power", unit.capacity)
+        like = Battery(unit.id, unit.capacity, power, power, loss=unit.values.get("loss", 0.0))
+        into, out = (one.power for one in flows if one is not None)
+        code, level = "operate.level_followed", readings.level(like, into, out, prices.hours)
+    return level, [Problem(code, {"id": unit.id, "level": round(level, 1)}, severity="note")]
+
+
+def _moved(
+    site: Site, meters: Measured, prices: Prices, here: int
+) -> tuple[dict[str, float], dict[str, float]]:
+    """KWh that shiftable loads owe in their running window, and kWh that the runs of batches have drawn today.
+
+    What a load would have drawn since its window began is what persistence expected then; what it drew is metered.
+    """
+    owed, done = {}, {}
+    clock = int(prices.start.astype(np.int64)) + prices.offset + np.arange(here + 1) * prices.seconds
+    for unit in site.units:
+        metered_here = meters.flows.get(unit.values.word("flow"))
+        if unit.kind not in MOVING or metered_here is None:
+            continue
+        number = windows_of(clock, unit.values["window"] if unit.kind == "shiftable_load" else 24.0)
+        first = int(np.searchsorted(number, number[-1]))
+        drawn = float(np.nansum(metered_here.power[first:here])) * prices.hours
+        if unit.kind == "batch":
+            done[unit.id] = drawn
+        elif first < here:
+            begun = prices.start + first * (prices.seconds * SECOND)
+            expected = persistence(meters.grid, here - first)(begun)[unit.demand][0]
+            known = ~np.isnan(metered_here.power[first:here])
+            owed[unit.id] = float(expected[known].sum()) * prices.hours - drawn
+    return owed, done
 
 
 def _allowance(now: _Round) -> float | None:
@@ -291,7 +346,8 @@ def _allowance(now: _Round) -> float | None:
 
 def _needed(site: Site) -> set[str]:
     """The flows without whose readings the present is unknown."""
-    return {site.import_flow, *site.load_flows} - {""}
+    others = {*(need.flow for need in site.needs), *(unit.demand for unit in site.flexible)}
+    return {site.import_flow, *site.load_flows, *others} - {""}
 
 
 def _outlook(now: _Round) -> tuple[Outlook, dict[str, np.datetime64 | None], list[Problem]]:
@@ -311,7 +367,8 @@ def _outlook(now: _Round) -> tuple[Outlook, dict[str, np.datetime64 | None], lis
     stored = now.snapshot.flow_ids()
     for name in site.inputs:
         if name in now.territory.flows and series(name, "forecast") in stored:
-            read = readings.power if name in (site.load, *site.generation) else readings.count
+            swaps = {station.demand for station in site.stations}
+            read = readings.count if name in swaps else readings.rate
             forecast = read(now.snapshot, now.territory.flows[name], ahead, run="forecast").power
             made[name] = _made(now.snapshot, name, ahead)
             known = ~np.isnan(forecast)
@@ -367,7 +424,9 @@ def flows_of(
     meters += [(one.id, one.charge_flow, one.discharge_flow) for one in site.stations]
     for id_, into, out in meters:
         mean[into], mean[out] = np.maximum(plan.powers[id_], 0.0), np.maximum(-plan.powers[id_], 0.0)
-    rates = {flow: series_.mean(axis=0)[lead:] for flow, series_ in mean.items() if flow}
+    readable = metered(site.units, site.needs)
+    mean.update({f: kw for f, kw in plan.flows.items() if counts(territory, f, readable[f])})
+    rates = {flow: np.atleast_2d(kw).mean(axis=0)[lead:] for flow, kw in mean.items() if flow}
     if site.load_flows == (site.load,):
         load = np.atleast_2d(outlook[site.load]).mean(axis=0)
         steps = np.round((edges - edges[0]) / (plan.hours[0] * HOUR_SECONDS)).astype(int)
@@ -381,7 +440,7 @@ def _on_steps(
 ) -> tuple[npt.NDArray[np.datetime64], Floats]:
     """Starts and values of the whole steps of a flow inside `edges` (seconds since 1970)."""
     flow = territory.flows[flow_id]
-    unit = readings.kilowatt_hours(flow)
+    unit = readings.amount(flow)
     assert flow.step is not None
     length = flow.step.hours * HOUR_SECONDS
     first = math.ceil(edges[0] / length)
@@ -425,21 +484,21 @@ def _table(schedule: Schedule) -> pa.Table:
     )
 
 
-def _not_operated(territory: Territory, site: Site) -> list[Problem]:
-    """A note on the assets behind the connection that no set-point is made for."""
-    from mangrove.network.assets import KINDS
-    from mangrove.operate.site import STANDARD
-
-    inside = [
-        asset.id
-        for asset in territory.assets.values()
-        if asset.type in KINDS
-        and asset.type not in STANDARD
-        and site.place in {place.id for place in territory.ancestors(asset.place)}
+def _read(site: Site, meters: Measured) -> Site:
+    """The site without needs and flexible loads whose meters never said anything; `gaps` names them."""
+    names = {need.id: need.name for need in site.needs} | {unit.id: unit.demand for unit in site.flexible}
+    silent = {
+        id_ for id_, name in names.items() if name not in meters.flows or meters.flows[name].until is None
+    }
+    if not silent:
+        return site
+    notes = [
+        Problem("operate.no_demand", {"place": site.place, "id": id_}, severity="note")
+        for id_ in sorted(silent)
     ]
-    if not inside:
-        return []
-    return [Problem("operate.not_operated", {"place": site.place, "ids": ", ".join(inside)}, severity="note")]
+    needs = tuple(need for need in site.needs if need.id not in silent)
+    units = tuple(unit for unit in site.units if unit.id not in silent)
+    return replace(site, needs=needs, units=units, gaps=(*site.gaps, *notes))
 
 
 def _gave_way(plan: Plan | None) -> list[Problem]:

@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from mangrove.errors import DeclarationError, Problem, RequestError, did_you_mean
+from mangrove.operate.units import ELECTRICITY, FLEXIBLE, KINDS, Need, Supply, Unit, kind_of
 from mangrove.territory.model import Asset, Territory
 
 UNLIMITED = 1e9
 """kW of a connection without a declared limit: more than any site can draw, yet a number that a solver can hold."""
 STANDARD = ("grid", "battery", "pv", "wind", "charger", "swap_station", "load")
-"""Types of assets that this verb operates or reads itself."""
+"""Types of assets that have a part of their own in a `Site`; the others of the network are its `units`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +95,10 @@ class Charger:
     """Sockets for vehicles whose sessions are known.
 
     Attributes:
-        id: of the asset; power: kW of one socket; count: sockets; efficiency: share that reaches the batteries;
+        id: of the asset; power: kW of one socket; count: sockets; efficiency: share that reaches the batteries (and comes back);
         flow: the flow that meters them all.
+        discharge: kW of one socket back to the site, above 0 for two-way vehicles; vehicle: usable kWh of a vehicle's battery;
+        wear: money per kWh given back.
     """
 
     id: str
@@ -103,11 +106,17 @@ class Charger:
     count: int = 1
     efficiency: float = 1.0
     flow: str = ""
+    discharge: float = 0.0
+    vehicle: float = 0.0
+    wear: float = 0.0
 
     def __post_init__(self) -> None:
         _require(self.id, "power", self.power, 0.0)
         _require(self.id, "count", self.count, 0)
         _require(self.id, "efficiency", self.efficiency, 1e-6, 1.0)
+        _require(self.id, "discharge", self.discharge, 0.0)
+        _require(self.id, "vehicle", self.vehicle, 0.0)
+        _require(self.id, "wear", self.wear, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +159,9 @@ class Site:
         batteries, generators, chargers, stations: what is operated or read.
         import_flow, export_flow: meters of the connection.
         load_flows: meters of the consumption that nobody controls; empty: it is what the energy balance leaves.
+        units: every other asset of the network: converters, stores of heat and hydrogen, flexible loads.
+        needs: consumption of other carriers; supplies: what is bought beside electricity; free: carriers taken without a price.
+        gaps: what is declared and cannot be planned, and why.
 
     Example:
         >>> Site("mill", batteries=(Battery("b", energy=100.0, charge=50.0, discharge=50.0),)).load
@@ -166,14 +178,17 @@ class Site:
     import_flow: str = ""
     export_flow: str = ""
     load_flows: tuple[str, ...] = ()
+    units: tuple[Unit, ...] = ()
+    needs: tuple[Need, ...] = ()
+    supplies: tuple[Supply, ...] = ()
+    free: tuple[str, ...] = ()
+    gaps: tuple[Problem, ...] = ()
 
     def __post_init__(self) -> None:
         _require(self.place, "importing", self.importing, 0.0)
         _require(self.place, "exporting", self.exporting, 0.0)
-        ids = [
-            part.id
-            for part in cast("tuple[Battery, ...]", (*self.batteries, *self.generators, *self.chargers))
-        ]
+        parts = (*self.batteries, *self.generators, *self.chargers, *self.stations, *self.units, *self.needs)
+        ids = [part.id for part in cast("tuple[Battery, ...]", parts)]
         if len(set(ids)) < len(ids):
             raise RequestError(
                 "operate.asset_twice", place=self.place, id=next(i for i in ids if ids.count(i) > 1)
@@ -195,8 +210,18 @@ class Site:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """The names of the series that a plan needs: the load and each generator (kW), then the swaps of each station."""
-        return (self.load, *self.generation, *(station.demand for station in self.stations))
+        """The names of the series that a plan needs.
+
+        First the load and each generator (kW), then the swaps of each station, the needs of other carriers (units per hour),
+        and what each flexible load would draw if nobody moved it (kW).
+        """
+        asked = [station.demand for station in self.stations] + [need.name for need in self.needs]
+        return (self.load, *self.generation, *asked, *(unit.demand for unit in self.flexible))
+
+    @property
+    def flexible(self) -> tuple[Unit, ...]:
+        """The loads that can be moved or left out, whose demand is a series."""
+        return tuple(unit for unit in self.units if unit.kind in FLEXIBLE and unit.kind != "batch")
 
     @property
     def generation(self) -> tuple[str, ...]:
@@ -219,6 +244,8 @@ def sites(territory: Territory) -> tuple[Site, ...]:
         DeclarationError: a parameter is wrong, a named flow does not exist, two connections at one place; all at once.
         RequestError: `operate.no_site`, nothing declares a grid connection.
     """
+    from mangrove.operate.supplies import equip
+
     grids: dict[str, Asset] = {}
     problems: list[Problem] = []
     for asset in territory.assets.values():
@@ -232,12 +259,12 @@ def sites(territory: Territory) -> tuple[Site, ...]:
     behind: dict[str, list[Asset]] = {place: [] for place in grids}
     for asset in territory.assets.values():
         home = next((place.id for place in territory.ancestors(asset.place) if place.id in grids), None)
-        if home is not None and asset.type in STANDARD and asset.type != "grid":
+        if home is not None and asset.type in (*STANDARD, *KINDS) and asset.type != "grid":
             behind[home].append(asset)
     found = [_site(territory, grids[place], behind[place], problems) for place in grids]
     if problems:
         raise DeclarationError(problems)
-    return tuple(site for site in found if site is not None)
+    return tuple(equip(territory, site) for site in found if site is not None)
 
 
 def site_at(territory: Territory, place: str) -> Site:
@@ -251,16 +278,23 @@ def site_at(territory: Territory, place: str) -> Site:
 
 def _site(territory: Territory, grid: Asset, assets: list[Asset], problems: list[Problem]) -> Site | None:
     """One site; what is wrong with its declaration goes to `problems`."""
-    from mangrove.network.assets import KINDS, base
+    from mangrove.network import assets as network_assets
+    from mangrove.network.assets import base
 
-    parts: dict[str, list[Any]] = {kind: [] for kind in STANDARD}
+    parts: dict[str, list[Any]] = {kind: [] for kind in (*STANDARD, "need", "unit")}
     for asset in (grid, *assets):
         try:
-            values = base.read(asset, KINDS[asset.type])
-            if _SIZE.get(asset.type, "") not in ("", *values):
+            values = base.read(asset, network_assets.KINDS[asset.type])
+            if _SIZE.get(asset.type, "capacity" if "max_capacity" in values else "") not in ("", *values):
                 continue  # not there yet: a plan may size it
             problems.extend(_unknown_flows(territory, asset, values))
-            parts[asset.type].append(_READ[asset.type](asset.id, values))
+            if asset.type in KINDS:
+                parts["unit"].append(Unit(asset.id, asset.type, values))
+            elif asset.type == "load" and kind_of(values.word("carrier")) != ELECTRICITY:
+                need = Need(asset.id, values.word("carrier"), values.word("flow"), values.word("tier"))
+                parts["need"].append(need)
+            else:
+                parts[asset.type].append(_READ[asset.type](asset.id, values))
         except DeclarationError as error:
             problems.extend(error.problems)
         except RequestError as error:
@@ -274,6 +308,8 @@ def _site(territory: Territory, grid: Asset, assets: list[Asset], problems: list
         chargers=tuple(parts["charger"]),
         stations=tuple(parts["swap_station"]),
         load_flows=tuple(flow for flow in parts["load"] if flow),
+        units=tuple(parts["unit"]),
+        needs=tuple(parts["need"]),
         **parts["grid"][0],
     )
 
@@ -284,7 +320,17 @@ _SIZE = {"battery": "energy", "pv": "capacity", "wind": "capacity"}
 
 def _unknown_flows(territory: Territory, asset: Asset, values: Any) -> Iterator[Problem]:
     """The declared flows of an asset that `flows.csv` does not have."""
-    for name in ("flow", "export_flow", "charge_flow", "discharge_flow", "demand_flow"):
+    names = (
+        "flow",
+        "export_flow",
+        "charge_flow",
+        "discharge_flow",
+        "demand_flow",
+        "heat_flow",
+        "fuel_flow",
+        "output_flow",
+    )
+    for name in names:
         flow = values.word(name)
         if flow and flow not in territory.flows:
             data = {"id": asset.id, "flow": flow, "hint": did_you_mean(flow, territory.flows)}
@@ -328,7 +374,8 @@ def _generator(id_: str, values: Any) -> Generator:
 
 def _charger(id_: str, values: Any) -> Charger:
     count = int(values.get("count", 1.0))
-    return Charger(id_, values["power"], count, values.get("efficiency", 1.0), values.word("flow"))
+    back = {name: values.get(name, 0.0) for name in ("discharge", "vehicle", "wear")}
+    return Charger(id_, values["power"], count, values.get("efficiency", 1.0), values.word("flow"), **back)
 
 
 def _station(id_: str, values: Any) -> Station:

@@ -39,7 +39,8 @@ class Session:
     Attributes:
         id: unique; charger: id of the asset; arrive, depart: UTC.
         energy: kWh that its battery must have got by departure; power: kW at the socket, None: as the charger.
-        delivered: kWh that it has got so far.
+        delivered: kWh that it has got so far, less what it gave back.
+        level: kWh in its battery at arrival (two-way); None: nobody knows.
     """
 
     id: str
@@ -49,15 +50,16 @@ class Session:
     energy: float
     power: float | None = None
     delivered: float = 0.0
+    level: float | None = None
 
     def __post_init__(self) -> None:
         if not self.depart > self.arrive:
             raise RequestError("operate.session_reversed", id=self.id, arrive=self.arrive, depart=self.depart)
-        for name in ("energy", "delivered"):
+        for name, least in (("energy", 0.0), ("delivered", -np.inf), ("level", 0.0)):
             value = getattr(self, name)
-            if not (np.isfinite(value) and value >= 0):
+            if value is not None and not (np.isfinite(value) and value >= least):
                 raise RequestError(
-                    "operate.bad_number", id=self.id, name=name, value=str(value), least=0, most="inf"
+                    "operate.bad_number", id=self.id, name=name, value=str(value), least=least, most="inf"
                 )
 
     @property
@@ -72,13 +74,15 @@ class State:
 
     Attributes:
         at: the moment (UTC, datetime64[s]).
-        levels: kWh in each battery, by id.
+        levels: kWh in each battery and store of heat (kg in a store of hydrogen), by id.
         sessions: vehicles that are there or announced.
         month: number of the billing month of `peak`; peak: kW billed so far in it.
         window: mean kW drawn in each past step of the demand meter's running window.
         allowance: kWh that may still be sold under the export cap, beyond the share of what is generated from now on;
             None without a cap.
         packs: swap stations: packs by class of charge, by id; a station that is not there is planned as if the day repeated itself.
+        owed: kWh that each shiftable load still has to move in its running window beside its demand from now on, by id.
+        done: kWh that the runs of each batch have drawn since midnight, by id.
 
     Invariants:
         Levels and the peak are finite and not negative.
@@ -92,6 +96,8 @@ class State:
     window: tuple[float, ...] = ()
     allowance: float | None = None
     packs: Mapping[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    owed: Mapping[str, float] = field(default_factory=dict)
+    done: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name, value in (*self.levels.items(), ("peak", self.peak)):
