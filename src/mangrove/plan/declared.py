@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -96,9 +96,14 @@ def case_of(
     ]  # fmt: skip
     assets, bought = fed(territory, site, made, asked.supplies, on, notes, allow=asked.allow)
     loads = site.loads(assets, meters.rate)
-    grid = _grid(territory, site, window, contract, asked.allow)
+    paid = contract or contracts.of(territory, place, ELECTRICITY, on)
+    grid = _grid(
+        territory, site, window, paid, grid_factor(territory, site.values.word("flow"), on, asked.allow)
+    )
     energy: Any = territory.settings.get("energy") or {}
-    money, assumed = (asked.money, ()) if asked.money else defaults.money(on, energy.get("discount"))
+    money, assumed = (
+        (asked.money, ()) if asked.money else defaults.money(paid.prices_on or on, energy.get("discount"))
+    )
     carbon = float(energy.get("carbon_price") or 0.0) if asked.carbon is None else asked.carbon
     return Case(
         loads, (grid, *bought), (), hours, window.start, money, carbon, asked.limits, asked.outages, asked.name, assumed,
@@ -149,19 +154,13 @@ class _Meters:
 
 
 def _grid(
-    territory: Territory,
-    site: Site,
-    window: Window,
-    contract: contracts.Contract | None,
-    allow: tuple[str, ...],
+    territory: Territory, site: Site, window: Window, contract: contracts.Contract, factor: float
 ) -> Supply:
     """The connection under its contract, with the factor of the grid (official unless the territory has its own).
 
     With `max_capacity` its size is a choice, as for every other asset.
     """
     values = site.values
-    on = datetime.fromtimestamp(window.edges[0], UTC).astimezone(territory.tz).date()
-    found = contract or contracts.of(territory, site.grid.place, ELECTRICITY, on)
     flows = {"import": values.word("flow"), "export": values.word("export_flow")}
     have = values.get("capacity", 0.0)
     size = None
@@ -175,8 +174,8 @@ def _grid(
         )
     starts = window.edges[:-1].astype(np.int64).astype("datetime64[s]")
     return prices.supply(
-        found, starts, window.seconds / 3600.0, territory.tz, upper=have if have > 0 and size is None else math.inf, size=size,
-        export=values.get("export", 0.0), factor=grid_factor(territory, values.word("flow"), on, allow),
+        contract, starts, window.seconds / 3600.0, territory.tz, upper=have if have > 0 and size is None else math.inf, size=size,
+        export=values.get("export", 0.0), factor=factor,
         flows={role: flow for role, flow in flows.items() if flow},
     )  # fmt: skip
 
