@@ -185,3 +185,15 @@ def test_more_notes_of_one_kind_are_counted_not_listed(model, works):
     shown = energy.render(replace(model, days=[replace(works, notes=notes)]), "en")
     assert shown.count("its stay is too short") == 3
     assert "and 6 more of this kind" in shown
+
+
+def test_machines_and_vehicles_that_give_stand_on_their_side_of_the_axis(park):
+    (schedule,) = api.operate(park, DAY, places=["works"], store=False)
+    plan = schedule.plan
+    rates = np.zeros_like(plan.imported)
+    rates[:, : rates.shape[1] // 2], rates[:, rates.shape[1] // 2 :] = 5.0, -3.0
+    other = replace(plan, electric={"pump": rates}, bought={"fuel:natural_gas": rates})
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        found = day_of(park.territory, snapshot, replace(schedule, plan=other))
+    assert found.use["machines"].max() == 5.0
+    assert "energy.only_electricity" in {note.code for note in found.notes}

@@ -77,7 +77,7 @@ def day_of(
         use=use,
         period=np.asarray(terms.period),
         price=np.asarray(terms.buy, dtype=np.float64),
-        levels={ids[id_]: level.mean(axis=0)[keep] for id_, level in plan.levels.items()},
+        levels={ids[id_]: level.mean(axis=0)[keep] for id_, level in plan.levels.items() if id_ in ids},
         expected=expected,
         bounds=bounds,
         measured=found,
@@ -88,7 +88,7 @@ def day_of(
         against=against,
         relaxed=schedule.relaxed,
         worth=[Worth(_named(territory, s.name), s.kind, s.value, s.steps) for s in schedule.shadows],
-        notes=[one for one in schedule.problems if one.code != "operate.gave_way"],
+        notes=[one for one in schedule.problems if one.code != "operate.gave_way"] + _unbilled(plan),
         hours=float(plan.hours[plan.lead :].sum()),
         bases=bases_of(territory, (*site.flows, *(one.demand for one in site.stations))),
         metered=bases_of(territory, [name for names in _meters(territory, site).values() for name in names]),
@@ -99,6 +99,12 @@ def bases_of(territory: Territory, flows: Iterable[str]) -> tuple[str, ...]:
     """How the readings of some flows came about, each basis once, sorted."""
     found = {territory.flows[name].basis for name in flows if name in territory.flows}
     return tuple(sorted(found - {""}))
+
+
+def _unbilled(plan: Plan) -> list[Problem]:
+    """A note where the site buys more than electricity, because the bill of the day is that of its electricity."""
+    others = ", ".join(plan.bought)
+    return [Problem("energy.only_electricity", {"carriers": others}, severity="note")] if others else []
 
 
 def _why(schedule: Schedule) -> Problem:
@@ -130,8 +136,10 @@ def _streams(
     for id_, rates in plan.powers.items():
         kind = kinds.get(id_, "vehicles")
         use[kind] = use.get(kind, 0.0) + mean(np.maximum(rates, 0.0))
-        if kind != "vehicles":
-            supply[kind] = supply.get(kind, 0.0) + mean(np.maximum(-rates, 0.0))
+        supply[kind] = supply.get(kind, 0.0) + mean(np.maximum(-rates, 0.0))
+    for rates in plan.electric.values():
+        use["machines"] = use.get("machines", 0.0) + mean(np.maximum(rates, 0.0))
+        supply["machines"] = supply.get("machines", 0.0) + mean(np.maximum(-rates, 0.0))
     use["export"] = mean(plan.exported)
     into, out = (sum(side.values(), np.zeros(int(keep.sum()))) for side in (supply, use))
     use["load"] = np.maximum(into - out, 0.0)
@@ -233,7 +241,7 @@ def _bare(
     """The same day without the plan: without the battery, or the same kWh at the hours at which the meters saw charging."""
     none = np.zeros(len(meter.starts))
     own = supply.get("sun", none) + supply.get("wind", none)
-    drawn = use.get("load", none) - own
+    drawn = use.get("load", none) + use.get("machines", none) - supply.get("machines", none) - own
     against = "no_battery" if site.batteries else ""
     for kind in ("vehicles", "packs"):
         wanted = use.get(kind, none) - supply.get(kind, none)

@@ -33,7 +33,7 @@ from mangrove.settle.share import Sharing
 
 _COLORS = {
     "grid": "#332288", "sun": "#ddcc77", "wind": "#88ccee", "battery": "#44aa99", "packs": "#117733", "load": "#cc6677",
-    "vehicles": "#882255", "export": "#999933",
+    "vehicles": "#882255", "machines": "#aa4499", "export": "#999933",
 }  # fmt: skip
 """One color for each kind of stream, on both sides of the axis (Paul Tol's scheme "muted")."""
 _WORTHS, _MEMBERS, _ALIKE = 3, 4, 3
