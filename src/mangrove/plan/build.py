@@ -153,7 +153,7 @@ def model(case: Case, view: View, *, sizes: Mapping[str, float] | None = None, l
         limits: whether the limits on emissions, shares, area and money and the outages hold.
     """
     built = Model(case, view, Network(view.horizon))
-    built.nodes = {carrier: built.net.node(carrier) for carrier in _carriers(case)}
+    built.nodes = {carrier: built.net.node(f"{carrier} balance") for carrier in _carriers(case)}
     for carrier, load in case.loads.items():
         built.net.sink(f"load {carrier}", built.nodes[carrier], amount=view.pick(carrier, "load", load))
     for carrier in placed.vented(case.assets):
