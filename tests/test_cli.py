@@ -425,14 +425,11 @@ REFUSED = [
     ("operate {park} --at 2023-06-28", "grid"),
     ("operate {energy} --at soon", "soon"),
     ("operate {energy} --at 2023-06-28 --places nowhere", "works, depot"),
-    ("operate {energy} --at 2023-06-28 --horizon 0", "horizon=0"),
-    ("operate {energy} --at 2023-06-28 --scenarios 0", "scenarios=0"),
     ("operate {no_tariff} --at 2023-06-28", "works"),
     ("backtest {park} --from 2023", "grid"),
     ("backtest {energy} --from 2023-06-27 --place nowhere", "works, depot"),
     ("backtest {energy} --from 2023-06-27 --place nowhere,depot", "nowhere"),
     ("backtest {energy} --from 2023-06-27 --forecasts magic", "mix, persistence, perfect"),
-    ("backtest {energy} --from 2023-06-27 --horizon -1", "horizon=-1"),
     ("backtest {no_tariff} --from 2023-06-27", "works"),
     ("size {park} --from 2023", "Khu công nghiệp"),
     ("size {energy} --from 2023-06", "depot, works"),
@@ -468,7 +465,8 @@ def test_a_request_that_makes_no_sense_is_refused_in_a_sentence(line, names, wor
     "line",
     ["", "rules", "nosuch", "measure", "measure {park}", "measure {park} --from", "measure {park} --from 2023 --nosuch", "ingest {park}",
      "measure {park} --from 2023 --lang fr", "explain {park} x --row one", "rules find", "report {park}", "repair {park}", "station {park} S --from 2023", "backtest {park}", "size {park}", "share {park}", "bill {park} x",
-     "share {park} --from 2023 --lang fr", "operate {park} --horizon soon"],
+     "share {park} --from 2023 --lang fr", "operate {park} --horizon soon",
+     "operate {park} --horizon 0", "operate {park} --scenarios 0", "backtest {park} --from 2023 --horizon -1", "backtest {park} --from 2023 --jobs 0"],
 )  # fmt: skip
 def test_wrong_usage_is_exit_code_two(line, park):
     done = mangrove(*line.format(park=park).split())
@@ -687,7 +685,7 @@ def test_statements_are_a_page_a_member_and_one_for_the_park(energy, tmp_path):
 
 GAPS = [
     ("backtest {energy} --from 2023-08", "works#load"),
-    ("size {energy} --from 2023-08 --place depot", "depot.in"),
+    ("size {energy} --from 2023-08 --place depot", "depot."),
     ("share {energy} --from 2023-08", "works.in"),
     ("bill {energy} depot --from 2023-08", "depot.in"),
     ("forecast {energy} --flows works.in --at 2023-06-28", "works.in"),

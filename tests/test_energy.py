@@ -135,9 +135,12 @@ def test_sites_in_processes_of_their_own_answer_as_in_this_one(park):
 def test_several_sites_are_sized_and_nothing_is_stored(park):
     with park.reader() as ledger:
         before = ledger.batches().num_rows
-    found = mg.each_site(mg.plan, park, start="2023-06-05", end="2023-06-12", full=False)
-    assert list(found) == ["works", "depot"]
-    assert all(made.record == "" for made in found.values())
+    import mangrove.plan  # from now on `mg.plan` is the package, which can be called
+
+    for jobs in (1, 2):
+        found = mg.each_site(mangrove.plan, park, jobs=jobs, start="2023-06-05", end="2023-06-12", full=False)
+        assert list(found) == ["works", "depot"]
+        assert all(made.record == "" for made in found.values())
     with park.reader() as ledger:
         assert ledger.batches().num_rows == before
 

@@ -214,6 +214,12 @@ def each_site(
     verb: Callable[..., Any], folder: Path, places: Sequence[str], jobs: int, question: Mapping[str, Any]
 ) -> dict[str, Any]:
     """See `mangrove.api.each_site`."""
+    from mangrove import api
+
+    # `mangrove.plan` is also the package of that name, which is neither the function nor fit to be sent to another process.
+    verb = getattr(api, verb.__name__.rpartition(".")[2])
+    if verb is api.plan:
+        question = {"store": False, **question}
     tasks = [(verb, folder, place, dict(question)) for place in places]
     if jobs == 1 or len(tasks) == 1:
         return dict(zip(places, map(_for_site, tasks), strict=True))
