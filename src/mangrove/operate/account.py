@@ -20,9 +20,11 @@ import numpy.typing as npt
 from mangrove import rules
 from mangrove.errors import RuleError
 from mangrove.operate.loop import Course
+from mangrove.operate.machines import ends
 from mangrove.operate.prices import Prices, Tariff
 from mangrove.operate.site import Site
 from mangrove.operate.state import SECOND
+from mangrove.operate.units import STORES, making
 from mangrove.rules import contracts
 from mangrove.territory.model import Territory
 from mangrove.units import unit
@@ -52,10 +54,11 @@ class Account:
 
     Attributes:
         name: of the policy; steps: that were run.
-        bills: money of all bills, before VAT; wear: of batteries; owed: for energy that is missing at the end; carbon: emissions
+        bills: money of all bills, before VAT; fuel: of what was bought beside electricity; wear: of batteries; owed: for energy that is missing at the end; carbon: emissions
             times a carbon price.
         emissions: kg of CO2 of what was drawn; None without a factor.
         lines: money by line of the bills.
+        lacking: kWh (kg, m3) of other carriers that no unit could give.
         overload: kWh above the connection's limit; missing: kWh that vehicles lacked when they left.
         takeovers: reason -> steps in which the safe rule ruled; planning: seconds of the median and of the longest plan.
         months: one row a month.
@@ -74,11 +77,13 @@ class Account:
     takeovers: Mapping[str, int]
     planning: tuple[float, float]
     months: tuple[Month, ...]
+    fuel: float = 0.0
+    lacking: float = 0.0
 
     @property
     def cost(self) -> float:
         """All money: what a plan makes least."""
-        return self.bills + self.wear + self.owed + self.carbon
+        return self.bills + self.fuel + self.wear + self.owed + self.carbon
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +150,15 @@ def settle(site: Site, course: Course, prices: Prices, rates: Rates, start: np.d
     emitted = None
     if rates.factor is not None:
         emitted = drawn * (rates.factor if np.ndim(rates.factor) == 0 else np.asarray(rates.factor)[:steps])
+    fuel, burnt = _bought(site, course, hours)
+    if emitted is not None:
+        emitted = emitted + burnt
     month = prices.month[first : first + steps]
     month = month - month[:1]
     wear = sum(
         b.wear * float(np.maximum(-course.powers[b.id][:steps], 0.0).sum()) * hours for b in site.batteries
     )
+    lacking = sum(float(rates[:steps].sum()) for rates in course.lacking.values()) * hours
     takeovers, planning = dict(course.takeovers), course.planning
     return Account(
         name=course.name,
@@ -176,7 +185,19 @@ def settle(site: Site, course: Course, prices: Prices, rates: Rates, start: np.d
             )
             for number, bill in enumerate(bills)
         ),
+        fuel=fuel,
+        lacking=lacking,
     )
+
+
+def _bought(site: Site, course: Course, hours: float) -> tuple[float, Floats]:
+    """Money of what was bought beside electricity, and kg of CO2 a step of what declares a factor."""
+    money, burnt = 0.0, np.zeros(course.steps)
+    for one in site.supplies:
+        amount = course.bought.get(one.carrier, np.zeros(course.steps))[: course.steps] * hours
+        money += one.price * float(amount.sum())
+        burnt += (one.factor or 0.0) * amount
+    return money, burnt
 
 
 def owed(site: Site, course: Course, prices: Prices, first: int) -> float:
@@ -188,6 +209,11 @@ def owed(site: Site, course: Course, prices: Prices, first: int) -> float:
     for b in site.batteries:
         end = float(course.levels[b.id][course.steps - 1])
         lacking += max(course.start[b.id] - end, 0.0) / b.efficiency[0]
+    worth = ends(site, making(site.units), mean)
+    for one in site.units:
+        if one.kind in STORES:
+            end = float(course.levels[one.id][course.steps - 1])
+            lacking += max(course.start[one.id] - end, 0.0) * worth.get(one.carrier, 0.0) / mean
     return lacking * mean
 
 

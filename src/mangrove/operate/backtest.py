@@ -23,6 +23,7 @@ from mangrove.operate.prices import Prices
 from mangrove.operate.rules import RULES, Rule
 from mangrove.operate.site import Battery, Site
 from mangrove.operate.state import Session
+from mangrove.operate.units import Unit
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -83,11 +84,12 @@ class Setup:
     """How devices behave in a back-test, which a plan may not know.
 
     Attributes:
-        levels: kWh in the batteries at the beginning.
+        levels: kWh in the batteries and stores of heat (kg in those of hydrogen) at the beginning.
         ramp: largest change of a set-point, kW a step.
         batteries: what the batteries really are, where that is not what is declared.
         sessions: vehicles; announce: hours before arrival at which one is known.
         every: steps between two plans.
+        units: what boilers, heat pumps and stores really are, where that is not what is declared.
     """
 
     levels: Mapping[str, float] | None = None
@@ -96,6 +98,7 @@ class Setup:
     sessions: Sequence[Session] = ()
     announce: float = 24.0
     every: int = 1
+    units: Sequence[Unit] = ()
 
 
 def backtest(
@@ -136,7 +139,9 @@ def backtest(
     controllers += [ByRule(site, name, rule) for name, rule in _chosen(rules).items()]
     courses: dict[str, Course] = {}
     for controller in controllers:
-        plant = Plant(site, batteries=setup.batteries, levels=setup.levels, ramp=setup.ramp)
+        plant = Plant(
+            site, batteries=setup.batteries, levels=setup.levels, ramp=setup.ramp, units=setup.units
+        )
         courses[controller.name] = run(
             site, measured, prices, controller, plant=plant, sessions=setup.sessions, announce=setup.announce,
             progress=progress,

@@ -19,6 +19,9 @@ import numpy as np
 from mangrove.operate.devices import Guard, Setpoint, SimulatedBattery, Written, limits_of
 from mangrove.operate.site import Battery, Site
 from mangrove.operate.state import SECOND, Session
+from mangrove.operate.units import STORES, Unit
+from mangrove.operate.vehicles import level_of, most
+from mangrove.operate.works import Worked, Works
 
 _EXACT = 1e-9
 
@@ -28,7 +31,7 @@ class Orders:
     """What the devices of a site are to do in a step.
 
     Attributes:
-        powers: kW by battery (positive charges) and by session.
+        powers: kW by battery (positive charges), by session, and by unit (of its activity).
         ceiling: kW that the import is to stay below, as far as the batteries can.
         by: who ordered: `plan`, `safe`, or the name of a rule; reason: why, when it is not the plan.
     """
@@ -45,9 +48,10 @@ class Done:
 
     Attributes:
         imported, exported: at the connection; generated: what was used of `available`.
-        powers: by battery, positive charges; delivered: kWh into the battery of each session.
+        powers: by battery, positive charges; delivered: kWh into the battery of each session, negative out of it.
         overload: kW above the limit of the connection that nothing could take away.
         written: what the guards sent.
+        worked: what the units did; None for a site without any.
     """
 
     imported: float
@@ -57,6 +61,7 @@ class Done:
     delivered: Mapping[str, float]
     overload: float
     written: tuple[Written, ...]
+    worked: Worked | None = None
 
 
 class Plant:
@@ -65,7 +70,8 @@ class Plant:
     Args:
         site: what is declared, and what the guards hold.
         batteries: what batteries really are, where that is not what is declared.
-        levels: kWh at the beginning, by battery.
+        levels: amounts at the beginning, by battery and store.
+        units: what units really are, where that is not what is declared.
         ramp: largest change of a battery's set-point from step to step, kW.
     """
 
@@ -76,9 +82,12 @@ class Plant:
         batteries: Sequence[Battery] = (),
         levels: Mapping[str, float] | None = None,
         ramp: float = math.inf,
+        units: Sequence[Unit] = (),
     ) -> None:
         self.site = site
-        start = levels or {}
+        self.real = units
+        self.works: Works | None = None
+        start = self.start = dict(levels or {})
         real = {b.id: b for b in (*site.batteries, *batteries)}
         made = [SimulatedBattery(real[b.id], start.get(b.id)) for b in site.batteries]
         self.devices = {device.id: device for device in made}
@@ -86,8 +95,11 @@ class Plant:
 
     @property
     def levels(self) -> dict[str, float]:
-        """KWh in each battery."""
-        return {id_: device.level for id_, device in self.devices.items()}
+        """KWh in each battery and store of heat (kg in a store of hydrogen)."""
+        stores = {unit.id: self.start.get(unit.id, 0.0) for unit in self.site.units if unit.kind in STORES}
+        if self.works is not None:
+            stores = dict(self.works.levels)
+        return {**{id_: device.level for id_, device in self.devices.items()}, **stores}
 
     def step(  # noqa: PLR0917 - one step is these six facts
         self,
@@ -97,6 +109,9 @@ class Plant:
         available: float,
         orders: Orders,
         sessions: Sequence[Session] = (),
+        *,
+        needs: Mapping[str, float] | None = None,
+        price: float = 0.0,
     ) -> Done:
         """Runs one step.
 
@@ -107,12 +122,17 @@ class Plant:
             available: what own generation could give, kW.
             orders: see `Orders`.
             sessions: vehicles; those that are not there for the whole step get nothing.
+            needs: of other carriers, by name, in units per hour; price: money per kWh of electricity, by which units run that
+                have no set-point.
+            price: see `needs`.
         """
         hours = seconds / 3600
         delivered = self._charge(at, seconds, orders, sessions)
         draw = load + sum(
             self._socket(one, delivered[one.id]) / hours for one in sessions if one.id in delivered
         )
+        worked = self._work(hours, needs or {}, orders, price, draw)
+        draw += worked.electric if worked else 0.0
         rooms = {id_: self._room(id_, hours) for id_ in self.guards}
         wanted = balance(
             orders.powers,
@@ -138,7 +158,18 @@ class Plant:
             delivered=delivered,
             overload=max(net - self.site.importing, 0.0),
             written=tuple(written),
+            worked=worked,
         )
+
+    def _work(
+        self, hours: float, needs: Mapping[str, float], orders: Orders, price: float, draw: float
+    ) -> Worked | None:
+        """What the units do; they give no more to the bus than the site takes and the connection lets out."""
+        if not (self.site.units or self.site.needs):
+            return None
+        if self.works is None:
+            self.works = Works(self.site, hours, levels=self.start, units=self.real)
+        return self.works.step(needs, orders.powers, price, draw + self.site.exporting)
 
     def _room(self, id_: str, hours: float) -> tuple[float, float]:
         """What a battery can hold for a step, within what its guard will let through."""
@@ -159,16 +190,19 @@ class Plant:
         for one in sessions:
             if one.arrive <= at and end <= one.depart:
                 charger = chargers[one.charger]
-                most = charger.power if one.power is None else min(one.power, charger.power)
-                power = min(max(orders.powers.get(one.id, 0.0), 0.0), most)
-                found[one.id] = min(power * charger.efficiency * seconds / 3600, one.missing)
+                asked, top = orders.powers.get(one.id, 0.0), most(one, charger)
+                hours, level = seconds / 3600, level_of(one, charger)
+                if asked >= 0.0:
+                    room = max(charger.vehicle - level, one.missing) if charger.discharge > 0 else one.missing
+                    found[one.id] = min(min(asked, top) * charger.efficiency * hours, room)
+                elif charger.discharge > 0:
+                    found[one.id] = -min(min(-asked, charger.discharge) / charger.efficiency * hours, level)
         return found
 
     def _socket(self, one: Session, delivered: float) -> float:
-        """KWh at the socket."""
-        return delivered / next(
-            charger.efficiency for charger in self.site.chargers if charger.id == one.charger
-        )
+        """KWh at the socket; negative when the vehicle gives."""
+        share = next(charger.efficiency for charger in self.site.chargers if charger.id == one.charger)
+        return delivered / share if delivered >= 0.0 else delivered * share
 
 
 def balance(

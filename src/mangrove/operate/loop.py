@@ -24,6 +24,7 @@ from mangrove.operate.rules import Rule, View, highest_so_far
 from mangrove.operate.safe import safe_rule, why
 from mangrove.operate.site import Site
 from mangrove.operate.state import SECOND, Session, State
+from mangrove.operate.units import FLEXIBLE
 
 Floats = npt.NDArray[np.float64]
 Progress = Callable[[str, int, int], None]
@@ -98,6 +99,8 @@ class Course:
         start: kWh in each battery at the beginning.
         takeovers: reason -> steps in which the safe rule ruled.
         planning: (n,) seconds of each plan.
+        bought: units per hour by carrier that is bought beside electricity; lacking: by carrier, what no unit could give.
+        electric: kW that the units drew from the bus.
     """
 
     name: str
@@ -114,11 +117,14 @@ class Course:
     powers: dict[str, Floats] = field(init=False)
     levels: dict[str, Floats] = field(init=False)
     takeovers: dict[str, int] = field(default_factory=dict)
+    bought: dict[str, Floats] = field(default_factory=dict)
+    lacking: dict[str, Floats] = field(default_factory=dict)
+    electric: Floats = field(init=False)
     planning: Floats = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         steps = len(self.load)
-        for name in ("imported", "exported", "generated", "overload", "delivered", "missing"):
+        for name in ("imported", "exported", "generated", "overload", "delivered", "missing", "electric"):
             setattr(self, name, np.zeros(steps))
         self.powers = {id_: np.zeros(steps) for id_ in self.start}
         self.levels = {id_: np.zeros(steps) for id_ in self.start}
@@ -129,7 +135,15 @@ class Course:
         self.generated[step], self.overload[step] = done.generated, done.overload
         self.delivered[step] = sum(done.delivered.values())
         for id_, power in done.powers.items():
-            self.powers[id_][step], self.levels[id_][step] = power, levels[id_]
+            self.powers[id_][step] = power
+        for id_, level in levels.items():
+            self.levels[id_][step] = level
+        if done.worked is not None:
+            self.electric[step] = done.worked.electric
+            rates = [(self.bought, done.worked.bought), (self.lacking, done.worked.lacking)]
+            for known, given in (*rates, (self.powers, done.worked.powers)):
+                for id_, rate in given.items():
+                    known.setdefault(id_, np.zeros(len(self.load)))[step] = rate
         if orders.reason:
             self.takeovers[orders.reason] = self.takeovers.get(orders.reason, 0) + 1
         self.steps = step + 1
@@ -189,7 +203,11 @@ def run(
                 float(highest[step]),
             )
             orders = controller.decide(view)
-            done = plant.step(state.at, measured.seconds, view.load, view.generated, orders, state.sessions)
+            done = plant.step(
+                state.at, measured.seconds, view.load, view.generated, orders, state.sessions,
+                needs={need.name: float(measured.values[need.name][step]) for need in site.needs},
+                price=float(prices.buy[at]),
+            )  # fmt: skip
             course.note(step, done, orders, plant.levels)
             state = _next(state, done, prices, at, course)
             state = replace(state, levels=plant.levels)
@@ -206,6 +224,9 @@ def series(site: Site, measured: Grid, prices: Prices) -> tuple[Floats, Floats]:
     """(T,) kW of load and of all own generation, checked."""
     if site.stations:
         raise RequestError("operate.no_station_loop", ids=", ".join(one.id for one in site.stations))
+    flexible = [unit.id for unit in site.units if unit.kind in FLEXIBLE]
+    if flexible:
+        raise RequestError("operate.no_flexible_loop", ids=", ".join(flexible))
     for name in site.inputs:
         if name not in measured.values:
             raise RequestError("operate.no_series", name=name, known=", ".join(measured.values) or "-")
@@ -218,7 +239,7 @@ def series(site: Site, measured: Grid, prices: Prices) -> tuple[Floats, Floats]:
         raise RequestError("operate.not_a_window", start=str(measured.start), minutes=length // 60)
     load, *own = (measured.values[name] for name in site.inputs)
     available = np.zeros(measured.steps)
-    for one, generator in zip(own, site.generators, strict=True):
+    for one, generator in zip(own, site.generators, strict=False):
         available += np.clip(one, 0.0, generator.capacity)
     return load, available
 

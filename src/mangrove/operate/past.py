@@ -3,7 +3,7 @@
 
 Comes in: a territory, a snapshot of its ledger, a span. Goes out: the site, its measured series, its rates, and the `Backtest`. A
 battery whose meters never said anything counts as planned: it was not there, and the back-test says what it would have done.
-Swap stations stay in the load as they were metered.
+Swap stations and flexible loads stay in the load as they were metered.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ from mangrove.operate.readings import Window
 from mangrove.operate.rules import RULES
 from mangrove.operate.site import site_at, sites
 from mangrove.operate.state import SECOND, moment
+from mangrove.operate.supplies import equip
+from mangrove.operate.units import FLEXIBLE
 from mangrove.territory.model import Territory
 from mangrove.times import Span
 
@@ -71,12 +73,14 @@ def backtest_on_ledger(
     """
     asked = question or Question()
     site = site_at(territory, asked.place) if asked.place else sites(territory)[0]
-    site = replace(site, stations=())
+    day = span.start.astimezone(territory.tz).date()
+    rates = rates_of(territory, site, day, contract=asked.contract, allow=asked.allow)
+    site = equip(territory, site, day, carbon=rates.carbon, allow=asked.allow)
+    # What the closed loop does not simulate stays in the load as it was metered.
+    site = replace(site, stations=(), units=tuple(unit for unit in site.units if unit.kind not in FLEXIBLE))
     window = steps_of(span, asked.options.seconds)
     controlled = bool(asked.setup.sessions)
     meters = readings.measured(snapshot, territory, site, window, controlled=controlled, planned=True)
-    day = span.start.astimezone(territory.tz).date()
-    rates = rates_of(territory, site, day, contract=asked.contract, allow=asked.allow)
     options = replace(asked.options, carbon=rates.per_kwh)
     outlook = asked.outlook(meters.grid, options) if asked.outlook else None
     return backtest(

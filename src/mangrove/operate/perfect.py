@@ -16,11 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mangrove.operate.loop import Course, series
+from mangrove.operate.machines import Machines, Moment, ends
 from mangrove.operate.outlook import Grid
 from mangrove.operate.plan import feed_in
 from mangrove.operate.prices import Prices
 from mangrove.operate.site import Site
 from mangrove.operate.state import SECOND, Session
+from mangrove.operate.units import STORES, making
+from mangrove.operate.vehicles import level_of
+from mangrove.operate.works import LACK
 
 if TYPE_CHECKING:
     from mangrove.network import Network
@@ -61,7 +65,8 @@ def perfect_foresight(
     load, available = series(site, measured, prices)
     count = measured.steps if steps is None else steps
     load, available = load[:count], available[:count]
-    start = levels or {b.id: b.floor for b in site.batteries}
+    stores = [unit for unit in site.units if unit.kind in STORES]
+    start = {b.id: b.floor for b in site.batteries} | {unit.id: 0.0 for unit in stores} | (levels or {})
     first = prices.index(measured.start)
     span = slice(first, first + count)
     net = Network(Horizon.chronological(np.r_[np.full(count, prices.hours), _REFILL_HOURS]))
@@ -76,7 +81,7 @@ def perfect_foresight(
     if site.exporting > 0:
         price = np.r_[prices.sell[span], 0.0]
         export, sale = feed_in(net, bus, site.exporting, price, capped=prices.cap is not None)
-    stores = {
+    batteries = {
         b.id: net.store(
             b.id, bus, energy=b.energy, charge=b.charge, discharge=b.discharge, efficiency=b.efficiency,
             loss=b.loss, floor=b.floor, wear=b.wear, start=start[b.id], end="free",
@@ -84,10 +89,14 @@ def perfect_foresight(
         for b in site.batteries
     }  # fmt: skip
     for b in site.batteries:
-        net.program.lower[stores[b.id].level[0, 0, -1]] = max(start[b.id], b.floor)
+        net.program.lower[batteries[b.id].level[0, 0, -1]] = max(start[b.id], b.floor)
     _demand(net, grid, prices, span)
     _caps(net, sale, own, prices, span)
     fleet = _fleet(net, bus, site, _stays(site, measured.start, prices, sessions, count), prices.hours)
+    machines = (
+        _Units(net, bus, site, measured, start, float(buy.mean())) if site.units or site.needs else None
+    )
+    net.minima.clear()
     net.pairs.clear()  # a bound may do a little more than devices can
     solved = net.solve(solver=solver)
     course = Course("perfect", load, available, start, steps=count)
@@ -96,13 +105,15 @@ def perfect_foresight(
     if export is not None:
         course.exported[:] = solved[export][:count]
     course.overload[:] = np.maximum(course.imported - site.importing, 0.0)
-    for id_, store in stores.items():
+    for id_, store in batteries.items():
         course.powers[id_][:] = _power(solved, store)[:count]
         course.levels[id_][:] = solved.level(store)[0, 0, :count]
+    if machines is not None:
+        machines.note(course, solved, count)
     end = measured.start + count * (prices.seconds * SECOND)
     lacking = {one.id: one.missing for one in sessions if one.depart <= end}
     if fleet is not None:
-        energy = solved.rate(fleet.stream)[0, 0] * fleet.share
+        energy = solved.rate(fleet.stream)[0, 0] * fleet.share - solved.rate(fleet.given)[0, 0] * fleet.taken
         np.add.at(course.delivered, fleet.step, energy)
         for id_, got in zip(fleet.ids, np.bincount(fleet.owner, energy).tolist(), strict=True):
             if id_ in lacking:
@@ -142,25 +153,34 @@ def _caps(net: Network, sale: Any, own: Any, prices: Prices, span: slice) -> Non
 
 @dataclass(frozen=True, eq=False)
 class _Stays:
-    """The whole steps of all stays, one entry each: whose, when, largest kW; and kWh at the socket by vehicle."""
+    """The whole steps of all stays, one entry each: whose, when, largest kW, kWh into the battery for one kW; kWh at the socket by vehicle.
+
+    Of two-way vehicles also: largest kW back; and by vehicle the level at arrival, what fits in (kWh), money per kWh given back.
+    """
 
     ids: tuple[str, ...]
     owner: Ints
     step: Ints
     power: Floats
     share: Floats
+    back: Floats
     need: Floats
+    level: Floats
+    room: Floats
+    wear: Floats
 
 
 @dataclass(frozen=True, eq=False)
 class _Fleet:
-    """One column for every whole step of every stay: whose, its step, and kWh into the battery for one kW."""
+    """One column for every whole step of every stay: whose, its step, kWh into the battery for one kW in, and out of it for one kW back."""
 
     stream: Any
+    given: Any
     ids: tuple[str, ...]
     owner: Ints
     step: Ints
     share: Floats
+    taken: Floats
 
 
 def _stays(
@@ -169,7 +189,7 @@ def _stays(
     """What the stays allow and need, as far as they lie in the `count` steps from `start` on."""
     chargers = {charger.id: charger for charger in site.chargers}
     parts: list[tuple[Floats, ...]] = []
-    need: list[float] = []
+    need: list[tuple[float, float, float, float]] = []
     ids: list[str] = []
     for one in sessions:
         arrive = max(-(-int((one.arrive - start) / SECOND) // prices.seconds), 0)
@@ -180,13 +200,19 @@ def _stays(
         most = charger.power if one.power is None else min(one.power, charger.power)
         inside = np.arange(arrive, depart, dtype=np.float64)
         alike = np.ones(len(inside))
-        parts.append((alike * len(need), inside, alike * most, alike * charger.efficiency * prices.hours))
+        share = charger.efficiency * prices.hours
+        parts.append((alike * len(need), inside, alike * most, alike * share, alike * charger.discharge))
         ids.append(one.id)
-        need.append(min(one.missing / charger.efficiency, most * len(inside) * prices.hours))
+        asked = min(one.missing / charger.efficiency, most * len(inside) * prices.hours)
+        level = level_of(one, charger)
+        room = max(charger.vehicle, level + asked * charger.efficiency)
+        need.append((asked, level, room, charger.wear))
     if not need:
         return None
-    owner, step, power, share = (np.concatenate(column) for column in zip(*parts, strict=True))
-    return _Stays(tuple(ids), owner.astype(np.int64), step.astype(np.int64), power, share, np.array(need))
+    owner, step, power, each, back = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return _Stays(
+        tuple(ids), owner.astype(np.int64), step.astype(np.int64), power, each, back, *np.array(need).T
+    )
 
 
 def _fleet(net: Network, bus: Any, site: Site, stays: _Stays | None, hours: float) -> _Fleet | None:
@@ -198,7 +224,73 @@ def _fleet(net: Network, bus: Any, site: Site, stays: _Stays | None, hours: floa
     lp = net.program
     columns = lp.columns(f"{site.place} vehicles", stays.step.shape, upper=stays.power)
     lp.terms(bus.rows[0, 0, stays.step], columns, -1.0)
-    rows = lp.rows(f"{site.place} vehicles", stays.need.shape, lower=stays.need * _ALMOST, upper=stays.need)
+    two = np.flatnonzero(stays.back > 0)
+    given = lp.columns(
+        f"{site.place} given back", stays.step.shape, upper=stays.back, cost=stays.wear[stays.owner] * hours
+    )
+    lp.terms(bus.rows[0, 0, stays.step], given, 1.0)
+    taken = hours * hours / stays.share  # kWh out of the battery for one kW back
+    most = stays.need.copy()
+    most[stays.owner[two]] = np.inf
+    rows = lp.rows(f"{site.place} vehicles", stays.need.shape, lower=stays.need * _ALMOST, upper=most)
     lp.terms(rows[stays.owner], columns, hours)
-    stream = Stream("vehicles", columns[None, None])
-    return _Fleet(stream, stays.ids, stays.owner, stays.step, stays.share)
+    lp.terms(rows[stays.owner[two]], given[two], -taken[two] * hours / stays.share[two])
+    if len(two):
+        owner = stays.owner[two]
+        first = np.r_[True, owner[1:] != owner[:-1]]
+        level = lp.columns(f"{site.place} vehicle level", two.shape, upper=stays.room[owner])
+        begin = np.where(first, stays.level[owner], 0.0)
+        chain = lp.rows(f"{site.place} vehicle level", two.shape, lower=begin, upper=begin)
+        lp.terms(chain, level, 1.0)
+        lp.terms(chain[~first], level[np.flatnonzero(~first) - 1], -1.0)
+        lp.terms(chain, columns[two], -stays.share[two])
+        lp.terms(chain, given[two], taken[two])
+    return _Fleet(
+        Stream("vehicles", columns[None, None]), Stream("given back", given[None, None]),
+        stays.ids, stays.owner, stays.step, stays.share, taken,
+    )  # fmt: skip
+
+
+class _Units:
+    """The units of a site in the program of perfect foresight; a store that ends emptier pays what refilling it costs."""
+
+    def __init__(  # noqa: PLR0917 - what it stands in, and its data
+        self,
+        net: Network,
+        bus: Any,
+        site: Site,
+        measured: Grid,
+        start: dict[str, float],
+        price: float,
+    ) -> None:
+        count = net.horizon.steps - 1
+        series = {need.name: np.r_[measured.values[need.name][:count], 0.0][None] for need in site.needs}
+        self.now = Moment(series, start)
+        self.machines = Machines(net, bus, site, self.now)
+        for stream in self.machines.streams.values():
+            net.program.upper[stream.columns[:, :, -1]] = 0.0
+        worth = ends(site, making(site.units), price)
+        dearest = max([price, *(one.cost for one in site.supplies)])
+        self.lack = {
+            c: net.source(f"{c} lacking", node, cost=LACK * dearest)
+            for c, node in self.machines.nodes.items()
+        }
+        for unit in site.units:
+            if unit.kind in STORES:
+                level = self.machines.stores[unit.id].level[0, 0, count - 1]
+                owed = net.program.columns(f"{unit.id} owed", (1,), cost=worth.get(unit.carrier, 0.0))
+                row = net.program.rows(f"{unit.id} owed", (1,), lower=start[unit.id])
+                net.program.terms(row, np.array([level]), 1.0)
+                net.program.terms(row, owed, 1.0)
+
+    def note(self, course: Course, solved: Any, count: int) -> None:
+        """Writes down what the units did."""
+        m = self.machines
+        for id_, rates in m.setpoints(solved, self.now).items():
+            course.powers[id_] = rates[0][:count]
+        for drawn in m.electric(solved, self.now).values():
+            course.electric[:] += drawn[0][:count]
+        for id_, store in m.stores.items():
+            course.levels[id_] = solved.level(store)[0, 0, :count]
+        course.bought = {carrier: solved.rate(one)[0, 0, :count] for carrier, one in m.bought.items()}
+        course.lacking = {carrier: solved.rate(one)[0, 0, :count] for carrier, one in self.lack.items()}

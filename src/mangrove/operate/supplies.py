@@ -73,6 +73,11 @@ def equip(
     units, needs, free = _fed(site, units, needs, bought, free, notes)
     notes.extend(_note("operate.unpriced", place=site.place, carrier=carrier) for carrier in sorted(free))
     notes.extend(
+        _note("operate.no_fuel_factor", place=site.place, carrier=one.carrier)
+        for one in supplies
+        if on is not None and one.factor is None and kind_of(one.carrier) == "fuel"
+    )
+    notes.extend(
         _note("operate.flow_unit", flow=flow, carrier=carrier, unit=measure_of(carrier))
         for flow, carrier in metered(units, needs).items()
         if not counts(territory, flow, carrier)
