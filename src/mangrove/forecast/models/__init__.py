@@ -26,11 +26,11 @@ class Model(Protocol):
         """Quantiles of the days of `frame`, shape (Q, n, S); NaN where the model cannot say anything."""
 
 
-NAMES = ("naive", "ridge", "boosted", "clear_sky")
+NAMES = ("naive", "profile", "ridge", "boosted", "clear_sky")
 
 
 def make(name: str, quantiles: tuple[float, ...], seed: int = 0) -> Model:
-    """The model `name`: `naive`, `ridge`, `boosted` (LightGBM) or `clear_sky` (needs the column of the clear sky).
+    """The model `name`: `naive`, `profile`, `ridge`, `boosted` (LightGBM) or `clear_sky` (needs the column of the clear sky).
 
     Raises:
         RequestError: `forecast.unknown_model`.
@@ -39,6 +39,10 @@ def make(name: str, quantiles: tuple[float, ...], seed: int = 0) -> Model:
         from mangrove.forecast.models.naive import Naive
 
         return Naive(quantiles)
+    if name == "profile":
+        from mangrove.forecast.models.profile import Profile
+
+        return Profile(quantiles)
     if name == "ridge":
         from mangrove.forecast.models.ridge import Ridge
 
