@@ -81,6 +81,25 @@ class Placed:
                     area=self.area)  # fmt: skip
         return {self.name: size}
 
+    @property
+    def units(self) -> dict[str, str]:
+        """The unit of each size."""
+        if self.kind == "battery":
+            return {self.name: "kW", f"{self.name}/energy": "kWh"}
+        return {self.name: next((p.unit for p in KINDS[self.kind].parameters if p.name == "capacity"), "kW")}
+
+    @property
+    def named(self) -> dict[str, str]:
+        """Words that the asset's file puts behind its name for a size -> the name of that size."""
+        return {"power": self.name, "energy": f"{self.name}/energy"} if self.kind == "battery" else {}
+
+    @property
+    def inner(self) -> list[str]:
+        """Limits whose shadow price says nothing to people: they tie parts of the asset to each other."""
+        words = ["usable", "C-rate", "unserved", "curtailed", "swaps"]
+        words += ["charge", "discharge"] if self.kind == "swap_station" else []
+        return [f"{self.name} {word}" for word in words]
+
     def resized(self, sizes: Mapping[str, float]) -> Placed:
         """The same asset with fixed sizes; those that are not named stay as they stand."""
         fixed = {name: float(sizes.get(name, size.existing)) for name, size in self.sizes().items()}

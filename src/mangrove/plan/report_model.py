@@ -80,7 +80,7 @@ def sizes(sizing: Sizing, lang: str = "vi") -> Table:
         best = sizing.sizes[name]
         first = preview.sizes[name] if preview is not None else None
         apart = first / best - 1.0 if first is not None and best > 0 else None
-        rows.append((name, size.existing, first, best, apart))
+        rows.append((name, size.existing, first, best, apart, _size_unit(sizing.case, name)))
     notes: tuple[str, ...] = ()
     if preview is not None:
         better = preview.cost / sizing.cost - 1.0
@@ -94,7 +94,7 @@ def sizes(sizing: Sizing, lang: str = "vi") -> Table:
     notes += tuple(one.text(lang) for one in sizing.case.notes)
     return Table(
         say("sizes", lang),
-        _heads(lang, "what", "existing", "preview", "plan", "difference"),
+        _heads(lang, "what", "existing", "preview", "plan", "difference", "unit"),
         tuple(rows),
         notes,
     )
@@ -140,6 +140,14 @@ def energy(sizing: Sizing, lang: str = "vi") -> Table:
     was = before.emissions if before is not None else None
     rows.append((say("emissions", lang), was, sizing.after.emissions, "t CO2"))
     return Table(say("energy", lang), _heads(lang, "what", "before", "after", "unit"), tuple(rows))
+
+
+def _size_unit(case: Case, name: str) -> str:
+    """The unit of a size."""
+    for asset in case.assets:
+        if name in asset.units:
+            return asset.units[name]
+    return "kWh" if name.endswith("/energy") else "kW"
 
 
 def _unit(case: Case, stream: str) -> tuple[str, float]:

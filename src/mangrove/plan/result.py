@@ -294,14 +294,16 @@ def worth_of(case: Case, plan: Plan) -> tuple[Worth, ...]:
     inner = {f"{one.name} hours" for one in case.candidates} | {
         f"{one.name}/energy usable size" for one in case.candidates
     }
-    inner |= {
-        f"{one.name} {word}"
-        for one in case.assets
-        for word in ("usable", "C-rate", "unserved", "curtailed", "swaps")
-    }
+    inner |= {name for one in case.assets for name in one.inner}
     kept = [shadow for shadow in plan.shadows() if shadow.value > least and shadow.name not in inner]
+    names = {f"{one.name} {word}": name for one in case.assets for word, name in one.named.items()}
     return tuple(
-        Worth(shadow.name.removesuffix(" size"), shadow.kind, shadow.value, float(shadow.value / every_year))
+        Worth(
+            names.get(shadow.name, shadow.name.removesuffix(" size")),
+            shadow.kind,
+            shadow.value,
+            float(shadow.value / every_year),
+        )
         for shadow in kept
     )
 
