@@ -8,16 +8,19 @@ import math
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mangrove import messages, printing, printing_energy, rules
 from mangrove.measure.record import Change
 from mangrove.operate.account import Account, Month
 from mangrove.operate.backtest import Backtest
+from mangrove.operate.devices import Setpoint
+from mangrove.operate.run import Schedule
 
 START = datetime(2022, 12, 31, 17, tzinfo=UTC)
 numbers = st.floats(allow_infinity=False)
@@ -43,6 +46,7 @@ def change(**more) -> Change:
     return Change(**{**facts, "rules_before": (), "rules_after": (), **more})
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(texts, numbers), min_size=1, max_size=20))
 def test_csv_and_json_give_back_every_text_and_every_digit(rows):
     made = table(
@@ -101,6 +105,7 @@ def test_a_long_table_is_cut_and_the_rest_counted():
     assert "+" not in printing.as_text(table(40), "en").splitlines()[-1]
 
 
+@settings(deadline=None)
 @given(st.lists(st.lists(st.text("abc đ", max_size=9), min_size=3, max_size=3), min_size=1, max_size=9))
 def test_columns_stand_under_each_other(body):
     header, rule, *lines = printing.grid(["a", "bb", "ccc"], body, left={0})
@@ -234,3 +239,38 @@ def test_progress_is_told_every_tenth_and_once():
     assert told == [f"rolling plan: {share} %" for share in range(0, 101, 10)]
     tell("perfect", 100, 100)
     assert told[-1] == "perfect foresight: 100 %"
+
+
+class Site:
+    """As much of a territory as the table of a schedule asks for."""
+
+    currency, tz = "VND", ZoneInfo("Asia/Ho_Chi_Minh")
+    places = {"works": type("Place", (), {"name": "Nhà máy"})}  # noqa: RUF012 - read only
+
+
+def schedule(powers: dict[str, float], by: str = "safe") -> Schedule:
+    points = tuple(Setpoint(device, power, START, START) for device, power in powers.items())
+    return Schedule("works", np.datetime64("2023-06-28T05:00", "s"), by, "", points, (), {}, None, ())
+
+
+def test_a_schedule_shows_each_device_and_its_direction_at_local_time():
+    lines = printing_energy.schedules_text(
+        [schedule({"battery": -80.0, "swaps": 4e-8})], "vi", Site
+    ).splitlines()
+    assert lines[0] == "Nhà máy, 2023-06-28 12:00: quy tắc an toàn đang điều khiển"
+    assert [line.split() for line in lines[3:]] == [["battery", "−80", "phát"], ["swaps", "0", "nạp"]]
+
+
+def test_of_many_devices_those_that_rest_are_counted():
+    many = {f"van {i}": 7.0 * (i < 2) for i in range(30)}
+    lines = printing_energy.schedules_text([schedule(many)], "en", Site).splitlines()
+    assert lines[-1] == "devices that rest: 28"
+    assert len(lines) == 1 + 2 + 2 + 1
+    idle = printing_energy.schedules_text([schedule(dict.fromkeys(many, 0.0))], "en", Site).splitlines()
+    assert idle[1:] == ["devices that rest: 30"]
+
+
+def test_the_same_schedule_in_json_has_every_device():
+    (data,) = json.loads(printing_energy.schedules_json([schedule({"battery": -80.0, "van": 0.0})]))
+    assert [point["kw"] for point in data["setpoints"]] == [-80.0, 0.0]
+    assert (data["place"], data["by"], data["flows"]) == ("works", "safe", {})

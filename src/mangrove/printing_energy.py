@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _SHADOWS = 3
 _YEAR_ROWS = 12
 _NAMES = 3
+_DEVICES = 8
 
 
 def schedules_text(made: Sequence[Schedule], lang: str, territory: Territory) -> str:
@@ -40,16 +41,7 @@ def schedules_text(made: Sequence[Schedule], lang: str, territory: Territory) ->
         lines = [
             _say("schedule", lang, place=name, at=_local(one.at, territory), by=_say(f"by_{one.by}", lang))
         ]
-        body = [
-            [
-                point.device,
-                number(point.power, lang),
-                _say("charge" if point.power >= 0 else "discharge", lang),
-            ]
-            for point in one.setpoints
-        ]
-        if body:
-            lines += grid([_say("device", lang), "kW", ""], body, left={0, 2})
+        lines += _devices(one, lang)
         if one.plan is not None:
             lines.append(_horizon(one, lang, territory.currency))
             for shadow in [found for found in one.shadows if found.value >= 1][:_SHADOWS]:
@@ -57,6 +49,21 @@ def schedules_text(made: Sequence[Schedule], lang: str, territory: Territory) ->
                 lines.append(_say(f"shadow_{shadow.kind}", lang, **data))
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
+
+
+def _devices(one: Schedule, lang: str) -> list[str]:
+    """The set-points; of many devices only those that do something, and how many rest."""
+    shown = [(point.device, round(point.power, 3)) for point in one.setpoints]
+    if not shown:
+        return []
+    busy = [found for found in shown if found[1]] if len(shown) > _DEVICES else shown
+    body = [
+        [device, number(power, lang), _say("charge" if power >= 0 else "discharge", lang)]
+        for device, power in busy
+    ]
+    lines = grid([_say("device", lang), "kW", ""], body, left={0, 2}) if body else []
+    resting = len(shown) - len(busy)
+    return [*lines, _say("resting", lang, count=resting)] if resting else lines
 
 
 def _horizon(one: Schedule, lang: str, currency: str) -> str:
