@@ -38,7 +38,7 @@ def test_every_public_name_is_there_and_no_other():
 
 
 def test_importing_loads_nothing_heavy():
-    heavy = "numpy pyarrow duckdb pandas polars shapely pydantic openpyxl docx typer"
+    heavy = "numpy pyarrow duckdb pandas polars shapely pydantic openpyxl docx typer highspy scipy sklearn lightgbm pvlib"
     script = f"import sys, mangrove; print([m for m in '{heavy}'.split() if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
@@ -398,3 +398,22 @@ def test_without_a_ledger_an_energy_verb_says_so_and_makes_none(tmp_path, verb):
     with pytest.raises(mg.LedgerError):
         getattr(mg, verb)(park, *asked, **where)
     assert not park.store.exists()
+
+
+def test_a_check_also_reads_the_parameters_of_assets_and_doubts_a_mistyped_kind(tmp_path):
+    folder = measured_park(tmp_path)
+    (folder / "assets.csv").write_text(
+        "id,place,type,parameters\n"
+        "b1,mill,battery,energy=1 MWh; power=500 kW; round_trip=120 %\n"
+        "b2,mill,battery,enrgy=1 MWh; energy=1 MWh; power=500 kW\n"
+        "b3,mill,battery,energy=1 MWh; power=500 kW; charge_flow=nowhere\n"
+        "b4,mill,batery,energy=1 MWh; power=500 kW\n"
+        "f1,mill,furnace,capacity=9 MW\n"
+    )
+    found = mg.check(folder)
+    assert [(problem.code, problem.severity, problem.where.line) for problem in found] == [
+        ("assets.out_of_range", "error", 2),
+        ("assets.unknown_parameter", "error", 3),
+        ("assets.unknown_flow", "error", 4),
+        ("assets.unknown_type", "warning", 5),
+    ]

@@ -50,16 +50,18 @@ def check(folder: str | Path) -> list[Problem]:
     """All problems of the declaration in `folder`, with file, line and column; empty when there are none."""
     from mangrove import rules, territory
     from mangrove.measure import methods
+    from mangrove.network import assets
 
     book = rules.load()
     known = set(book.activities)
-    return territory.check(
+    declared, problems = territory.check(
         Path(folder),
         factor_exists=lambda key: key.partition("@")[0] in known,
         method_exists=methods.METHODS.__contains__,
         fuels=book.fuels,
         activities=known,
-    )[1]
+    )
+    return [*problems, *(assets.problems(declared) if declared is not None else ())]
 
 
 def ingest(

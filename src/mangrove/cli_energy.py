@@ -31,14 +31,14 @@ Place = Annotated[str, typer.Option("--place", help="Id of the site: the place o
 Sites = Annotated[
     str, typer.Option("--place", help="Ids of sites, with commas; the first or only one when left out.")
 ]
-Jobs = Annotated[int, typer.Option("--jobs", help="Sites at a time, each in a process of its own.")]
+Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Sites at a time, each in a process of its own.")]
 Places = Annotated[str, typer.Option("--places", help="Ids of sites, with commas; all when left out.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Store nothing.")]
 Lang = Annotated[
     Literal["en", "vi"], typer.Option("--lang", help="Language of messages.", envvar="MANGROVE_LANG")
 ]
-Horizon = Annotated[float, typer.Option("--horizon", help="Hours that a plan looks ahead.")]
+Horizon = Annotated[float, typer.Option("--horizon", max=8784, help="Hours that a plan looks ahead.")]
 Scenarios = Annotated[int, typer.Option("--scenarios", help="Equally likely futures of a plan.")]
 
 

@@ -110,3 +110,13 @@ def test_a_declared_asset_is_built_by_its_type(site):
     with pytest.raises(RequestError) as raised:
         build(setting, Asset("l", "p", "load", {}))
     assert raised.value.code == "assets.series_missing"
+
+
+def test_a_value_out_of_range_is_said_without_the_unit_one():
+    for declared, said in (
+        ("energy=1 MWh; power=1 MW; round_trip=120 %", "round_trip = 120 % must lie between 0.01 and 1"),
+        ("energy=1000; power=1 MW", "energy = 1000 has the wrong unit; it is counted in kWh"),
+    ):
+        with pytest.raises(DeclarationError) as error:
+            base.read(Asset("b", "p", "battery", parameters(declared)), KINDS["battery"])
+        assert error.value.problems[0].text("en").endswith(said)

@@ -7,8 +7,9 @@ table `KINDS` is the only list; documentation and checks follow from it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from mangrove.errors import DeclarationError, Problem, did_you_mean
 from mangrove.network.assets import (
     batch,
     battery,
@@ -34,7 +35,7 @@ from mangrove.network.assets import (
     wind,
 )
 from mangrove.network.assets.base import Built, Input, Kind, Parameter, Setting, Terms, Values, annuity, read
-from mangrove.territory.model import Asset
+from mangrove.territory.model import Asset, Territory
 
 KINDS: Mapping[str, Kind] = {
     module.KIND.name: module.KIND
@@ -44,6 +45,32 @@ KINDS: Mapping[str, Kind] = {
     )
 }  # fmt: skip
 """By the `type` that an asset declares. Assets of other types (a furnace, a power plant) stay outside the network."""
+
+
+def problems(territory: Territory) -> Iterator[Problem]:
+    """What is wrong with the declared assets, before any plan is made: parameters, units, flows, a mistyped type.
+
+    A type that no kind resembles is somebody's own (a furnace) and no problem; one that looks like a slip is a warning.
+    """
+    for asset in territory.assets.values():
+        kind = KINDS.get(asset.type)
+        if kind is None:
+            hint = did_you_mean(asset.type, KINDS)
+            if hint:
+                data = {"asset": asset.id, "type": asset.type, "hint": hint}
+                yield Problem("assets.unknown_type", data, asset.where, severity="warning")
+            continue
+        try:
+            values = read(asset, kind)
+        except DeclarationError as error:
+            yield from error.problems
+            continue
+        for parameter in kind.parameters:
+            flow = values.word(parameter.name)
+            if parameter.name.endswith("flow") and flow and flow not in territory.flows:
+                data = {"asset": asset.id, "type": asset.type, "name": parameter.name, "flow": flow}
+                data["hint"] = did_you_mean(flow, territory.flows)
+                yield Problem("assets.unknown_flow", data, asset.where)
 
 
 def build(setting: Setting, asset: Asset) -> Built:
@@ -63,5 +90,6 @@ __all__ = [
     "Values",
     "annuity",
     "build",
+    "problems",
     "read",
 ]

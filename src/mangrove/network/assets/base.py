@@ -359,23 +359,29 @@ def _word(parameter: Parameter, given: str, report: Callable[..., None]) -> None
 def _number(parameter: Parameter, given: Quantity | str | float, report: Callable[..., None]) -> float | None:
     """The value in the canonical unit; None after a report."""
     if isinstance(given, str) or parameter.unit in {TEXT, CARRIER}:
-        report("assets.wrong_unit", name=parameter.name, value=str(given), unit=parameter.unit)
+        report("assets.wrong_unit", name=parameter.name, value=_said(given), unit=parameter.unit)
         return None
     unit = "1" if parameter.unit == "degree" else parameter.unit
     if isinstance(given, Quantity):
         if not given.unit.converts_to(unit):
-            report("assets.wrong_unit", name=parameter.name, value=str(given), unit=parameter.unit)
+            report("assets.wrong_unit", name=parameter.name, value=_said(given), unit=parameter.unit)
             return None
         number = given.to(unit)
     else:
         number = float(given)
     if not parameter.minimum <= number <= parameter.maximum:
         report(
-            "assets.out_of_range", name=parameter.name, value=str(given),
-            minimum=f"{parameter.minimum:g}", maximum=f"{parameter.maximum:g}", unit=parameter.unit,
+            "assets.out_of_range", name=parameter.name, value=_said(given),
+            minimum=f"{parameter.minimum:g}", maximum=f"{parameter.maximum:g}",
+            unit="" if parameter.unit == "1" else f" {parameter.unit}",
         )  # fmt: skip
         return None
     return number
+
+
+def _said(given: Quantity | str | float) -> str:
+    """What was declared; a bare number without the unit 1."""
+    return f"{given.value:g}" if isinstance(given, Quantity) and given.unit.text == "1" else str(given)
 
 
 def sizing(per: str = "kW") -> tuple[Parameter, ...]:
