@@ -2,9 +2,9 @@
 """Declared assets in a sizing problem, built by the same files as in operation: `KINDS[type].build`, whatever the kind.
 
 Comes in: an asset with its values and series (`Placed`), the network of a case, sizes or none. Goes out: its rows and columns in
-that network with what they cost over the study, its series, its sizes. Only sun, wind and batteries without taper stay in the
-lean form of `Candidate`, because most plans consist of them and are asked for many times over (previews, outages, frontiers):
-a level counted above its floor, a size tied by one row. The tests hold both forms to the same optimum.
+that network with what they cost over the study, its series, its sizes, and its part in an outage. Whatever stands in a declaration
+goes this way. A `Candidate` is for plain arrays without a declaration: sun, wind, batteries, tanks, converters in a few numbers,
+built as the same rows (a level counted above its floor, a size tied by one row). The tests hold both to the same optimum.
 """
 
 from __future__ import annotations
