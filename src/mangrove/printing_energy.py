@@ -167,7 +167,11 @@ def sizing_text(made: Sizing, lang: str, territory: Territory, calendar: str = "
         parts.append(_say("calendar", lang, name=calendar))
     unit = report_model.Unit(f"M{territory.currency}", 1e6, territory.currency)
     for table in report_model.tables(made, lang, unit):
-        body = [[_cell(value, lang) for value in row] for row in table.rows[:_YEAR_ROWS]]
+        yearly = table.columns[0] == report_model.say("flow_year", lang)
+        shown = (
+            table.rows[:_YEAR_ROWS] if yearly else table.rows
+        )  # sizes of a site with many assets are all said
+        body = [[_cell(value, lang) for value in row] for row in shown]
         rows = grid(list(table.columns), body, left={0}) if body else []
         more = len(table.rows) - len(body)
         parts.append("\n".join([table.title, *rows, *([f"... +{more}"] if more else []), *table.notes]))

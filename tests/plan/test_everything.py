@@ -266,4 +266,4 @@ def test_the_command_sizes_the_mill(folder):
         ],
     )
     assert shown.exit_code == 0, shown.output
-    assert "cells" in shown.stdout
+    assert all(name in shown.stdout for name in ("cells", "press", "lift", "engine"))
