@@ -24,6 +24,8 @@ from mangrove.operate.vehicles import level_of, most
 from mangrove.operate.works import Worked, Works
 
 _EXACT = 1e-9
+_TIE = 1e-3
+"""Share of a price by which the worth of energy must differ from it before the fast loop acts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,16 @@ class Orders:
     Attributes:
         powers: kW by battery (positive charges), by session, and by unit (of its activity).
         ceiling: kW that the import is to stay below, as far as the batteries can.
+        worth: money per kWh in each battery; with it the fast loop acts on what was not foreseen. Empty: it keeps to the powers.
+        buy, sell: money per kWh in the step.
         by: who ordered: `plan`, `safe`, or the name of a rule; reason: why, when it is not the plan.
     """
 
     powers: Mapping[str, float] = field(default_factory=dict)
     ceiling: float = math.inf
+    worth: Mapping[str, float] = field(default_factory=dict)
+    buy: float = 0.0
+    sell: float = 0.0
     by: str = "plan"
     reason: str = ""
 
@@ -135,7 +142,7 @@ class Plant:
         draw += worked.electric if worked else 0.0
         rooms = {id_: self._room(id_, hours) for id_ in self.guards}
         wanted = balance(
-            orders.powers,
+            self._react(orders, rooms, draw - available),
             rooms,
             draw - available,
             min(orders.ceiling, self.site.importing),
@@ -171,6 +178,23 @@ class Plant:
             self.works = Works(self.site, hours, levels=self.start, units=self.real)
         return self.works.step(needs, orders.powers, price, draw + self.site.exporting)
 
+    def _react(
+        self, orders: Orders, rooms: Mapping[str, tuple[float, float]], net: float
+    ) -> Mapping[str, float]:
+        """The orders, corrected for what the plan did not foresee, as the worth of the energy in each battery says.
+
+        An import that nobody planned is covered when the energy is worth less than it costs to buy, a surplus is kept when
+        the energy is worth more than it earns; else the batteries keep to their orders.
+        """
+        if not orders.worth:
+            return orders.powers
+        found = {id_: min(max(orders.powers.get(id_, 0.0), low), high) for id_, (low, high) in rooms.items()}
+        for b in self.site.batteries:
+            if b.id in orders.worth:
+                others = net + sum(found.values()) - found[b.id]
+                found[b.id] = react(b, found[b.id], others, orders, rooms[b.id])
+        return {**orders.powers, **found}
+
     def _room(self, id_: str, hours: float) -> tuple[float, float]:
         """What a battery can hold for a step, within what its guard will let through."""
         least, most = self.devices[id_].room(hours)
@@ -203,6 +227,34 @@ class Plant:
         """KWh at the socket; negative when the vehicle gives."""
         share = next(charger.efficiency for charger in self.site.chargers if charger.id == one.charger)
         return delivered / share if delivered >= 0.0 else delivered * share
+
+
+def react(battery: Battery, power: float, net: float, orders: Orders, room: tuple[float, float]) -> float:
+    """The power of a battery that an economic fast loop takes in place of the ordered one, kW.
+
+    Charging saves eta_in x worth a kWh, discharging costs worth / eta_out and wear. The power moves towards no exchange with
+    the grid, through charging and discharging apart, as far as each pays.
+
+    Example:
+        >>> pack = Battery("b", energy=100.0, charge=50.0, discharge=50.0)
+        >>> react(pack, -20.0, 35.0, Orders(worth={"b": 1000.0}, buy=2000.0, sell=500.0), (-50.0, 50.0))
+        -35.0
+    """
+    worth = orders.worth[battery.id]
+    kept, given = worth * battery.efficiency[0], worth / battery.efficiency[1] + battery.wear
+    even = -net  # the power at which nothing is exchanged with the grid
+    slack = _TIE * max(abs(orders.buy), 1.0)
+    if power > even:  # importing
+        if power > 0.0 and orders.buy > kept + slack:
+            power = max(even, 0.0)
+        if 0.0 >= power > even and orders.buy > given + slack:
+            power = max(even, room[0])
+    elif power < even:  # exporting
+        if power < 0.0 and orders.sell < given - slack:
+            power = min(even, 0.0)
+        if 0.0 <= power < even and orders.sell < kept - slack:
+            power = min(even, room[1])
+    return power
 
 
 def balance(

@@ -75,7 +75,7 @@ class ByPlan:
         """The set-points of a new plan, or those that the last one has for this step."""
         if self.plan is not None and 0 < self._age < self.every:
             step, self._age = self._age, self._age + 1
-            return Orders(self.plan.orders(step), self.plan.ceiling(step))
+            return self._orders(view, step)
         began = time.perf_counter()
         try:
             self.plan = self.planner.replan(view.state, self.outlook(view.state.at))
@@ -84,7 +84,20 @@ class ByPlan:
             return safe_rule(self.planner.site, view, why(error))
         self.seconds.append(time.perf_counter() - began)
         self._age = 1
-        return Orders(self.plan.setpoints(), self.plan.ceiling())
+        return self._orders(view, 0)
+
+    def _orders(self, view: View, step: int) -> Orders:
+        """The orders of the last plan for a step of it, with what the fast loop needs to act on what was not foreseen."""
+        plan, prices = self.plan, self.planner.prices
+        assert plan is not None
+        at = prices.index(view.state.at)
+        worth = {id_: float(money[plan.lead + step]) for id_, money in plan.worth.items()}
+        paid = view.state.allowance is None or view.state.allowance > 0
+        buy, sell = (
+            float(prices.buy[at]) + self.planner.options.carbon,
+            float(prices.sell[at]) if paid else 0.0,
+        )
+        return Orders(plan.orders(step), plan.ceiling(step), worth=worth, buy=buy, sell=sell)
 
 
 @dataclass(eq=False)

@@ -135,6 +135,7 @@ class Plan:
         electric: (S, T) kW by unit that it takes from the bus (negative: gives).
         flows: (S, T) by declared flow of a unit or of a need, in units per hour.
         bought: (S, T) by carrier that is bought beside electricity, in units per hour.
+        worth: (T,) by battery: money that one more kWh in it would save from the step on.
     """
 
     at: np.datetime64
@@ -155,6 +156,7 @@ class Plan:
     electric: Mapping[str, Floats] = field(default_factory=dict)
     flows: Mapping[str, Floats] = field(default_factory=dict)
     bought: Mapping[str, Floats] = field(default_factory=dict)
+    worth: Mapping[str, Floats] = field(default_factory=dict)
 
     def setpoints(self) -> dict[str, float]:
         """KW for the next step, by id: batteries and swap stations (positive charges), sessions, units (see `machines`)."""
@@ -467,6 +469,7 @@ class Planner:
                 for name, read in (("machines", m.setpoints), ("electric", m.electric), ("flows", m.flows))
             }
             own["bought"] = {carrier: solved.rate(stream)[0] for carrier, stream in m.bought.items()}
+        own["worth"] = {b.id: _worth(self._net, h[b.id], solved) for b in self.site.batteries}
         return Plan(
             state.at,
             begin + layout.edges[:-1] * (layout.seconds * SECOND),
@@ -515,3 +518,14 @@ def _taper(net: Network, battery: Battery, store: Any) -> None:
     rows = net.program.rows(f"{battery.id} taper", store.charging.columns.shape, upper=upper)
     net.program.terms(rows, store.charging.columns, 1.0)
     net.program.terms(rows, store.level, slope)
+
+
+def _worth(net: Any, store: Any, solved: Solved) -> Floats:
+    """(T,) money per kWh of level, from the duals of the rows by which the level follows from the one before."""
+    from mangrove.network import Node
+
+    rows = store.first[:, :, None] + np.arange(net.horizon.steps)
+    found: Floats = -(
+        np.nan_to_num(solved.price(Node(store.name, (store.name,), rows, ("",)))[0]) * net.money
+    ).sum(axis=0)
+    return found
