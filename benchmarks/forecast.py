@@ -5,7 +5,7 @@ Each day is forecast at its first instant with what was known then. The referenc
 the same files (November 2026, 2 cores): MASE, mean pinball loss / mean load, coverage of the 80 % band. Coverage here leaves out steps at
 which neither the value nor the band differs from zero (the night, for the sun).
 
-    MANGROVE_DATA=/path/to/data python benchmarks/forecast.py [--days 56] [--series steel,homes] [--models naive,ridge,boosted] [--year]
+    MANGROVE_DATA=/path/to/data python benchmarks/forecast.py [--days 56] [--series steel,homes] [--models naive,profile,ridge,boosted] [--year]
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def main() -> None:
     )
     parser.add_argument("--days", type=int, default=56)
     parser.add_argument("--series", default=",".join(SERIES))
-    parser.add_argument("--models", default="naive,ridge,boosted")
+    parser.add_argument("--models", default="naive,profile,ridge,boosted")
     parser.add_argument(
         "--year", action="store_true", help="time a closed loop over all that the series holds"
     )

@@ -46,7 +46,7 @@ def backtest(
     tz: ZoneInfo | str,
     quantiles: Sequence[float] = (0.1, 0.5, 0.9),
     lower: float | None = 0.0,
-    models: Sequence[str] = ("naive", "ridge", "boosted"),
+    models: Sequence[str] = ("naive", "profile", "ridge", "boosted"),
     holidays: Collection[date] = (),
     weather: tuple[Times, Floats] | None = None,
     site: tuple[float, float] | None = None,

@@ -76,7 +76,8 @@ class Forecaster:
         horizon_steps: steps that a forecast reaches.
         quantiles: probabilities, ascending.
         lower: no value is below it; None for a series that may be negative.
-        models: what is mixed; the seasonal naive always takes part. `("naive", "ridge")` is the cheap choice.
+        models: what is mixed; the seasonal naive and the usual profile always take part, so that a robust candidate exists.
+            `("naive", "profile", "ridge")` is the cheap choice.
         holidays: days off, see `mangrove.rules.holidays`.
         site: latitude and longitude in degrees; gives the models the sun of a clear sky.
         seed: of the tree models.
@@ -101,7 +102,7 @@ class Forecaster:
         quantiles: Sequence[float] = (0.1, 0.5, 0.9),
         lower: float | None = 0.0,
         *,
-        models: Sequence[str] = ("naive", "ridge", "boosted"),
+        models: Sequence[str] = ("naive", "profile", "ridge", "boosted"),
         holidays: Collection[date] = (),
         site: tuple[float, float] | None = None,
         seed: int = 0,
@@ -115,7 +116,7 @@ class Forecaster:
         self._steps, self._levels, self._site = horizon_steps, levels, site
         slots = self._clock.slots
         ahead = (slots - 1 + horizon_steps - 1 + _changes(self._clock.tz) * slots // 24) // slots + 1
-        names = tuple(dict.fromkeys(("naive", *models)))
+        names = tuple(dict.fromkeys(("naive", "profile", *models)))
         if "clear_sky" in names and site is None:
             raise RequestError("forecast.no_site")
         self.daily = Daily(

@@ -2,8 +2,8 @@
 """A mix of models that follows whichever proves itself, and bands that keep their promise.
 
 Comes in: every day, what each model said and what happened. Goes out: weights for each model and quantile (exponential weights on
-discounted daily pinball loss), and corrections that bring the mixed quantiles to their nominal share (adaptive conformal inference:
-I. Gibbs, E. Candès, NeurIPS 2021, arXiv:2106.00170; scores relative to the width of the band as in Y. Romano et al., NeurIPS 2019,
+discounted daily pinball loss, for the median also the miss of the day's total), and corrections that bring the mixed quantiles to their
+nominal share (adaptive conformal inference: I. Gibbs, E. Candès, NeurIPS 2021, arXiv:2106.00170; scores relative to the width of the band as in Y. Romano et al., NeurIPS 2019,
 arXiv:1905.03222).
 """
 
@@ -21,6 +21,9 @@ _DISCOUNT = 0.95
 """A day's loss counts this much less a day later: about three weeks are remembered."""
 _RATE = 14.0
 """Sharpness of the weights: a model that is 10 % worse than the best gets a quarter of its weight."""
+_TOTAL = 0.5
+"""What the miss of the day's total counts beside the loss of its steps, for the median: stores and fleets live on totals, and the median of
+each step alone is the better, the more a skewed series is underestimated as a whole."""
 _DAYS = 42
 """Days whose scores correct the bands."""
 _TINY = 0.02
@@ -54,7 +57,10 @@ class Mix:
         daily = np.stack(
             [pinball(moved[i], [p] * len(moved[i]), actual[use]) for i, p in enumerate(self.levels)]
         )
-        self._loss = _DISCOUNT * self._loss + daily.mean(axis=2).T
+        loss = daily.mean(axis=2).T
+        middle = int(np.argmin(np.abs(np.asarray(self.levels) - 0.5)))
+        loss[:, middle] += _TOTAL * np.abs((moved[middle] - actual[use]).mean(axis=1))
+        self._loss = _DISCOUNT * self._loss + loss
         self._mass = _DISCOUNT * self._mass + 1
         best = np.maximum(self._loss.min(axis=0), 1e-12 * self._mass)
         raw = np.exp(-_RATE * np.minimum(self._loss / best - 1, 30))

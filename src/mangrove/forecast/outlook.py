@@ -46,7 +46,7 @@ class Outlook:
         steps: int,
         tz: ZoneInfo | str,
         samples: int = 1,
-        models: tuple[str, ...] = ("naive", "ridge"),
+        models: tuple[str, ...] = ("naive", "profile", "ridge"),
         lower: Mapping[str, float | None] | None = None,
         holidays: Collection[date] = (),
         sites: Mapping[str, tuple[float, float]] | None = None,

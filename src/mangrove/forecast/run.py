@@ -80,7 +80,7 @@ def forecast(
     *,
     as_of: datetime | None = None,
     quantiles: Sequence[float] = (0.1, 0.5, 0.9),
-    models: Sequence[str] = ("naive", "ridge", "boosted"),
+    models: Sequence[str] = ("naive", "profile", "ridge", "boosted"),
     weather: Mapping[str, tuple[Times, Floats]] | None = None,
     store: bool = True,
 ) -> ForecastReport:

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantiles around a point forecast, from what it missed before at the same time of day.
 
-Comes in: residuals of past days by slot. Goes out: for each slot the quantiles of the residuals of it and its neighbours.
+Comes in: residuals of past days by slot. Goes out: for each slot the quantiles of the residuals of it and its neighbours, over all
+days or by kind of day.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from mangrove.forecast.calendar import Floats
+from mangrove.forecast import calendar
+from mangrove.forecast.calendar import Floats, Ints
+
+_DAYS_OF_ALL = 8
+"""Days of the same kind that count as much as all days together."""
 
 
 def by_slot(residuals: Floats, quantiles: tuple[float, ...]) -> Floats:
@@ -33,3 +38,25 @@ def by_slot(residuals: Floats, quantiles: tuple[float, ...]) -> Floats:
     if some.any():
         found[:, some] = np.nanquantile(near[some], quantiles, axis=1)
     return found
+
+
+def by_kind(residuals: Floats, kinds: Ints, quantiles: tuple[float, ...]) -> Floats:
+    """Quantiles of the residuals within an hour of each slot on days of each kind, a day off like a Sunday, shape (3, Q, S).
+
+    A factory that stands still on Sundays misses nothing then. A kind with few days leans on all days.
+
+    Args:
+        residuals: shape (n, S); NaN where there was no value or no forecast.
+        kinds: kind of each day, shape (n,).
+        quantiles: probabilities, shape (Q,).
+    """
+    everything = by_slot(residuals, quantiles)
+    known = ~np.isnan(residuals).all(axis=1)
+    found = []
+    for kind in range(calendar.CLOSED):
+        own = known & (np.minimum(kinds, calendar.SUNDAY) == kind)
+        share = own.sum() / (own.sum() + _DAYS_OF_ALL)
+        found.append(
+            share * by_slot(residuals[own], quantiles) + (1 - share) * everything if share else everything
+        )
+    return np.stack(found)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ridge regression on lags, means of like days, calendar and weather; cheap, and best on regular loads.
 
-Comes in: described days. Goes out: a linear point forecast with residual quantiles by slot.
+Comes in: described days. Goes out: a linear point forecast with residual quantiles by slot and kind of day.
 """
 
 from __future__ import annotations
@@ -10,13 +10,16 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mangrove.forecast import calendar
-from mangrove.forecast.calendar import Floats
+from mangrove.forecast.calendar import Floats, Ints
 from mangrove.forecast.features import NAMES, Frame, fill
-from mangrove.forecast.models.residuals import by_slot
+from mangrove.forecast.models.residuals import by_kind
 
 _HARMONICS = 4
-_PENALTY = 10.0
-"""Weight of the squared coefficients of standardized columns, in rows."""
+_PENALTIES = (1e1, 3e1, 1e2, 3e2, 1e3, 3e3, 1e4, 1e5)
+"""Weights of the squared coefficients of standardized columns, in rows. Rows of a day share its level, so that a few weeks hold far fewer
+independent ones than they have rows: how much the lags of a series are worth is found out on weeks that are left out."""
+_LEFT_OUT = 12
+"""Weeks that are left out one by one, the newest ones."""
 _ON_DAYS_OFF = [NAMES.index(name) for name in ("lag_7", "weekday_mean", "alike_mean")]
 """What a day off is like, a week ago or a Sunday, is learnt from the days off that were seen."""
 _DAYS = 56
@@ -26,7 +29,7 @@ _HALF_LIFE = 120.0
 
 
 class Ridge:
-    """Least squares with penalty, `min |W (y - X b)|^2 + k |b|^2`, rows weighted by age, columns standardized."""
+    """Least squares with penalty, `min |W (y - X b)|^2 + k |b|^2`, rows weighted by age, columns standardized, k by honest validation."""
 
     every = 7
 
@@ -34,7 +37,7 @@ class Ridge:
         self.quantiles = quantiles
 
     def fit(self, frame: Frame) -> None:
-        """Solves the normal equations once; days without targets do not count."""
+        """Solves the normal equations; days without targets do not count."""
         x = design(frame)
         y = frame.target.ravel()
         age = np.repeat(frame.days[-1] - frame.days, frame.target.shape[1]) if len(frame.days) else y
@@ -46,23 +49,48 @@ class Ridge:
         centered = np.where(use[:, None], x - self._mean, 0.0)
         self._scale = np.maximum(np.sqrt(weight @ centered**2 / total), 1e-9)
         self._level = float(weight @ y / total)
-        standard = centered / self._scale
+        week = (age // 7).astype(np.int64)
         with threadpool_limits(
             limits=1, user_api="blas"
         ):  # threads cost more than they give, and change the last digits
-            normal = standard.T @ (standard * weight[:, None])
-            normal[np.diag_indices_from(normal)] += _PENALTY
-            self._slope = np.linalg.solve(normal, standard.T @ (weight * (y - self._level)))
+            self._slope = slopes(centered / self._scale, y - self._level, weight, week)
         recent = frame.pick(slice(-_DAYS, None))
-        self._residuals = by_slot(recent.target - self._point(recent), self.quantiles)
+        self._residuals = by_kind(recent.target - self._point(recent), recent.kinds, self.quantiles)
 
     def predict(self, frame: Frame) -> Floats:
         """See `Model.predict`."""
-        return np.asarray(self._point(frame)[None] + self._residuals[:, None, :])
+        residuals = self._residuals[np.minimum(frame.kinds, calendar.SUNDAY)]
+        return np.asarray(self._point(frame)[None] + np.moveaxis(residuals, 0, 1))
 
     def _point(self, frame: Frame) -> Floats:
         x = (design(frame) - self._mean) / self._scale
         return np.asarray(self._level + x @ self._slope).reshape(frame.target.shape)
+
+
+def slopes(x: Floats, y: Floats, weight: Floats, week: Ints) -> Floats:
+    """Slopes under the penalty that misses least on weeks left out, each forecast by a fit to all the others.
+
+    Args:
+        x: standardized columns, shape (n, p).
+        y: what they explain, shape (n,).
+        weight: of the rows, shape (n,); 0 for one that does not count.
+        week: age of each row in weeks, shape (n,).
+
+    Returns:
+        Shape (p,).
+    """
+    same = np.eye(x.shape[1])
+    normal, cross = x.T @ (x * weight[:, None]), x.T @ (weight * y)
+    penalties = np.asarray(_PENALTIES)[:, None, None] * same
+    missed = np.zeros(len(penalties))
+    for out in range(min(int(week.max(initial=-1)) + 1, _LEFT_OUT)):
+        rows = (week == out) & (weight > 0)
+        left, counts = x[rows], weight[rows]
+        others = normal - left.T @ (left * counts[:, None])
+        tried = np.linalg.solve(others + penalties, (cross - left.T @ (counts * y[rows]))[:, None])[:, :, 0]
+        missed += np.abs(y[rows][:, None] - left @ tried.T).sum(axis=0)
+    best = _PENALTIES[int(np.argmin(missed))]
+    return np.asarray(np.linalg.solve(normal + best * same, cross))
 
 
 def design(frame: Frame) -> Floats:
