@@ -40,7 +40,8 @@ def sqlite_losses(folder, shim, synchronous):
 
 
 def test_the_shim_loses_what_sqlite_says_may_be_lost_without_syncs(tmp_path, shim):
-    assert sqlite_losses(tmp_path, shim, "normal")
+    # A kill right after SQLite moved its log into the database loses nothing, so one of several must.
+    assert any(sqlite_losses(tmp_path / str(attempt), shim, "normal") for attempt in range(5))
 
 
 def test_the_shim_keeps_what_sqlite_synced(tmp_path, shim):
