@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.operate.worlds import START, charging, workshop
 
-from mangrove.operate.execute import Orders, Plant, balance
+from mangrove.operate.execute import Orders, Plant, balance, react
 from mangrove.operate.site import Battery
 from mangrove.operate.state import SECOND, Session
 
@@ -88,3 +88,25 @@ def test_a_vehicle_charges_in_whole_steps_of_its_stay_and_never_too_much():
     done = plant.step(START + 900 * SECOND, 900, 0.0, 0.0, Orders({"a": 99.0}), [stay])
     assert done.delivered["a"] == pytest.approx(7.0 * 0.92 * 0.25)
     assert done.imported == pytest.approx(7.0)
+
+
+PACK = Battery("b", energy=100.0, charge=50.0, discharge=50.0, efficiency=(0.9, 0.9), wear=10.0)
+
+
+@pytest.mark.parametrize(
+    ("power", "net", "worth", "after"),
+    [
+        (-20.0, 35.0, 1000.0, -35.0),  # energy worth 1111 + 10 a kWh covers what would cost 2000
+        (-20.0, 35.0, 1900.0, -20.0),  # worth 2121: it is kept, the rest is bought
+        (0.0, -30.0, 1000.0, 30.0),  # a surplus that earns 500 is kept: 900
+        (0.0, -30.0, 400.0, 0.0),  # worth 360: it is sold
+        (30.0, -10.0, 1000.0, 10.0),  # no charging from the grid at 2000 for 900
+        (30.0, -10.0, 2500.0, 30.0),  # but for 2250
+        (-30.0, 10.0, 1000.0, -10.0),  # nothing is sold at 500 that is worth 1121
+        (-30.0, 10.0, 400.0, -30.0),
+        (20.0, 60.0, 1000.0, -50.0),  # as far as the battery can
+    ],
+)
+def test_the_fast_loop_acts_on_what_was_not_foreseen_as_far_as_it_pays(power, net, worth, after):
+    orders = Orders(worth={"b": worth}, buy=2000.0, sell=500.0)
+    assert react(PACK, power, net, orders, (-50.0, 50.0)) == after

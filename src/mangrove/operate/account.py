@@ -54,7 +54,7 @@ class Account:
 
     Attributes:
         name: of the policy; steps: that were run.
-        bills: money of all bills, before VAT; fuel: of what was bought beside electricity; wear: of batteries; owed: for energy that is missing at the end; carbon: emissions
+        bills: money of all bills, before VAT; fuel: of what was bought beside electricity; wear: of batteries, and what drivers get for energy of their vehicles; owed: for energy that is missing at the end; carbon: emissions
             times a carbon price.
         emissions: kg of CO2 of what was drawn; None without a factor.
         lines: money by line of the bills.
@@ -155,7 +155,7 @@ def settle(site: Site, course: Course, prices: Prices, rates: Rates, start: np.d
         emitted = emitted + burnt
     month = prices.month[first : first + steps]
     month = month - month[:1]
-    wear = sum(
+    wear = float(course.paid[:steps].sum()) + sum(
         b.wear * float(np.maximum(-course.powers[b.id][:steps], 0.0).sum()) * hours for b in site.batteries
     )
     lacking = sum(float(rates[:steps].sum()) for rates in course.lacking.values()) * hours

@@ -59,6 +59,7 @@ class Done:
         overload: kW above the limit of the connection that nothing could take away.
         written: what the guards sent.
         worked: what the units did; None for a site without any.
+        paid: money to drivers for what their vehicles gave.
     """
 
     imported: float
@@ -69,6 +70,7 @@ class Done:
     overload: float
     written: tuple[Written, ...]
     worked: Worked | None = None
+    paid: float = 0.0
 
 
 class Plant:
@@ -166,6 +168,7 @@ class Plant:
             overload=max(net - self.site.importing, 0.0),
             written=tuple(written),
             worked=worked,
+            paid=self._paid(delivered, sessions),
         )
 
     def _work(
@@ -222,6 +225,15 @@ class Plant:
                 elif charger.discharge > 0:
                     found[one.id] = -min(min(-asked, charger.discharge) / charger.efficiency * hours, level)
         return found
+
+    def _paid(self, delivered: Mapping[str, float], sessions: Sequence[Session]) -> float:
+        """Money to the drivers of vehicles that gave energy, by kWh at the socket."""
+        wear = {charger.id: charger.wear for charger in self.site.chargers}
+        return sum(
+            wear[one.charger] * max(-self._socket(one, delivered[one.id]), 0.0)
+            for one in sessions
+            if one.id in delivered
+        )
 
     def _socket(self, one: Session, delivered: float) -> float:
         """KWh at the socket; negative when the vehicle gives."""

@@ -114,6 +114,7 @@ class Course:
         planning: (n,) seconds of each plan.
         bought: units per hour by carrier that is bought beside electricity; lacking: by carrier, what no unit could give.
         electric: kW that the units drew from the bus.
+        paid: money to drivers for what their vehicles gave.
     """
 
     name: str
@@ -133,11 +134,21 @@ class Course:
     bought: dict[str, Floats] = field(default_factory=dict)
     lacking: dict[str, Floats] = field(default_factory=dict)
     electric: Floats = field(init=False)
+    paid: Floats = field(init=False)
     planning: Floats = field(default_factory=lambda: np.zeros(0))
 
     def __post_init__(self) -> None:
         steps = len(self.load)
-        for name in ("imported", "exported", "generated", "overload", "delivered", "missing", "electric"):
+        for name in (
+            "imported",
+            "exported",
+            "generated",
+            "overload",
+            "delivered",
+            "missing",
+            "electric",
+            "paid",
+        ):
             setattr(self, name, np.zeros(steps))
         self.powers = {id_: np.zeros(steps) for id_ in self.start}
         self.levels = {id_: np.zeros(steps) for id_ in self.start}
@@ -146,7 +157,7 @@ class Course:
         """Writes one step down."""
         self.imported[step], self.exported[step] = done.imported, done.exported
         self.generated[step], self.overload[step] = done.generated, done.overload
-        self.delivered[step] = sum(done.delivered.values())
+        self.delivered[step], self.paid[step] = sum(done.delivered.values()), done.paid
         for id_, power in done.powers.items():
             self.powers[id_][step] = power
         for id_, level in levels.items():

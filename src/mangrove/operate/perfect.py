@@ -115,6 +115,7 @@ def perfect_foresight(
     if fleet is not None:
         energy = solved.rate(fleet.stream)[0, 0] * fleet.share - solved.rate(fleet.given)[0, 0] * fleet.taken
         np.add.at(course.delivered, fleet.step, energy)
+        np.add.at(course.paid, fleet.step, solved.rate(fleet.given)[0, 0] * fleet.wear * prices.hours)
         for id_, got in zip(fleet.ids, np.bincount(fleet.owner, energy).tolist(), strict=True):
             if id_ in lacking:
                 lacking[id_] = max(lacking[id_] - got, 0.0)
@@ -181,6 +182,7 @@ class _Fleet:
     step: Ints
     share: Floats
     taken: Floats
+    wear: Floats
 
 
 def _stays(
@@ -247,7 +249,7 @@ def _fleet(net: Network, bus: Any, site: Site, stays: _Stays | None, hours: floa
         lp.terms(chain, given[two], taken[two])
     return _Fleet(
         Stream("vehicles", columns[None, None]), Stream("given back", given[None, None]),
-        stays.ids, stays.owner, stays.step, stays.share, taken,
+        stays.ids, stays.owner, stays.step, stays.share, taken, stays.wear[stays.owner],
     )  # fmt: skip
 
 

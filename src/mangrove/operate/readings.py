@@ -204,7 +204,8 @@ def level(battery: Battery, charged: Floats, discharged: Floats, hours: float) -
     gain = np.nan_to_num(charged) * battery.efficiency[0] - np.nan_to_num(discharged) / battery.efficiency[1]
     moves = gain * hours
     low, high = battery.floor, battery.energy
+    keep = (1.0 - battery.loss) ** hours
     for move in moves.tolist():
-        low = min(max(low + move, battery.floor), battery.energy)
-        high = min(max(high + move, battery.floor), battery.energy)
+        low = min(max(low * keep + move, battery.floor), battery.energy)
+        high = min(max(high * keep + move, battery.floor), battery.energy)
     return (low + high) / 2.0

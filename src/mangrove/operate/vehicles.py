@@ -79,7 +79,18 @@ class Vehicles:
         for name, handle in self.handles.items():
             mine = [one for one in sessions if self.block(one) == name]
             self._seat(name, mine)
-            net.update(handle, **self._stays(name, mine, lead, at))
+            stays = self._stays(name, mine, lead, at)
+            net.update(handle, **stays)
+            if handle.level is not None:
+                self._lower(net, name, mine, stays)
+
+    def _lower(self, net: Network, name: str, sessions: Sequence[Session], stays: dict[str, Floats]) -> None:
+        """A vehicle that has more than it asked for may give that back before it leaves."""
+        for one in sessions:
+            slot, charger = self.seats[name][one.id], self.chargers[name]
+            last, wanted = int(stays["depart"][slot]), level_of(one, charger) - one.delivered + one.energy
+            if last > 0 and wanted < stays["level"][slot]:
+                net.program.lower[self.handles[name].level[slot, :, last - 1]] = max(wanted, 0.0)
 
     def rates(self, sessions: Sequence[Session], solved: Solved) -> dict[str, Floats]:
         """(S, T) kW at the socket by session; negative gives back."""
