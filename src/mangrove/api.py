@@ -257,7 +257,7 @@ def forecast(
     at: str | date | datetime | None = None,
     *,
     horizon: str | Step = "48h",
-    models: Sequence[str] = ("naive", "ridge", "boosted"),
+    models: Sequence[str] = ("naive", "profile", "ridge", "boosted"),
     as_of: str | datetime | None = None,
     store: bool = True,
 ) -> ForecastReport:
@@ -268,7 +268,7 @@ def forecast(
         flows: ids; all that can be forecast when left out.
         at: the first instant that is forecast, local time; the end of the newest value when left out.
         horizon: how far ahead, up to 14 days.
-        models: of `naive`, `ridge` and `boosted`; they are mixed by how well each did.
+        models: of `naive`, `profile`, `ridge` and `boosted`; they are mixed by how well each did.
         as_of: use what was recorded until then. Values imported after `at` were not known then; only `as_of` lets them count.
         store: keep the forecasts and their record.
 
@@ -294,7 +294,7 @@ def operate(
     places: Sequence[str] = (),
     horizon: float = 48.0,
     scenarios: int = 1,
-    models: Sequence[str] = ("naive", "ridge"),
+    models: Sequence[str] = ("naive", "profile", "ridge"),
     store: bool = True,
 ) -> tuple[Schedule, ...]:
     """Plans the sites of a territory from a moment on: set-points for the next step, a schedule for the rest.

@@ -19,6 +19,7 @@ import numpy as np
 
 from mangrove.errors import DataQualityError, RequestError
 from mangrove.ledger import sessions as stays
+from mangrove.rules import holidays
 from mangrove.times import Span, instant
 
 if TYPE_CHECKING:
@@ -115,7 +116,11 @@ def _with_memory(
 
 
 def forecasting(
-    park: Handle, grid: Grid, options: Options, site: Site, models: tuple[str, ...] = ("naive", "ridge")
+    park: Handle,
+    grid: Grid,
+    options: Options,
+    site: Site,
+    models: tuple[str, ...] = ("naive", "profile", "ridge"),
 ) -> Outlook:
     """The outlook of the forecasting verb on measured series; it reads a value only once its interval is over."""
     from mangrove.forecast.outlook import Outlook
@@ -133,6 +138,7 @@ def forecasting(
         samples=options.scenarios,
         models=models,
         sites=sunny,
+        holidays=holidays.days(park.territory.timezone),
     )
 
 
