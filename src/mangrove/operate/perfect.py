@@ -110,7 +110,20 @@ def perfect_foresight(
         course.levels[id_][:] = solved.level(store)[0, 0, :count]
     if machines is not None:
         machines.note(course, solved, count)
-    end = measured.start + count * (prices.seconds * SECOND)
+    _note_vehicles(course, solved, fleet, sessions, measured.start, prices)
+    return course
+
+
+def _note_vehicles(  # noqa: PLR0917 - a solution and what it is told by
+    course: Course,
+    solved: Any,
+    fleet: _Fleet | None,
+    sessions: Sequence[Session],
+    start: np.datetime64,
+    prices: Prices,
+) -> None:
+    """Writes down what vehicles got and gave, and what they lacked when they left."""
+    end = start + course.steps * (prices.seconds * SECOND)
     lacking = {one.id: one.missing for one in sessions if one.depart <= end}
     if fleet is not None:
         energy = solved.rate(fleet.stream)[0, 0] * fleet.share - solved.rate(fleet.given)[0, 0] * fleet.taken
@@ -120,7 +133,6 @@ def perfect_foresight(
             if id_ in lacking:
                 lacking[id_] = max(lacking[id_] - got, 0.0)
     course.missing[-1:] = sum(lacking.values())
-    return course
 
 
 def _power(solved: Any, store: Any) -> Floats:
