@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mangrove.errors import DataQualityError, RequestError
+from mangrove.errors import DataQualityError, Problem, RequestError
 from mangrove.ledger import sessions as stays
 from mangrove.rules import holidays
 from mangrove.times import Span, instant
@@ -72,9 +72,19 @@ def operate(
                         park, snapshot, site, start, options=options, models=models, controlled=bool(vehicles)
                     )
                 requests[site.place] = run.Request(outlook=outlook, options=options, sessions=vehicles)
-        return run.operate(
+        made = run.operate(
             park.territory, ledger, start, requests=requests, places=tuple(places), store=store
         )
+    return tuple(_with_announced(one, requests[one.place].sessions) for one in made)
+
+
+def _with_announced(schedule: Schedule, vehicles: Sequence[Session]) -> Schedule:
+    """Says how many vehicles the plan reckons with that are not there yet: the ledger knows them, so they count as announced."""
+    later = sum(one.arrive > schedule.at for one in vehicles)
+    if not later:
+        return schedule
+    note = Problem("cli.announced", {"place": schedule.place, "count": later}, severity="note")
+    return replace(schedule, problems=(*schedule.problems, note))
 
 
 def _forecast_of(
@@ -183,11 +193,11 @@ def backtest(
     """See `mangrove.api.backtest`."""
     from mangrove.operate import outlook as outlooks
     from mangrove.operate.backtest import Setup
-    from mangrove.operate.past import Question, backtest_on_ledger
+    from mangrove.operate.past import Question, backtest_on_ledger, simulated
     from mangrove.operate.site import site_at, sites
 
     site = site_at(park.territory, place) if place else sites(park.territory)[0]
-    site = replace(site, stations=())  # they are part of the load there, so also in the weeks before
+    site = simulated(site)  # what the closed loop leaves in the load is part of it in the weeks before, too
 
     def made(grid: Grid, chosen: Options) -> Outlook:
         with park.reader() as ledger, ledger.snapshot() as before:
@@ -208,7 +218,7 @@ def backtest(
             place=site.place,
             outlook=ways[forecasts],
             options=options,
-            setup=Setup(sessions=vehicles),
+            setup=Setup(sessions=vehicles, announce=0.0),
             allow=allow,
         )
         if rules is not None:

@@ -24,7 +24,7 @@ from mangrove.operate.plan import Options
 from mangrove.operate.prices import Tariff
 from mangrove.operate.readings import Window
 from mangrove.operate.rules import RULES
-from mangrove.operate.site import site_at, sites
+from mangrove.operate.site import Site, site_at, sites
 from mangrove.operate.state import SECOND, moment
 from mangrove.operate.supplies import equip
 from mangrove.operate.units import FLEXIBLE
@@ -76,8 +76,7 @@ def backtest_on_ledger(
     day = span.start.astimezone(territory.tz).date()
     rates = rates_of(territory, site, day, contract=asked.contract, allow=asked.allow)
     site = equip(territory, site, day, carbon=rates.carbon, allow=asked.allow)
-    # What the closed loop does not simulate stays in the load as it was metered.
-    site = replace(site, stations=(), units=tuple(unit for unit in site.units if unit.kind not in FLEXIBLE))
+    site = simulated(site)
     window = steps_of(span, asked.options.seconds)
     controlled = bool(asked.setup.sessions)
     meters = readings.measured(snapshot, territory, site, window, controlled=controlled, planned=True)
@@ -93,6 +92,12 @@ def backtest_on_ledger(
         rules=asked.rules,
         progress=progress,
     )
+
+
+def simulated(site: Site) -> Site:
+    """The site as the closed loop knows it: swap stations and flexible loads stay in the load as they were metered."""
+    units = tuple(unit for unit in site.units if unit.kind not in FLEXIBLE)
+    return replace(site, stations=(), units=units)
 
 
 def steps_of(span: Span, seconds: int) -> Window:
