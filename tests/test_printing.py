@@ -221,14 +221,17 @@ def test_a_back_test_says_what_was_not_as_it_should_be():
     assert text.endswith(messages.render("energy_cli.incomplete", "en"))
 
 
-def test_months_of_a_back_test_are_json_without_not_a_number():
+def test_a_back_test_is_json_with_every_cause_of_cost_and_without_not_a_number():
     month = Month("2023-06", 1.0, 2.0, 0.0, 0.0, math.nan, None)
-    done = past(plan=account("plan", 1.0, months=(month,)))
-    (row,) = json.loads(printing_energy.backtests_json({"mill": done}))
-    assert row == {
-        "place": "mill", "policy": "plan", "month": "2023-06", "cost": 1.0, "imported": 2.0, "exported": 0.0, "generated": 0.0,
-        "peak": None, "emissions": None,
-    }  # fmt: skip
+    done = past(plan=account("plan", 6.0, months=(month,)), perfect=account("perfect", 4.0))
+    (site,) = json.loads(printing_energy.backtests_json({"mill": done}))
+    assert (site["place"], site["complete"]) == ("mill", True)
+    plan = site["policies"]["plan"]
+    assert plan["cost"] == sum(plan[part] for part in ("bills", "fuel", "wear", "owed", "carbon")) == 6.0
+    assert plan["regret"] == 2.0
+    assert plan["months"] == [
+        {"month": "2023-06", "cost": 1.0, "imported": 2.0, "exported": 0.0, "generated": 0.0, "peak": None, "emissions": None}
+    ]  # fmt: skip
 
 
 def test_progress_is_told_every_tenth_and_once():

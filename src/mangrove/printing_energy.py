@@ -19,8 +19,10 @@ from mangrove.printing import grid
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
 
     from mangrove.operate.backtest import Backtest
+    from mangrove.operate.plan import Plan
     from mangrove.operate.run import Schedule
     from mangrove.plan.result import Sizing
     from mangrove.settle.bills import SiteBill
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from mangrove.territory.model import Territory
 
 _SHADOWS = 3
+_ACCOUNT = ("cost", "bills", "fuel", "wear", "owed", "carbon", "emissions", "overload", "missing")
+_BILLED = ("import", "export", "sale", "demand")
+"""Names of what the contract bills in a plan."""
 _YEAR_ROWS = 12
 _NAMES = 3
 _DEVICES = 8
@@ -74,10 +79,23 @@ def _horizon(one: Schedule, lang: str, currency: str) -> str:
     drawn, sold = (
         float((rate.mean(axis=0)[plan.lead :] * hours).sum()) for rate in (plan.imported, plan.exported)
     )
-    return _say(
+    bill, wear, stored = _money(plan.solved.costs())
+    said = _say(
         "horizon", lang, hours=number(float(hours.sum()), lang), drawn=number(drawn, lang), sold=number(sold, lang),
-        cost=number(plan.solved.cost, lang, digits=6), unit=currency,
+        cost=_whole(bill, lang), unit=currency,
     )  # fmt: skip
+    if abs(wear) >= 1:
+        said += _say("horizon_wear", lang, wear=_whole(wear, lang), unit=currency)
+    if abs(stored) >= 1:
+        said += _say("horizon_stored", lang, stored=_whole(stored, lang), unit=currency)
+    return said
+
+
+def _money(costs: Mapping[str, float]) -> tuple[float, float, float]:
+    """What a plan's cost consists of: the bill; wear, fuel and other running cost; the worth of what is stored at the end."""
+    bill = sum(money for name, money in costs.items() if name in _BILLED)
+    stored = -sum(money for name, money in costs.items() if name.endswith(" level"))
+    return bill, sum(costs.values()) - bill + stored, stored
 
 
 def schedules_json(made: Iterable[Schedule]) -> str:
@@ -96,6 +114,7 @@ def schedules_json(made: Iterable[Schedule]) -> str:
                 flow: {"start": [str(at) for at in starts], "value": values.tolist()}
                 for flow, (starts, values) in one.flows.items()
             },
+            "plan": None if one.plan is None else _plan(one.plan),
             "relaxed": [
                 {"name": gone.name, "item": gone.item, "tier": gone.tier, "amount": gone.amount}
                 for gone in one.relaxed
@@ -106,6 +125,28 @@ def schedules_json(made: Iterable[Schedule]) -> str:
         for one in made
     ]  # fmt: skip
     return _json(found)
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    """The whole plan as plain data: kW in each step (the mean of the scenarios), kWh in stores, money by cause."""
+    bill, wear, stored = _money(plan.solved.costs())
+    return {
+        "start": [str(at) for at in plan.starts[plan.lead :]],
+        "hours": plan.hours[plan.lead :].tolist(),
+        "imported_kw": _mean(plan, plan.imported),
+        "exported_kw": _mean(plan, plan.exported),
+        "powers_kw": {name: _mean(plan, power) for name, power in plan.powers.items()},
+        "generated_kw": {name: _mean(plan, power) for name, power in plan.generated.items()},
+        "levels_kwh": {name: _mean(plan, level) for name, level in plan.levels.items()},
+        "bill": bill,
+        "wear_and_fuel": wear,
+        "worth_of_stored": stored,
+    }
+
+
+def _mean(plan: Plan, series: npt.NDArray[np.float64]) -> list[float]:
+    found: list[float] = series.mean(axis=0)[plan.lead :].tolist()
+    return found
 
 
 def backtest_text(done: Backtest, lang: str, territory: Territory) -> str:
@@ -148,9 +189,22 @@ def backtest_text(done: Backtest, lang: str, territory: Territory) -> str:
 
 
 def backtests_json(done: Mapping[str, Backtest]) -> str:
-    """One row a site, policy and month as a JSON list."""
-    rows = [{"place": place, **row} for place, one in done.items() for row in one.to_arrow().to_pylist()]
-    return _json(rows)
+    """One object a site: whether it ran to the end, and by policy the money of all causes, the regret and the months."""
+    found = []
+    for place, one in done.items():
+        months: dict[str, list[dict[str, Any]]] = {name: [] for name in one.accounts}
+        for row in one.to_arrow().to_pylist():
+            months[row.pop("policy")].append(row)
+        policies = {
+            name: {
+                **{part: getattr(account, part) for part in _ACCOUNT},
+                "regret": one.regret(name),
+                "months": months[name],
+            }
+            for name, account in one.accounts.items()
+        }
+        found.append({"place": place, "complete": one.complete, "policies": policies})
+    return _json(found)
 
 
 def _units(territory: Territory) -> tuple[str, ...]:
