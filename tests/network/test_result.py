@@ -144,3 +144,25 @@ def test_one_way_vehicles_have_no_levels_and_say_so():
     net, _, _ = park(1)
     with pytest.raises(RequestError, match="two-way"):
         net.solve().level(net.handles["ev"])
+
+
+@pytest.mark.parametrize("discharge", [0.0, 3.0])
+def test_a_vehicle_that_lacks_energy_is_told_with_the_steps_of_its_stay(discharge):
+    net = Network(Horizon.regular(8, 0.5))
+    bus = net.node("bus")
+    net.source("grid", bus, cost=2.0)
+    ev = net.sessions(
+        "ev",
+        bus,
+        arrive=[0, 5],
+        depart=[4, 7],
+        energy=[3.0, 10.0],
+        power=7.0,
+        usable=60.0,
+        discharge=discharge,
+    )
+    (found,) = net.solve().relaxed
+    assert (found.item, found.first, found.last, found.steps) == ("ev 2", 5, 6, 2)
+    net.update(ev, arrive=[0, 6])
+    (found,) = net.solve().relaxed
+    assert (found.item, found.first, found.last, found.steps) == ("ev 2", 6, 6, 1)

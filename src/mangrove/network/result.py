@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from mangrove.errors import RequestError
 from mangrove.network.core import Core
-from mangrove.network.handles import Budget, Capacity, Demand, Node, Peak, Sessions, Store, Stream
+from mangrove.network.handles import Budget, Capacity, Demand, Node, Peak, Sessions, Store, Stream, Wish
 from mangrove.network.program import Block
 from mangrove.network.relax import Given, Remedy
 from mangrove.network.solver import Outcome
@@ -31,7 +31,7 @@ class Relaxation:
 
     Attributes:
         name, item: the wish and which of its items; tier: how strong it was.
-        first, last: the steps in which it gave way; steps: how many.
+        first, last: the steps in which it gave way (of a vehicle: its stay); steps: how many.
         amount: how much, in units (kWh), expected over the scenarios; of a level: how far below its floor at the worst.
         unit_cost: what the last unit of it would have cost, as far as money could buy it.
         remedy: the limit whose widening would help most, and by how many units for one unit of it; None when there is none.
@@ -176,18 +176,13 @@ class Plan:
         wish = one.wish
         entries = []
         lost = one.violation * wish.weight
-        timed = wish.at.shape[2:] == (self._net.horizon.steps,)
         chance = self._net.probabilities.reshape((-1,) + (1,) * (wish.at.ndim - 2))
         duals = self._duals if wish.side in ("both", "lower", "upper") else self._reduced
         for i, item in enumerate(wish.items):
             mine: Any = lost[i]
             if not (mine > 0).any():
                 continue
-            when = (
-                np.flatnonzero((mine > 0).any(axis=tuple(range(mine.ndim - 1))))
-                if timed
-                else np.zeros(1, np.int64)
-            )
+            first, last, count = self._when(wish, i, mine)
             known = (mine > 0) & (chance > 0)
             per_unit = np.zeros(mine.shape)
             np.divide(np.abs(duals[wish.at[i]]), wish.weight[i] * chance, out=per_unit, where=known)
@@ -195,11 +190,22 @@ class Plan:
             worst = mine.max(axis=-1, keepdims=True) if wish.side == "floor" and mine.ndim > 1 else mine
             entries.append(
                 Relaxation(
-                    wish.name, item, wish.tier, int(when[0]), int(when[-1]) if timed else self._net.horizon.steps - 1,
-                    len(when) if timed else self._net.horizon.steps, float((worst * chance).sum()), worth, remedy,
+                    wish.name, item, wish.tier, first, last, count, float((worst * chance).sum()), worth, remedy,
                 )
             )  # fmt: skip
         return entries
+
+    def _when(self, wish: Wish, item: int, lost: Floats) -> tuple[int, int, int]:
+        """First and last step in which an item gave way, and how many: the stay of a vehicle, the horizon of a sum over it."""
+        handle = self._net.handles.get(wish.name)
+        if isinstance(handle, Sessions):
+            arrive, depart = (int(handle.settings[name][item]) for name in ("arrive", "depart"))
+            return arrive, depart - 1, depart - arrive
+        steps = self._net.horizon.steps
+        if wish.at.shape[2:] != (steps,):
+            return 0, steps - 1, steps
+        at = np.flatnonzero((lost > 0).any(axis=tuple(range(lost.ndim - 1))))
+        return int(at[0]), int(at[-1]), len(at)
 
 
 def _add(total: dict[str, float], block: Block, money: Floats) -> None:
