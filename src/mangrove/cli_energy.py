@@ -38,8 +38,10 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Store nothing.")]
 Lang = Annotated[
     Literal["en", "vi"], typer.Option("--lang", help="Language of messages.", envvar="MANGROVE_LANG")
 ]
-Horizon = Annotated[float, typer.Option("--horizon", max=8784, help="Hours that a plan looks ahead.")]
-Scenarios = Annotated[int, typer.Option("--scenarios", help="Equally likely futures of a plan.")]
+Horizon = Annotated[float, typer.Option("--horizon", min=1, max=8784, help="Hours that a plan looks ahead.")]
+Scenarios = Annotated[
+    int, typer.Option("--scenarios", min=1, max=1000, help="Equally likely futures of a plan.")
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -109,7 +111,7 @@ def backtest(
     start: From,
     end: To = None,
     place: Sites = "",
-    horizon: Horizon = 24.0,
+    horizon: Horizon = 48.0,
     scenarios: Scenarios = 1,
     forecasts: Annotated[
         str, typer.Option("--forecasts", help="What the plans expect: mix, persistence or perfect.")
