@@ -63,3 +63,47 @@ def test_impossible_sessions_are_quarantined_and_the_rest_goes_in(tmp_path, ledg
         "sources.negative_session": 1,
         "sources.unknown_flow": 1,
     }
+
+
+HEAD = "plugged,left,kwh,station,vehicle\n"
+ROW = "2024-03-13 08:00,2024-03-13 08:30,4,A1,"
+
+
+def test_a_row_that_stands_twice_in_the_file_counts_once_and_is_said(tmp_path, ledger, rows, world, flow):
+    (tmp_path / "s.csv").write_text(
+        HEAD + f"{ROW}van 1\n" * 2 + "2024-03-13 08:30,2024-03-13 08:45,1,A1,van 2\n"
+    )
+    report = ingest(
+        ledger, world(flow("ev")), [tmp_path / "s.csv"], mapping=Mapping.parse(MAPPING), screen=False
+    )
+    assert [value for _, value, _ in rows("ev")] == [2.0, 2.0, 1.0]
+    assert report.files[0].repeated == 1
+    assert not report.files[0].reasons
+
+
+def test_rows_that_differ_in_a_column_nobody_maps_are_two_vehicles(tmp_path, ledger, rows, world, flow):
+    (tmp_path / "s.csv").write_text(HEAD + f"{ROW}van 1\n{ROW}van 2\n{ROW}\n")
+    report = ingest(
+        ledger, world(flow("ev")), [tmp_path / "s.csv"], mapping=Mapping.parse(MAPPING), screen=False
+    )
+    assert [value for _, value, _ in rows("ev")] == [6.0, 6.0]
+    assert report.files[0].repeated == 0
+
+
+@pytest.fixture
+def _two_rows_at_a_time(monkeypatch):
+    monkeypatch.setattr("mangrove.sources.tables.Table.chunks.__defaults__", (None, 2))
+
+
+@pytest.mark.usefixtures("_two_rows_at_a_time")
+def test_a_repetition_is_found_across_the_pieces_of_a_long_file_and_refused_rows_stay_refused(
+    tmp_path, ledger, rows, world, flow
+):
+    wrong = "2024-03-13 10:00,2024-03-13 09:00,4,A1,van 3\n"
+    (tmp_path / "s.csv").write_text(HEAD + f"{ROW}van 1\n{ROW}van 2\n{wrong}{ROW}van 1\n{wrong}")
+    report = ingest(
+        ledger, world(flow("ev")), [tmp_path / "s.csv"], mapping=Mapping.parse(MAPPING), screen=False
+    )
+    assert [value for _, value, _ in rows("ev")] == [4.0, 4.0]
+    assert report.files[0].repeated == 1
+    assert dict(report.files[0].reasons) == {"sources.bad_session": 2}

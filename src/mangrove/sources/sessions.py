@@ -5,11 +5,14 @@ Comes in: a file whose mapping has the form `sessions`. Goes out: one value per 
 of `amount x (overlap with the step) / (length of the session)`. The total is kept exactly. A list of sessions is
 complete by nature, so steps without a session hold zero (`zeros: false` leaves them out). When within a session the
 energy flowed is not known, so a step that shares a session with another step is marked FILLED: it counts, and is shown as
-estimated. The sessions themselves are kept beside the values. All sessions of a flow must
+estimated. The sessions themselves are kept beside the values. A row that equals an earlier one in every column of the file
+is a repetition and counts once; rows that differ in any column are sessions of their own. All sessions of a flow must
 stand in one file: a later file that touches the same steps corrects them, it does not add to them.
 """
 
 from __future__ import annotations
+
+import hashlib
 
 import numpy as np
 import numpy.typing as npt
@@ -35,8 +38,9 @@ def read_sessions(table: Table, plan: Plan, form: Sessions, territory: Territory
     """Reads a whole file of sessions; memory grows with the number of sessions and of steps, not with both."""
     bad: list[Bad] = []
     found: dict[str, list[tuple[Ints, Ints, npt.NDArray[np.float64]]]] = {}
-    rows = empty = 0
-    for chunk in table.chunks(plan.wanted):
+    seen: set[bytes] = set()
+    rows = empty = repeated = 0
+    for chunk in table.chunks():
         bad += [Bad(line, "sources.wrong_width", {}, text) for line, text in chunk.broken]
         rows += len(chunk.lines) + len(chunk.broken)
         if not len(chunk.lines):
@@ -45,6 +49,9 @@ def read_sessions(table: Table, plan: Plan, form: Sessions, territory: Territory
         begin, end, amount, usable, missing = _rows(chunk, form, plan, bad, flow >= 0)
         bad += refused
         empty += missing
+        again = _again(chunk, usable, seen)
+        repeated += int(again.sum())
+        usable &= ~again
         for index, name in enumerate(names):
             mine = usable & (flow == index)
             found.setdefault(name, []).append((begin[mine], end[mine], amount[mine]))
@@ -62,7 +69,7 @@ def read_sessions(table: Table, plan: Plan, form: Sessions, territory: Territory
             )
             parts.append(_as_values(order, index, start, value, estimated))
             stays[name] = _as_stays(begin, end, amount * factor)
-    return Outcome(joined(order, parts), bad, rows=rows, empty=empty, sessions=stays)
+    return Outcome(joined(order, parts), bad, rows=rows, empty=empty, repeated=repeated, sessions=stays)
 
 
 def spread(
@@ -96,6 +103,24 @@ def spread(
         return starts, total, estimated
     touched = np.bincount(index - low, minlength=count) > 0
     return starts[touched], total[touched], estimated[touched]
+
+
+def _again(chunk: Chunk, usable: Bools, seen: set[bytes]) -> Bools:
+    """Which usable rows equal an earlier one in every column; adds the others to `seen`, by their digests."""
+    columns = [_as_text(chunk.columns[name].filter(pa.array(usable))) for name in sorted(chunk.columns)]
+    again = np.zeros(len(usable), dtype=bool)
+    at = np.flatnonzero(usable).tolist()
+    for i, cells in zip(at, zip(*columns, strict=True), strict=True):
+        key = hashlib.blake2b(repr(cells).encode(), digest_size=16).digest()
+        again[i] = key in seen
+        seen.add(key)
+    return again
+
+
+def _as_text(column: pa.Array) -> list[str | None]:
+    """Cells as written; those of a binary file as Python shows them."""
+    cells = column.to_pylist()
+    return cells if pa.types.is_string(column.type) else [repr(cell) for cell in cells]
 
 
 def _as_stays(begin: Ints, end: Ints, amount: npt.NDArray[np.float64]) -> pa.Table:
