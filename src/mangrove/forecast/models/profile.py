@@ -22,6 +22,8 @@ _OTHER_KIND = 0.02
 _NEAR_SLOT = 0.5
 """What the slots before and after count, where slots are shorter than an hour."""
 _HOURLY = 24
+_GOLDEN = (5**0.5 - 1) / 2
+"""Its multiples fill the unit interval evenly."""
 
 
 class Profile:
@@ -88,13 +90,12 @@ def weighted_quantiles(values: Floats, weight: Floats, quantiles: tuple[float, .
 
 
 def _spread(values: Floats) -> Floats:
-    """Values spread evenly over the resolution that they were counted in, so that their quantiles are not whole counts.
+    """Counts (whole numbers, some of them one apart) spread evenly half a unit to both sides; other values stay as they are.
 
-    The resolution is the least difference between two values; a measured series has next to none and stays as it is. Zero stays zero
-    where it is not a count.
+    The quantiles of small counts are whole numbers and add up to far too little or too much over a day.
     """
     known = np.unique(values[~np.isnan(values)])
-    if len(known) < 2:  # noqa: PLR2004 - two values make a difference
+    if len(known) < 3 or (known % 1).any() or np.diff(known).min() != 1:  # noqa: PLR2004 - two values are a switch
         return values
-    turns = (np.arange(values.size) * 0.6180339887498949 % 1.0 - 0.5).reshape(values.shape)
-    return np.asarray(values + np.diff(known).min() * turns)
+    turns = (np.arange(values.size) * _GOLDEN % 1.0 - 0.5).reshape(values.shape)
+    return np.asarray(values + turns)
