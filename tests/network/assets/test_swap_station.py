@@ -124,6 +124,31 @@ def test_demand_beyond_the_bays_is_reported_as_swaps_not_served():
     assert 0 < lost < rush.sum()
 
 
+@pytest.mark.parametrize("more", ["", "; two_way=yes"])
+def test_only_bays_and_what_lies_outside_the_station_are_limits_worth_widening(more):
+    rush = np.zeros(96)
+    rush[10:30] = 10.0
+    for demand in (rush, None):
+        net, *_ = station(STATION + more, demand=demand, start=0.5)
+        plan = net.solve()
+        assert {limit.name for limit in net.limits} == {"grid", "s bays"}
+        assert {shadow.name for shadow in plan.shadows()} <= {"grid", "s bays"}
+        assert {lost.remedy.name for lost in plan.relaxed if lost.remedy} <= {"s bays"}
+
+
+def test_the_price_of_a_bay_is_what_one_more_would_save():
+    costs = {}
+    for bays in (15.0, 15.001):
+        tight = STATION.replace("bays=20 item", f"bays={bays} item")
+        assert tight != STATION
+        net, *_ = station(tight)
+        plan = net.solve()
+        assert not plan.relaxed
+        costs[bays] = plan.cost, {shadow.name: shadow.value for shadow in plan.shadows()}
+    saved = (costs[15.0][0] - costs[15.001][0]) / 0.001
+    assert costs[15.0][1]["s bays"] == pytest.approx(saved, rel=0.01)
+
+
 def test_a_service_level_below_all_leaves_the_dear_swaps_out_when_a_lost_swap_is_cheap():
     net, _, built, _ = station(f"{STATION}; service=90 %; lost_swap=100 VND/item")
     plan = net.solve()

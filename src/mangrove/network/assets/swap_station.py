@@ -26,7 +26,7 @@ from mangrove.errors import RequestError
 from mangrove.network.assets import base
 from mangrove.network.assets.base import Built, Finding, Floats, Input, Kind, Parameter, Setting, Values
 from mangrove.network.assets.battery import REOPT, ROUND_TRIP, wear
-from mangrove.network.handles import Wish
+from mangrove.network.handles import Limit, Wish
 
 Ints = npt.NDArray[np.int64]
 _MOST_CLASSES = 200
@@ -105,6 +105,8 @@ def build(setting: Setting, asset_id: str, values: Values) -> Built:
         ),
     )  # fmt: skip
     net.earlier.append(station.up.columns)
+    inner = {id(stream.columns) for stream in (station.up, station.down, station.served, station.lost)}
+    net.limits[:] = [limit for limit in net.limits if id(limit.at) not in inner]
     packs = count_packs(station)
     bays(station)
     service = promise(station, demand)
@@ -213,12 +215,17 @@ def end_of(station: Station, packs: Ints, begin: Floats | None) -> None:
 
 
 def bays(station: Station) -> None:
-    """Sum over k of (up_k + dn_k) <= bays, in every step."""
-    lp = station.setting.network.program
+    """Sum over k of (up_k + dn_k) <= bays, in every step: the one limit of the station that could be widened.
+
+    The bounds of the streams of each class follow from it, or are the swaps that are asked for; a price on them says nothing.
+    """
+    net = station.setting.network
+    lp = net.program
     shape = (1, *station.up.columns.shape[1:])
     rows = lp.rows(f"{station.name} bays", shape, upper=station.values["bays"], owners=station.owners)
     lp.terms(rows, station.up.columns, 1.0 / station.own.up)
     lp.terms(rows, station.down.columns, 1.0 / station.own.down)
+    net.limits.append(Limit(f"{station.name} bays", "capacity", rows, rows=True))
 
 
 def promise(station: Station, demand: Floats) -> Ints:
