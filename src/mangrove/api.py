@@ -327,7 +327,7 @@ def backtest(
     end: str | date | datetime | None = None,
     *,
     place: str = "",
-    horizon: float = 24.0,
+    horizon: float = 48.0,
     scenarios: int = 1,
     forecasts: str = "mix",
     rules: Sequence[str] | None = None,

@@ -20,10 +20,11 @@ from tests.operate.worlds import (
 )
 
 from mangrove.errors import DataQualityError, RequestError
+from mangrove.operate.account import settle
 from mangrove.operate.backtest import PERFECT, PLAN, Setup, backtest
 from mangrove.operate.execute import Orders, Plant
 from mangrove.operate.loop import ByPlan, run
-from mangrove.operate.outlook import Grid, perfect
+from mangrove.operate.outlook import Grid, perfect, persistence
 from mangrove.operate.plan import Options, Planner
 from mangrove.operate.rules import RULES
 from mangrove.operate.site import Battery
@@ -270,3 +271,30 @@ def test_hourly_steps_will_do_where_nobody_bills_the_highest_power():
     with pytest.raises(RequestError) as refused:
         backtest(workshop(), hourly, rates(), options=options, outlook=perfect(hourly, 24))
     assert refused.value.code == "operate.window"
+
+
+class Deaf(ByPlan):
+    """The plan whose fast loop keeps to the set-points."""
+
+    def decide(self, view):
+        return replace(super().decide(view), worth={})
+
+
+def test_a_plan_whose_fast_loop_knows_the_worth_of_energy_costs_less_when_the_forecast_fails():
+    grid = measured(6, seed=3)
+    site = workshop(batteries=(Battery("battery", 400.0, 80.0, 80.0, (0.95, 0.95)),), exporting=60.0)
+    sunny = Grid(
+        grid.start, grid.seconds, {"shop#load": grid.values["shop#load"] / 3, "roof": grid.values["roof"]}
+    )
+    rated, charged = prices(two_prices(export="law"), days=6), rates(two_prices(export="law"))
+    outlook = persistence(sunny, 96, seasons={"roof": 86_400})
+    cost = {}
+    for kind in (ByPlan, Deaf):
+        controller = kind(Planner(site, rated, Options(horizon=24.0)), outlook)
+        course = run(site, sunny, rated, controller)
+        balance = (
+            course.imported + course.generated - course.exported - course.load - course.powers["battery"]
+        )
+        assert np.abs(balance).max() < 1e-9
+        cost[kind] = settle(site, course, rated, charged, sunny.start).cost
+    assert cost[ByPlan] < cost[Deaf] * 0.99

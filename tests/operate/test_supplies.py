@@ -177,3 +177,14 @@ def test_what_units_bring_and_what_carriers_cost():
         unit("c", "compressor", "capacity=9 kg/h; consumption=2 kWh/kg"),
     ]
     assert worths(making(chain), {"electricity": 1000.0})["hydrogen@compressed"] == pytest.approx(52_000.0)
+
+
+def test_a_need_whose_meter_never_said_anything_is_left_out_and_named(tmp_path):
+    works = declare(tmp_path / "works")
+    with Ledger.open(works.path / ".mangrove") as ledger:
+        park.ingest(ledger)
+        (found,) = operate(works, ledger, NOW, request=Request(options=Options(horizon=24.0)))
+    assert found.by == "plan", found.reason
+    silent = {one.data["id"] for one in found.problems if one.code == "operate.no_demand"}
+    assert silent == {"heat", "wash"}
+    assert "heat_used" not in found.flows

@@ -80,6 +80,7 @@ def backtest_on_ledger(
     window = steps_of(span, asked.options.seconds)
     controlled = bool(asked.setup.sessions)
     meters = readings.measured(snapshot, territory, site, window, controlled=controlled, planned=True)
+    site = readings.heard(site, meters)
     options = replace(asked.options, carbon=rates.per_kwh)
     outlook = asked.outlook(meters.grid, options) if asked.outlook else None
     return backtest(

@@ -32,6 +32,7 @@ __all__ = [
     "balance",
     "count",
     "guesses",
+    "heard",
     "imported",
     "kilowatt_hours",
     "level",
@@ -98,14 +99,40 @@ def measured(
         if station.demand_flow not in territory.flows:
             raise RequestError("operate.unmetered", place=site.place, id=f"{station.id} (demand_flow)")
         values[station.demand] = count(snapshot, territory.flows[station.demand_flow], window).power
-    for name in (*(need.name for need in asked.needs), *(unit.demand for unit in asked.flexible)):
-        values[name] = np.maximum(flows[name].power, 0.0) if name in flows else np.full(window.steps, np.nan)
+    values.update(_asked(asked, flows))
     for generator in site.generators:
         name = generator.flow or generator.id
         if name not in flows:
             raise RequestError("operate.unmetered", place=site.place, id=generator.id)
         values[name] = np.maximum(flows[name].power, 0.0)
     return Measured(flows, Grid(window.start, window.seconds, values))
+
+
+def _asked(site: Site, flows: Mapping[str, Series]) -> dict[str, Floats]:
+    """Needs and demands of flexible loads, as far as their meters ever said anything; see `heard`."""
+    names = [*(need.name for need in site.needs), *(unit.demand for unit in site.flexible)]
+    return {
+        name: np.maximum(flows[name].power, 0.0)
+        for name in names
+        if name in flows and flows[name].until is not None
+    }
+
+
+def heard(site: Site, meters: Measured) -> Site:
+    """The site without needs and flexible loads whose meters never said anything; `gaps` names them."""
+    names = {need.id: need.name for need in site.needs} | {unit.id: unit.demand for unit in site.flexible}
+    silent = {
+        id_ for id_, name in names.items() if name not in meters.flows or meters.flows[name].until is None
+    }
+    if not silent:
+        return site
+    notes = [
+        Problem("operate.no_demand", {"place": site.place, "id": id_}, severity="note")
+        for id_ in sorted(silent)
+    ]
+    needs = tuple(need for need in site.needs if need.id not in silent)
+    units = tuple(unit for unit in site.units if unit.id not in silent)
+    return replace(site, needs=needs, units=units, gaps=(*site.gaps, *notes))
 
 
 def _spoke(unit: Unit, flows: Mapping[str, Series]) -> bool:

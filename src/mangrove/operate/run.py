@@ -61,7 +61,7 @@ class Request:
         sessions: vehicles that are there or announced; without any, charging is part of the load.
         levels: kWh in the batteries as their devices say; what is missing is followed from their meters.
         packs: packs of each class in the swap stations, by id; without them the plan assumes that the day repeats itself.
-        devices: by id of the battery, swap station or session; what has none is in the schedule, but is told nothing.
+        devices: by id of the battery, swap station, unit or session; what has none is in the schedule, but is told nothing.
     """
 
     contract: Tariff | None = None
@@ -180,7 +180,7 @@ def _plan_site(
     rates = rates_of(territory, site, day, contract=asked.contract)
     site = equip(territory, site, day, carbon=rates.carbon)
     meters = readings.measured(snapshot, territory, site, past, controlled=bool(asked.sessions), planned=True)
-    site = _read(site, meters)
+    site = readings.heard(site, meters)
     count = steps + int(options.horizon * HOUR_SECONDS // options.seconds) + 1
     prices = Prices.of(rates.contract, past.start, count, options.seconds, territory.tz)
     now = _Round(territory, site, snapshot, at, asked, meters, prices, rates.contract)
@@ -482,23 +482,6 @@ def _table(schedule: Schedule) -> pa.Table:
     return pa.table(
         {"flow": pa.array(flow, pa.string()), "start": when, "value": pa.array(value, pa.float64())}
     )
-
-
-def _read(site: Site, meters: Measured) -> Site:
-    """The site without needs and flexible loads whose meters never said anything; `gaps` names them."""
-    names = {need.id: need.name for need in site.needs} | {unit.id: unit.demand for unit in site.flexible}
-    silent = {
-        id_ for id_, name in names.items() if name not in meters.flows or meters.flows[name].until is None
-    }
-    if not silent:
-        return site
-    notes = [
-        Problem("operate.no_demand", {"place": site.place, "id": id_}, severity="note")
-        for id_ in sorted(silent)
-    ]
-    needs = tuple(need for need in site.needs if need.id not in silent)
-    units = tuple(unit for unit in site.units if unit.id not in silent)
-    return replace(site, needs=needs, units=units, gaps=(*site.gaps, *notes))
 
 
 def _gave_way(plan: Plan | None) -> list[Problem]:
