@@ -365,7 +365,7 @@ def test_the_dearer_the_grid_the_more_is_built(sharing, tmp_path):
     roofs, costs, drawn = [], [], []
     for price in (900, 1800, 3600):
         park = flat(Path(shutil.copytree(sharing, tmp_path / str(price))), price)
-        made = mg.plan(park, "2023-06-05", "2023-06-19", place="depot", store=False)
+        made = mg.plan(park, "2023-06-01", "2023-06-29", place="depot", store=False)
         roofs.append(made.sizes["depot_roof"])
         costs.append(made.cost)
         drawn.append(made.after.energy["grid"])
@@ -380,14 +380,14 @@ def test_a_planned_year_is_measured_like_the_meters(own):
     from mangrove.plan.declared import Wishes
 
     asked = {"place": "depot", "wishes": Wishes(name="roof-2030")}
-    made = mg.plan(own, "2023-06-05", "2023-06-19", **asked)
+    made = mg.plan(own, "2023-06-01", "2023-06-29", **asked)
     assert made.record
-    emissions = mg.measure(own, "2023-06-05", "2023-06-19", by=["flow"], run="plan/roof-2030", store=False)
+    emissions = mg.measure(own, "2023-06-01", "2023-06-29", by=["flow"], run="plan/roof-2030", store=False)
     found = {row["flow"]: row["co2e_kg"] for row in emissions.to_arrow().to_pylist()}
-    drawn = amounts(own, "depot.in", "2023-06-05", "2023-06-19", run="plan/roof-2030")
+    drawn = amounts(own, "depot.in", "2023-06-01", "2023-06-29", run="plan/roof-2030")
     assert found["depot.in"] == pytest.approx(sum(drawn.values()) * GRID)
-    assert len(drawn) == 14 * 24
-    assert mg.plan(own, "2023-06-05", "2023-06-19", store=False, **asked).record == ""
+    assert len(drawn) == 28 * 24
+    assert mg.plan(own, "2023-06-01", "2023-06-29", store=False, **asked).record == ""
 
 
 @pytest.mark.parametrize("verb", ["forecast", "operate", "backtest", "plan", "settle"])

@@ -94,7 +94,7 @@ def strict_json(text: str):
 
 
 WEEK = ("--from", "2023-06-05", "--to", "2023-06-12")
-FORTNIGHT = ("--from", "2023-06-05", "--to", "2023-06-19")
+FOUR_WEEKS = ("--from", "2023-06-01", "--to", "2023-06-29")
 
 
 # --- every command, in both languages ---------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         ),
         "operate": lambda: (sharing_park(out), "--at", "2023-06-28T12:00"),
         "backtest": lambda: (sharing_park(out), "--from", "2023-06-27"),
-        "size": lambda: (sharing_park(out), *FORTNIGHT, "--place", "depot", "--hours", "law,963"),
+        "size": lambda: (sharing_park(out), *FOUR_WEEKS, "--place", "depot", "--hours", "law,963"),
         "bill": lambda: (sharing_park(out), "depot", *WEEK, "--hours", "legacy,963"),
         "share": lambda: (sharing_park(out), *WEEK, "--out", out / "statements"),
         "rules find": lambda: ("than antraxit",),
@@ -434,9 +434,11 @@ REFUSED = [
     ("size {park} --from 2023", "Khu công nghiệp"),
     ("size {energy} --from 2023-06", "depot, works"),
     ("size {energy} --from 2023-06 --place nowhere", "works, depot"),
-    ("size {energy} --from 2023-06-05 --place depot --hours 999", "law, legacy, 963"),
-    ("size {energy} --from 2023-06-05 --place depot --weather {out}/none.epw", "none.epw"),
-    ("size {no_tariff} --from 2023-06-05 --place depot", "depot"),
+    ("size {energy} --from 2023-06-01 --to 2023-06-29 --place depot --hours 999", "law, legacy, 963"),
+    ("size {energy} --from 2023-06-01 --to 2023-06-29 --place depot --weather {out}/none.epw", "none.epw"),
+    ("size {no_tariff} --from 2023-06-01 --to 2023-06-29 --place depot", "depot"),
+    ("size {energy} --from 2023-06-05 --place depot", "28"),
+    ("size {energy} --from 2023-06 --place depot --name ../../x", "../../x"),
     ("bill {park} mill --from 2023", "grid"),
     ("bill {energy} nowhere --from 2023-06", "works, depot"),
     ("bill {energy} depot --from 2023-06-05 --hours 999", "law, legacy, 963"),
@@ -594,7 +596,7 @@ ASKED = {
         "24h",
     ),
     "operate": ("--at", "2023-06-28T12:00"),
-    "size": (*FORTNIGHT, "--place", "depot", "--preview"),
+    "size": (*FOUR_WEEKS, "--place", "depot", "--preview"),
     "share": WEEK,
 }
 
@@ -647,7 +649,7 @@ def test_sites_are_tested_side_by_side_and_each_row_names_its_site(energy):
 
 
 def test_every_calendar_is_a_sizing_of_its_own(own_energy):
-    words = ("size", own_energy, *FORTNIGHT, "--place", "depot", "--preview", "--name", "roof")
+    words = ("size", own_energy, *FOUR_WEEKS, "--place", "depot", "--preview", "--name", "roof")
     found = strict_json(mangrove(*words, "--hours", "legacy,963", "--json").out)
     assert [one["question"]["name"] for one in found] == ["roof-legacy", "roof-963"]
     assert len(strict_json(mangrove(*words, "--json").out)) == 1

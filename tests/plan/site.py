@@ -9,8 +9,8 @@ import mangrove as mg
 from mangrove.ledger import Origin
 
 START = datetime(2026, 6, 30, 17, tzinfo=UTC)  # 00:00 on 1 July in Viet Nam
-DAYS = 14
-END = datetime(2026, 7, 14, 17, tzinfo=UTC)
+DAYS = 28
+END = datetime(2026, 7, 28, 17, tzinfo=UTC)
 FILES = {
     "territory.yaml": """\
 name: Khu công nghiệp Thử Nghiệm

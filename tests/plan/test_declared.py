@@ -172,7 +172,7 @@ def test_a_meter_with_a_gap_is_named_with_its_first_hour(tmp_path):
         case_of(park.territory, snapshot, "mill", START, gap)
     assert caught.value.code == "plan.gaps"
     assert caught.value.problem.data["count"] == 3
-    assert "2026-07-14T17" in caught.value.problem.data["first"]
+    assert "2026-07-28T17" in caught.value.problem.data["first"]
 
 
 def test_values_that_do_not_count_are_gaps(tmp_path):

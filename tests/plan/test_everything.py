@@ -18,7 +18,7 @@ from mangrove.plan.declared import Wishes, case_of
 from mangrove.plan.problem import Limits, Outage
 from mangrove.plan.record import metered
 from mangrove.plan.size import size
-from mangrove.plan.verb import size_site
+from mangrove.plan.verb import case_at
 from mangrove.times import Span
 
 START, END = datetime(2026, 6, 30, 17, tzinfo=UTC), datetime(2026, 7, 4, 17, tzinfo=UTC)
@@ -117,7 +117,9 @@ def folder(tmp_path_factory):
 def found(folder):
     park = mg.open(folder)
     with park.reader() as ledger, ledger.snapshot() as snapshot:
-        return size_site(park.territory, snapshot, Span(START, END), weather=[folder / "year.csv"], days=2)
+        return size(
+            case_at(park.territory, snapshot, Span(START, END), weather=[folder / "year.csv"]), days=2
+        )
 
 
 def test_the_mill_declares_every_kind():
@@ -189,14 +191,10 @@ def test_limits_outages_and_two_weather_years_hold_with_every_kind(folder):
         limits=Limits(renewable=0.1), outages=(Outage(30, 3.0, {"electricity": 0.3, "heat": 0.5}),)
     )
     with park.reader() as ledger, ledger.snapshot() as snapshot:
-        made = size_site(
-            park.territory,
-            snapshot,
-            Span(START, END),
-            weather=[folder / "year.csv", dull],
-            wishes=wishes,
-            days=2,
+        case = case_at(
+            park.territory, snapshot, Span(START, END), weather=[folder / "year.csv", dull], wishes=wishes
         )
+    made = size(case, days=2)
     assert made.case.steps == 2 * STEPS
     assert not made.relaxed
     after = made.after.energy
@@ -229,7 +227,8 @@ def test_the_planned_year_names_the_flows_of_every_meter(found):
     assert flows["swap.in"] == [("station charge", 1.0)]
 
 
-def test_the_command_sizes_the_mill(folder):
+def test_the_command_sizes_the_mill(folder, monkeypatch):
+    monkeypatch.setattr("mangrove.plan.verb._SHORTEST", 4)
     result = CliRunner().invoke(
         app,
         [

@@ -44,7 +44,7 @@ def test_the_table_of_sizes_shows_the_preview_the_plan_and_the_difference(found)
     roof = next(row for row in table.rows if row[0] == "roof")
     assert roof[2] == found.preview.sizes["roof"]
     assert roof[3] == found.sizes["roof"]
-    assert roof[4] == pytest.approx(roof[2] / roof[3] - 1)
+    assert roof[4] == pytest.approx((roof[2] / roof[3] - 1) * 100)
     assert "typical days" in table.notes[0]
 
 

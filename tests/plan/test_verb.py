@@ -1,14 +1,16 @@
 """The verb on a territory finds the site, takes weather years, and shows calendars side by side."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
 from tests.plan.site import DAYS, END, START, build
 
-from mangrove.errors import RequestError
+from mangrove.errors import LedgerError, RequestError
 from mangrove.plan.declared import Wishes
 from mangrove.plan.problem import Supply
+from mangrove.plan.report_model import energy, money, sizes
 from mangrove.plan.size import size
 from mangrove.plan.verb import case_at, compared, only_site, size_site
 from mangrove.times import Span
@@ -100,3 +102,66 @@ def test_a_territory_without_or_with_several_connections_says_so(park):
     with pytest.raises(RequestError) as caught:
         only_site(two)
     assert caught.value.code == "plan.which_site"
+
+
+def refused(park, span=SPAN, **asked):
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        return size_site(park.territory, snapshot, span, days=4, full=False, **asked)
+
+
+def test_less_than_four_weeks_stand_for_no_year(park):
+    with pytest.raises(RequestError) as caught:
+        refused(park, Span(START, START + timedelta(days=27)))
+    assert caught.value.code == "plan.short_span"
+    assert caught.value.problem.data == {"days": 27, "least": 28}
+
+
+def test_less_than_a_year_is_told_before_everything_else(park):
+    found = refused(park)
+    assert found.case.notes[0].code == "plan.part_of_year"
+    for lang, word in (("en", "WARNING: these 28 days"), ("vi", "CẢNH BÁO: 28 ngày")):
+        assert sizes(found, lang).notes[0].startswith(word)
+
+
+def test_typical_days_alone_are_not_shown_as_a_plan(park):
+    table = sizes(refused(park), "en")
+    assert table.columns == ("what", "existing", "preview", "unit")
+    assert "more than the plan" not in " ".join(table.notes)
+    assert any(note.startswith("Only ") for note in table.notes)
+
+
+def test_where_nothing_may_be_built_there_is_nothing_to_size(park):
+    fixed = {
+        name: replace(
+            asset,
+            parameters={k: v for k, v in asset.parameters.items() if k not in ("max_capacity", "max_energy")},
+        )
+        for name, asset in park.territory.assets.items()
+    }
+    with park.reader() as ledger, ledger.snapshot() as snapshot, pytest.raises(RequestError) as caught:
+        size_site(replace(park.territory, assets=fixed), snapshot, SPAN)
+    assert caught.value.code == "plan.nothing_to_size"
+
+
+def test_a_name_that_no_run_can_have_is_refused_before_solving(park, monkeypatch):
+    monkeypatch.setattr("mangrove.plan.verb.size", lambda *_, **__: pytest.fail("solved"))
+    with pytest.raises(LedgerError) as caught:
+        refused(park, wishes=Wishes(name="../../x"))
+    assert caught.value.code == "ledger.run"
+
+
+def test_what_is_not_built_pays_nothing_back_and_moves_no_energy(park):
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        case = case_at(park.territory, snapshot, SPAN)
+    assets = tuple(one.costing(1e6) for one in case.assets)
+    found = size(replace(case, assets=assets), days=None)
+    assert sum(found.built.values()) == 0
+    rows = {row[0]: row[1] for row in money(found, "en").rows}
+    assert rows["payback"] is None
+    assert rows["discounted payback"] is None
+    dust = replace(found.after, energy={**found.after.energy, "bess charge": 1e-3})
+    told = {row[0]: row[2] for row in energy(replace(found, after=dust), "en").rows}
+    assert told["bess charge"] == 0
+    empty = replace(found.after, sizes={**found.after.sizes, "bess": 0.0, "bess/energy": 0.0})
+    full = replace(empty, energy={**empty.energy, "bess charge": 1e4})
+    assert {row[0]: row[2] for row in energy(replace(found, after=full), "en").rows}["bess charge"] == 0

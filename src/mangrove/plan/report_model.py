@@ -20,10 +20,12 @@ from mangrove.figures.numbers import fixed
 from mangrove.figures.numbers import month as month_name
 from mangrove.plan import placed
 from mangrove.plan.problem import Case, Floats
-from mangrove.plan.result import Sizing, State
+from mangrove.plan.result import Preview, Sizing, State
 from mangrove.plan.study import Outcome, Point
 
 Cell = str | float | None
+_DUST = 1e-6
+"""Amounts below this share of the largest are what the tolerance of the solver leaves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +75,38 @@ def assumed(sizing: Sizing, lang: str = "vi") -> Table:
 
 
 def sizes(sizing: Sizing, lang: str = "vi") -> Table:
-    """What stands, what the preview would build, what the plan builds, and the difference."""
+    """What stands, what the preview would build, what the plan builds, and the difference; without a plan only the first two."""
     preview = sizing.preview
     rows: list[tuple[Cell, ...]] = []
     for name, size in sizing.case.sizes().items():
         best = sizing.sizes[name]
         first = preview.sizes[name] if preview is not None else None
-        apart = first / best - 1.0 if first is not None and best > 0 else None
-        rows.append((name, size.existing, first, best, apart, _size_unit(sizing.case, name)))
-    notes: tuple[str, ...] = ()
-    if preview is not None:
-        better = preview.cost / sizing.cost - 1.0
-        data = {
-            "days": preview.days,
-            "seconds": fixed(preview.effort.seconds, lang, decimals=2),
-            "error": fixed(preview.error * 100, lang, decimals=2),
-            "gap": fixed(better * 100, lang, decimals=2),
-        }
-        notes = (say("preview_note", lang, **data),)
-    notes += tuple(one.text(lang) for one in sizing.case.notes)
+        apart = (first / best - 1.0) * 100 if first is not None and best > 0 else None
+        found = (first, best, apart) if sizing.exact else (first,)
+        rows.append((name, size.existing, *found, _size_unit(sizing.case, name)))
+    warnings = tuple(one.text(lang) for one in sizing.case.notes if one.severity == "warning")
+    others = tuple(one.text(lang) for one in sizing.case.notes if one.severity != "warning")
+    told = (_preview_told(sizing, preview, lang),) if preview is not None else ()
+    words = ("plan", "difference") if sizing.exact else ()
     return Table(
         say("sizes", lang),
-        _heads(lang, "what", "existing", "preview", "plan", "difference", "unit"),
+        _heads(lang, "what", "existing", "preview", *words, "unit"),
         tuple(rows),
-        notes,
+        (*warnings, *told, *others),
     )
+
+
+def _preview_told(sizing: Sizing, preview: Preview, lang: str) -> str:
+    """How good the typical days were; how much their sizes cost more can be said only beside the plan over every hour."""
+    data: dict[str, object] = {
+        "days": preview.days,
+        "seconds": fixed(preview.effort.seconds, lang, decimals=2),
+        "error": fixed(preview.error * 100, lang, decimals=2),
+    }
+    if not sizing.exact:
+        return say("preview_only", lang, **data)
+    better = preview.cost / sizing.cost - 1.0 if sizing.cost else math.nan
+    return say("preview_note", lang, **data, gap=fixed(better * 100, lang, decimals=2))
 
 
 def money(sizing: Sizing, lang: str = "vi", unit: Unit | None = None) -> Table:
@@ -116,8 +125,9 @@ def money(sizing: Sizing, lang: str = "vi", unit: Unit | None = None) -> Table:
     if flow is not None:
         rate = flow.irr
         rows.append((say("irr", lang), _known(rate.rate * 100), "%"))
-        rows.append((say("payback", lang), _known(flow.payback), say("years", lang)))
-        rows.append((say("discounted_payback", lang), _known(flow.discounted_payback), say("years", lang)))
+        for word in ("payback", "discounted_payback"):
+            after = _known(getattr(flow, word)) if invested > 0 else None
+            rows.append((say(word, lang), after, say("years", lang)))
         if rate.reason:
             notes.append(messages.render(rate.reason, lang))
     else:
@@ -133,13 +143,34 @@ def energy(sizing: Sizing, lang: str = "vi") -> Table:
     """Amounts of one year and emissions, before and after."""
     before = sizing.before
     rows: list[tuple[Cell, ...]] = []
-    for name, amount in sizing.after.energy.items():
+    after = _without_dust(sizing.case, sizing.after)
+    told = _without_dust(sizing.case, before) if before is not None else {}
+    for name, amount in after.items():
         unit, worth = _unit(sizing.case, name)
-        was = before.energy.get(name, 0.0) / worth if before is not None else None
+        was = told.get(name, 0.0) / worth if before is not None else None
         rows.append((name, was, amount / worth, unit))
     was = before.emissions if before is not None else None
     rows.append((say("emissions", lang), was, sizing.after.emissions, "t CO2"))
     return Table(say("energy", lang), _heads(lang, "what", "before", "after", "unit"), tuple(rows))
+
+
+def _without_dust(case: Case, state: State) -> dict[str, float]:
+    """Amounts a year; nothing for what has no size, and for what is dust of the solver beside the largest in the same unit."""
+    largest: dict[str, float] = {}
+    for name, amount in state.energy.items():
+        unit = _unit(case, name)[0]
+        largest[unit] = max(largest.get(unit, 0.0), abs(amount))
+    nothing: set[str] = set()
+    things = {one.name: one.sizes() for one in case.candidates} | {
+        one.name: one.sizes() for one in case.assets
+    }
+    for thing, sizes in things.items():
+        if sizes and not any(state.sizes.get(size, 0.0) for size in sizes):
+            nothing |= {name for name in state.energy if name == thing or name.startswith(f"{thing} ")}
+    return {
+        name: 0.0 if name in nothing or abs(amount) <= _DUST * largest[_unit(case, name)[0]] else amount
+        for name, amount in state.energy.items()
+    }
 
 
 def _size_unit(case: Case, name: str) -> str:

@@ -11,17 +11,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mangrove.errors import RequestError, did_you_mean
+from mangrove.errors import Problem, RequestError, did_you_mean
 from mangrove.ledger import Snapshot
+from mangrove.ledger.types import check_run
 from mangrove.network.weather import WeatherYear
 from mangrove.plan.declared import Wishes, case_of
 from mangrove.plan.problem import Case
 from mangrove.plan.result import Preview, Sizing
+from mangrove.plan.sites import Site
 from mangrove.plan.size import DAYS, size
 from mangrove.plan.study import stacked
 from mangrove.rules import contracts
 from mangrove.territory.model import Territory
 from mangrove.times import Span
+
+_SHORTEST = 28
+"""Days: every weekday four times and one billing month; less says nothing about a year."""
+_YEAR = 365
+_CHOSEN = ("max_capacity", "max_energy")
 
 
 def size_site(
@@ -52,11 +59,32 @@ def size_site(
         shown: called with the preview as soon as it is there.
 
     Raises:
-        RequestError: `plan.no_site`, `plan.which_site`, and what `case_of` raises.
+        RequestError: `plan.no_site`, `plan.which_site`, `plan.short_span`, `plan.nothing_to_size`, and what `case_of` raises.
+        LedgerError: `ledger.run` for a name that no run can have.
         DataQualityError: `plan.gaps`.
     """
+    _check(territory, span, place or only_site(territory), wishes or Wishes())
     case = case_at(territory, snapshot, span, place=place, weather=weather, wishes=wishes, hours=hours)
     return size(case, days=days, full=full, timezone=territory.timezone, shown=shown)
+
+
+def _check(territory: Territory, span: Span, place: str, wishes: Wishes) -> None:
+    """What can be refused before a meter is read."""
+    check_run(f"plan/{wishes.name}")
+    if _days(territory, span) < _SHORTEST:
+        raise RequestError("plan.short_span", days=_days(territory, span), least=_SHORTEST)
+    site = Site.of(territory, place)
+    offered = any(
+        name in values for values in (site.values, *(v for _, v in site.assets)) for name in _CHOSEN
+    )
+    if not offered and not any(supply.size is not None for supply in wishes.supplies):
+        raise RequestError("plan.nothing_to_size", place=place)
+
+
+def _days(territory: Territory, span: Span) -> int:
+    """Days of the period by the local calendar; a year has 365 or 366, whatever the clocks did in between."""
+    first, last = (at.astimezone(territory.tz).replace(tzinfo=None) for at in (span.start, span.end))
+    return (last - first).days
 
 
 def case_at(
@@ -69,7 +97,7 @@ def case_at(
     wishes: Wishes | None = None,
     hours: str = "",
 ) -> Case:
-    """The sizing problem of a site, see `size_site`."""
+    """The sizing problem of a site, see `size_site`; less than a year of days is told in its notes."""
     home = place or only_site(territory)
     contract = None
     if hours:
@@ -81,7 +109,12 @@ def case_at(
         )
         for year in _weather(weather)
     ]
-    return cases[0] if len(cases) == 1 else stacked(cases)
+    case = cases[0] if len(cases) == 1 else stacked(cases)
+    days = _days(territory, span)
+    if days >= _YEAR:
+        return case
+    part = Problem("plan.part_of_year", {"days": days}, severity="warning")
+    return replace(case, notes=(part, *case.notes))
 
 
 def only_site(territory: Territory) -> str:
