@@ -315,6 +315,8 @@ def sharing_text(made: Sharing, lang: str) -> str:
     lines.append("")
     rules = [[_rule(name, lang), _objects(made, name, lang)] for name in made.settlement.allocations]
     lines += grid([_say("rule", lang), _say("objection", lang)], rules, left={0, 1})
+    if made.slowest:
+        lines += ["", messages.render("settle.page_step", lang, step=made.step, flow=made.slowest)]
     return "\n".join(lines)
 
 

@@ -341,6 +341,8 @@ def _notes(sharing: Sharing, lang: str) -> str:
     parts = [_say("page_sources", lang, sources="; ".join(_source(*one, lang) for one in sharing.sources))] if sharing.sources else []  # fmt: skip
     if sharing.netted >= 1.0:
         parts.append(_say("page_netted", lang, amount=numbers.fixed(sharing.netted, lang)))
+    if sharing.slowest:
+        parts.append(_say("page_step", lang, step=sharing.step, flow=sharing.slowest))
     if sharing.unmetered:
         parts.append(_say("page_unmetered", lang, names=", ".join(sharing.unmetered)))
     parts.append(_say("page_balance", lang))

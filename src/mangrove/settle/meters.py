@@ -76,6 +76,7 @@ class Measured:
         terms: prices of each site's contract; those of the park when it has the one meter.
         wire: (n,) kW of each site's link, None when no link is declared; fee: money per kWh that is shared.
         unmetered: assets of sites without a meter of their own whose doings are not known.
+        slowest: a flow whose step is the one settled by, where others are read more often; else empty.
     """
 
     sites: Sites
@@ -87,6 +88,7 @@ class Measured:
     wire: Floats | None
     fee: float
     unmetered: tuple[str, ...] = ()
+    slowest: str = ""
 
     @property
     def hours(self) -> float:
@@ -129,7 +131,7 @@ def read(
         terms.append(known)
     wire, fee = wires(territory, sites)
     unmetered = tuple(name for meter in meters for name in meter.unmetered)
-    return Measured(sites, step, starts, taken, given, tuple(terms), wire, fee, unmetered)
+    return Measured(sites, step, starts, taken, given, tuple(terms), wire, fee, unmetered, _slowest(flows))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -317,6 +319,12 @@ def _common_step(flows: list[Flow]) -> Step:
         if flow.step and longest % flow.step.seconds:
             raise RequestError("settle.step_too_long", where=flow.where, flow=flow.id, step=str(flow.step))
     return Step(seconds=longest)
+
+
+def _slowest(flows: list[Flow]) -> str:
+    """The first flow with the longest step, when some flow has a shorter one."""
+    seconds = [flow.step.seconds for flow in flows if flow.step]
+    return "" if min(seconds) == max(seconds) else flows[seconds.index(max(seconds))].id
 
 
 def _count(span: Span, step: Step) -> int:

@@ -54,6 +54,7 @@ class Sharing:
         statements: one a member, in whole đồng.
         unmetered: assets behind sites without a meter of their own whose doings are not known and count as nothing.
         netted: kWh that went in and out of the same site within one step and were settled as the difference.
+        step: by which all meters are settled; slowest: a flow that is read no more often, where others are; else empty.
         sources: of the prices, with their status; cut: the last batch of the ledger that counted; record: id, once stored.
     """
 
@@ -73,6 +74,8 @@ class Sharing:
     cut: int
     asked: dict[str, Any] = field(default_factory=dict)
     unmetered: tuple[str, ...] = ()
+    step: str = ""
+    slowest: str = ""
     record: str = ""
 
     @property
@@ -133,6 +136,8 @@ class Sharing:
             },
             "netted": self.netted,
             "unmetered": list(self.unmetered),
+            "step": self.step,
+            "slowest": self.slowest,
             "matrix": self.matrix.tolist(),
             "statements": [one.to_dict() for one in self.statements],
             "sources": [list(source) for source in self.sources],
@@ -184,7 +189,7 @@ def share(
             matrix=_matrix(settlement), currency=territory.currency, unit=minor_unit(territory.currency),
         ),
         float(np.minimum(measured.taken, measured.given).sum()), _sources(measured), snapshot.cut,
-        {"rule": rule, "rules": list(rules), "seed": seed}, measured.unmetered,
+        {"rule": rule, "rules": list(rules), "seed": seed}, measured.unmetered, str(measured.step), measured.slowest,
     )  # fmt: skip
 
 

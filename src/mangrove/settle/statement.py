@@ -131,9 +131,11 @@ def statements(
         unit: its smallest unit in use.
     """
     together = half_up(math.fsum(shares[rule]) / unit)
-    totals = {name: whole(amounts, total=together, unit=unit) for name, amounts in shares.items()}
-    # the saving is what is rounded, so that nobody who loses nothing is shown to lose a đồng
-    apart = totals[rule] + whole(alone - shares[rule], unit=unit)
+    apart = whole(alone, unit=unit)  # once, so that it is the same under every rule
+    totals = {}
+    for name, share in shares.items():
+        # the saving is what is rounded, so that nobody who loses nothing is shown to lose a đồng
+        totals[name] = apart - whole(alone - share, total=int(apart.sum()) - together, unit=unit)
     used = [code for code in LINES if code in lines and _matters(*lines[code], unit)]
     made = []
     for i, member in enumerate(members):
