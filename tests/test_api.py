@@ -417,3 +417,29 @@ def test_a_check_also_reads_the_parameters_of_assets_and_doubts_a_mistyped_kind(
         ("assets.unknown_flow", "error", 4),
         ("assets.unknown_type", "warning", 5),
     ]
+
+
+def test_a_check_finds_a_second_connection_a_site_without_a_contract_and_half_a_charger(tmp_path):
+    folder = measured_park(tmp_path)
+    (folder / "assets.csv").write_text(
+        "id,place,type,parameters\n"
+        "g1,mill,grid,capacity=1 MW\n"
+        "g2,mill,grid,capacity=2 MW\n"
+        "c1,mill,charger,power=7 kW; count=1.5 item\n"
+        "b1,mill,battery,energy=nan MWh; power=500 kW\n"
+    )
+    found = mg.check(folder)
+    assert [(problem.code, problem.severity, problem.where.line) for problem in found] == [
+        ("assets.not_whole", "error", 4),
+        ("assets.not_a_number", "error", 5),
+        ("assets.no_contract", "warning", 2),
+        ("assets.two_grids", "error", 3),
+    ]
+    assert all(problem.text("en") != problem.text("vi") for problem in found)
+    assert "'g1'" in found[2].text("en")
+    assert "«g1»" in found[3].text("vi")
+    with (folder / "territory.yaml").open("a") as file:
+        file.write(
+            "tariffs:\n  - {id: t, carrier: electricity, kind: flat, price: 2000 VND/kWh, source: own}\n"
+        )
+    assert mg.check(folder) == [found[0], found[1], found[3]]

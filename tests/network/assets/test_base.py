@@ -66,7 +66,7 @@ def test_all_problems_stand_at_the_line_of_the_declaration():
     ("generator", "capacity=1 kW; idle=20 %; max_capacity=5 kW; cost=1 VND/kW; life=9 yr", "assets.not_together"),
     ("pv", "capacity=1 kWp; tilt=100", "assets.out_of_range"),
     ("pv", "capacity=1 kWp; mount=wall", "assets.unknown_word"),
-    ("pv", "capacity=big", "assets.wrong_unit"),
+    ("pv", "capacity=big", "assets.not_a_number"),
 ])  # fmt: skip
 def test_a_contradiction_or_a_value_that_cannot_be_is_refused(kind, text, code):
     with pytest.raises(DeclarationError) as raised:
@@ -120,3 +120,22 @@ def test_a_value_out_of_range_is_said_without_the_unit_one():
         with pytest.raises(DeclarationError) as error:
             base.read(Asset("b", "p", "battery", parameters(declared)), KINDS["battery"])
         assert error.value.problems[0].text("en").endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "declared", "code", "said", "told"),
+    [
+        ("battery", "energy=nan MWh; power=1 MW", "assets.not_a_number", "nan MWh is not a number; write it like 5 kWh", "5 kWh"),
+        ("battery", "energy=much; power=1 MW", "assets.not_a_number", "much is not a number", "không phải là số"),
+        ("pv", "capacity=9 kWp; tilt=flat", "assets.not_a_number", "write it like 10", "hãy viết như 10"),
+        ("load", "flow=5 kW", "assets.not_a_word", "5 kW is a number where a word is needed", "cần một từ"),
+        ("charger", "power=7 kW; count=1.5 item", "assets.not_whole", "1.5 item is a count", "số nguyên"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_a_value_is_said_as_it_is(kind, declared, code, said, told):
+    with pytest.raises(DeclarationError) as error:
+        base.read(Asset("b", "p", kind, parameters(declared)), KINDS[kind])
+    (problem,) = error.value.problems
+    assert problem.code == code
+    assert said in problem.text("en")
+    assert told in problem.text("vi")

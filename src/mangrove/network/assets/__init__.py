@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from mangrove.errors import DeclarationError, Problem, did_you_mean
+from mangrove.errors import DeclarationError, MangroveError, Problem, did_you_mean
 from mangrove.network.assets import (
     batch,
     battery,
@@ -35,6 +35,7 @@ from mangrove.network.assets import (
     wind,
 )
 from mangrove.network.assets.base import Built, Input, Kind, Parameter, Setting, Terms, Values, annuity, read
+from mangrove.rules import contracts
 from mangrove.territory.model import Asset, Territory
 
 KINDS: Mapping[str, Kind] = {
@@ -48,7 +49,7 @@ KINDS: Mapping[str, Kind] = {
 
 
 def problems(territory: Territory) -> Iterator[Problem]:
-    """What is wrong with the declared assets, before any plan is made: parameters, units, flows, a mistyped type.
+    """What is wrong with the declared assets, before any plan is made: parameters, units, flows, sites, a mistyped type.
 
     A type that no kind resembles is somebody's own (a furnace) and no problem; one that looks like a slip is a warning.
     """
@@ -71,6 +72,26 @@ def problems(territory: Territory) -> Iterator[Problem]:
                 data = {"asset": asset.id, "type": asset.type, "name": parameter.name, "flow": flow}
                 data["hint"] = did_you_mean(flow, territory.flows)
                 yield Problem("assets.unknown_flow", data, asset.where)
+    yield from _site_problems(territory)
+
+
+def _site_problems(territory: Territory) -> Iterator[Problem]:
+    """Places with a second grid connection, and sites whose electricity has no price: measuring needs none, plans do."""
+    first: dict[str, str] = {}
+    for asset in territory.assets.values():
+        if asset.type != grid.KIND.name:
+            continue
+        if asset.place in first:
+            data = {"asset": asset.id, "first": first[asset.place], "place": asset.place}
+            yield Problem("assets.two_grids", data, asset.where)
+            continue
+        first[asset.place] = asset.id
+        try:
+            contracts.of(territory, asset.place)
+        except MangroveError as error:
+            if error.code == "rules.no_contract":
+                data = {"asset": asset.id, "place": asset.place}
+                yield Problem("assets.no_contract", data, asset.where, severity="warning")
 
 
 def build(setting: Setting, asset: Asset) -> Built:

@@ -290,8 +290,8 @@ def read(asset: Asset, kind: Kind) -> Values:
     """The declared parameters of `asset` in canonical units, with the defaults of `kind`.
 
     Raises:
-        DeclarationError: every problem at once, each with the line of the declaration: unknown parameter, wrong unit,
-            value out of range, unknown word, missing parameter, contradiction.
+        DeclarationError: every problem at once, each with the line of the declaration: unknown parameter, wrong unit, no
+            number, value out of range, count that is not whole, unknown word, missing parameter, contradiction.
 
     Example:
         >>> from mangrove.network.assets import KINDS
@@ -358,8 +358,11 @@ def _word(parameter: Parameter, given: str, report: Callable[..., None]) -> None
 
 def _number(parameter: Parameter, given: Quantity | str | float, report: Callable[..., None]) -> float | None:
     """The value in the canonical unit; None after a report."""
-    if isinstance(given, str) or parameter.unit in {TEXT, CARRIER}:
-        report("assets.wrong_unit", name=parameter.name, value=_said(given), unit=parameter.unit)
+    if isinstance(given, str):
+        report("assets.not_a_number", name=parameter.name, value=given, example=_example(parameter))
+        return None
+    if parameter.unit in {TEXT, CARRIER}:
+        report("assets.not_a_word", name=parameter.name, value=_said(given))
         return None
     unit = "1" if parameter.unit == "degree" else parameter.unit
     if isinstance(given, Quantity):
@@ -376,7 +379,16 @@ def _number(parameter: Parameter, given: Quantity | str | float, report: Callabl
             unit="" if parameter.unit == "1" else f" {parameter.unit}",
         )  # fmt: skip
         return None
+    if parameter.unit == "item" and number != round(number):
+        report("assets.not_whole", name=parameter.name, value=_said(given))
+        return None
     return number
+
+
+def _example(parameter: Parameter) -> str:
+    """How a value of the parameter may look."""
+    bare = {"1": "0.5", "degree": "10"}
+    return bare.get(parameter.unit, f"5 {parameter.unit}")
 
 
 def _said(given: Quantity | str | float) -> str:
