@@ -493,7 +493,7 @@ def each_site(
     Args:
         verb: `mangrove.api.backtest` or `mangrove.api.plan`.
         park: an opened territory.
-        places: sites; all of them when left out.
+        places: sites; when left out all of them, or for `plan` those where something can be sized.
         jobs: processes at a time; 1 stays in this one.
         question: what the verb is asked, but for the place; nothing is stored (`store=False`).
 
@@ -513,6 +513,11 @@ def each_site(
     known = [site.place for site in sites(park.territory)]
     for place in places:
         site_at(park.territory, place)
-    if verb is plan:
+    if (
+        getattr(verb, "__name__", "").rpartition(".")[2] == "plan"
+    ):  # the function, or the package that can be called
+        from mangrove.plan.verb import offers
+
         question = {"store": False, **question}
+        known = [place for place in known if offers(park.territory, place)]
     return energy.each_site(verb, park.territory.path, list(places) or known, jobs, question)

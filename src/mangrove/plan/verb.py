@@ -73,12 +73,14 @@ def _check(territory: Territory, span: Span, place: str, wishes: Wishes) -> None
     check_run(f"plan/{wishes.name}")
     if _days(territory, span) < _SHORTEST:
         raise RequestError("plan.short_span", days=_days(territory, span), least=_SHORTEST)
-    site = Site.of(territory, place)
-    offered = any(
-        name in values for values in (site.values, *(v for _, v in site.assets)) for name in _CHOSEN
-    )
-    if not offered and not any(supply.size is not None for supply in wishes.supplies):
+    if not offers(territory, place) and not any(supply.size is not None for supply in wishes.supplies):
         raise RequestError("plan.nothing_to_size", place=place)
+
+
+def offers(territory: Territory, place: str) -> bool:
+    """Whether something at the site may be sized: an asset that declares a largest size."""
+    site = Site.of(territory, place)
+    return any(name in values for values in (site.values, *(v for _, v in site.assets)) for name in _CHOSEN)
 
 
 def _days(territory: Territory, span: Span) -> int:
