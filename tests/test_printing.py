@@ -21,6 +21,7 @@ from mangrove.operate.account import Account, Month
 from mangrove.operate.backtest import Backtest
 from mangrove.operate.devices import Setpoint
 from mangrove.operate.run import Schedule
+from mangrove.territory.model import Asset
 
 START = datetime(2022, 12, 31, 17, tzinfo=UTC)
 numbers = st.floats(allow_infinity=False)
@@ -249,6 +250,11 @@ class Site:
 
     currency, tz = "VND", ZoneInfo("Asia/Ho_Chi_Minh")
     places = {"works": type("Place", (), {"name": "Nhà máy"})}  # noqa: RUF012 - read only
+    assets = {  # noqa: RUF012 - read only
+        "battery": Asset("battery", "works", "battery"),
+        "swaps": Asset("swaps", "works", "swap_station"),
+        "steam": Asset("steam", "works", "boiler"),
+    }
 
 
 def schedule(powers: dict[str, float], by: str = "safe") -> Schedule:
@@ -258,10 +264,14 @@ def schedule(powers: dict[str, float], by: str = "safe") -> Schedule:
 
 def test_a_schedule_shows_each_device_and_its_direction_at_local_time():
     lines = printing_energy.schedules_text(
-        [schedule({"battery": -80.0, "swaps": 4e-8})], "vi", Site
+        [schedule({"battery": -80.0, "swaps": 4e-8, "steam": 12.0})], "vi", Site
     ).splitlines()
     assert lines[0] == "Nhà máy, 2023-06-28 12:00: quy tắc an toàn đang điều khiển"
-    assert [line.split() for line in lines[3:]] == [["battery", "−80", "phát"], ["swaps", "0", "nạp"]]
+    assert [line.split() for line in lines[3:]] == [
+        ["battery", "−80", "phát"],
+        ["swaps", "0", "nạp"],
+        ["steam", "12"],
+    ], "a boiler neither charges nor gives"
 
 
 def test_of_many_devices_those_that_rest_are_counted():

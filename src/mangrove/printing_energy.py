@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mangrove.territory.model import Territory
 
 _SHADOWS = 3
+_STORES = ("battery", "charger", "swap_station", "thermal_store", "hydrogen_store")
 _ACCOUNT = ("cost", "bills", "fuel", "wear", "owed", "carbon", "emissions", "overload", "missing")
 _BILLED = ("import", "export", "sale", "demand")
 """Names of what the contract bills in a plan."""
@@ -46,7 +47,7 @@ def schedules_text(made: Sequence[Schedule], lang: str, territory: Territory) ->
         lines = [
             _say("schedule", lang, place=name, at=_local(one.at, territory), by=_say(f"by_{one.by}", lang))
         ]
-        lines += _devices(one, lang)
+        lines += _devices(one, lang, territory)
         if one.plan is not None:
             lines.append(_horizon(one, lang, territory.currency))
             for shadow in [found for found in one.shadows if found.value >= 1][:_SHADOWS]:
@@ -56,19 +57,26 @@ def schedules_text(made: Sequence[Schedule], lang: str, territory: Territory) ->
     return "\n\n".join(parts)
 
 
-def _devices(one: Schedule, lang: str) -> list[str]:
+def _devices(one: Schedule, lang: str, territory: Territory) -> list[str]:
     """The set-points; of many devices only those that do something, and how many rest."""
     shown = [(point.device, round(point.power, 3)) for point in one.setpoints]
     if not shown:
         return []
     busy = [found for found in shown if found[1]] if len(shown) > _DEVICES else shown
     body = [
-        [device, number(power, lang), _say("charge" if power >= 0 else "discharge", lang)]
-        for device, power in busy
+        [device, number(power, lang), _direction(territory, device, power, lang)] for device, power in busy
     ]
     lines = grid([_say("device", lang), "kW", ""], body, left={0, 2}) if body else []
     resting = len(shown) - len(busy)
     return [*lines, _say("resting", lang, count=resting)] if resting else lines
+
+
+def _direction(territory: Territory, device: str, power: float, lang: str) -> str:
+    """What the sign of a set-point means; a boiler or a pump just runs."""
+    asset = territory.assets.get(device.partition(":")[0])
+    if asset is None or asset.type not in _STORES:
+        return ""
+    return _say("charge" if power >= 0 else "discharge", lang)
 
 
 def _horizon(one: Schedule, lang: str, currency: str) -> str:
