@@ -41,6 +41,8 @@ benchmarks: $(VENV)/.dev
 	$(BIN)/python benchmarks/check.py
 	$(BIN)/python benchmarks/append.py
 	$(BIN)/python benchmarks/hourly_emissions.py
+	$(BIN)/python benchmarks/energy.py
+	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/forecast.py
 
 # The lock names pins and hashes and no host. It needs pip-tools.
 lock:
