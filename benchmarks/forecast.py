@@ -95,7 +95,10 @@ def main() -> None:
         "--year", action="store_true", help="time a closed loop over all that the series holds"
     )
     asked = parser.parse_args()
-    data = Path(os.environ["MANGROVE_DATA"])
+    data = Path(os.environ.get("MANGROVE_DATA", ""))
+    if not (data / "load").is_dir():
+        print("not run: MANGROVE_DATA names no folder of the real files, see docs/how-to/real-data.md")
+        return
     print("series      MASE   ref    pinball  ref     coverage ref   skill  naive MASE/pinball  CPU s")
     for name in asked.series.split(","):
         read, (mase, pinball, coverage) = SERIES[name]
