@@ -8,7 +8,6 @@ figure says where its numbers come from, and a part that could not be made says 
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib import resources
 from pathlib import Path
 
 from mangrove.errors import RequestError
@@ -17,9 +16,8 @@ from mangrove.messages import LANGUAGES
 from mangrove.serve import energy_sections as sections
 from mangrove.serve.energy_model import EnergyModel, Missing, SiteDay
 from mangrove.serve.energy_words import Words, billions, dong, signed
-from mangrove.serve.html import el, text
+from mangrove.serve.html import document, el, text
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
 h4 { margin: 16px 0 4px; font-size: 14.5px; break-after: avoid; } .links { columns: 2; }
 .hero .cards { margin: 0; grid-template-columns: repeat(3, 1fr); } .hero .cards li { background: #fff; } .hero .cards .value { font-size: 20px; }
@@ -61,22 +59,8 @@ def render(model: EnergyModel, lang: str = "vi") -> str:
         for number, (name, section) in enumerate(_SECTIONS, start=1)
     ]
     body = [_top(words, model), el("main", _summary(words, model), *parts, id="content"), _foot(words, model)]
-    return _document(words, model, el("div", *body, class_="sheet"))
-
-
-def _document(words: Words, model: EnergyModel, sheet: str) -> str:
-    style = (resources.files("mangrove.serve") / "report.css").read_text(encoding="utf-8")
     title = f"{words.html('title')} – {text(model.territory)} – {text(numbers.day(model.day, words.lang))}"
-    head = (
-        '<meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f"<title>{title}</title><style>{style}{_STYLE}</style>"
-    )
-    skip = el("a", words.page.say("skip"), href="#content", class_="skip")
-    return (
-        f'<!doctype html>\n<html lang="{words.lang}"><head>{head}</head><body>{skip}{sheet}</body></html>\n'
-    )
+    return document(lang, title, el("div", *body, class_="sheet"), _STYLE)
 
 
 def _top(words: Words, model: EnergyModel) -> str:

@@ -9,12 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from importlib import resources
 
 from mangrove import messages
 from mangrove.figures import numbers
 from mangrove.figures.palette import BASES
 from mangrove.figures.svg import escape
 
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
+"""What a page may load: nothing but what stands in it."""
 _SHORT = 8
 """Tables of at most so many rows are not broken between two printed pages."""
 
@@ -29,6 +32,26 @@ def el(name: str, *children: str, **attributes: str | int | None) -> str:
         if value is not None
     ]
     return f"<{name}{''.join(parts)}>{''.join(children)}</{name}>"
+
+
+def document(lang: str, title: str, sheet: str, style: str = "") -> str:
+    """A whole page: no script, nothing from elsewhere, the common style sheet and `style` after it.
+
+    Args:
+        lang: of the page.
+        title: safe words.
+        sheet: the body as HTML; an element with the id `content` is where skipping leads.
+        style: further CSS.
+    """
+    common = (resources.files("mangrove.serve") / "report.css").read_text(encoding="utf-8")
+    head = (
+        '<meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        f"<title>{title}</title><style>{common}{style}</style>"
+    )
+    skip = el("a", text(messages.render("report.skip", lang)), href="#content", class_="skip")
+    return f'<!doctype html>\n<html lang="{lang}"><head>{head}</head><body>{skip}{sheet}</body></html>\n'
 
 
 def text(words: object) -> str:

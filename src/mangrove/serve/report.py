@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from importlib import resources
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -17,7 +16,7 @@ from mangrove.errors import RequestError
 from mangrove.figures import numbers
 from mangrove.messages import LANGUAGES
 from mangrove.serve import report_evidence, report_sections
-from mangrove.serve.html import Page, el, text
+from mangrove.serve.html import Page, document, el, text
 from mangrove.serve.report_model import Card, ReportModel
 
 Section = Callable[[Page, ReportModel], str]
@@ -32,7 +31,6 @@ _SECTIONS: tuple[tuple[str, Section], ...] = (
     ("conditions", report_evidence.conditions),
     ("checking", report_evidence.checking),
 )
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def write_report(model: ReportModel, path: Path, lang: str = "vi") -> Path:
@@ -69,20 +67,8 @@ def render_report(model: ReportModel, lang: str = "vi") -> str:
         _foot(page, model),
         class_="sheet",
     )
-    return _document(page, model, sheet)
-
-
-def _document(page: Page, model: ReportModel, sheet: str) -> str:
-    style = (resources.files("mangrove.serve") / "report.css").read_text(encoding="utf-8")
     title = f"{page.say('title')} – {text(model.territory)} – {text(_period(page, model))}"
-    head = (
-        '<meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f"<title>{title}</title><style>{style}</style>"
-    )
-    skip = el("a", page.say("skip"), href="#content", class_="skip")
-    return f'<!doctype html>\n<html lang="{page.lang}"><head>{head}</head><body>{skip}{sheet}</body></html>\n'
+    return document(page.lang, title, sheet)
 
 
 def _period(page: Page, model: ReportModel) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -22,13 +21,12 @@ from mangrove.errors import RequestError
 from mangrove.figures import numbers
 from mangrove.figures.sankey import SankeyLink, sankey
 from mangrove.messages import LANGUAGES
-from mangrove.serve.html import Column, Page, el, text
+from mangrove.serve.html import Column, Page, document, el, text
 
 if TYPE_CHECKING:
     from mangrove.settle.share import Sharing
     from mangrove.settle.statement import Statement
 
-_POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _STYLE = """
 p.note, .note { max-width: none; }
 @page { margin: 12mm 15mm 15mm; }
@@ -81,7 +79,8 @@ def render_statement(sharing: Sharing, member: str, lang: str = "vi") -> str:
            _notes(sharing, lang), id="content"),
         _foot(sharing, lang),
     ]  # fmt: skip
-    return _document(lang, f"{_say('page_title', lang)} – {found.name}", el("div", *body, class_="sheet"))
+    title = f"{_say('page_title', lang)} – {found.name}"
+    return document(lang, text(title), el("div", *body, class_="sheet"), _STYLE)
 
 
 def render_summary(sharing: Sharing, lang: str = "vi") -> str:
@@ -98,7 +97,7 @@ def render_summary(sharing: Sharing, lang: str = "vi") -> str:
         _foot(sharing, lang),
     ]  # fmt: skip
     title = f"{_say('page_summary', lang)} – {sharing.territory}"
-    return _document(lang, title, el("div", *body, class_="sheet"))
+    return document(lang, text(title), el("div", *body, class_="sheet"), _STYLE)
 
 
 def _page(lang: str) -> Page:
@@ -114,18 +113,6 @@ def _file(member: str) -> str:
 
 def _say(code: str, lang: str, **data: object) -> str:
     return messages.render(f"settle.{code}", lang, **data)
-
-
-def _document(lang: str, title: str, sheet: str) -> str:
-    style = (resources.files("mangrove.serve") / "report.css").read_text(encoding="utf-8")
-    head = (
-        '<meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
-        f"<title>{text(title)}</title><style>{style}{_STYLE}</style>"
-    )
-    skip = el("a", text(messages.render("report.skip", lang)), href="#content", class_="skip")
-    return f'<!doctype html>\n<html lang="{lang}"><head>{head}</head><body>{skip}{sheet}</body></html>\n'
 
 
 def _top(sharing: Sharing, lang: str, name: str, title: str) -> str:
