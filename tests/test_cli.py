@@ -435,6 +435,10 @@ REFUSED = [
     ("size {energy} --from 2023-06", "depot, works"),
     ("size {energy} --from 2023-06 --place nowhere", "works, depot"),
     ("size {energy} --from 2023-06-01 --to 2023-06-29 --place depot --hours 999", "law, legacy, 963"),
+    (
+        "size {energy} --from 2023-06-01 --to 2023-06-29 --place depot --outage 2023-07-15T10:00",
+        "2023-07-15T10:00",
+    ),
     ("size {energy} --from 2023-06-01 --to 2023-06-29 --place depot --weather {out}/none.epw", "none.epw"),
     ("size {no_tariff} --from 2023-06-01 --to 2023-06-29 --place depot", "depot"),
     ("size {energy} --from 2023-06-05 --place depot", "28"),
@@ -786,3 +790,20 @@ def test_control_c_ends_a_command_without_a_traceback(own, tmp_path):
         assert running.wait(timeout=60) == 0
     assert said.startswith("0 files taken")
     assert "Traceback" not in said
+
+
+def test_a_sizing_takes_limits_and_failures_and_draws_what_it_depends_on(tmp_path):
+    park = sharing_park(tmp_path)
+    asked = ("size", park, *FOUR_WEEKS, "--place", "depot", "--preview", "--dry-run")
+    (free,) = json.loads(mangrove(*asked, "--json").out)
+    cap = 0.9 * free["emissions"]
+    (capped,) = json.loads(mangrove(*asked, "--json", "--max-co2", cap).out)
+    assert capped["emissions"] <= cap * (1 + 1e-6)
+    assert capped["cost"] >= free["cost"]
+    figures = tmp_path / "figures"
+    failure = ("--outage", "2023-06-14T12:00", "--outage-hours", "1", "--critical", "0.1")
+    done = mangrove(*asked, *failure, "--figures", figures)
+    assert done.code == 0, done.err
+    assert "survived from" in done.out
+    drawn = {path.name for path in (figures / "plan").glob("*.svg")}
+    assert {"frontier.svg", "sensitivity.svg", "energy.svg"} <= drawn

@@ -159,18 +159,43 @@ def size(
     preview: Annotated[
         bool, typer.Option("--preview", help="Typical days only: an answer within seconds.")
     ] = False,
+    max_co2: Annotated[float | None, typer.Option("--max-co2", min=0, help="Most t CO2 a year.")] = None,
+    max_money: Annotated[
+        float | None, typer.Option("--max-money", min=0, help="Most money for what is built.")
+    ] = None,
+    renewable: Annotated[
+        float | None,
+        typer.Option("--renewable", min=0, max=1, help="Least renewable share of the electricity, 0 to 1."),
+    ] = None,
+    outage: Annotated[
+        list[str] | None,
+        typer.Option("--outage", help="Start of a grid failure to be survived: 2024-06-03T10:00; repeat."),
+    ] = None,
+    outage_hours: Annotated[
+        float, typer.Option("--outage-hours", min=1, help="Length of each failure.")
+    ] = 4.0,
+    critical: Annotated[
+        float, typer.Option("--critical", min=0, max=1, help="Share of the load kept up then, 0 to 1.")
+    ] = 1.0,
+    figures: Annotated[
+        Path | None,
+        typer.Option("--figures", help="Folder for figures: cost against CO2, sensitivity, cash, energy."),
+    ] = None,
     json: Json = False,
     dry_run: DryRun = False,
     lang: Lang = "en",
 ) -> None:
     """Sizes what a site may build over a year: cost, savings, CO2."""
-    from mangrove import api, printing_energy
+    from mangrove import api, energy, printing_energy
     from mangrove.plan.declared import Wishes
+    from mangrove.plan.problem import Limits
 
     park = api.open(folder)
     found = []
+    limits = Limits(co2=max_co2, renewable=renewable, money=max_money)
+    failures = energy.outages(park, start, end, outage or (), hours=outage_hours, critical=critical)
     for calendar in _words(hours) or ("",):
-        wishes = Wishes(name=f"{name}-{calendar}" if calendar else name)
+        wishes = Wishes(name=f"{name}-{calendar}" if calendar else name, limits=limits, outages=failures)
         made = api.plan(
             park, start, end, place=place, weather=weather or (), wishes=wishes, hours=calendar,
             full=not preview, store=not dry_run,
@@ -178,6 +203,13 @@ def size(
         found.append(made)
         if not json:
             typer.echo(printing_energy.sizing_text(made, lang, park.territory, calendar))
+            if failures:
+                typer.echo(printing_energy.survival_text(made, lang, critical, outage_hours))
+        if figures is not None:
+            drawn = printing_energy.sizing_figures(made, figures / made.case.name, lang, park.territory)
+            _say(
+                messages.render("cli.figures_written", lang, count=len(drawn), path=figures / made.case.name)
+            )
         if made.record:
             _say(messages.render("cli.stored_as", lang, record=made.record[:12]))
     if json:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from mangrove.operate.run import Schedule
     from mangrove.operate.site import Site
     from mangrove.operate.state import Session
+    from mangrove.plan.problem import Outage
 
 _MEMORY_DAYS = 56
 """Days of readings from which an operation forecasts: the span over which the forecasts were tested."""
@@ -276,6 +277,32 @@ def weather_for(
         zone = (local.utcoffset() or timedelta()) / timedelta(hours=1)
         found.append(weather_made.generate(local.year, home.lat, home.lon, _SEED, zone=zone))
     return found
+
+
+def outages(
+    park: Handle,
+    start: str | date | datetime,
+    end: str | date | datetime | None,
+    moments: Sequence[str],
+    *,
+    hours: float,
+    critical: float,
+) -> tuple[Outage, ...]:
+    """Failures of the grid as a sizing takes them: counted in hours from the beginning of its period.
+
+    Raises:
+        RequestError: `cli.outage_outside`, a failure does not lie in the period.
+    """
+    from mangrove.plan.problem import ELECTRICITY, Outage
+
+    span = Span.asked(start, end, park.territory.tz)
+    found = []
+    for moment in moments:
+        at = (instant(moment, park.territory.tz) - span.start) / timedelta(hours=1)
+        if not 0 <= at <= span.hours - hours:
+            raise RequestError("cli.outage_outside", at=moment)
+        found.append(Outage(int(at), hours, {ELECTRICITY: critical}))
+    return tuple(found)
 
 
 def _moment(at: datetime) -> np.datetime64:

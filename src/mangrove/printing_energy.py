@@ -11,10 +11,11 @@ import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages
-from mangrove.figures.numbers import fixed, number
+from mangrove.figures.numbers import fixed, number, percent
 from mangrove.printing import grid
 
 if TYPE_CHECKING:
@@ -245,6 +246,35 @@ def sizings_json(made: Iterable[Sizing]) -> str:
     from mangrove.plan import record
 
     return _json([record.document(one) for one in made])
+
+
+def survival_text(made: Sizing, lang: str, critical: float, hours: float) -> str:
+    """From how many hours of the year a failure of the grid would be survived, by simulation."""
+    found = made.survival(critical, max(hours, 1.0))
+    return _say(
+        "survival", lang, hours=number(hours, lang), critical=percent(critical, lang),
+        share=percent(found.probability(hours), lang),
+    )  # fmt: skip
+
+
+def sizing_figures(made: Sizing, folder: Path, lang: str, territory: Territory) -> list[Path]:
+    """Writes the figures of a sizing as SVG: cost against CO2, what it depends on, cash flows, a year of energy."""
+    from mangrove.plan import report_model, study
+
+    unit = report_model.Unit(f"M{territory.currency}", 1e6, territory.currency)
+    drawn = {
+        "frontier": report_model.frontier_figure(study.frontier(made.case), made, lang=lang, unit=unit),
+        "sensitivity": report_model.sensitivity_figure(study.sensitivity(made.case), lang=lang, unit=unit),
+        "energy": report_model.balance_figure(made, lang=lang),
+    }
+    if made.flow is not None:
+        drawn["cash"] = report_model.cash_figure(made, lang=lang, unit=unit)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, svg in drawn.items():
+        paths.append(folder / f"{name}.svg")
+        paths[-1].write_text(svg, encoding="utf-8")
+    return paths
 
 
 def bill_text(made: SiteBill, lang: str, territory: Territory) -> str:
