@@ -797,7 +797,7 @@ def test_a_sizing_takes_limits_and_failures_and_draws_what_it_depends_on(tmp_pat
     asked = ("size", park, *FOUR_WEEKS, "--place", "depot", "--preview", "--dry-run")
     (free,) = json.loads(mangrove(*asked, "--json").out)
     cap = 0.9 * free["emissions"]
-    (capped,) = json.loads(mangrove(*asked, "--json", "--max-co2", cap).out)
+    (capped,) = json.loads(mangrove(*asked, "--json", "--max-carbon", cap).out)
     assert capped["emissions"] <= cap * (1 + 1e-6)
     assert capped["cost"] >= free["cost"]
     figures = tmp_path / "figures"

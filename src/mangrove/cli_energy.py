@@ -159,7 +159,7 @@ def size(
     preview: Annotated[
         bool, typer.Option("--preview", help="Typical days only: an answer within seconds.")
     ] = False,
-    max_co2: Annotated[float | None, typer.Option("--max-co2", min=0, help="Most t CO2 a year.")] = None,
+    max_co2: Annotated[float | None, typer.Option("--max-carbon", min=0, help="Most t CO2 a year.")] = None,
     max_money: Annotated[
         float | None, typer.Option("--max-money", min=0, help="Most money for what is built.")
     ] = None,

@@ -278,7 +278,10 @@ def frontier_figure(
     shown = unit or Unit()
     spots = [
         Spot(
-            one.emissions, one.cost / shown.worth, note=_sizes_told(one, lang), label=_end(points, one, lang)
+            one.emissions,
+            one.cost / shown.worth,
+            note=_sizes_told(one, lang),
+            label=_end(points, one, lang, planned=sizing is not None),
         )
         for one in points
     ]
@@ -376,10 +379,10 @@ def _named(one: Outcome, lang: str) -> str:
     return f"{kind} {one.name}".strip() if one.name else f"{kind} {one.value:g}"
 
 
-def _end(points: Sequence[Point], one: Point, lang: str) -> str:
-    """The ends of the line have names."""
+def _end(points: Sequence[Point], one: Point, lang: str, *, planned: bool) -> str:
+    """The ends of the line have names; where the plan is drawn, it stands at the least cost and has that name."""
     if one is points[0]:
-        return say("least_cost", lang)
+        return "" if planned else say("least_cost", lang)
     return say("least_carbon", lang) if one is points[-1] else ""
 
 
