@@ -11,16 +11,15 @@ import io
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mangrove import cli_energy, messages
-from mangrove.errors import MangroveError, Problem
+from mangrove.cli_words import Folder, From, Json, Lang, To, parts, say, tell
+from mangrove.errors import MangroveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from mangrove.measure.result import Emissions
 
 app = typer.Typer(
@@ -37,17 +36,6 @@ rules_app = typer.Typer(
 app.add_typer(rules_app, name="rules")
 cli_energy.add(app)
 
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the territory.", show_default=False)]
-Lang = Annotated[
-    Literal["en", "vi"], typer.Option("--lang", help="Language of messages.", envvar="MANGROVE_LANG")
-]
-From = Annotated[
-    str, typer.Option("--from", help="First instant: 2024, 2024-03, 2024-03-31, 2024-03-31T07:00.")
-]
-To = Annotated[
-    str | None,
-    typer.Option("--to", help="First instant that no longer counts; without it --from is a whole period."),
-]
 By = Annotated[
     str, typer.Option("--by", help="Columns to group by, with commas: place,sector,scope,gas,ward,...")
 ]
@@ -55,7 +43,6 @@ Every = Annotated[str | None, typer.Option("--every", help="Time step: 15min, 1h
 Gwp = Annotated[
     str | None, typer.Option("--gwp", help="GWP set: SAR, AR4, AR5, AR6; the territory's own when left out.")
 ]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Run = Annotated[
     str, typer.Option("--run", help="Whose values: measured, forecast, schedule, plan, plan/NAME.")
 ]
@@ -72,7 +59,7 @@ def main() -> None:
     except MangroveError as error:
         if debug:
             raise
-        _say(error.text(_lang()))
+        say(error.text(_lang()))
         raise SystemExit(error.exit_code) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -80,7 +67,7 @@ def main() -> None:
     except OSError as error:
         if debug:
             raise
-        _say(messages.render("cli.file_refused", _lang(), reason=error))
+        say(messages.render("cli.file_refused", _lang(), reason=error))
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -110,16 +97,6 @@ def _lang() -> str:
     return os.environ.get("MANGROVE_LANG", "en")
 
 
-def _say(text: str) -> None:
-    """A line for people, on stderr."""
-    typer.echo(text, err=True)
-
-
-def _tell(problems: Iterable[Problem], lang: str) -> None:
-    for problem in problems:
-        _say(f"{problem.line(lang)}")
-
-
 @app.command()
 def check(folder: Folder, lang: Lang = "en") -> None:
     """Lists all problems of a declaration, with their places."""
@@ -129,7 +106,7 @@ def check(folder: Folder, lang: Lang = "en") -> None:
     for problem in problems:
         typer.echo(problem.line(lang))
     errors = sum(problem.severity == "error" for problem in problems)
-    _say(messages.render("cli.checked", lang, folder=folder, errors=errors, others=len(problems) - errors))
+    say(messages.render("cli.checked", lang, folder=folder, errors=errors, others=len(problems) - errors))
     raise typer.Exit(1 if errors else 0)
 
 
@@ -143,7 +120,7 @@ def boundaries(
     from mangrove import api, territory
 
     problems = territory.write_boundaries(api.open(folder).territory, file)
-    _tell(problems, lang)
+    tell(problems, lang)
     drawn = sum(place.geometry is not None for place in api.open(folder).territory.places.values())
     typer.echo(messages.render("demo.boundaries", lang, count=drawn, unmatched=len(problems)))
 
@@ -211,8 +188,8 @@ def measure(
     from mangrove import api, printing
 
     result = api.measure(
-        api.open(folder), start, end, by=_words(by), every=every, gwp=gwp, view=view, accounts=_words(account),
-        borders=borders, as_of=as_of, run=run, allow=_words(allow), store=store,
+        api.open(folder), start, end, by=parts(by), every=every, gwp=gwp, view=view, accounts=parts(account),
+        borders=borders, as_of=as_of, run=run, allow=parts(allow), store=store,
     )  # fmt: skip
     table = result.to_arrow()
     if parquet:
@@ -223,18 +200,14 @@ def measure(
         typer.echo(printing.as_text(table, lang, result.plan.territory.tz))
     if simulate and result.plan.question.gwp:
         low, high = (bound / 1000 for bound in result.simulate(n=simulate))
-        _say(messages.render("cli.simulated", lang, n=simulate, low=f"{low:,.6g}", high=f"{high:,.6g}"))
-    _tell(result.problems, lang)
+        say(messages.render("cli.simulated", lang, n=simulate, low=f"{low:,.6g}", high=f"{high:,.6g}"))
+    tell(result.problems, lang)
     _record(result, lang)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _record(result: Emissions, lang: str) -> None:
     if result.record:
-        _say(
+        say(
             messages.render(
                 "cli.record", lang, id=result.record[:12], gwp=result.plan.question.gwp or "-", cut=result.cut
             )
@@ -289,7 +262,7 @@ def replay(folder: Folder, record: Annotated[str, typer.Argument(metavar="ID")],
 
     result = api.replay(folder, record)
     typer.echo(printing.as_text(result.to_arrow(), lang, result.plan.territory.tz))
-    _say(messages.render("cli.replayed", lang, id=result.record[:12], rows=len(result)))
+    say(messages.render("cli.replayed", lang, id=result.record[:12], rows=len(result)))
 
 
 @app.command()
@@ -326,7 +299,7 @@ def repair(folder: Folder, start: From, end: To = None, lang: Lang = "en") -> No
     done = api.repair(api.open(folder), start, end)
     for problem in done.problems():
         typer.echo(problem.line(lang))
-    _say(messages.render("cli.repaired", lang, rows=done.rows))
+    say(messages.render("cli.repaired", lang, rows=done.rows))
 
 
 @app.command()
@@ -356,7 +329,7 @@ def verify(folder: Folder, lang: Lang = "en") -> None:
         count = ledger.batches().num_rows
     for problem in problems:
         typer.echo(problem.line(lang))
-    _say(messages.render("cli.verified", lang, batches=count, problems=len(problems)))
+    say(messages.render("cli.verified", lang, batches=count, problems=len(problems)))
     raise typer.Exit(4 if problems else 0)
 
 
@@ -376,7 +349,7 @@ def listen(
     """Takes values from an MQTT broker, without loss."""
     from mangrove import live
 
-    live.listen(folder, host=host, port=port, user=user, topics=topics, say=_say, lang=lang)
+    live.listen(folder, host=host, port=port, user=user, topics=topics, say=say, lang=lang)
 
 
 @app.command()
@@ -391,7 +364,7 @@ def drop(
     """Takes automatic-monitoring files from a drop folder."""
     from mangrove import live
 
-    live.drop(folder, inbox, watch=watch, say=_say, lang=lang)
+    live.drop(folder, inbox, watch=watch, say=say, lang=lang)
 
 
 @app.command()
@@ -440,7 +413,7 @@ def demo(
     """Runs the main job on the example park and city."""
     from mangrove import demo as demonstration
 
-    demonstration.run(out, data=data, examples=examples, say=_say, lang=lang)
+    demonstration.run(out, data=data, examples=examples, say=say, lang=lang)
 
 
 @rules_app.command("find")

@@ -9,23 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
 from mangrove import messages
+from mangrove.cli_words import Folder, From, Json, Lang, To, parts, say, tell
 
-if TYPE_CHECKING:
-    from mangrove.errors import Problem
-
-Folder = Annotated[Path, typer.Argument(metavar="DIR", help="Folder of the territory.", show_default=False)]
-From = Annotated[
-    str, typer.Option("--from", help="First instant: 2024, 2024-03, 2024-03-31, 2024-03-31T07:00.")
-]
-To = Annotated[
-    str | None,
-    typer.Option("--to", help="First instant that no longer counts; without it --from is a whole period."),
-]
 At = Annotated[str | None, typer.Option("--at", help="The moment, local time: 2024-06-05T08:00.")]
 Place = Annotated[str, typer.Option("--place", help="Id of the site: the place of a grid connection.")]
 Sites = Annotated[
@@ -33,11 +23,7 @@ Sites = Annotated[
 ]
 Jobs = Annotated[int, typer.Option("--jobs", min=1, help="Sites at a time, each in a process of its own.")]
 Places = Annotated[str, typer.Option("--places", help="Ids of sites, with commas; all when left out.")]
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Store nothing.")]
-Lang = Annotated[
-    Literal["en", "vi"], typer.Option("--lang", help="Language of messages.", envvar="MANGROVE_LANG")
-]
 Horizon = Annotated[float, typer.Option("--horizon", min=1, max=8784, help="Hours that a plan looks ahead.")]
 Scenarios = Annotated[
     int, typer.Option("--scenarios", min=1, max=1000, help="Equally likely futures of a plan.")
@@ -69,14 +55,14 @@ def forecast(
     from mangrove import api, printing
 
     park = api.open(folder)
-    report = api.forecast(park, _words(flows), at, horizon=horizon, as_of=as_of, store=not dry_run)
-    _tell(report.problems(), lang)
+    report = api.forecast(park, parts(flows), at, horizon=horizon, as_of=as_of, store=not dry_run)
+    tell(report.problems(), lang)
     table = report.to_arrow()
     if json or table.num_rows:
         text = printing.as_json(table) if json else printing.as_text(table, lang, park.territory.tz)
         typer.echo(text, nl=not json)
     if report.record:
-        _say(messages.render("cli.stored_as", lang, record=report.record[:12]))
+        say(messages.render("cli.stored_as", lang, record=report.record[:12]))
     raise typer.Exit(0 if table.num_rows else 4)
 
 
@@ -95,10 +81,10 @@ def operate(
 
     park = api.open(folder)
     made = api.operate(
-        park, at, places=_words(places), horizon=horizon, scenarios=scenarios, store=not dry_run
+        park, at, places=parts(places), horizon=horizon, scenarios=scenarios, store=not dry_run
     )
     for schedule in made:
-        _tell(schedule.problems, lang)
+        tell(schedule.problems, lang)
     typer.echo(
         printing_energy.schedules_json(made)
         if json
@@ -128,11 +114,11 @@ def backtest(
     question: dict[str, Any] = {
         "start": start, "end": end, "horizon": horizon, "scenarios": scenarios, "forecasts": forecasts,
     }  # fmt: skip
-    places = _words(place) or (sites(park.territory)[0].place,)
+    places = parts(place) or (sites(park.territory)[0].place,)
     if len(places) > 1:
         done = api.each_site(api.backtest, park, places=places, jobs=jobs, **question)
     else:
-        told = printing_energy.progress(_say, lang)
+        told = printing_energy.progress(say, lang)
         done = {places[0]: api.backtest(park, place=places[0], progress=told, **question)}
     if json:
         typer.echo(printing_energy.backtests_json(done))
@@ -194,7 +180,7 @@ def size(
     found = []
     limits = Limits(co2=max_co2, renewable=renewable, money=max_money)
     failures = energy.outages(park, start, end, outage or (), hours=outage_hours, critical=critical)
-    for calendar in _words(hours) or ("",):
+    for calendar in parts(hours) or ("",):
         wishes = Wishes(name=f"{name}-{calendar}" if calendar else name, limits=limits, outages=failures)
         made = api.plan(
             park, start, end, place=place, weather=weather or (), wishes=wishes, hours=calendar,
@@ -207,11 +193,9 @@ def size(
                 typer.echo(printing_energy.survival_text(made, lang, critical, outage_hours))
         if figures is not None:
             drawn = printing_energy.sizing_figures(made, figures / made.case.name, lang, park.territory)
-            _say(
-                messages.render("cli.figures_written", lang, count=len(drawn), path=figures / made.case.name)
-            )
+            say(messages.render("cli.figures_written", lang, count=len(drawn), path=figures / made.case.name))
         if made.record:
-            _say(messages.render("cli.stored_as", lang, record=made.record[:12]))
+            say(messages.render("cli.stored_as", lang, record=made.record[:12]))
     if json:
         typer.echo(printing_energy.sizings_json(found))
 
@@ -231,7 +215,7 @@ def bill(
     from mangrove import api, printing_energy
 
     park = api.open(folder)
-    made = api.bill(park, place, start, end, regimes=_words(hours))
+    made = api.bill(park, place, start, end, regimes=parts(hours))
     text = printing_energy.bill_json(made) if json else printing_energy.bill_text(made, lang, park.territory)
     typer.echo(text)
 
@@ -258,21 +242,6 @@ def share(
     typer.echo(printing_energy.sharing_json(made) if json else printing_energy.sharing_text(made, lang))
     if out is not None:
         paths = statement.write_statements(made, out, lang)
-        _say(messages.render("cli.statements_written", lang, count=len(paths), path=out))
+        say(messages.render("cli.statements_written", lang, count=len(paths), path=out))
     if made.record:
-        _say(messages.render("cli.stored_as", lang, record=made.record[:12]))
-
-
-def _words(text: str) -> tuple[str, ...]:
-    """The parts of a list with commas."""
-    return tuple(word.strip() for word in text.split(",") if word.strip())
-
-
-def _say(text: str) -> None:
-    """A line for people, on stderr."""
-    typer.echo(text, err=True)
-
-
-def _tell(problems: list[Problem] | tuple[Problem, ...], lang: str) -> None:
-    for problem in problems:
-        _say(problem.line(lang))
+        say(messages.render("cli.stored_as", lang, record=made.record[:12]))
