@@ -99,12 +99,8 @@ def _forecast_of(
     controlled: bool,
 ) -> Outlook | None:
     """What the forecasting verb expects of a site's series; None when its readings are too few (then others stand in)."""
-    from mangrove.operate.readings import Window, measured
-
-    back = _MEMORY_DAYS * 86_400
-    window = Window(start - back * _SECOND, options.seconds, back // options.seconds)
     try:
-        grid = measured(snapshot, park.territory, site, window, controlled=controlled, planned=True).grid
+        grid = _memory(park, snapshot, site, start, options, controlled=controlled)
     except (DataQualityError, RequestError):
         return None
     if any(np.isnan(series).all() for series in grid.values.values()):
@@ -112,18 +108,21 @@ def _forecast_of(
     return forecasting(park, grid, options, site, tuple(models))
 
 
-def _with_memory(
-    park: Handle, snapshot: Snapshot, site: Site, grid: Grid, options: Options, *, controlled: bool
+def _memory(
+    park: Handle, snapshot: Snapshot, site: Site, end: np.datetime64, options: Options, *, controlled: bool
 ) -> Grid:
-    """The measured series with the weeks before them, from which the first forecasts are made."""
-    from mangrove.operate.outlook import Grid
+    """The measured series of the weeks before `end`, from which forecasts are made."""
     from mangrove.operate.readings import Window, measured
 
     steps = _MEMORY_DAYS * 86_400 // options.seconds
-    window = Window(grid.start - steps * (options.seconds * _SECOND), options.seconds, steps)
-    past = measured(snapshot, park.territory, site, window, controlled=controlled, planned=True).grid
+    window = Window(end - steps * (options.seconds * _SECOND), options.seconds, steps)
+    return measured(snapshot, park.territory, site, window, controlled=controlled, planned=True).grid
+
+
+def _with_memory(past: Grid, grid: Grid) -> Grid:
+    """Measured series with the weeks before them."""
     values = {name: np.concatenate([past.values[name], series]) for name, series in grid.values.items()}
-    return Grid(window.start, options.seconds, values)
+    return replace(past, values=values)
 
 
 def forecasting(
@@ -202,8 +201,8 @@ def backtest(
 
     def made(grid: Grid, chosen: Options) -> Outlook:
         with park.reader() as ledger, ledger.snapshot() as before:
-            longer = _with_memory(park, before, site, grid, chosen, controlled=bool(vehicles))
-        return forecasting(park, longer, chosen, site)
+            past = _memory(park, before, site, grid.start, chosen, controlled=bool(vehicles))
+        return forecasting(park, _with_memory(past, grid), chosen, site)
 
     def known(grid: Grid, chosen: Options) -> Outlook:
         return outlooks.perfect(grid, int(chosen.horizon * 3600 // grid.seconds) + 1)
