@@ -20,6 +20,7 @@ CARRIER_KINDS = (
     "electricity", "heat", "steam", "cooling", "water", "wastewater", "fuel", "hydrogen", "material", "waste",
     "refrigerant", "process", "vehicle_km", "livestock", "cropland", "land", "gas", "CO2", "reported", "stack",
 )  # fmt: skip
+PROTOCOLS = ("mqtt", "http", "modbus", "opcua", "ocpp", "ftp", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +167,49 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """Something that speaks a protocol: a gateway, an inverter, a charger, a monitoring station.
+
+    Attributes:
+        protocol: one of `PROTOCOLS`.
+        address: where it is (`tcp://10.0.0.7:502`, `opc.tcp://...`, a folder); empty for one that calls us.
+        every: time between two readings of a device that is asked; None for one that sends by itself.
+        parameters: what its protocol needs besides ("unit": 1).
+    """
+
+    id: str
+    protocol: str
+    place: str
+    address: str = ""
+    every: Step | None = None
+    parameters: Mapping[str, Quantity | str] = field(default_factory=dict)
+    name: str = ""
+    note: str = ""
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What a device says at one address is a value of a flow.
+
+    Attributes:
+        device, flow: ids; address: a topic, a register, a node (see docs/reference/territory.md).
+        unit: of what the device says; None means the flow's own.
+        form: how the value is written (`json`, `number`, `sparkplug`, `chirpstack`, ...); empty means what is usual for the protocol.
+        scale: what the number is multiplied with, before units are converted.
+    """
+
+    device: str
+    address: str
+    flow: str
+    unit: Unit | None = None
+    form: str = ""
+    scale: float = 1.0
+    parameters: Mapping[str, Quantity | str] = field(default_factory=dict)
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LocalFactor:
     """A row of the territory's own `factors.csv`; it stands above the built-in tables.
 
@@ -209,7 +253,8 @@ class Territory:
     Attributes:
         path: the folder; name, kind (`city` or `park`); timezone (IANA); currency; lang (`vi` or `en`).
         gwp: the GWP set its reports use by default ("AR5"), or None.
-        places, flows, assets, links: by id, in file order.
+        places, flows, assets, links, devices: by id, in file order.
+        points: which address of which device is which flow.
         crosswalk: old-to-new boundaries; notation: declared notation keys.
         content_hash: SHA-256 (hex) over the parsed declaration, independent of formatting.
     """
@@ -226,6 +271,8 @@ class Territory:
     assets: Mapping[str, Asset] = field(default_factory=dict)
     links: Mapping[str, Link] = field(default_factory=dict)
     factors: tuple[LocalFactor, ...] = ()
+    devices: Mapping[str, Device] = field(default_factory=dict)
+    points: tuple[Point, ...] = ()
     crosswalk: tuple[Crosswalk, ...] = ()
     notation: tuple[NotationKey, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)
