@@ -88,8 +88,8 @@ class Against(RuleBasedStateMachine):
     def append_many_with_one_commit(self, group):
         origins = [Origin("gateway", str(self.count + i)) for i in range(1, len(group) + 1)]
         self.count += len(group)
-        pairs = [(table(rows), origin) for rows, origin in zip(group, origins, strict=True)]
-        receipts = self.ledger.append_group(pairs)
+        triples = [(table(rows), origin, ()) for rows, origin in zip(group, origins, strict=True)]
+        receipts = self.ledger.append_group(triples)
         for rows, receipt in zip(group, receipts, strict=True):
             self._remember(rows, receipt)
         return multiple(*zip(origins, group, receipts, strict=True))

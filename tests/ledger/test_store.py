@@ -47,7 +47,9 @@ def test_a_batch_that_is_sent_again_changes_nothing_even_after_sealing_and_reope
 
 
 def test_the_same_batch_twice_in_one_group_is_stored_once(ledger):
-    receipts = ledger.append_group([(series("mill", [1]), origin(1)), (series("mill", [2]), origin(1))])
+    receipts = ledger.append_group(
+        [(series("mill", [1]), origin(1), ()), (series("mill", [2]), origin(1), ())]
+    )
     assert [r.duplicate for r in receipts] == [False, True]
     assert {r.batch for r in receipts} == {1}
 

@@ -249,6 +249,7 @@ def _store(ledger: Ledger, report: ForecastReport, sources: Mapping[str, str], c
             (
                 pa.concat_tables(parts),
                 Origin("model:forecast", f"{run}:{report.record}", run, MODEL, VERSION, inputs, note),
+                (),
             )
             for run, parts in tables.items()
         ]

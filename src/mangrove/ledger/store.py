@@ -133,9 +133,12 @@ class Ledger:
         """
         return self._append([(values, origin, rejected)])[0]
 
-    def append_group(self, batches: Sequence[tuple[pa.Table, Origin]]) -> list[Receipt]:
-        """Stores many small batches with one commit; all of them are on disk when the receipts come, or none is."""
-        return self._append([(values, origin, ()) for values, origin in batches])
+    def append_group(self, batches: Sequence[tuple[pa.Table, Origin, Sequence[Rejected]]]) -> list[Receipt]:
+        """Stores many small batches with one commit; all of them are on disk when the receipts come, or none is.
+
+        Each is a table, its origin and its rejected rows, as for `append`.
+        """
+        return self._append(batches)
 
     def _append(self, batches: Sequence[tuple[pa.Table, Origin, Sequence[Rejected]]]) -> list[Receipt]:
         with self._mutex:
