@@ -9,6 +9,7 @@ from mangrove.figures.geo import Point, Shape, voronoi_cells
 from mangrove.figures.maps import choropleth
 from mangrove.figures.sankey import SankeyLink, sankey
 from mangrove.figures.series import Coverage, coverage_strip, sparkline, stacked_series
+from mangrove.figures.waterfall import Stage, waterfall
 
 __all__ = [
     "Bar",
@@ -17,6 +18,7 @@ __all__ = [
     "SankeyLink",
     "Shape",
     "Spot",
+    "Stage",
     "Stretch",
     "balance_areas",
     "band_lines",
@@ -30,4 +32,5 @@ __all__ = [
     "stacked_bars",
     "stacked_series",
     "voronoi_cells",
+    "waterfall",
 ]
