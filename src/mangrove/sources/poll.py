@@ -1,0 +1,380 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Devices that are asked: one thread for each, readings on the step, a gap where none came.
+
+Comes in: a declared device with its points, and a `Reader` that speaks its protocol. Goes out: values in the intake, and the device's
+`Health` for pages. A device is asked at the beginning of each of its steps (every 15 minutes means at :00, :15, ...) by the injected
+clock. One that does not answer is asked again after growing pauses, blocks no other device, and makes no value. What was read
+while the intake had no room is kept and handed in later.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Protocol
+
+from mangrove.errors import LedgerError, MangroveError, Problem, SourceError
+from mangrove.ledger.types import Origin, Quality
+from mangrove.sources.intake import Intake
+from mangrove.sources.messages_in import AHEAD, Reading
+from mangrove.sources.mqtt import as_values
+from mangrove.sources.problems import RejectedError
+from mangrove.sources.sampling import Collector, collector
+from mangrove.territory.model import Device, Point, Territory
+from mangrove.times import Step
+from mangrove.units import Unit
+
+EVERY = Step(seconds=900)
+"""Time between two readings when a device declares none: the metering interval of Viet Nam's electricity market is shorter or equal."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
+"""Seconds before a device that failed is asked again: doubled after each failure, up to a minute."""
+MOST_KEPT = 10_000
+"""Batches kept while the intake has no room; beyond, the oldest is given up and the health says so."""
+STATUSES = ("ok", "late", "failing", "never")
+_LONGEST_WAIT, _SHORTEST_WAIT = 5.0, 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How a device is doing, for pages.
+
+    Attributes:
+        device: id.
+        status: `ok`; `late`: nothing came for two of its steps; `failing`: the last attempt failed; `never`: nothing came and
+            nothing failed since the start.
+        last: when it last said something, UTC.
+        problem: the last error; also one that concerns only a part of it while the rest is `ok`.
+    """
+
+    device: str
+    status: str
+    last: datetime | None = None
+    problem: Problem | None = None
+
+
+class Clock(Protocol):
+    """The clock that everything live asks."""
+
+    def now(self) -> datetime:
+        """The instant, UTC."""
+
+
+class Connector(Protocol):
+    """What stands between the intake and one protocol; a server starts and stops all of them."""
+
+    def start(self) -> None:
+        """Begins; returns at once."""
+
+    def stop(self) -> None:
+        """Ends; returns when nothing of it runs any more."""
+
+    def state(self) -> tuple[Health, ...]:
+        """One health for each device."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """What a device said at one address: None when it says that it has no value; `at` when it gave a time."""
+
+    value: float | None
+    quality: int = 0
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """All that a device said when it was asked; `problem` concerns addresses that failed while others answered."""
+
+    samples: Mapping[str, Sample]
+    problem: Problem | None = None
+
+
+class Reader(Protocol):
+    """One device in one protocol. It connects when it must and may raise anything; it is used by one thread."""
+
+    def read(self) -> Answer:
+        """Asks the device for all its points; samples by address of the point."""
+
+    def close(self) -> None:
+        """Ends the connection."""
+
+    def unit(self, address: str) -> Unit | None:
+        """The unit that the protocol itself knows for an address."""
+
+
+def health(
+    device: Device,
+    now: datetime,
+    last: datetime | None,
+    problem: Problem | None = None,
+    failing: bool = False,
+) -> Health:
+    """The health of a device from when it last said something and what failed.
+
+    Example:
+        >>> from datetime import UTC
+        >>> noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+        >>> meter = Device("meter", "modbus", "mill", every=Step.parse("15min"))
+        >>> health(meter, noon, noon - timedelta(minutes=31)).status
+        'late'
+    """
+    if failing:
+        status = "failing"
+    elif last is None:
+        status = "never"
+    else:
+        allowed = 2 * timedelta(hours=(device.every or EVERY).hours)
+        status = "late" if now - last > allowed else "ok"
+    return Health(device.id, status, last, problem)
+
+
+def collectors(
+    device: Device, territory: Territory, unit_of: Callable[[str], Unit | None]
+) -> list[tuple[Point, Collector]]:
+    """The points of a device, each with what makes values of its readings.
+
+    Raises:
+        RejectedError: `devices.rejected`, with every point that makes no sense.
+    """
+    found: list[tuple[Point, Collector]] = []
+    problems: list[Problem] = []
+    for point in territory.points:
+        if point.device != device.id:
+            continue
+        try:
+            flow = territory.flows[point.flow]
+            said = unit_of(point.address)
+            found.append((point, collector(point, flow, said, device.every or EVERY, territory.tz)))
+        except MangroveError as error:
+            problems += [replace(problem, where=problem.where or point.where) for problem in error.problems]
+    if problems:
+        raise RejectedError("devices.rejected", problems)
+    return found
+
+
+class Poller:
+    """Asks one device on its steps; a `Connector`.
+
+    Args:
+        device: as declared.
+        territory: its flows and points.
+        intake: takes the values.
+        clock: says when it is time.
+        reader: speaks the protocol.
+        chance: numbers from 0 to 1 that spread retries, so that devices behind one gateway do not return together.
+
+    Raises:
+        RejectedError: a point of the device cannot be a value of its flow.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        territory: Territory,
+        intake: Intake,
+        clock: Clock,
+        reader: Reader,
+        *,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.device = device
+        self._intake, self._clock, self._reader, self._chance = intake, clock, reader, chance
+        self._tz = territory.tz
+        self._every = device.every or EVERY
+        self._points = collectors(device, territory, reader.unit)
+        self._turns = _Turns()
+        self._kept: deque[tuple[list[Reading], Origin]] = deque()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Starts the device's thread."""
+        self._thread = threading.Thread(target=self._run, name=f"poll:{self.device.id}", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the question that is under way."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def state(self) -> tuple[Health, ...]:
+        """The health of the device."""
+        turns = self._turns
+        return (
+            health(self.device, self._clock.now(), turns.last, turns.problem, failing=turns.failures > 0),
+        )
+
+    def turn(self) -> float:
+        """Asks the device when it is due; returns the seconds (of the clock) until it is due again.
+
+        The first answer after a start within a step only shows that the device answers: a reading from the middle of a step
+        is not taken for the one of its beginning.
+        """
+        now, turns = self._clock.now(), self._turns
+        step = self._every.floor(now, self._tz)
+        if turns.due is None:
+            turns.due, turns.step = now, None if now == step else step
+        if now < turns.due:
+            self._hand_in()
+            return (turns.due - now).total_seconds()
+        try:
+            answer = self._reader.read()
+        except Exception as error:  # noqa: BLE001 - a driver may fail in any way; it must not stop the others
+            self._fail(now, _problem(self.device, error))
+        else:
+            turns.failures, turns.last, turns.problem = 0, now, answer.problem
+            turns.due = self._every.after(step, self._tz)
+            readings = [one for _, box in self._points for one in box.until(now)]
+            if step != turns.step:
+                readings += self._readings(answer, now.replace(microsecond=0))
+                turns.step = step
+            self._keep(readings, now)
+        self._hand_in()
+        return (turns.due - now).total_seconds()
+
+    def _fail(self, now: datetime, problem: Problem) -> None:
+        turns = self._turns
+        turns.problem = problem
+        pause = min(FIRST_PAUSE * 2**turns.failures, LONGEST_PAUSE) * (0.5 + self._chance())
+        turns.failures = min(turns.failures + 1, 30)
+        turns.due = now + timedelta(seconds=pause)
+
+    def _readings(self, answer: Answer, at: datetime) -> list[Reading]:
+        """The readings of the flows; a time that the device gives counts unless it lies ahead of the clock."""
+        found: list[Reading] = []
+        for point, box in self._points:
+            sample = answer.samples.get(point.address)
+            if sample is None or (sample.value is None and sample.quality == Quality.GOOD):
+                continue
+            quality = sample.quality
+            if sample.at is not None and sample.at > at + AHEAD and quality == Quality.GOOD:
+                quality = Quality.CLOCK
+            value = float("nan") if sample.value is None else sample.value
+            found += box.add(sample.at or at, value, int(quality))
+        return found
+
+    def _keep(self, readings: list[Reading], now: datetime) -> None:
+        if not readings:
+            return
+        source = f"{self.device.protocol}:{self.device.id}"
+        self._kept.append((readings, Origin(source, now.isoformat())))
+        if len(self._kept) > MOST_KEPT:
+            self._kept.popleft()
+            self._turns.problem = Problem("devices.given_up", {"count": MOST_KEPT})
+
+    def _hand_in(self) -> None:
+        """Gives the intake what waits, oldest first; what it refuses stays for the next turn."""
+        while self._kept:
+            readings, origin = self._kept[0]
+            try:
+                self._intake.put(as_values(readings), origin)
+            except (SourceError, LedgerError) as error:
+                self._turns.problem = error.problem
+                return
+            self._kept.popleft()
+
+    def _run(self) -> None:
+        try:
+            while not self._ended.is_set():
+                wait = self.turn() / getattr(self._clock, "speed", 1.0)
+                self._ended.wait(min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT))
+        finally:
+            self._reader.close()
+
+
+@dataclass
+class _Turns:
+    """Where a poller stands: when to ask next, the step that has its reading, and how it went."""
+
+    due: datetime | None = None
+    step: datetime | None = None
+    last: datetime | None = None
+    failures: int = 0
+    problem: Problem | None = field(default=None)
+
+
+def _problem(device: Device, error: Exception) -> Problem:
+    """What went wrong, as a sentence: a driver's own exception becomes `devices.no_answer`."""
+    if isinstance(error, MangroveError):
+        return error.problem
+    reason = str(error)[:200] or type(error).__name__
+    return Problem("devices.no_answer", {"address": device.address, "reason": reason})
+
+
+def secret(device: str, folder: Path | None = None) -> str:
+    """The password of a device: from the environment, or from a file that only its owner can read; empty when there is none.
+
+    The variable is `MANGROVE_PASSWORD_` and the id in capitals with `_` for all that is no letter or digit; the file is
+    `folder/<id>`, or `<id>` in the folder that a service manager names in `CREDENTIALS_DIRECTORY`.
+
+    Raises:
+        SourceError: `devices.secret_open`: others can read the file.
+    """
+    name = "MANGROVE_PASSWORD_" + re.sub(r"[^A-Z0-9]", "_", device.upper())
+    if name in os.environ:
+        return os.environ[name]
+    given = os.environ.get("CREDENTIALS_DIRECTORY")
+    for place in (folder, Path(given) if given else None):
+        path = place / device if place is not None else None
+        if path is None or not path.is_file():
+            continue
+        if path.stat().st_mode & 0o007:
+            raise SourceError("devices.secret_open", path=str(path))
+        return path.read_text(encoding="utf-8").strip()
+    return ""
+
+
+def connectors(territory: Territory, intake: Intake, clock: Clock, folder: Path) -> list[Connector]:
+    """The connectors of all declared devices that are asked: Modbus, OPC UA, folders, FTP servers.
+
+    Args:
+        territory: its devices and points.
+        intake: takes the values.
+        clock: says when it is time.
+        folder: the territory's `.mangrove` folder: spools, and passwords in `secrets/`.
+
+    Raises:
+        RejectedError: `devices.rejected`, with the problems of all devices.
+        MissingExtraError: a library for one of the protocols is not installed.
+    """
+    found: list[Connector] = []
+    problems: list[Problem] = []
+    for device in territory.devices.values():
+        try:
+            one = _connector(device, territory, intake, clock, folder)
+        except (SourceError, RejectedError) as error:
+            problems += [replace(problem, where=problem.where or device.where) for problem in error.problems]
+        else:
+            found += [one] if one is not None else []
+    if problems:
+        raise RejectedError("devices.rejected", problems)
+    return found
+
+
+def _connector(
+    device: Device, territory: Territory, intake: Intake, clock: Clock, folder: Path
+) -> Connector | None:
+    """The connector of one device; None for protocols in which devices call us."""
+    points: Sequence[Point] = [point for point in territory.points if point.device == device.id]
+    if device.protocol == "modbus":
+        from mangrove.sources.modbus import ModbusReader
+
+        return Poller(device, territory, intake, clock, ModbusReader(device, points))
+    if device.protocol == "opcua":
+        from mangrove.sources.opcua import OpcReader
+
+        password = secret(device.id, folder / "secrets")
+        return Poller(device, territory, intake, clock, OpcReader(device, points, password))
+    if device.protocol in ("file", "ftp"):
+        from mangrove.sources.watch import watcher
+
+        return watcher(device, territory, intake, clock, folder)
+    return None
