@@ -114,6 +114,7 @@ def health(
     now: datetime,
     last: datetime | None,
     problem: Problem | None = None,
+    *,
     failing: bool = False,
 ) -> Health:
     """The health of a device from when it last said something and what failed.

@@ -47,7 +47,8 @@ def collector(point: Point, flow: Flow, said: Unit | None, every: Step | None, t
     """What stands between a point and its flow.
 
     Args:
-        point, flow: what is read, and what it is.
+        point: what is read.
+        flow: what it is a value of.
         said: the unit that the protocol itself knows for this address; None when it knows none.
         every: time between two readings; None for a device that sends by itself.
         tz: the zone in which days and months begin.
@@ -170,7 +171,7 @@ class _Mean:
 
     def _expected(self) -> int:
         """Readings in a whole step: 15 of every minute in a quarter of an hour, 1 when the step is not longer."""
-        assert self.start is not None  # noqa: S101 - set before a value is added
+        assert self.start is not None
         hours = (self.step.after(self.start, self.tz) - self.start) / HOUR
         return max(1, round(hours / self.every.hours))
 
