@@ -52,6 +52,14 @@ def not_negative(text: str) -> float:
     return value
 
 
+def not_zero(text: str) -> float:
+    """A plain number other than zero."""
+    value = number(text)
+    if value == 0:
+        raise MangroveError("territory.zero", text=text)
+    return value
+
+
 def between(low: float, high: float) -> Callable[[str], float]:
     """A parser of numbers in `[low, high]`."""
 

@@ -2,8 +2,8 @@
 """From a folder of plain files to a frozen `Territory`, or to all of its problems at once.
 
 Comes in: the path of a folder with `territory.yaml`, `places.csv` or `places.geojson`, `flows.csv` and, when wanted,
-`assets.csv`, `links.csv`, `factors.csv`, `crosswalk.csv`. Goes out: the territory, and every problem with its file,
-line and column, sorted. One error anywhere means no territory: nothing is guessed, nothing is dropped.
+`assets.csv`, `links.csv`, `factors.csv`, `crosswalk.csv`, `devices.csv`, `points.csv`. Goes out: the
+territory, and every problem with its file, line and column, sorted. One error anywhere means no territory: nothing is guessed, nothing is dropped.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from mangrove.territory.tables import Parsed
 
 _OWN_FIELDS = ("name", "kind", "timezone", "currency", "lang", "gwp", "notation")
 _FILES = (FILE, "places.geojson", *rows.FILES)
+_HASHED_WHEN_THERE = ("devices.csv", "points.csv")
+"""Tables that came later: a territory without them keeps the hash that it had."""
 
 
 def load(folder: Path) -> Territory:
@@ -213,6 +215,8 @@ def _assemble(
         assets=nouns.assets,
         links=nouns.links,
         factors=tuple(nouns.factors),
+        devices=nouns.devices,
+        points=tuple(nouns.points),
         crosswalk=tuple(nouns.crosswalk),
         notation=tuple(NotationKey(row["gpc"], row["key"], row["reason"]) for row in settings["notation"]),
         settings={key: value for key, value in settings.items() if key not in _OWN_FIELDS},
@@ -226,6 +230,8 @@ def _content_hash(
     """SHA-256 over the declaration as it was understood: the order of rows and columns and the spelling do not count."""
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True, ensure_ascii=False, default=str).encode())
     for file in sorted(parsed):
+        if file in _HASHED_WHEN_THERE and not parsed[file].table.header:
+            continue
         digest.update(f"\x1d{file}\x1d".encode())
         lines = sorted(map("\x1f".join, zip(*parsed[file].texts, strict=True)))
         digest.update("\x1e".join(lines).encode())

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flows, assets, links, local factors and the crosswalk: from parsed tables to frozen nouns.
+"""Flows, assets, links, local factors and the crosswalk: from parsed tables to frozen nouns (devices: `devices.py`).
 
 Comes in: the tables of the folder and the places. Goes out: nouns by id, and every problem that needs more than one
 cell to be seen: places that do not exist, ids given twice, a unit that its carrier cannot have, shares that do not
@@ -14,14 +14,25 @@ from pathlib import Path
 from typing import Any
 
 from mangrove.errors import Problem, Where, did_you_mean
-from mangrove.territory.model import Asset, Carrier, Crosswalk, Flow, Link, LocalFactor, Place
+from mangrove.territory import devices
+from mangrove.territory.model import (
+    Asset,
+    Carrier,
+    Crosswalk,
+    Device,
+    Flow,
+    Link,
+    LocalFactor,
+    Place,
+    Point,
+)
 from mangrove.territory.places import Names, duplicates
 from mangrove.territory.schema import TABLES
 from mangrove.territory.tables import Parsed, Table, parse_table, read_table
 from mangrove.units import Unit, unit
 
 FILES = tuple(TABLES)
-_OPTIONAL = ("assets.csv", "links.csv", "factors.csv", "crosswalk.csv")
+_OPTIONAL = ("assets.csv", "links.csv", "factors.csv", "crosswalk.csv", "devices.csv", "points.csv")
 _FLOW_FIELDS = (
     "id", "place", "carrier", "unit", "step", "to_place", "semantics", "name", "sector", "scope", "gpc", "category",
     "method", "factor", "parameters", "uncertainty", "meter", "account", "spread", "basis", "note",
@@ -73,6 +84,8 @@ class Nouns:
     links: dict[str, Link] = field(default_factory=dict)
     factors: list[LocalFactor] = field(default_factory=list)
     crosswalk: list[Crosswalk] = field(default_factory=list)
+    devices: dict[str, Device] = field(default_factory=dict)
+    points: list[Point] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -102,6 +115,7 @@ def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lo
         (assets, ("place",)),
         (links, ("place", "to_place")),
         (crosswalk, ("old", "new")),
+        (tables.parsed["devices.csv"], ("place",)),
     ):
         if places:
             nouns.problems += _resolve(parsed, columns, names)
@@ -116,6 +130,10 @@ def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lo
     nouns.links = {link.id: link for link in _links(links) if link.id}
     nouns.factors = list(_factors(factors))
     nouns.crosswalk = [Crosswalk(*row) for row in crosswalk.records()]
+    nouns.devices, nouns.points, said = devices.build(
+        tables.parsed["devices.csv"], tables.parsed["points.csv"], nouns.flows
+    )
+    nouns.problems += said
     return nouns
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from mangrove.errors import MangroveError, RequestError, did_you_mean
 from mangrove.rules.clauses import HOURS, LAW, NEEDS
 from mangrove.territory import cells
-from mangrove.territory.model import Carrier
+from mangrove.territory.model import PROTOCOLS, Carrier
 from mangrove.territory.tables import Column
 from mangrove.times import Step, parse_date, zone
 from mangrove.units import Quantity, unit
@@ -146,6 +146,25 @@ CROSSWALK = (
         numeric=True,
     ),
 )
+DEVICES = (
+    Column("id", cells.identifier, "unique key of the device; at an MQTT broker also its user name", required=True),
+    Column("protocol", cells.choice(PROTOCOLS), "mqtt, http, modbus, opcua, ocpp, ftp or file", required=True),
+    Column("place", cells.name, "id (or unique name) of the place", required=True),
+    Column("address", cells.name, "where it is asked: `tcp://10.0.0.7:502`, `opc.tcp://...`; blank for one that sends by itself", default=""),
+    Column("every", Step.parse, "time between two readings of a device that is asked: `1min`"),
+    _PARAMETERS,
+    Column("name", cells.name, "name for people", default=""),
+    Column("note", cells.name, "what should be known about it", default=""),
+)  # fmt: skip
+POINTS = (
+    Column("device", cells.identifier, "id of the device", required=True),
+    Column("address", cells.name, "where the device says it: an MQTT topic (`site/meter#object.energy`), a register, a node", required=True),
+    Column("flow", cells.identifier, "id of the flow whose values these are", required=True),
+    Column("unit", unit, "unit of what the device says; blank: that of the flow", canon=_unit_text),
+    Column("form", cells.identifier, "how the value is written; blank: what is usual for the protocol", default=""),
+    Column("scale", cells.not_zero, "what the number is multiplied with before its unit is converted", default=1.0, numeric=True),
+    _PARAMETERS,
+)  # fmt: skip
 TABLES: Mapping[str, tuple[Column, ...]] = {
     "places.csv": PLACES,
     "flows.csv": FLOWS,
@@ -153,6 +172,8 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
     "links.csv": LINKS,
     "factors.csv": FACTORS,
     "crosswalk.csv": CROSSWALK,
+    "devices.csv": DEVICES,
+    "points.csv": POINTS,
 }
 
 
