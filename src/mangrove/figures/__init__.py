@@ -3,6 +3,7 @@
 
 from mangrove.figures.bars import Bar, interval_bars, stacked_bars
 from mangrove.figures.carpet import carpet
+from mangrove.figures.cost_curve import Block, cost_curve
 from mangrove.figures.day import Stretch, balance_areas, band_lines
 from mangrove.figures.frontier import Spot, frontier
 from mangrove.figures.geo import Point, Shape, voronoi_cells
@@ -10,9 +11,11 @@ from mangrove.figures.maps import choropleth
 from mangrove.figures.sankey import SankeyLink, sankey
 from mangrove.figures.series import Coverage, coverage_strip, sparkline, stacked_series
 from mangrove.figures.waterfall import Stage, waterfall
+from mangrove.figures.wedges import wedges
 
 __all__ = [
     "Bar",
+    "Block",
     "Coverage",
     "Point",
     "SankeyLink",
@@ -24,6 +27,7 @@ __all__ = [
     "band_lines",
     "carpet",
     "choropleth",
+    "cost_curve",
     "coverage_strip",
     "frontier",
     "interval_bars",
@@ -33,4 +37,5 @@ __all__ = [
     "stacked_series",
     "voronoi_cells",
     "waterfall",
+    "wedges",
 ]
