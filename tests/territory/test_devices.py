@@ -56,7 +56,7 @@ CASES = (
     (DEVICES + "g,mqt,north,,,\n", POINTS, "devices.csv:2:3", "not_an_option", "did you mean 'mqtt'"),
     (DEVICES + "g,mqtt,nort,,,\n", POINTS, "devices.csv:2:8", "unknown_place", "north"),
     (DEVICES + "g,mqtt,north,,,\ng,mqtt,north,,,\n", POINTS, "devices.csv:3:1", "duplicate_id", "devices.csv:2"),
-    (DEVICES + "g,modbus,north,tcp://127.0.0.1:502,,\n", POINTS, "devices.csv:2:37", "device_needs", "every"),
+    (DEVICES + "g,modbus,north,tcp://127.0.0.1:502,,\n", POINTS, "devices.csv:2:36", "device_needs", "every"),
     (DEVICES + "g,opcua,north,,1min,\n", POINTS, "devices.csv:2:15", "device_needs", "address"),
     (DEVICES + "a/b,mqtt,north,,,\n", POINTS, "devices.csv:2:1", "mqtt_id", "a/b"),
     (DEVICES + "mangrove,mqtt,north,,,\n", POINTS, "devices.csv:2:1", "mqtt_id", "user name"),
