@@ -1,0 +1,344 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The web application: routes of screens and their twins, the proof of a number, the stream of events, the frame of every page.
+
+Comes in: the live state, who may see what, and further routers (ingest, SensorThings, accounts). Goes out: an ASGI application. It
+holds no state of its own. A person's error is answered in the person's language, as a page or as JSON with its code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
+from fastapi.staticfiles import StaticFiles
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.responses import FileResponse
+
+from mangrove import messages
+from mangrove.errors import LedgerError, MangroveError, RequestError, SourceError
+from mangrove.printing import as_csv
+from mangrove.serve import screens as registry
+from mangrove.serve import view as views
+from mangrove.serve.scope import Principal
+from mangrove.serve.screens import Screen
+from mangrove.serve.state import Live
+from mangrove.serve.view import View
+from mangrove.serve.words import Words
+
+STATIC = Path(__file__).parent / "static"
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; "
+    "connect-src 'self'; worker-src 'self' blob:; font-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+"""Styles may stand in the page because figures carry theirs; scripts may not."""
+HEADERS = {
+    "content-security-policy": POLICY,
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+}
+_YEAR = "public, max-age=31536000, immutable"
+_STATUS = {
+    "sources.busy": 429,
+    "sources.closed": 503,
+    "ledger.disk": 507,
+    "ledger.locked": 503,
+    "live.no_place": 404,
+    "live.no_table": 404,
+    "live.no_figure": 404,
+}
+Caller = Callable[[Request], Any]
+
+
+@dataclass(frozen=True)
+class Site:
+    """What the frame of a page needs: templates, the live state, who asks."""
+
+    live: Live
+    caller: Caller
+    pages: Environment
+
+    def view(self, request: Request, principal: Principal, period: str = "month") -> View:
+        """The view of a request."""
+        asked = request.headers.get("accept-language", "")[:2].lower()
+        lang = asked if asked in messages.LANGUAGES else ""
+        return views.read(
+            self.live.territory,
+            dict(request.query_params),
+            now=self.live.clock.now(),
+            principal=principal,
+            lang=request.cookies.get("lang") or (lang if not self.live.territory.lang else ""),
+            period=period,
+        )
+
+    def page(
+        self, request: Request, template: str, view: View, *, status: int = 200, **context: Any
+    ) -> HTMLResponse:
+        """A page in its frame."""
+        text = self.pages.get_template(template).render(
+            w=Words(view.lang, view.tz),
+            view=view,
+            live=self.live,
+            request=request,
+            path=request.url.path.lstrip("/"),
+            menu=[s for s in registry.screens() if s.menu and view.principal.role in s.roles],
+            runs=self.runs(),
+            version=version("mangrove"),
+            csrf=getattr(request.state, "csrf", ""),
+            **context,
+        )
+        return HTMLResponse(text, status)
+
+    def runs(self) -> Sequence[str]:
+        """The runs that have values: what was measured first."""
+        return self.live.kept.get(("runs", self.live.cut()), self._runs)
+
+    def _runs(self) -> Sequence[str]:
+        if not self.live.cut():
+            return ("measured",)
+        with self.live.snapshot() as snapshot:
+            heads = {key.partition(":")[0] for key in snapshot.flow_ids() if ":" in key}
+        return (
+            "measured",
+            *sorted(head for head in heads if head.partition("/")[0] in {"forecast", "schedule", "plan"}),
+        )
+
+
+def create(
+    live: Live,
+    *,
+    caller: Caller,
+    routers: Sequence[APIRouter] = (),
+    middleware: Sequence[Callable[[FastAPI], None]] = (),
+    started: Callable[[], None] | None = None,
+) -> FastAPI:
+    """The application.
+
+    Args:
+        live: what is served.
+        caller: FastAPI dependency that gives the `Principal` of a request, or refuses it.
+        routers: further routes.
+        middleware: functions that add middleware, the outermost last.
+        started: called once the application is up.
+    """
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        live.hub.bind(asyncio.get_running_loop())
+        if started is not None:
+            started()
+        yield
+        live.hub.close()
+
+    app = FastAPI(
+        title=f"Mangrove: {live.territory.name}",
+        version=version("mangrove"),
+        lifespan=life,
+        docs_url=None,
+        redoc_url=None,
+    )
+    site = Site(live, caller, _templates())
+    app.state.site = site
+    app.state.roles = {}
+    app.include_router(_frame(site))
+    for screen in registry.screens():
+        app.include_router(_screen(site, screen))
+    for router in routers:
+        app.include_router(router)
+    app.mount("/static", _Static(directory=STATIC), name="static")
+    app.add_exception_handler(MangroveError, _refused(site))
+    app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
+    app.middleware("http")(_headers)
+    for add in middleware:
+        add(app)
+    return app
+
+
+def _templates() -> Environment:
+    env = Environment(
+        loader=PackageLoader("mangrove.serve", "templates"),
+        autoescape=select_autoescape(default=True, default_for_string=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.globals["static"] = _static_address
+    return env
+
+
+def _static_address(name: str) -> str:
+    """The address of a static file; it changes when the file does, so that browsers may keep it for ever."""
+    return f"/static/{name}?v={int((STATIC / name).stat().st_mtime)}"
+
+
+class _Static(StaticFiles):
+    """Static files that browsers keep when their address carries a version."""
+
+    async def get_response(self, path: str, scope: Any) -> Response:
+        response = await super().get_response(path, scope)
+        if b"v=" in scope.get("query_string", b""):
+            response.headers["cache-control"] = _YEAR
+        return response
+
+
+async def _headers(request: Request, call_next: Callable[[Request], Any]) -> Any:
+    response = await call_next(request)
+    for name, text in HEADERS.items():
+        response.headers.setdefault(name, text)
+    if not request.url.path.startswith("/static/"):
+        response.headers.setdefault("cache-control", "no-store")
+    return response
+
+
+def _screen(site: Site, screen: Screen) -> APIRouter:
+    """The page of a screen and its twins."""
+    router = APIRouter(tags=["screens"])
+    roles = screen.roles
+
+    def allowed(principal: Principal = Depends(site.caller)) -> Principal:  # noqa: B008 - how FastAPI declares what a route needs
+        if principal.role not in roles:
+            raise RequestError("live.not_for_role", screen=screen.name, role=principal.role)
+        return principal
+
+    who = Depends(allowed)
+
+    def model(request: Request, principal: Principal) -> tuple[View, Any]:
+        view = site.view(request, principal, screen.period)
+        return view, registry.build(screen, site.live, view)
+
+    @router.get(f"/{screen.name}", response_class=HTMLResponse, name=screen.name)
+    def page(request: Request, principal: Principal = who) -> HTMLResponse:
+        view, built = model(request, principal)
+        return site.page(request, screen.template, view, page=built, screen=screen)
+
+    @router.get(f"/{screen.name}.json", name=f"{screen.name}.json")
+    def as_json(request: Request, principal: Principal = who) -> JSONResponse:
+        return JSONResponse(_plain(model(request, principal)[1].json()))
+
+    @router.get(f"/{screen.name}.csv", name=f"{screen.name}.csv")
+    def as_table(request: Request, table: str = "", principal: Principal = who) -> Response:
+        found = registry.one("table", model(request, principal)[1].tables(), table)
+        name = f'attachment; filename="{screen.name}{f"-{table}" if table else ""}.csv"'
+        return Response(
+            as_csv(found), media_type="text/csv; charset=utf-8", headers={"content-disposition": name}
+        )
+
+    @router.get(f"/{screen.name}.svg", name=f"{screen.name}.svg")
+    def as_figure(request: Request, figure: str = "", principal: Principal = who) -> Response:
+        view, built = model(request, principal)
+        found = registry.one("figure", built.figures(view.lang), figure)
+        return Response(found, media_type="image/svg+xml")
+
+    return router
+
+
+def _frame(site: Site) -> APIRouter:
+    """The routes that belong to no screen."""
+    from mangrove.serve.why import prove
+
+    router = APIRouter(tags=["frame"])
+    live = site.live
+    who = Depends(site.caller)
+
+    @router.get("/", include_in_schema=False, dependencies=[who])
+    def first() -> RedirectResponse:
+        return RedirectResponse(f"/{registry.screens()[0].name}", 303)
+
+    @router.get("/events", response_class=StreamingResponse, dependencies=[who])
+    async def events() -> StreamingResponse:
+        return StreamingResponse(
+            live.hub.stream(), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
+        )
+
+    @router.get("/why", response_class=HTMLResponse)
+    def why(request: Request, principal: Principal = who) -> HTMLResponse:
+        view = site.view(request, principal)
+        return site.page(request, "why.html", view, proof=prove(live, view))
+
+    @router.get("/why.json")
+    def why_json(request: Request, principal: Principal = who) -> JSONResponse:
+        return JSONResponse(_plain(prove(live, site.view(request, principal)).json()))
+
+    @router.get("/lang/{lang}", include_in_schema=False, dependencies=[who])
+    def lang(lang: str, back: str = "/") -> RedirectResponse:
+        if lang not in messages.LANGUAGES:
+            raise RequestError(
+                "live.unknown_choice",
+                name="lang",
+                word=lang[:40],
+                options=", ".join(messages.LANGUAGES),
+                hint="",
+            )
+        local = back if back.startswith("/") and not back.startswith(("//", "/\\")) else "/"
+        response = RedirectResponse(local, 303)
+        response.set_cookie("lang", lang, max_age=31_536_000, samesite="lax", httponly=True)
+        return response
+
+    @router.get("/healthz")
+    def health() -> dict[str, str]:
+        return {"status": "ok", "version": version("mangrove")}
+
+    @router.get("/favicon.ico", include_in_schema=False)
+    def icon() -> FileResponse:
+        return FileResponse(STATIC / "mangrove.svg", media_type="image/svg+xml")
+
+    return router
+
+
+def _refused(site: Site) -> Callable[[Request, Exception], Any]:
+    """Answers an error of a person in the person's language."""
+
+    def answer(request: Request, error: Exception) -> Response:
+        assert isinstance(error, MangroveError)
+        status = status_of(error)
+        lang = request.query_params.get("lang") or request.cookies.get("lang") or site.live.territory.lang
+        lang = lang if lang in messages.LANGUAGES else site.live.territory.lang
+        headers = {"retry-after": "1"} if status in {429, 503} else {}
+        if "text/html" in request.headers.get("accept", ""):
+            words = Words(lang, site.live.territory.tz)
+            back = (
+                "/?" + urlencode({"lang": request.query_params["lang"]})
+                if "lang" in request.query_params
+                else "/"
+            )
+            text = site.pages.get_template("error.html").render(
+                w=words, problems=[words.problem(one) for one in error.problems], back=back, status=status
+            )
+            return HTMLResponse(text, status, headers)
+        found = [{"code": one.code, "text": one.text(lang)} for one in error.problems]
+        return JSONResponse({"problems": found}, status, headers)
+
+    return answer
+
+
+def status_of(error: MangroveError) -> int:
+    """The HTTP status of an error."""
+    if error.code in _STATUS:
+        return _STATUS[error.code]
+    if error.code == "live.not_for_role":
+        return 403
+    if isinstance(error, RequestError | SourceError):
+        return 400
+    return 500 if isinstance(error, LedgerError) and error.code != "ledger.missing" else 409
+
+
+def _plain(value: Any) -> Any:
+    """Data for JSON: what is not a number is null, times are ISO 8601 in UTC."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one) for one in value]
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    if isinstance(value, float):
+        return value if value == value and abs(value) != float("inf") else None  # noqa: PLR0124 - not a number
+    return value if isinstance(value, str | int | bool | type(None)) else str(value)

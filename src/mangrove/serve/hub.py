@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Server-sent events: one small message to every open page when something changed.
+
+Comes in: messages from any thread. Goes out: one stream for each page. A message is written to bytes once, whatever the number of
+pages; a page that reads slowly keeps only the latest message, so five hundred open pages cost little memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from typing import Any
+
+HEARTBEAT = 20.0
+"""Seconds after which a silent stream says that it lives: proxies close silent connections after 60 (nginx `proxy_read_timeout`)."""
+MOST_STREAMS = 2_000
+
+
+class Hub:
+    """All open streams; `publish` may be called from any thread."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._streams: set[asyncio.Queue[bytes | None]] = set()
+        self._latest = b""
+
+    def __len__(self) -> int:
+        return len(self._streams)
+
+    def bind(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Names the loop in which the streams live."""
+        self._loop = loop
+
+    def publish(self, event: str, data: Mapping[str, Any]) -> None:
+        """Sends one message to every stream."""
+        message = f"event: {event}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+        self._latest = message
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._spread, message)
+
+    def close(self) -> None:
+        """Ends every stream."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._spread, None)
+
+    def _spread(self, message: bytes | None) -> None:
+        for queue in self._streams:
+            with suppress(asyncio.QueueEmpty):
+                queue.get_nowait()  # what was not read yet is older than this
+            queue.put_nowait(message)
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        """The messages of one page, beginning with the latest one."""
+        queue: asyncio.Queue[bytes | None] = asyncio.Queue(1)
+        self._streams.add(queue)
+        try:
+            yield b"retry: 3000\n\n" + self._latest
+            while True:
+                try:
+                    message = await asyncio.wait_for(queue.get(), HEARTBEAT)
+                except TimeoutError:
+                    yield b": here\n\n"
+                    continue
+                if message is None:
+                    return
+                yield message
+        finally:
+            self._streams.discard(queue)

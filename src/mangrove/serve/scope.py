@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may see what: from a person or a device to the places, flows and totals that it may know.
+
+Comes in: a principal (who asks, in which role, for which subtree of places) and the territory. Goes out: a `Scope` that every page
+and every route asks, and rows of totals in which nothing is shown that would tell one company's figures to another. Nothing here
+knows of passwords: see `mangrove.serve.access`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from mangrove.territory.model import Flow, Territory
+
+ROLES = ("admin", "operator", "tenant", "city", "device", "worker")
+WHOLE = frozenset({"admin", "operator", "worker"})
+"""Roles that see everything in their subtree of places."""
+THRESHOLD = 3
+"""A total is shown to the city when at least so many companies are in it: the minimum frequency rule with n = 3, the usual
+lower bound of statistical offices (Hundepool and others, Handbook on Statistical Disclosure Control, 2010, chapter 4)."""
+_COMPANIES = frozenset({"facility", "building", "lot"})
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks.
+
+    Attributes:
+        id: unique among its kind; name: for people; kind: `user`, `key` or `guest`.
+        role: one of `ROLES`; place: root of the subtree that it belongs to, empty for the whole territory.
+        device: id of the declared device that a key belongs to, empty for others.
+    """
+
+    id: str
+    name: str
+    kind: str
+    role: str
+    place: str = ""
+    device: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What decides about what is seen: two principals with the same key see the same pages."""
+        return (self.role, self.place, self.device)
+
+
+GUEST = "guest"
+
+
+def guest(role: str) -> Principal:
+    """Whoever looks without signing in, where the server allows that."""
+    return Principal(GUEST, GUEST, GUEST, role)
+
+
+class Scope:
+    """What one principal may see of a territory.
+
+    Example:
+        >>> import tempfile, mangrove as mg
+        >>> from pathlib import Path
+        >>> from mangrove.testing import two_factory_park
+        >>> territory = mg.open(two_factory_park(Path(tempfile.mkdtemp()))).territory
+        >>> scope = Scope(territory, Principal("1", "An", "user", "tenant", "mill"))
+        >>> scope.sees("mill"), scope.sees("shop"), sorted(scope.flows)
+        (True, False, ['mill.coal', 'mill.power'])
+    """
+
+    def __init__(self, territory: Territory, principal: Principal, *, threshold: int = THRESHOLD) -> None:
+        self.territory = territory
+        self.principal = principal
+        self.threshold = threshold
+
+    @cached_property
+    def whole(self) -> bool:
+        """Whether everything is seen in detail."""
+        role, place = self.principal.role, self.principal.place
+        return role in WHOLE and (not place or self.territory.places[place].parent is None)
+
+    @property
+    def totals(self) -> bool:
+        """Whether totals of the territory are seen; a device reads nothing."""
+        return self.principal.role != "device"
+
+    @property
+    def suppresses(self) -> bool:
+        """Whether totals with few companies in them are held back."""
+        return self.principal.role == "city"
+
+    def sees(self, place: str) -> bool:
+        """Whether `place` is seen in detail: its flows, its readings, its own totals."""
+        if self.whole:
+            return True
+        if self.principal.role in {"city", "device"}:
+            return False
+        root = self.principal.place
+        return bool(root) and any(node.id == root for node in self.territory.ancestors(place))
+
+    @cached_property
+    def flows(self) -> frozenset[str]:
+        """Ids of the flows whose readings may be read."""
+        return frozenset(flow.id for flow in self.territory.flows.values() if self._of(flow))
+
+    def _of(self, flow: Flow) -> bool:
+        return self.sees(flow.place) or (flow.to_place is not None and self.sees(flow.to_place))
+
+    @cached_property
+    def writes(self) -> frozenset[str]:
+        """Ids of the flows whose values may be written."""
+        role = self.principal.role
+        if role == "device":
+            device = self.principal.device
+            named = {point.flow for point in self.territory.points if point.device == device}
+            declared = self.territory.devices.get(device)
+            if (
+                not named and declared is not None
+            ):  # a device without points writes what is measured at its place
+                named = {flow.id for flow in self.territory.flows.values() if flow.place == declared.place}
+            return frozenset(named)
+        if role == "city":
+            return frozenset()
+        return self.flows
+
+    def company_of(self, place: str) -> str:
+        """The company that a place belongs to: the highest facility, building or lot above it, else the place itself."""
+        found = place
+        for node in self.territory.ancestors(place):
+            if node.kind in _COMPANIES and node.kind != "lot":
+                found = node.id
+        return found
+
+    def companies(self, flows: Sequence[str]) -> int:
+        """How many companies stand behind a total over `flows`."""
+        return len({self.company_of(self.territory.flows[flow].place) for flow in flows})
+
+    def disclosed(self, totals: Mapping[str, float], members: Mapping[str, Sequence[str]]) -> frozenset[str]:
+        """The keys of a one-way table that may be shown, beside its sum.
+
+        Args:
+            totals: amount of each cell.
+            members: the flows behind each cell.
+
+        Returns:
+            All keys, unless this scope suppresses: then those with companies enough. When exactly one cell would be held back it
+            could be computed from the sum, so the smallest other one is held back with it.
+        """
+        if not self.suppresses:
+            return frozenset(totals)
+        shown = {key for key in totals if self.companies(members.get(key, ())) >= self.threshold}
+        hidden = set(totals) - shown
+        if len(hidden) == 1 and shown:
+            shown.remove(min(shown, key=lambda key: abs(totals[key])))
+        return frozenset(shown)

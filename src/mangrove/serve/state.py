@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live state: an opened territory whose values grow, and the answers that all readers share.
+
+Comes in: a handle, a clock, maybe the intake of the writer. Goes out: measurements and snapshots as of one cut of the ledger, each
+computed once however many people look at it. The cut moves at most every two seconds, so a page, its figures and its twins that
+are asked for together agree with each other.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mangrove import api, rules
+from mangrove.handle import Handle
+from mangrove.measure import plan as plans
+from mangrove.measure import question as questions
+from mangrove.measure.result import Emissions
+from mangrove.serve.clock import Clock
+from mangrove.serve.hub import Hub
+from mangrove.territory.model import Territory
+from mangrove.times import Span, Step
+
+if TYPE_CHECKING:
+    from mangrove.ledger import Snapshot
+    from mangrove.sources.intake import Arrival, Intake
+
+T = TypeVar("T")
+
+REFRESH = 2.0
+"""Seconds for which all readers look at the same cut of the ledger."""
+MOST_KEPT = 256
+"""Answers kept; the ones asked for longest ago go first."""
+
+
+class Kept:
+    """Answers by question, each computed once also when several threads ask at the same time."""
+
+    def __init__(self, most: int = MOST_KEPT) -> None:
+        self._most = most
+        self._answers: OrderedDict[object, Any] = OrderedDict()
+        self._locks: dict[object, threading.Lock] = {}
+        self._mutex = threading.Lock()
+
+    def get(self, key: object, make: Callable[[], T]) -> T:
+        """The answer to `key`, made when nobody has asked before."""
+        with self._mutex:
+            if key in self._answers:
+                self._answers.move_to_end(key)
+                return self._answers[key]  # type: ignore[no-any-return]
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            with self._mutex:
+                if key in self._answers:
+                    return self._answers[key]  # type: ignore[no-any-return]
+            try:
+                answer = make()
+                with self._mutex:
+                    self._answers[key] = answer
+                    while len(self._answers) > self._most:
+                        self._answers.popitem(last=False)
+            finally:
+                with self._mutex:
+                    self._locks.pop(key, None)
+        return answer
+
+
+@dataclass
+class Live:
+    """A territory that is served.
+
+    Attributes:
+        park: the handle; clock: what time it is; intake: the writer of this process, None when it only reads.
+        hub: streams of events to pages; health: functions that give the state of the connectors.
+    """
+
+    park: Handle
+    clock: Clock = field(default_factory=Clock)
+    intake: Intake | None = None
+    hub: Hub = field(default_factory=Hub)
+    health: list[Callable[[], Sequence[Any]]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.kept = Kept()
+        self._cut, self._looked = 0, -REFRESH
+        self._mutex = threading.Lock()
+        if self.intake is not None:
+            self.intake.subscribe(self._hear)
+
+    @property
+    def territory(self) -> Territory:
+        """What is declared."""
+        return self.park.territory
+
+    @property
+    def store(self) -> Path:
+        """The folder of the ledger."""
+        return self.park.store
+
+    def cut(self) -> int:
+        """The batch up to which readers look; 0 when there is no ledger yet."""
+        with self._mutex:
+            if time.monotonic() - self._looked >= REFRESH:
+                from mangrove.ledger.catalog import CATALOG
+
+                if (self.store / CATALOG).is_file():
+                    with self.park.reader() as ledger:
+                        self._cut = ledger.cut()
+                self._looked = time.monotonic()
+            return self._cut
+
+    def measure(
+        self,
+        span: Span | str | datetime,
+        *,
+        by: Sequence[str] = (),
+        every: str | Step | None = None,
+        run: str = "measured",
+        accounts: Sequence[str] = ("inventory",),
+        as_of: datetime | None = None,
+    ) -> Emissions:
+        """A measurement at the present cut, never stored; whoever asks the same gets the same object.
+
+        Args:
+            span: what time is asked about, or a period as text.
+            by: columns, as for `mangrove.measure`; so are the others.
+            every: length of the time buckets.
+            run: whose values.
+            accounts: accounts to show.
+            as_of: only what was known then.
+
+        Raises:
+            RequestError: the question makes no sense.
+            LedgerError: there is no store yet, or it is damaged.
+        """
+        start, end = (span.start, span.end) if isinstance(span, Span) else (span, None)
+        question = questions.resolve(
+            self.territory, start, end, by=by, every=every, run=run, accounts=accounts, as_of=as_of
+        )
+        cut = self.cut()
+        return self.kept.get(("measure", question, cut), lambda: self._measured(question, cut))
+
+    def _measured(self, question: questions.Question, cut: int) -> Emissions:
+        plan = plans.build(self.territory, self.book, question)
+        if question.as_of is not None:
+            with self.park.reader() as ledger:
+                cut = min(cut, ledger.cut(question.as_of))
+        return Emissions(plan, self.store, cut)
+
+    def table(self, result: Emissions, **view: Any) -> Any:
+        """`result.table(**view)`, computed once for all who look at the same measurement.
+
+        Sequences in `view` may be lists.
+        """
+        key = tuple((name, tuple(x) if isinstance(x, list) else x) for name, x in sorted(view.items()))
+        question = (result.plan.question, result.cut)
+        return self.kept.get(("table", question, key), lambda: result.table(**view))
+
+    @property
+    def book(self) -> Any:
+        """The rules that are in force."""
+        return self.kept.get(("rules",), rules.load)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """The ledger at the present cut; use it from one thread and close it."""
+        with self.park.reader() as ledger, ledger.snapshot(cut=self.cut()) as snapshot:
+            yield snapshot
+
+    def reload(self) -> bool:
+        """Reads the declaration again; whether it changed.
+
+        Raises:
+            DeclarationError: it has problems; the old one stays.
+        """
+        fresh = api.open(self.territory.path)
+        if fresh.territory.content_hash == self.territory.content_hash:
+            return False
+        self.park = fresh
+        return True
+
+    def _hear(self, arrival: Arrival) -> None:
+        self.hub.publish("moved", {"cut": arrival.cut, "now": self.clock.now().isoformat()})
