@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of a territory that is live: serve, work, live, and those that keep a server healthy and its users in order.
+
+Comes in: words of the command line. Goes out: a running server, lines for people on stderr, data on stdout. The commands are added
+to the application of `cli.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mangrove.cli_words import Folder, Lang, say
+
+Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
+Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the commands to the application."""
+    commands: tuple[Callable[..., None], ...] = (serve, work, live)
+    for command in commands:
+        app.command()(command)
+
+
+def serve(
+    folder: Folder,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    guest: Annotated[
+        str, typer.Option("--guest", help="Role of visitors who do not sign in; on this machine only.")
+    ] = "",
+    mqtt: Annotated[str, typer.Option("--mqtt", metavar="HOST:PORT", help="Broker to listen to.")] = "",
+    proxy: Annotated[
+        str,
+        typer.Option("--proxy", help="Addresses of reverse proxies whose headers are believed, with commas."),
+    ] = "",
+    workers: Annotated[
+        bool, typer.Option("--work/--no-work", help="Also run the models in a process of their own.")
+    ] = True,
+    lang: Lang = "en",
+) -> None:
+    """Takes meters in and shows the territory as it is now, until stopped."""
+    from mangrove import server
+
+    options = server.Options(
+        host=host, port=port, guest=guest, mqtt=mqtt, proxies=proxy, workers=workers, lang=lang
+    )
+    server.serve(folder, options, say=say)
+
+
+def work(
+    folder: Folder,
+    url: Annotated[
+        str, typer.Option("--url", help="Address of the server that writes.")
+    ] = "http://127.0.0.1:8000",
+    once: Annotated[bool, typer.Option("--once", help="Run every job once and end.")] = False,
+    lang: Lang = "en",
+) -> None:
+    """Runs screening, forecasts and schedules for a server; the key comes from MANGROVE_KEY."""
+    from mangrove import worker
+
+    worker.work(folder, url, once=once, say=say, lang=lang)
+
+
+def live(
+    out: Annotated[Path, typer.Option("--out", help="Folder of the demonstration.")] = Path("out"),
+    examples: Annotated[Path, typer.Option("--examples", help="Folder of the examples.")] = Path("examples"),
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    speed: Annotated[
+        float,
+        typer.Option("--speed", min=0.1, max=3600, help="How much faster than real time its clock runs."),
+    ] = 60.0,
+    lang: Lang = "vi",
+) -> None:
+    """Serves the demonstration park with a replayed feed until stopped."""
+    from mangrove import demo_live
+
+    demo_live.run(out, examples=examples, host=host, port=port, speed=speed, say=say, lang=lang)
