@@ -14,6 +14,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import orjson
@@ -23,6 +24,7 @@ from pyarrow import csv as pacsv
 
 from mangrove.errors import Problem, SourceError, did_you_mean
 from mangrove.ledger.types import Quality, Rejected
+from mangrove.sources import stamps
 from mangrove.sources.sheet import (
     NO_QUALITY,
     Bools,
@@ -426,3 +428,15 @@ def _shown(document: Any) -> str:
 
 def _bad(text: str) -> SourceError:
     return SourceError("ingest.bad_body", text=text[:_SHOWN])
+
+
+def instants(cells: Sequence[Any], tz: ZoneInfo) -> np.ndarray:
+    """UTC microseconds of times as JSON writes them; -1 where a cell is no time.
+
+    Example:
+        >>> instants(["1970-01-01T07:00:01", 2, "?"], ZoneInfo("Asia/Ho_Chi_Minh")).tolist()
+        [1000000, 2000000, -1]
+    """
+    clock = _clock(list(cells), len(cells))
+    at, codes = stamps.to_utc(clock, tz)
+    return np.where(np.isin(codes, (stamps.FINE, stamps.TWICE)), at, -1)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
@@ -177,8 +178,10 @@ def values_of(sheet: Sheet, names: Names, now: datetime, *, ahead: bool = False)
         SourceError: `ingest.not_yours`: a name is unknown or of a flow that a limited sender may not write (it is not told
             which); `ingest.too_many_bad`.
     """
-    places = np.array([-1 if t is None else t.index for t in sheet.targets] or [-1], dtype=np.int32)
-    flow = places[sheet.flow] if len(sheet) else np.empty(0, np.int32)
+    used = sorted({target.index for target in sheet.targets if target is not None})
+    position = {index: i for i, index in enumerate(used)}
+    places = np.array([-1 if t is None else position[t.index] for t in sheet.targets] or [-1], dtype=np.int32)
+    flow = places[sheet.flow]
     fault = np.zeros(len(sheet), dtype=np.uint8)
     if len(sheet) and ((places < 0).any() or sheet.flow.min() < 0):
         fault[flow < 0] = UNKNOWN
@@ -186,7 +189,8 @@ def values_of(sheet: Sheet, names: Names, now: datetime, *, ahead: bool = False)
         if names.limited and (fault == UNKNOWN).any():
             first = int(np.flatnonzero(fault == UNKNOWN)[0])
             raise SourceError("ingest.not_yours", line=_line(sheet, first))
-    start, codes = _starts(sheet, flow, fault, names)
+    flows = [names.flows[index] for index in used]
+    start, codes = _starts(sheet, flow, fault, flows, zone(names.territory.timezone))
     quality = np.zeros(len(sheet), np.uint8) if sheet.quality is None else sheet.quality
     value = _converted(sheet, fault, names)
     wrong = ~np.isfinite(value)
@@ -202,7 +206,7 @@ def values_of(sheet: Sheet, names: Names, now: datetime, *, ahead: bool = False)
         if late.any():
             quality = np.where(late & (quality == Quality.GOOD), np.uint8(Quality.CLOCK), quality)
     line = np.arange(1, len(sheet) + 1) if sheet.line is None else sheet.line
-    found = Values(names.ids, flow, start, value, quality, line)
+    found = Values([one.id for one in flows], flow, start, value, quality, line)
     faulty = np.flatnonzero(fault)
     if len(faulty) + len(sheet.bad) > MOST_BAD:
         raise SourceError("ingest.too_many_bad", count=len(faulty) + len(sheet.bad), most=MOST_BAD)
@@ -213,17 +217,17 @@ def values_of(sheet: Sheet, names: Names, now: datetime, *, ahead: bool = False)
 
 
 def _starts(
-    sheet: Sheet, flow: npt.NDArray[np.int32], fault: Bytes, names: Names
+    sheet: Sheet, flow: npt.NDArray[np.int32], fault: Bytes, flows: Sequence[Flow], tz: ZoneInfo
 ) -> tuple[Ints, npt.NDArray[np.uint8]]:
     """UTC starts and the codes of the stamps; marks rows whose time cannot be used."""
     clock = sheet.clock
     if clock.absolute.all():
         at, codes = clock.at, clock.codes
     else:
-        at, codes = stamps.to_utc(clock, zone(names.territory.timezone), flow.astype(np.int64))
+        at, codes = stamps.to_utc(clock, tz, flow.astype(np.int64))
         codes = np.where(codes == stamps.TWICE, stamps.FINE, codes).astype(np.uint8)
     if sheet.ending:
-        seconds = np.array([one.step.seconds if one.step is not None else 0 for one in names.flows])[flow]
+        seconds = np.array([one.step.seconds if one.step is not None else 0 for one in flows] or [0])[flow]
         fault[(seconds == 0) & (fault == 0)] = STEP
         at = at - seconds * SECOND
     outside = (at < 0) | (at >= _LAST_US)
