@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 from pyarrow import csv as pacsv
 
 from mangrove.errors import Problem, SourceError, did_you_mean
-from mangrove.ledger.types import Quality, Rejected
+from mangrove.ledger.types import HAPPENED, Quality, Rejected
 from mangrove.sources import stamps
 from mangrove.sources.sheet import (
     NO_QUALITY,
@@ -81,7 +81,7 @@ def decode_arrow(body: bytes, names: Names, now: datetime, *, ahead: bool = Fals
         sheet.quality = np.where((wide < 0) | (wide > max(Quality)), NO_QUALITY, wide).astype(np.uint8)
     if "unit" in columns:
         sheet.unit, sheet.units = encoded(columns["unit"])
-    return values_of(sheet, names, now, ahead=ahead)
+    return values_of(sheet, names, now, ahead=ahead or meta.get("run", "measured") not in HAPPENED)
 
 
 def _stream(body: bytes) -> pa.Table:

@@ -32,7 +32,7 @@ from mangrove.territory.model import Point
 
 PRECISIONS = {"ns": 1e-3, "us": 1, "u": 1, "ms": 10**3, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6}
 """Microseconds of one unit of a timestamp; `m`, `h` and `u` are of version 1 of the interface."""
-_SIMPLE = r"^(?P<key>[^ ]+) +(?P<fields>[^ ]+)(?: +(?P<at>-?\d{1,19}))? *$"
+_SIMPLE = r"^(?P<key>[^ ]+) +(?P<fields>[^ ,=]+=[^ ,=]+(?:,[^ ,=]+=[^ ,=]+)*)(?: +(?P<at>-?\d{1,19}))? *$"
 _FIELD = r"^(?P<name>[^=]+)=(?P<text>(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)[iu]?|.*)$"
 _WORD = re.compile(r"(?:\\.|[^\\, =])*", re.DOTALL)
 _NUMBER = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?[iu]?")
