@@ -69,13 +69,26 @@ def run(out: Path, *, data: Path | None, examples: Path, say: Say, lang: str) ->
     reports = [*_park(out, data, examples, progress, lang), _city(out, data, examples, progress, lang)]
     for report in reports:
         progress("report", path=report.resolve())
+    say(messages.render("demo.live", lang))
 
 
 Progress = Callable[..., None]
 
 
 def _park(out: Path, data: Path | None, examples: Path, progress: Progress, lang: str) -> list[Path]:
-    folder = _copy(examples / "park", out / "park")
+    park, year = prepare(out / "park", data, examples, progress, lang)
+    result = api.measure(park, str(year), by=["sector"])
+    _show(park, result, "place", progress, lang)
+    report = overview.write(result, out / "park.html", lang=lang)
+    when = demo_energy.When(year, date(year, *_SUNNY))
+    return [report, demo_energy.show(park, out, when, progress, lang)]
+
+
+def prepare(
+    target: Path, data: Path | None, examples: Path, progress: Progress, lang: str
+) -> tuple[Handle, int]:
+    """Makes a working copy of the example park with a year of values in its ledger; gives it and the year."""
+    folder = _copy(examples / "park", target)
     if data is not None:
         _declare_real(folder / "flows.csv")
     park = api.open(folder)
@@ -104,11 +117,7 @@ def _park(out: Path, data: Path | None, examples: Path, progress: Progress, lang
         flows=", ".join(_REPAIRED),
         count=sum(sum(ways.values()) for ways in repaired.filled.values()),
     )
-    result = api.measure(park, str(year), by=["sector"])
-    _show(park, result, "place", progress, lang)
-    report = overview.write(result, out / "park.html", lang=lang)
-    when = demo_energy.When(year, date(year, *_SUNNY))
-    return [report, demo_energy.show(park, out, when, progress, lang)]
+    return park, year
 
 
 def _city(out: Path, data: Path | None, examples: Path, progress: Progress, lang: str) -> Path:

@@ -29,7 +29,7 @@ def live(tmp_path):
 
 
 def client(live, principal):
-    return TestClient(web.create(live, caller=lambda: principal), raise_server_exceptions=False)
+    return TestClient(web.create(live, access=web.Fixed(principal)), raise_server_exceptions=False)
 
 
 def test_the_proof_of_a_number_adds_up_to_the_measurement(live):

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -56,15 +56,47 @@ _STATUS = {
     "live.no_table": 404,
     "live.no_figure": 404,
 }
-Caller = Callable[[Request], Any]
+
+
+class Guard(Protocol):
+    """Who may pass: what `mangrove.serve.access.Access` is, or `Fixed`."""
+
+    @property
+    def caller(self) -> Callable[..., Any]:
+        """A dependency of FastAPI that gives the `Principal` of a request, or refuses it."""
+
+    def need(self, *roles: str) -> Callable[..., Any]:
+        """The same for principals with one of the roles only."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """Everyone is one principal: for tests and notebooks."""
+
+    principal: Principal
+
+    @property
+    def caller(self) -> Callable[[], Principal]:
+        """Gives the principal."""
+        return lambda: self.principal
+
+    def need(self, *roles: str) -> Callable[[], Principal]:
+        """Gives the principal when it has one of the roles."""
+
+        def allowed() -> Principal:
+            if self.principal.role not in roles:
+                raise RequestError("live.not_for_role", role=self.principal.role)
+            return self.principal
+
+        return allowed
 
 
 @dataclass(frozen=True)
 class Site:
-    """What the frame of a page needs: templates, the live state, who asks."""
+    """What the frame of a page needs: templates, the live state, who may pass."""
 
     live: Live
-    caller: Caller
+    access: Guard
     pages: Environment
 
     def view(self, request: Request, principal: Principal, period: str = "month") -> View:
@@ -116,7 +148,7 @@ class Site:
 def create(
     live: Live,
     *,
-    caller: Caller,
+    access: Guard,
     routers: Sequence[APIRouter] = (),
     middleware: Sequence[Callable[[FastAPI], None]] = (),
     started: Callable[[], None] | None = None,
@@ -125,7 +157,7 @@ def create(
 
     Args:
         live: what is served.
-        caller: FastAPI dependency that gives the `Principal` of a request, or refuses it.
+        access: who may pass.
         routers: further routes.
         middleware: functions that add middleware, the outermost last.
         started: called once the application is up.
@@ -146,7 +178,7 @@ def create(
         docs_url=None,
         redoc_url=None,
     )
-    site = Site(live, caller, _templates())
+    site = Site(live, access, _templates())
     app.state.site = site
     app.state.roles = {}
     app.include_router(_frame(site))
@@ -202,14 +234,7 @@ async def _headers(request: Request, call_next: Callable[[Request], Any]) -> Any
 def _screen(site: Site, screen: Screen) -> APIRouter:
     """The page of a screen and its twins."""
     router = APIRouter(tags=["screens"])
-    roles = screen.roles
-
-    def allowed(principal: Principal = Depends(site.caller)) -> Principal:  # noqa: B008 - how FastAPI declares what a route needs
-        if principal.role not in roles:
-            raise RequestError("live.not_for_role", screen=screen.name, role=principal.role)
-        return principal
-
-    who = Depends(allowed)
+    who = Depends(site.access.need(*screen.roles))
 
     def model(request: Request, principal: Principal) -> tuple[View, Any]:
         view = site.view(request, principal, screen.period)
@@ -247,7 +272,7 @@ def _frame(site: Site) -> APIRouter:
 
     router = APIRouter(tags=["frame"])
     live = site.live
-    who = Depends(site.caller)
+    who = Depends(site.access.caller)
 
     @router.get("/", include_in_schema=False, dependencies=[who])
     def first() -> RedirectResponse:
@@ -283,6 +308,10 @@ def _frame(site: Site) -> APIRouter:
         response.set_cookie("lang", lang, max_age=31_536_000, samesite="lax", httponly=True)
         return response
 
+    @router.get("/api/v1/clock", dependencies=[who])
+    def clock() -> dict[str, Any]:
+        return {"now": live.clock.now().isoformat(), "speed": live.clock.speed if live.clock.replays else 1.0}
+
     @router.get("/healthz")
     def health() -> dict[str, str]:
         return {"status": "ok", "version": version("mangrove")}
@@ -300,10 +329,15 @@ def _refused(site: Site) -> Callable[[Request, Exception], Any]:
     def answer(request: Request, error: Exception) -> Response:
         assert isinstance(error, MangroveError)
         status = status_of(error)
+        page = "text/html" in request.headers.get("accept", "")
+        if page and getattr(error, "location", ""):
+            return RedirectResponse(error.location, 303)  # type: ignore[attr-defined]
         lang = request.query_params.get("lang") or request.cookies.get("lang") or site.live.territory.lang
         lang = lang if lang in messages.LANGUAGES else site.live.territory.lang
-        headers = {"retry-after": "1"} if status in {429, 503} else {}
-        if "text/html" in request.headers.get("accept", ""):
+        headers = dict(getattr(error, "headers", {})) or (
+            {"retry-after": "1"} if status in {429, 503} else {}
+        )
+        if page:
             words = Words(lang, site.live.territory.tz)
             back = (
                 "/?" + urlencode({"lang": request.query_params["lang"]})
@@ -321,7 +355,9 @@ def _refused(site: Site) -> Callable[[Request, Exception], Any]:
 
 
 def status_of(error: MangroveError) -> int:
-    """The HTTP status of an error."""
+    """The HTTP status of an error; a refusal of access carries its own."""
+    if isinstance(status := getattr(error, "status", None), int):
+        return status
     if error.code in _STATUS:
         return _STATUS[error.code]
     if error.code == "live.not_for_role":

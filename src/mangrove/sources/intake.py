@@ -333,7 +333,9 @@ class Intake:
 
     def _commit(self, batches: Sequence[_Batch]) -> None:
         renamed = [
-            self._renamed(batch.values) if batch.origin.run == "measured" else batch.values
+            self._renamed(batch.values)
+            if batch.origin.run == "measured" and not batch.origin.model
+            else batch.values  # what a model gives are amounts, never registers
             for batch in batches
         ]
         tables = [values.table() if isinstance(values, Values) else values for values in renamed]

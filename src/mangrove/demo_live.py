@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live demonstration: the example park in the middle of its generated year, with a feed that goes on where the past ends.
+
+Comes in: the folder of examples. Goes out: a server on this machine, whose clock starts on a morning of the generated year and runs
+faster than real time. The feed sends what the meters would have said through the same door that real gateways use, HTTP with a
+key. Two faults are played on purpose and announced: a meter that is silent for some hours and then sends what it kept, and one that
+repeats its last value.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mangrove import api, demo, messages
+from mangrove.client import Client
+from mangrove.errors import MangroveError, RequestError
+from mangrove.handle import STORE, Handle
+from mangrove.ledger.catalog import CATALOG
+from mangrove.ledger.types import Origin
+from mangrove.sources.registers import SUFFIX
+from mangrove.times import Step
+
+Say = Callable[[str], None]
+
+START = (2024, 6, 5, 9)
+"""Local time at which the demonstration begins: a working morning of the generated year."""
+_PAST = "replay:past"
+_FEED = "replay:feed"
+_SILENT, _STUCK = "office_2_electricity", "plastics_electricity"
+"""Flows whose meters fail on purpose."""
+_SILENT_HOURS, _STUCK_HOURS = (1.0, 5.0), (2.0, 8.0)
+"""Hours after the start in which they fail."""
+_LATEST = timedelta(days=20)
+"""How far the feed goes: values are read from the source this far ahead at a time."""
+
+
+def run(out: Path, *, examples: Path, host: str, port: int, speed: float, say: Say, lang: str) -> None:
+    """Prepares the park and serves it until stopped.
+
+    Args:
+        out: folder of the demonstration; `out/park` is used when `mangrove demo` made it, else it is made.
+        examples: folder with `park`.
+        host: address to listen on.
+        port: port to listen on.
+        speed: seconds of the park's time in one real second.
+        say: takes lines for people.
+        lang: language of what is said.
+
+    Raises:
+        RequestError: `cli.no_examples`.
+    """
+    from mangrove import server
+    from mangrove.serve.clock import Clock
+
+    if not (examples / "park" / "territory.yaml").is_file():
+        raise RequestError("cli.no_examples", path=examples / "park")
+    year = _year(out, examples, say, lang)
+    start = datetime(*START, tzinfo=year.territory.tz)
+    park = _begun(year, out / "live", examples, start)
+    options = server.Options(host=host, port=port, guest="operator", clock=Clock(start, speed), lang=lang)
+    feed = Feed(year, start)
+
+    def started(running: server.Running) -> None:
+        say(
+            messages.render(
+                "demo.live_at", lang, url=running.url, speed=f"{speed:g}", start=f"{start:%H:%M %d/%m/%Y}"
+            )
+        )
+        say(messages.render("demo.live_faults", lang, silent=_SILENT, stuck=_STUCK))
+        say(messages.render("demo.live_stop", lang))
+        key = running.key("operator", "replayed feed")
+        feed.start(Client(running.url, key), running.clock.now, say, lang)
+
+    try:
+        server.serve(park.territory.path, options, say=lambda _: None, started=started)
+    finally:
+        feed.stop()
+
+
+def _year(out: Path, examples: Path, say: Say, lang: str) -> Handle:
+    """The park with its whole generated year, made when `mangrove demo` has not made it."""
+    folder = out / "park"
+    if (folder / STORE / CATALOG).is_file():
+        park = api.open(folder)
+        with park.reader() as ledger, ledger.snapshot() as snapshot:
+            first = datetime(*START, tzinfo=park.territory.tz)
+            if snapshot.values(["steel_electricity"], first, first + timedelta(days=1)).num_rows:
+                return park
+    clock = time.monotonic()
+
+    def progress(code: str, **facts: object) -> None:
+        say(f"[{time.monotonic() - clock:5.1f} s] {messages.render(f'demo.{code}', lang, **facts)}")
+
+    return demo.prepare(folder, None, examples, progress, lang)[0]
+
+
+def _begun(year: Handle, folder: Path, examples: Path, start: datetime) -> Handle:
+    """A fresh copy of the park that knows what was known at `start`, and its plan of the year."""
+    shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(examples / "park", folder, ignore=shutil.ignore_patterns(STORE, "values"))
+    park = api.open(folder)
+    with year.reader() as source, source.snapshot() as snapshot, park.writer() as ledger:
+        keys = [key for key in snapshot.flow_ids() if ":" not in key]
+        past = snapshot.values(keys, datetime(START[0], 1, 1, tzinfo=start.tzinfo) - timedelta(days=1), start)
+        known = _known(past, park, start)
+        ledger.append(known.select(["flow", "start", "value", "quality"]), Origin(_PAST, "1"))
+        ledger.seal()
+    budget = folder / "plans" / f"{START[0]}.csv"
+    if budget.is_file():
+        api.budget(park, budget)
+    return park
+
+
+def _known(values: pa.Table, park: Handle, now: datetime) -> pa.Table:
+    """The values whose interval is over at `now`."""
+    ends = _ends(values, park, park.territory.tz)
+    return values.filter(pc.less_equal(ends, pa.scalar(now, pa.timestamp("us", "UTC"))))
+
+
+def _ends(values: pa.Table, park: Handle, tz: ZoneInfo) -> pa.Array:
+    """When the interval of each value is over; a register has no interval."""
+    names = pc.unique(values.column("flow")).to_pylist()
+    ends = values.column("start").to_pylist()
+    steps: dict[str, Step | None] = {}
+    for name in names:
+        flow = park.territory.flows.get(name)
+        steps[name] = None if flow is None or name.endswith(SUFFIX) else flow.step
+    after = [
+        start if (step := steps[name]) is None else _after(step, start, tz)
+        for name, start in zip(values.column("flow").to_pylist(), ends, strict=True)
+    ]
+    return pa.array(after, pa.timestamp("us", "UTC"))
+
+
+def _after(step: Step, start: datetime, tz: ZoneInfo) -> datetime:
+    return start + timedelta(seconds=step.seconds) if step.seconds else step.after(start, tz)
+
+
+@dataclass
+class Feed:
+    """Sends what the meters would have said, as time goes on, in a thread of its own.
+
+    Attributes:
+        year: the park with its whole year; start: where the feed begins.
+    """
+
+    year: Handle
+    start_at: datetime
+    sent: datetime | None = None
+    failed: int = 0
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def start(self, client: Client, now: Callable[[], datetime], say: Say, lang: str) -> None:
+        """Begins."""
+        rows = self._rows()
+        self._thread = threading.Thread(
+            target=self._run, args=(rows, client, now, say, lang), name="feed", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(5.0)
+
+    def _rows(self) -> pa.Table:
+        """All rows of the coming days as gateways would send them, with the instant at which each is sent."""
+        territory = self.year.territory
+        with self.year.reader() as ledger, ledger.snapshot() as snapshot:
+            known = snapshot.flow_ids()
+            counters = {f.id for f in territory.flows.values() if f.semantics == "counter"}
+            keys = [k for k in known if ":" not in k and k not in counters]
+            table = snapshot.values(keys, self.start_at - timedelta(days=366), self.start_at + _LATEST)
+        table = table.select(["flow", "start", "value", "quality"])
+        ends = _ends(table, self.year, territory.tz)
+        names = pc.replace_substring(table.column("flow").cast(pa.string()), SUFFIX, "")
+        table = table.set_column(0, "flow", names).append_column("sent", ends)
+        table = table.filter(
+            pc.greater(table.column("sent"), pa.scalar(self.start_at, pa.timestamp("us", "UTC")))
+        )
+        return faults(table, self.start_at).sort_by("sent")
+
+    def _run(self, rows: pa.Table, client: Client, now: Callable[[], datetime], say: Say, lang: str) -> None:
+        done = 0
+        sent = rows.column("sent").cast(pa.int64()).to_numpy()
+        while not self._stop.wait(0.5) and done < rows.num_rows:
+            moment = now()
+            end = int(sent.searchsorted(int(moment.timestamp() * 1e6), side="right"))
+            if end <= done:
+                continue
+            part = rows.slice(done, end - done).select(["flow", "start", "value", "quality"])
+            try:
+                client.values(part, Origin(_FEED, str(end)))
+            except MangroveError as error:  # the server is busy or stopping: the same rows go again
+                self.failed += 1
+                if not self._stop.is_set() and self.failed % 20 == 1:
+                    say(messages.render("demo.live_retry", lang, reason=error.text(lang)))
+                continue
+            done, self.sent = end, moment
+
+
+def faults(rows: pa.Table, start: datetime) -> pa.Table:
+    """The rows with the two played faults: one meter late, one stuck.
+
+    Args:
+        rows: flow, start, value, quality, sent.
+        start: when the feed begins.
+    """
+    frame = rows.to_pylist()
+    silent = tuple(start + timedelta(hours=hours) for hours in _SILENT_HOURS)
+    stuck = tuple(start + timedelta(hours=hours) for hours in _STUCK_HOURS)
+    kept: float | None = None
+    for row in sorted(frame, key=lambda row: row["sent"]):
+        if row["flow"] == _SILENT and silent[0] <= row["sent"] < silent[1]:
+            row["sent"] = silent[1]
+        if row["flow"] == _STUCK:
+            if stuck[0] <= row["sent"] < stuck[1]:
+                row["value"] = row["value"] if kept is None else kept
+            kept = row["value"]
+    return pa.Table.from_pylist(frame, schema=rows.schema)

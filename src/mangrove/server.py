@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server: one process that takes meters in, keeps the ledger and shows the territory.
+
+Comes in: a territory's folder and options. Goes out: a running server until it is told to stop. It holds the one writer of the
+ledger; connectors and requests hand their values to the intake, readers look at snapshots, and models run in worker processes
+that read the store and send what they computed through the same door as everybody else.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mangrove import api, messages
+from mangrove.errors import MangroveError, RequestError
+from mangrove.handle import Handle
+from mangrove.serve.clock import Clock
+
+if TYPE_CHECKING:
+    from fastapi import APIRouter, FastAPI
+
+    from mangrove.serve.access import Access, Accounts
+    from mangrove.serve.state import Live
+    from mangrove.sources.poll import Connector
+
+Say = Callable[[str], None]
+TICK = 10.0
+"""Seconds between two messages that tell pages what time it is."""
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_GUESTS = ("operator", "tenant", "city")
+_STOP = 5.0
+_BROKER_USER = "mangrove"
+PASSWORD = "MANGROVE_MQTT_PASSWORD"  # noqa: S105 - the name of a variable
+"""The environment variable with the password for the broker."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a server runs.
+
+    Attributes:
+        host, port: where it listens; port 0 takes a free one.
+        guest: role of visitors who do not sign in, on this machine only; empty for none.
+        mqtt: `host:port` of a broker; empty for none.
+        proxies: addresses of reverse proxies whose headers are believed.
+        workers: whether a worker process runs beside it.
+        clock: what time it is; lang: language of what is said on the terminal.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    guest: str = ""
+    mqtt: str = ""
+    proxies: str = ""
+    workers: bool = True
+    clock: Clock = field(default_factory=Clock)
+    lang: str = "en"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server that is up.
+
+    Attributes:
+        url: its address; live: what it serves; accounts: who has access.
+    """
+
+    url: str
+    live: Live
+    accounts: Accounts
+
+    @property
+    def clock(self) -> Clock:
+        """What time it is."""
+        return self.live.clock
+
+    def key(self, role: str, name: str) -> str:
+        """A new key for a process of this machine; it ends with the server."""
+        from mangrove.serve.access import SYSTEM
+
+        key, secret = self.accounts.keys.add(name, role, by=SYSTEM)
+        self._temporary.append(key.id)
+        return secret
+
+    _temporary: list[int] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Revokes what was made for the time of the run."""
+        from mangrove.serve.access import SYSTEM
+
+        for id_ in self._temporary:
+            with suppress(MangroveError):
+                self.accounts.keys.revoke(id_, by=SYSTEM)
+
+
+def serve(
+    folder: Path, options: Options, *, say: Say, started: Callable[[Running], None] | None = None
+) -> None:
+    """Serves a territory until SIGTERM or Ctrl-C.
+
+    Args:
+        folder: of the territory.
+        options: see `Options`.
+        say: takes lines for people.
+        started: called once requests are answered.
+
+    Raises:
+        DeclarationError: the declaration has problems.
+        LedgerError: another process writes to the ledger, or it is damaged.
+        RequestError: `server.guest_far`, `server.bad_guest`, `server.port_taken`, `server.bad_broker`.
+    """
+    import uvicorn
+
+    _check(options)
+    park = api.open(folder)
+    listening = _bind(options)
+    with ExitStack() as stack:
+        stack.callback(listening.close)
+        live, accounts, access = _opened(stack, park, options)
+        host, port = listening.getsockname()[:2]
+        running = Running(f"http://{_shown(host)}:{port}", live, accounts)
+        stack.callback(running.close)
+        connectors = connect(live, options)
+        application = build(live, access, connectors)
+        for connector in connectors:
+            stack.callback(connector.stop)
+
+        def up() -> None:
+            for connector in connectors:
+                connector.start()
+            threading.Thread(target=_greet, args=(running, options, say, started), daemon=True).start()
+
+        application.state.up = up
+        config = uvicorn.Config(
+            application,
+            lifespan="on",
+            log_level="warning",
+            access_log=False,
+            http="httptools",
+            ws="websockets-sansio",
+            proxy_headers=False,
+            server_header=False,
+            timeout_graceful_shutdown=int(_STOP),
+        )
+        stack.enter_context(_ticking(live))
+        if options.workers:
+            stack.enter_context(_working(running, park.territory.path, options, say))
+        uvicorn.Server(config).run(sockets=[listening])
+        accounts.audit.stopped()
+
+
+def _check(options: Options) -> None:
+    if options.guest and options.host not in _LOOPBACK:
+        raise RequestError("server.guest_far", host=options.host)
+    if options.guest and options.guest not in _GUESTS:
+        raise RequestError("server.bad_guest", role=options.guest, options=", ".join(_GUESTS))
+    _broker(options.mqtt)
+
+
+def _broker(address: str) -> tuple[str, int] | None:
+    """Host and port of the broker."""
+    if not address:
+        return None
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdigit():
+        raise RequestError("server.bad_broker", text=address)
+    return host, int(port)
+
+
+def _bind(options: Options) -> socket.socket:
+    """The listening socket, taken before anything is opened."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((options.host, options.port))
+    except OSError as error:
+        listening.close()
+        raise RequestError(
+            "server.port_taken", host=options.host, port=options.port, reason=error.strerror or str(error)
+        ) from error
+    return listening
+
+
+def _shown(host: str) -> str:
+    return "127.0.0.1" if host in {"0.0.0.0", ""} else f"[{host}]" if ":" in host else host  # noqa: S104 - what to show
+
+
+def _opened(stack: ExitStack, park: Handle, options: Options) -> tuple[Live, Accounts, Access]:
+    """The live state with its writer, and who may see it."""
+    from mangrove.serve import access as doors
+    from mangrove.serve.state import Live
+    from mangrove.sources.intake import Intake
+
+    ledger = stack.enter_context(park.writer())
+    intake = stack.enter_context(Intake(ledger, park.territory))
+    accounts = stack.enter_context(doors.Accounts(park.territory.path))
+    settings = doors.Settings.of(
+        {
+            "guest": options.guest,
+            "trusted_proxies": [one.strip() for one in options.proxies.split(",") if one.strip()],
+        }
+    )
+    live = Live(park, options.clock, intake)
+    rules_hash = live.book.content_hash
+    accounts.audit.started(declaration=park.territory.content_hash, rules=rules_hash, version=_version())
+    return live, accounts, doors.Access(accounts, park.territory, settings)
+
+
+def _version() -> str:
+    from importlib.metadata import version
+
+    return version("mangrove")
+
+
+def build(live: Live, access: Access, connectors: Sequence[Connector] = ()) -> FastAPI:
+    """The application of a live territory: pages, values in and out, SensorThings, accounts, chargers.
+
+    Args:
+        live: what is served.
+        access: who may see what.
+        connectors: those that have routes of their own (chargers call the server).
+    """
+    from mangrove.serve import app as web
+    from mangrove.serve.access import guard
+
+    live.health.extend(connector.state for connector in connectors)
+    application = web.create(
+        live,
+        access=access,
+        routers=_routers(live, access, connectors),
+        middleware=[lambda app: guard(app, access)],
+        started=lambda: application.state.up(),
+    )
+    application.state.up = lambda: None
+    return application
+
+
+def _routers(live: Live, access: Access, connectors: Sequence[Connector]) -> list[APIRouter]:
+    """All routes beside those of the pages."""
+    from mangrove import replicate
+    from mangrove.serve import basemap, ingest, metrics, sta, values_out
+    from mangrove.serve.access import routes as accounts
+
+    found = [
+        accounts.router(access),
+        ingest.router(live, access, audit=access.accounts.audit.record),
+        values_out.router(live, access),
+        metrics.router(live, access),
+        basemap.router(live, access),
+        sta.router(sta.open(live), access),
+        replicate.router(live, access),
+    ]
+    found.extend(connector.router() for connector in connectors if hasattr(connector, "router"))
+    return found
+
+
+def connect(live: Live, options: Options) -> list[Connector]:
+    """The connectors of the declared devices; those that need a library that is not installed say so.
+
+    Args:
+        live: what is served.
+        options: names the broker.
+
+    Raises:
+        MissingExtraError: a device speaks a protocol whose library is missing.
+    """
+    from mangrove.sources import connectors
+
+    assert live.intake is not None
+    return connectors.of(
+        live.intake,
+        live.territory,
+        live.clock,
+        store=live.store,
+        broker=_broker(options.mqtt),
+        user=_BROKER_USER,
+        password=os.environ.get(PASSWORD),
+    )
+
+
+def _greet(running: Running, options: Options, say: Say, started: Callable[[Running], None] | None) -> None:
+    """Tells where the server is, and the link of the first administrator."""
+    say(messages.render("server.at", options.lang, url=running.url, name=running.live.territory.name))
+    link = running.accounts.first_link()
+    if link:
+        say(messages.render("server.first", options.lang, link=running.url + link))
+    if options.guest:
+        say(messages.render("server.guests", options.lang, role=options.guest))
+    if started is not None:
+        started(running)
+
+
+class _ticking:  # noqa: N801 - a context manager is named like the function that it stands for
+    """Tells pages the time now and then."""
+
+    def __init__(self, live: Live) -> None:
+        self._live = live
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="tick", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+
+    def _run(self) -> None:
+        from mangrove.serve.words import Words
+
+        speed = max(self._live.clock.speed, 1.0) if self._live.clock.replays else 1.0
+        while not self._stop.wait(max(TICK / speed, 1.0)):
+            now = self._live.clock.now()
+            shown = {lang: Words(lang, self._live.territory.tz).when(now) for lang in messages.LANGUAGES}
+            self._live.hub.publish("tick", {"now": now.isoformat(), "shown": shown})
+
+
+class _working:  # noqa: N801 - likewise
+    """Runs a worker process beside the server."""
+
+    def __init__(self, running: Running, folder: Path, options: Options, say: Say) -> None:
+        self._running, self._folder, self._options, self._say = running, folder, options, say
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> None:
+        from mangrove.worker import KEY
+
+        command = [sys.executable, "-m", "mangrove", "work", str(self._folder), "--url", self._running.url]
+        command += ["--lang", self._options.lang]
+        env = {**os.environ, KEY: self._running.key("worker", "worker of this server")}
+        self._process = subprocess.Popen(  # noqa: S603 - our own command
+            command,
+            env=env,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        threading.Thread(target=self._relay, name="worker", daemon=True).start()
+
+    def _relay(self) -> None:
+        assert self._process is not None
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._say(line.rstrip())
+
+    def __exit__(self, *_: Any) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_STOP)
+                return
+            self._process.kill()

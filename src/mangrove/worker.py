@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The worker: screening, forecasts and schedules for a running server, in a process of its own.
+
+Comes in: the folder of a territory and the address of the server that writes its ledger. Goes out: batches that the server stores.
+The worker opens the store for reading, so a model that takes long or dies never holds up a meter. Jobs follow the server's clock:
+each is due when a whole multiple of its period has begun since it ran last.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from mangrove import api, messages
+from mangrove.client import Client, RemoteHandle
+from mangrove.errors import MangroveError, RequestError, SourceError
+from mangrove.times import Span
+
+Say = Callable[[str], None]
+KEY = "MANGROVE_KEY"
+"""The environment variable that holds the key; a command line would show it to everybody on the machine."""
+_LOOK = 1.0
+_HOUR = 3600
+_SCREENED = timedelta(days=2)
+"""How far back screening looks: faults that reach further were found by the runs before."""
+_AHEAD = "48h"
+_MODELS = ("naive", "profile", "ridge")
+"""Models that are fitted in seconds; boosted trees take a minute for a park and gain little over hours."""
+_FINEST = 3600
+"""Flows with longer steps are not forecast for the next hours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something that is done again and again.
+
+    Attributes:
+        name: also the code `worker.<name>`; period: seconds of the server's clock from one run to the next.
+        run: does it, given the territory and the present instant.
+    """
+
+    name: str
+    period: int
+    run: Callable[[RemoteHandle, datetime], str]
+
+
+def jobs() -> tuple[Job, ...]:
+    """All jobs, in the order in which they run when several are due."""
+    return (
+        Job("screen", _HOUR, _screen),
+        Job("forecast", 6 * _HOUR, _forecast),
+        Job("operate", _HOUR, _operate),
+    )
+
+
+def work(folder: Path, url: str, *, once: bool, say: Say, lang: str) -> None:
+    """Runs the jobs until told to stop.
+
+    Args:
+        folder: of the territory.
+        url: of the server.
+        once: run every job once and end.
+        say: takes lines for people.
+        lang: language of what is said.
+
+    Raises:
+        RequestError: `worker.no_key`.
+        SourceError: with `once`, the server refuses or is away.
+    """
+    key = os.environ.get(KEY, "")
+    if not key:
+        raise RequestError("worker.no_key", name=KEY)
+    opened = api.open(folder)
+    park = RemoteHandle(opened.territory, opened.store, Client(url, key))
+    stop = threading.Event()
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+    parent, last = os.getppid(), dict.fromkeys((job.name for job in jobs()), -1)
+    while not stop.is_set() and os.getppid() == parent:
+        try:
+            now = park.client.now() if park.client else datetime.now(UTC)
+        except SourceError as error:
+            if once:
+                raise
+            say(error.text(lang))
+            stop.wait(5 * _LOOK)
+            continue
+        for job in jobs():
+            due = int(now.timestamp()) // job.period
+            if due > last[job.name] and not stop.is_set():
+                last[job.name] = due
+                _run(job, park, now, say, lang)
+        if once:
+            return
+        stop.wait(_LOOK)
+
+
+def _run(job: Job, park: RemoteHandle, now: datetime, say: Say, lang: str) -> None:
+    begun = time.monotonic()
+    try:
+        what = job.run(park, now)
+    except MangroveError as error:
+        what = error.text(lang)
+    say(
+        messages.render(
+            f"worker.{job.name}",
+            lang,
+            what=what,
+            seconds=f"{time.monotonic() - begun:.1f}",
+            now=f"{now:%Y-%m-%d %H:%M}",
+        )
+    )
+
+
+def _screen(park: RemoteHandle, now: datetime) -> str:
+    """Marks what cannot be right in the values of the last days."""
+    from mangrove.inference.runs import screen_flows
+
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        known = snapshot.flow_ids()
+    flows = [
+        flow.id
+        for flow in park.territory.flows.values()
+        if flow.id in known and flow.step and flow.step.seconds
+    ]
+    with park.writer() as ledger:
+        report = screen_flows(ledger, park.territory, flows, Span(now - _SCREENED, now))
+    return f"{report.marked}"
+
+
+def _forecast(park: RemoteHandle, now: datetime) -> str:
+    """Forecasts every flow that is metered at least hourly."""
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        known = snapshot.flow_ids()
+    flows = [
+        flow.id
+        for flow in park.territory.flows.values()
+        if flow.id in known and flow.step and 0 < flow.step.seconds <= _FINEST and flow.semantics != "state"
+    ]
+    at = now.replace(minute=0, second=0, microsecond=0)
+    made = api.forecast(park, flows, at, horizon=_AHEAD, models=_MODELS, as_of=datetime.now(UTC))
+    return f"{len(made.forecasts)}"
+
+
+def _operate(park: RemoteHandle, now: datetime) -> str:
+    """Plans the sites from now on."""
+    made = api.operate(park, now, models=_MODELS)
+    return f"{len(made)}"
