@@ -23,8 +23,7 @@ from typing import Protocol
 from mangrove.errors import LedgerError, MangroveError, Problem, SourceError
 from mangrove.ledger.types import Origin, Quality
 from mangrove.sources.intake import Intake
-from mangrove.sources.messages_in import AHEAD, Reading
-from mangrove.sources.mqtt import as_values
+from mangrove.sources.messages_in import AHEAD, Reading, as_values
 from mangrove.sources.problems import RejectedError
 from mangrove.sources.sampling import Collector, collector
 from mangrove.territory.model import Device, Point, Territory
@@ -187,7 +186,7 @@ class Poller:
     ) -> None:
         self.device = device
         self._intake, self._clock, self._reader, self._chance = intake, clock, reader, chance
-        self._tz = territory.tz
+        self._tz, self._flows = territory.tz, territory.flows
         self._every = device.every or EVERY
         self._points = collectors(device, territory, reader.unit)
         self._turns = _Turns()
@@ -249,7 +248,11 @@ class Poller:
         turns.due = now + timedelta(seconds=pause)
 
     def _readings(self, answer: Answer, at: datetime) -> list[Reading]:
-        """The readings of the flows; a time that the device gives counts unless it lies ahead of the clock."""
+        """The readings of the flows, at the time of the question.
+
+        A register keeps the time that the device gives with it; for the others such a time is only looked at: a value that
+        has not changed for an hour is still the value of now. One ahead of the clock is a clock error.
+        """
         found: list[Reading] = []
         for point, box in self._points:
             sample = answer.samples.get(point.address)
@@ -259,7 +262,8 @@ class Poller:
             if sample.at is not None and sample.at > at + AHEAD and quality == Quality.GOOD:
                 quality = Quality.CLOCK
             value = float("nan") if sample.value is None else sample.value
-            found += box.add(sample.at or at, value, int(quality))
+            counts = self._flows[point.flow].semantics == "counter" and quality != Quality.CLOCK
+            found += box.add(sample.at if counts and sample.at else at, value, int(quality))
         return found
 
     def _keep(self, readings: list[Reading], now: datetime) -> None:
@@ -373,7 +377,7 @@ def _connector(
         from mangrove.sources.opcua import OpcReader
 
         password = secret(device.id, folder / "secrets")
-        return Poller(device, territory, intake, clock, OpcReader(device, points, password))
+        return Poller(device, territory, intake, clock, OpcReader(device, points, password, clock))
     if device.protocol in ("file", "ftp"):
         from mangrove.sources.watch import watcher
 
