@@ -59,7 +59,6 @@ def decode_arrow(body: bytes, names: Names, now: datetime, *, ahead: bool = Fals
         for key in META
         if (value := (table.schema.metadata or {}).get(key.encode(), b"").decode("utf-8", "replace"))
     }
-    _check_columns(table.column_names)
     _check_rows(table.num_rows)
     _check_types(table)
     columns = {name: _whole(table.column(name)) for name in table.column_names}
@@ -90,6 +89,7 @@ def _stream(body: bytes) -> pa.Table:
         _refuse_compression(body)
         table = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
         table.validate(full=True)
+        _check_columns(table.column_names)
     except (pa.ArrowException, OSError, ValueError, struct.error, IndexError) as error:
         raise _bad(str(error)) from None
     return table
@@ -373,6 +373,7 @@ def _read_csv(body: bytes) -> tuple[pa.Table, list[Rejected], np.ndarray]:
         column_types=dict.fromkeys(COLUMNS, pa.string()), strings_can_be_null=False
     )
     try:
+        body.decode("utf-8")
         table = pacsv.read_csv(
             pa.BufferReader(body),
             read_options=pacsv.ReadOptions(use_threads=False, block_size=max(len(body), 1)),

@@ -115,7 +115,7 @@ def _sheet(lines: list[str], number: Ints, names: Names, now: datetime, precisio
         None,
         line=number[row],
         bad=_bad(lines, number, silent, found.broken, names),
-        timed=not absent.any(),
+        timed=not absent[row].any(),
     )
 
 
