@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mangrove import api, messages
 from mangrove.errors import MangroveError, RequestError
@@ -129,7 +129,6 @@ def serve(
         running = Running(f"http://{_shown(host)}:{port}", live, accounts)
         stack.callback(running.close)
         connectors = connect(live, options)
-        application = build(live, access, connectors)
         for connector in connectors:
             stack.callback(connector.stop)
 
@@ -138,9 +137,8 @@ def serve(
                 connector.start()
             threading.Thread(target=_greet, args=(running, options, say, started), daemon=True).start()
 
-        application.state.up = up
         config = uvicorn.Config(
-            application,
+            build(live, access, connectors, started=up),
             lifespan="on",
             log_level="warning",
             access_log=False,
@@ -221,27 +219,32 @@ def _version() -> str:
     return version("mangrove")
 
 
-def build(live: Live, access: Access, connectors: Sequence[Connector] = ()) -> FastAPI:
+def build(
+    live: Live,
+    access: Access,
+    connectors: Sequence[Connector] = (),
+    *,
+    started: Callable[[], None] | None = None,
+) -> FastAPI:
     """The application of a live territory: pages, values in and out, SensorThings, accounts, chargers.
 
     Args:
         live: what is served.
         access: who may see what.
         connectors: those that have routes of their own (chargers call the server).
+        started: called once the application is up.
     """
     from mangrove.serve import app as web
     from mangrove.serve.access import guard
 
     live.health.extend(connector.state for connector in connectors)
-    application = web.create(
+    return web.create(
         live,
         access=access,
         routers=_routers(live, access, connectors),
         middleware=[lambda app: guard(app, access)],
-        started=lambda: application.state.up(),
+        started=started,
     )
-    application.state.up = lambda: None
-    return application
 
 
 def _routers(live: Live, access: Access, connectors: Sequence[Connector]) -> list[APIRouter]:
@@ -352,7 +355,7 @@ class _working:  # noqa: N801 - likewise
         for line in self._process.stderr:
             self._say(line.rstrip())
 
-    def __exit__(self, *_: Any) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
