@@ -90,6 +90,7 @@ def _stream(body: bytes) -> pa.Table:
         table = pa.ipc.open_stream(pa.py_buffer(body)).read_all()
         table.validate(full=True)
         _check_columns(table.column_names)
+        _ = [getattr(field.type, "tz", None) for field in table.schema]  # a name of a zone may be no text
     except (pa.ArrowException, OSError, ValueError, struct.error, IndexError) as error:
         raise _bad(str(error)) from None
     return table
