@@ -132,7 +132,9 @@ class Audit:
         """Records that the server started, and what changed since it last did.
 
         Args:
-            declaration: `Territory.content_hash`; rules: hash of the rule book; version: of the program.
+            declaration: `Territory.content_hash`.
+            rules: hash of the rule book.
+            version: of the program.
 
         Returns:
             The changes that were found: `declaration.changed`, `rules.changed`.

@@ -87,7 +87,8 @@ class Keys:
 
         Args:
             name: for people; need not be unique.
-            role: one of `mangrove.serve.scope.ROLES`; place: as for users.
+            role: one of `mangrove.serve.scope.ROLES`.
+            place: as for users.
             device: needed by the role `device`, refused for others.
             expires: from when on it opens nothing; None means never.
             short: 160 bits in 40 characters, for chargers.
@@ -100,7 +101,9 @@ class Keys:
         said = proper_name(name)
         check_role(role, place, ROLES)
         if (role == "device") != bool(device):
-            raise AccessError("access.device_needed" if role == "device" else "access.device_refused", role=role)
+            raise AccessError(
+                "access.device_needed" if role == "device" else "access.device_refused", role=role
+            )
         if expires is not None and expires <= self._store.clock.now():
             raise AccessError("access.bad_expiry", when=expires.isoformat())
         secret = secrets.token_hex(_SHORT_BYTES) if short else MARK + secrets.token_urlsafe(_BYTES)

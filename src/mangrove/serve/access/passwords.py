@@ -28,11 +28,13 @@ MAX_LENGTH = 256
 """Characters; both revisions ask that at least 64 are allowed. A limit keeps a request from costing more than a password."""
 _AT_ONCE = threading.BoundedSemaphore(2)
 """Each hash takes 64 MiB for its time, so only two are computed at once."""
-_COMMON = frozenset(
-    "password passwd passphrase matkhau matkhaucuatoi admin administrator quantri quantrivien mangrove welcome letmein "
-    "changeme iloveyou anhyeuem emyeuanh vietnam xinchao hochiminh saigon hanoi haiphong danang khucongnghiep abc abcd "
-    "abcabc test testing guest user login secret default dragon monkey football sunshine princess superman trustno".split()
-)
+_COMMON = frozenset({
+    "password", "passwd", "passphrase", "matkhau", "matkhaucuatoi", "admin", "administrator", "quantri",
+    "quantrivien", "mangrove", "welcome", "letmein", "changeme", "iloveyou", "anhyeuem", "emyeuanh",
+    "vietnam", "xinchao", "hochiminh", "saigon", "hanoi", "haiphong", "danang", "khucongnghiep", "abc",
+    "abcd", "abcabc", "test", "testing", "guest", "user", "login", "secret", "default", "dragon", "monkey",
+    "football", "sunshine", "princess", "superman", "trustno",
+})  # fmt: skip
 """What people choose first, folded; refused with digits or signs around it too."""
 _ROWS = (
     "abcdefghijklmnopqrstuvwxyz",

@@ -16,7 +16,7 @@ class AccessError(MangroveError):
     """An account, a key, a password or the log cannot be used or changed in this way."""
 
 
-class Denied(AccessError):
+class DeniedError(AccessError):
     """A request is refused.
 
     Args:
@@ -42,7 +42,7 @@ class Denied(AccessError):
         self.location = location
 
 
-def too_often(code: str, seconds: float) -> Denied:
+def too_often(code: str, seconds: float) -> DeniedError:
     """The refusal of someone who asks too often: 429 with the whole seconds after which to try again (RFC 6585, section 4).
 
     Example:
@@ -50,4 +50,4 @@ def too_often(code: str, seconds: float) -> Denied:
         {'Retry-After': '2'}
     """
     wait = max(1, int(-(-seconds // 1)))
-    return Denied(code, status=429, headers={"Retry-After": str(wait)}, seconds=wait)
+    return DeniedError(code, status=429, headers={"Retry-After": str(wait)}, seconds=wait)

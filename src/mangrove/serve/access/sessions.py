@@ -112,7 +112,9 @@ class Links:
         Raises:
             AccessError: `access.bad_link` when it does not exist, was used, is too old, or is of a disabled user.
         """
-        row = self._store.row("SELECT purpose, user, expires, used FROM links WHERE digest = ?", digest(token))
+        row = self._store.row(
+            "SELECT purpose, user, expires, used FROM links WHERE digest = ?", digest(token)
+        )
         if row is None or row[3] is not None or self._store.stamp() >= row[2]:
             raise AccessError("access.bad_link")
         user = None if row[1] is None else self._users.get(row[1])

@@ -18,7 +18,7 @@ from mangrove.messages import LANGUAGES
 from mangrove.serve.access import limits
 from mangrove.serve.access.audit import Audit
 from mangrove.serve.access.passwords import Hasher
-from mangrove.serve.access.problems import AccessError, Denied, too_often
+from mangrove.serve.access.problems import AccessError, DeniedError, too_often
 from mangrove.serve.access.store import Store, maybe, moment_of
 from mangrove.serve.scope import Principal
 
@@ -27,7 +27,9 @@ USER_ROLES = ("admin", "operator", "tenant", "city")
 LONGEST_NAME = 64
 STRANGER = Principal("-", "", "guest", "")
 """Who a record names when nobody is signed in."""
-_COLUMNS = "id, name, lang, role, place, hash IS NOT NULL, disabled, created, last_login, locked_until, issuer"
+_COLUMNS = (
+    "id, name, lang, role, place, hash IS NOT NULL, disabled, created, last_login, locked_until, issuer"
+)
 _MILLION = 1_000_000
 
 
@@ -77,18 +79,20 @@ class Users:
         """The user that `name` and `password` belong to; signs nobody in by itself.
 
         Raises:
-            Denied: `access.locked` (429, also for the right password), `access.wrong` (401).
+            DeniedError: `access.locked` (429, also for the right password), `access.wrong` (401).
         """
         key = name_key(name)
-        row = self._store.row("SELECT id, hash, disabled, failed, locked_until FROM users WHERE name_key = ?", key)
-        id_, kept, disabled, failed, until = row or (0, None, 0, *self.unknown.of(key))
+        row = self._store.row(
+            "SELECT id, hash, disabled, failed, locked_until FROM users WHERE name_key = ?", key
+        )
+        id_, kept, disabled, _, until = row or (0, None, 0, *self.unknown.of(key))
         now = self._store.stamp()
         if until and until > now:
             raise too_often("access.locked", (until - now) / _MILLION)
         same, renewed = self.hasher.verify(password, None if disabled else kept)
         if not same:
             self._failed(id_, key, address)
-            raise Denied("access.wrong", status=401)
+            raise DeniedError("access.wrong", status=401)
         with self._store.write() as db:
             db.execute(
                 "UPDATE users SET failed = 0, locked_until = NULL, last_login = ?, hash = ? WHERE id = ?",
@@ -126,7 +130,8 @@ class Users:
 
         Args:
             name: unique among users, whatever its spelling or case.
-            role: one of `USER_ROLES`; place: needed by tenants, refused for admins.
+            role: one of `USER_ROLES`.
+            place: needed by tenants, refused for admins.
             lang: of the pages; empty for the territory's.
             by: who does this.
             identity: (issuer, subject) of someone who is signed in elsewhere.
@@ -159,7 +164,10 @@ class Users:
         assert set(changes) <= {"name", "role", "place", "lang", "disabled"}
         with self._store.write() as db:
             before = self.get(id_)
-            new = {name: changes.get(name, getattr(before, name)) for name in ("role", "place", "lang", "disabled")}
+            new = {
+                name: changes.get(name, getattr(before, name))
+                for name in ("role", "place", "lang", "disabled")
+            }
             check_role(str(new["role"]), str(new["place"]), USER_ROLES)
             check_lang(str(new["lang"]))
             name = proper_name(str(changes.get("name", before.name)))
