@@ -36,6 +36,7 @@ from mangrove.sources.sheet import (
     merged,
     qualities,
     values_of,
+    within,
 )
 from mangrove.sources.stamps import WallClock
 
@@ -71,7 +72,7 @@ def decode_arrow(body: bytes, names: Names, now: datetime, *, ahead: bool = Fals
         [names.find(word) for word in words],
         clock_of(columns[time]),
         (pc.fill_null(value, np.nan) if value.null_count else value).to_numpy(zero_copy_only=False),
-        lambda row: _shown(table.slice(row, 1).to_pylist()[0]),
+        lambda row: _shown({name: _cell(column, row) for name, column in columns.items()}),
         ending=time == "end",
         meta=meta,
     )
@@ -81,6 +82,15 @@ def decode_arrow(body: bytes, names: Names, now: datetime, *, ahead: bool = Fals
     if "unit" in columns:
         sheet.unit, sheet.units = encoded(columns["unit"])
     return values_of(sheet, names, now, ahead=ahead or meta.get("run", "measured") not in HAPPENED)
+
+
+def _cell(column: pa.Array, row: int) -> Any:
+    """A cell for people; an instant that Python does not know, or of an unknown zone, is its number."""
+    cell = column[row]
+    try:
+        return cell.as_py()
+    except (OverflowError, ValueError, KeyError):
+        return cell.value
 
 
 def _stream(body: bytes) -> pa.Table:
@@ -440,5 +450,5 @@ def instants(cells: Sequence[Any], tz: ZoneInfo) -> np.ndarray:
         [1000000, 2000000, -1]
     """
     clock = _clock(list(cells), len(cells))
-    at, codes = stamps.to_utc(clock, tz)
+    at, codes = stamps.to_utc(within(clock), tz)
     return np.where(np.isin(codes, (stamps.FINE, stamps.TWICE)), at, -1)

@@ -9,7 +9,7 @@ body in which thousands are bad is refused whole.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -224,7 +224,7 @@ def _starts(
     if clock.absolute.all():
         at, codes = clock.at, clock.codes
     else:
-        at, codes = stamps.to_utc(clock, tz, flow.astype(np.int64))
+        at, codes = stamps.to_utc(within(clock), tz, flow.astype(np.int64))
         codes = np.where(codes == stamps.TWICE, stamps.FINE, codes).astype(np.uint8)
     if sheet.ending:
         seconds = np.array([one.step.seconds if one.step is not None else 0 for one in flows] or [0])[flow]
@@ -373,6 +373,15 @@ def _text(column: pa.Array) -> WallClock:
         number[numeric] = np.asarray(pc.cast(chosen, pa.float64()))
         exact[numeric] = unix(number[numeric])
     return merged(_clock(exact, numeric), stamps.read_stamps(text, _ISO), numeric)
+
+
+def within(clock: WallClock) -> WallClock:
+    """The same stamps, those outside the years that can be marked so: a zone knows no rule for the year 100,000."""
+    outside = (clock.at < -stamps.DAY) | (clock.at >= _LAST_US + stamps.DAY)
+    if not outside.any():
+        return clock
+    codes = np.where(outside & (clock.codes == stamps.FINE), np.uint8(stamps.YEAR), clock.codes)
+    return replace(clock, at=np.where(outside, 0, clock.at), codes=codes)
 
 
 def merged(first: WallClock, second: WallClock, where: Bools) -> WallClock:
