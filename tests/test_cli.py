@@ -133,11 +133,18 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "size": lambda: (sharing_park(out), *FOUR_WEEKS, "--place", "depot", "--hours", "law,963"),
         "bill": lambda: (sharing_park(out), "depot", *WEEK, "--hours", "legacy,963"),
         "share": lambda: (sharing_park(out), *WEEK, "--out", out / "statements"),
+        "budget": lambda: (park, planned(out)),
         "rules find": lambda: ("than antraxit",),
         "rules conflicts": lambda: ("grid/vn",),
         "rules check": tuple,
     }
     return calls[name]()
+
+
+def planned(out: Path) -> Path:
+    path = out / "board.csv"
+    path.write_text("flow,period,amount,unit\nmill.power,2023,9000,MWh\n", encoding="utf-8")
+    return path
 
 
 def geojson(out: Path) -> Path:

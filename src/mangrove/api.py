@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mangrove.operate.backtest import Backtest
     from mangrove.operate.loop import Progress
     from mangrove.operate.run import Schedule
+    from mangrove.plan.budget import Adopted
     from mangrove.plan.declared import Wishes
     from mangrove.plan.result import Sizing
     from mangrove.settle.bills import SiteBill
@@ -421,6 +422,24 @@ def plan(
             record, _ = kept.store(ledger, park.territory, sizing)
         sizing = replace(sizing, record=record)
     return sizing
+
+
+def budget(park: Handle, file: str | Path, *, name: str = "") -> Adopted:
+    """Takes a file of planned amounts (`flow,period,amount,unit`) as the plan `plan/<name>`, to compare with what happens.
+
+    Args:
+        park: an opened territory.
+        file: the CSV file (see docs/how-to/budget.md); the same file again changes nothing.
+        name: of the plan; the file's own without its ending when left out.
+
+    Raises:
+        DeclarationError: the file has problems; all of them are listed with line and column.
+        LedgerError: the name cannot be one of a run, or another process writes to the ledger.
+    """
+    from mangrove.plan import budget as budgets
+
+    with park.writer() as ledger:
+        return budgets.adopt(ledger, park.territory, Path(file), name)
 
 
 def settle(

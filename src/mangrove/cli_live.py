@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from mangrove import messages
 from mangrove.cli_words import Folder, Lang, say
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
@@ -21,7 +22,7 @@ Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to lis
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    commands: tuple[Callable[..., None], ...] = (serve, work, live)
+    commands: tuple[Callable[..., None], ...] = (serve, work, live, budget)
     for command in commands:
         app.command()(command)
 
@@ -81,3 +82,21 @@ def live(
     from mangrove import demo_live
 
     demo_live.run(out, examples=examples, host=host, port=port, speed=speed, say=say, lang=lang)
+
+
+def budget(
+    folder: Folder,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV: flow,period,amount,unit.")],
+    name: Annotated[
+        str, typer.Option("--name", help="Name of the plan; that of the file when left out.")
+    ] = "",
+    lang: Lang = "en",
+) -> None:
+    """Takes planned amounts by flow and month or year, to compare with."""
+    from mangrove import api
+    from mangrove.plan import budget as budgets
+
+    park = api.open(folder)
+    adopted = api.budget(park, file, name=name)
+    for code, facts in budgets.told(adopted, park.territory.tz):
+        say(messages.render(f"plan.budget_{code}", lang, **facts))
