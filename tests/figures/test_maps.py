@@ -42,6 +42,18 @@ def test_every_place_is_one_path_with_its_name_and_number(read):
     assert "Phường 3: 3 nghìn tấn CO₂tđ" in tips
 
 
+def test_an_amount_that_may_not_be_shown_is_on_no_part_of_the_map(read):
+    shapes = grid(4)
+    values = {"w0": 1.0, "w1": 5.0, "w2": 123_456.0}
+    drawing = read(choropleth(shapes, values, title="m", lang="en", hidden={"w2"}, keyed=True))
+    assert "123" not in drawing.text
+    assert "Phường 2: not shown" in drawing.tips
+    assert "not shown" in drawing.words
+    keys = {path.get("data-place") for path in drawing.all("path")} - {None}
+    assert keys == {"w0", "w1", "w2", "w3"}
+    assert "Without data: 1" in drawing.summary
+
+
 def test_a_place_without_a_number_is_hatched_and_never_drawn_as_zero(read):
     shapes = grid(4)
     values = {"w0": 0.0, "w1": 5.0, "w2": math.nan}

@@ -8,7 +8,7 @@ in a frame of their own; a place without a number is hatched red, never drawn as
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -51,6 +51,8 @@ def choropleth(
     basis: Mapping[str, str] | None = None,
     class_count: int = 5,
     top: int = 10,
+    hidden: Collection[str] = (),
+    keyed: bool = False,
     heading: bool = True,
 ) -> str:
     """A map of areas colored by amount.
@@ -65,13 +67,18 @@ def choropleth(
         basis: how each number came about, by area id (`measured`, `modelled`, ...): drawn as a texture.
         class_count: number of color classes, 2 to 7.
         top: how many of the largest places are numbered and listed.
+        hidden: ids of areas whose amount is known but may not be shown; they have a gray grid and no number.
+        keyed: whether each area carries its id as `data-place`, so that a page can find it.
         heading: whether the title is drawn (it is always read out).
     """
-    finite = {s.id: float(values[s.id]) for s in shapes if numbers.is_number(values.get(s.id))}
+    shown = [shape for shape in shapes if shape.id not in hidden]
+    finite = {s.id: float(values[s.id]) for s in shown if numbers.is_number(values.get(s.id))}
     scaling = numbers.scale(_usual(finite.values()), unit, lang)
     ranked = sorted((s for s in shapes if finite.get(s.id, 0.0) > 0), key=lambda s: (-finite[s.id], s.id))
     breaks = class_breaks([v for v in finite.values() if v >= 0], class_count)
-    sheet = _Sheet(shapes, finite, basis or {}, ranked[:top], breaks, scaling, Fills())
+    sheet = _Sheet(
+        shapes, finite, basis or {}, ranked[:top], breaks, scaling, Fills(), frozenset(hidden), keyed=keyed
+    )
     frame = svg.Frame(width, lang, title, sheet.subtitle(), sheet.summary(), heading)
     groups = panels(parts_of(shapes))
     start, side_x = frame.top + 4, width - _SIDE
@@ -79,7 +86,9 @@ def choropleth(
     side, side_height = sheet.side(side_x, start)
     insets, inset_height = sheet.insets(groups[1:], side_x, start + side_height)
     bottom = start + max(main_height, side_height + inset_height)
-    notes, note_height = _notes(shapes, values, scaling, bottom, width)
+    notes, note_height = _notes(
+        shown, {k: v for k, v in values.items() if k not in hidden}, scaling, bottom, width
+    )
     return frame.document(main + side + insets + notes, bottom + note_height + 4, sheet.fills)
 
 
@@ -118,6 +127,8 @@ class _Sheet:
     breaks: Sequence[float]
     scaling: numbers.Scale
     fills: Fills
+    hidden: frozenset[str] = frozenset()
+    keyed: bool = False
 
     @property
     def lang(self) -> str:
@@ -131,7 +142,7 @@ class _Sheet:
             self.lang,
             places=len(self.shapes),
             largest=largest or numbers.no_data(self.lang),
-            missing=sum(s.id not in self.values for s in self.shapes),
+            missing=sum(s.id not in self.values and s.id not in self.hidden for s in self.shapes),
         )
 
     def subtitle(self) -> str:
@@ -151,6 +162,8 @@ class _Sheet:
 
     def texture(self, shape: Shape) -> tuple[str, str]:
         """Texture and ink of an area: the red hatch of "no data", else the marks of its basis."""
+        if shape.id in self.hidden:
+            return "grid", MUTED
         if shape.id not in self.values:
             return "hatch", ALARM
         return TEXTURES.get(self.basis.get(shape.id, ""), "dots"), ink_on(self.color(shape))
@@ -176,8 +189,11 @@ class _Sheet:
         drawn = []
         for owner, polygons in owned.items():
             shape = self.shapes[owner]
-            tip = svg.title(f"{shape.name}: {self.scaling.full(self.values.get(shape.id))}")
-            drawn.append(svg.tag("path", tip, d=path(polygons, place), fill=self.color(shape)))
+            tip = svg.title(f"{shape.name}: {self.told(shape)}")
+            key = shape.id if self.keyed else None
+            drawn.append(
+                svg.tag("path", tip, d=path(polygons, place), fill=self.color(shape), data_place=key)
+            )
         over = [
             marks([shapely.transform(p, place) for p in polygons], texture, ink)
             for (texture, ink), polygons in sorted(textured.items(), key=lambda item: item[0])
@@ -187,6 +203,12 @@ class _Sheet:
             "g", *drawn, stroke=PAPER, stroke_width="0.6", stroke_linejoin="round", fill_rule="evenodd"
         )
         return areas + (svg.tag("g", *over, pointer_events="none") if over else "")
+
+    def told(self, shape: Shape) -> str:
+        """The amount of an area in words."""
+        if shape.id in self.hidden:
+            return messages.render("figures.not_shown", self.lang)
+        return self.scaling.full(self.values.get(shape.id))
 
     def badges(self, parts: Sequence[Part], place: Placer) -> str:
         """The rank of each listed place inside its largest part, moved apart where they would touch."""
@@ -242,8 +264,12 @@ class _Sheet:
         rows.reverse()
         if len(numbers_) < len(self.values):
             rows.append((REMOVAL, messages.render("figures.removal", self.lang)))
-        if any(shape.id not in self.values for shape in self.shapes):
+        if any(shape.id not in self.values and shape.id not in self.hidden for shape in self.shapes):
             rows.append((self.fills.no_data(), numbers.no_data(self.lang)))
+        if any(shape.id in self.hidden for shape in self.shapes):
+            rows.append(
+                (self.fills.fill(NO_DATA, "generated"), messages.render("figures.not_shown", self.lang))
+            )
         return rows
 
     def textures(self) -> list[tuple[str, str]]:
