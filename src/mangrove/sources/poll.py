@@ -15,7 +15,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
@@ -135,6 +135,75 @@ def health(
     return Health(device.id, status, last, problem)
 
 
+@dataclass
+class Pace:
+    """When a connector tries next, and how it went.
+
+    Attributes:
+        due: the next attempt; last: when something came; failures: in a row; problem: the last one.
+        chance: numbers from 0 to 1 that spread attempts after a failure.
+    """
+
+    chance: Callable[[], float] = random.random
+    due: datetime | None = None
+    last: datetime | None = None
+    failures: int = 0
+    problem: Problem | None = None
+
+    def fail(self, now: datetime, problem: Problem) -> None:
+        """Puts the next attempt off: by a second, and twice as long after each further failure, up to a minute."""
+        self.problem = problem
+        pause = min(FIRST_PAUSE * 2**self.failures, LONGEST_PAUSE) * (0.5 + self.chance())
+        self.failures = min(self.failures + 1, 30)
+        self.due = now + timedelta(seconds=pause)
+
+    def fine(self, due: datetime, problem: Problem | None = None) -> None:
+        """An attempt went well; the next one is at `due`."""
+        self.failures, self.due, self.problem = 0, due, problem
+
+    def health(self, device: Device, now: datetime) -> Health:
+        """The health of the device."""
+        return health(device, now, self.last, self.problem, failing=self.failures > 0)
+
+
+class Runner:
+    """A thread that calls `turn`, waits as many seconds of the clock as that says, and calls it again.
+
+    Args:
+        name: of the thread.
+        turn: what to do.
+        clock: its `speed` turns seconds of the clock into real ones.
+        close: called at the end, in the same thread.
+    """
+
+    def __init__(
+        self, name: str, turn: Callable[[], float], clock: Clock, close: Callable[[], None] = lambda: None
+    ) -> None:
+        self._name, self._turn, self._clock, self._close = name, turn, clock, close
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Starts the thread."""
+        self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends after the turn that is under way."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            while not self._ended.is_set():
+                speed = float(getattr(self._clock, "speed", 1.0))
+                wait = self._turn() / speed if speed > 0 else _LONGEST_WAIT
+                self._ended.wait(min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT))
+        finally:
+            self._close()
+
+
 def collectors(
     device: Device, territory: Territory, unit_of: Callable[[str], Unit | None]
 ) -> list[tuple[Point, Collector]]:
@@ -185,32 +254,26 @@ class Poller:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.device = device
-        self._intake, self._clock, self._reader, self._chance = intake, clock, reader, chance
+        self._intake, self._clock, self._reader = intake, clock, reader
         self._tz, self._flows = territory.tz, territory.flows
         self._every = device.every or EVERY
         self._points = collectors(device, territory, reader.unit)
-        self._turns = _Turns()
+        self._pace = Pace(chance)
+        self._step: datetime | None = None
         self._kept: deque[tuple[list[Reading], Origin]] = deque()
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._runner = Runner(f"poll:{device.id}", self.turn, clock, reader.close)
 
     def start(self) -> None:
         """Starts the device's thread."""
-        self._thread = threading.Thread(target=self._run, name=f"poll:{self.device.id}", daemon=True)
-        self._thread.start()
+        self._runner.start()
 
     def stop(self) -> None:
         """Ends after the question that is under way."""
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join()
+        self._runner.stop()
 
     def state(self) -> tuple[Health, ...]:
         """The health of the device."""
-        turns = self._turns
-        return (
-            health(self.device, self._clock.now(), turns.last, turns.problem, failing=turns.failures > 0),
-        )
+        return (self._pace.health(self.device, self._clock.now()),)
 
     def turn(self) -> float:
         """Asks the device when it is due; returns the seconds (of the clock) until it is due again.
@@ -218,34 +281,29 @@ class Poller:
         The first answer after a start within a step only shows that the device answers: a reading from the middle of a step
         is not taken for the one of its beginning.
         """
-        now, turns = self._clock.now(), self._turns
+        now, pace = self._clock.now(), self._pace
         step = self._every.floor(now, self._tz)
-        if turns.due is None:
-            turns.due, turns.step = now, None if now == step else step
-        if now < turns.due:
-            self._hand_in()
-            return (turns.due - now).total_seconds()
-        try:
-            answer = self._reader.read()
-        except Exception as error:  # noqa: BLE001 - a driver may fail in any way; it must not stop the others
-            self._fail(now, _problem(self.device, error))
-        else:
-            turns.failures, turns.last, turns.problem = 0, now, answer.problem
-            turns.due = self._every.after(step, self._tz)
-            readings = [one for _, box in self._points for one in box.until(now)]
-            if step != turns.step:
-                readings += self._readings(answer, now.replace(microsecond=0))
-                turns.step = step
-            self._keep(readings, now)
+        if pace.due is None:
+            pace.due, self._step = now, None if now == step else step
+        if now >= pace.due:
+            try:
+                answer = self._reader.read()
+            except Exception as error:  # noqa: BLE001 - a driver may fail in any way; it must not stop the others
+                pace.fail(now, problem_of(self.device, error))
+            else:
+                pace.last = now
+                pace.fine(self._every.after(step, self._tz), answer.problem)
+                self._take(answer, now, step)
         self._hand_in()
-        return (turns.due - now).total_seconds()
+        return (pace.due - now).total_seconds()
 
-    def _fail(self, now: datetime, problem: Problem) -> None:
-        turns = self._turns
-        turns.problem = problem
-        pause = min(FIRST_PAUSE * 2**turns.failures, LONGEST_PAUSE) * (0.5 + self._chance())
-        turns.failures = min(turns.failures + 1, 30)
-        turns.due = now + timedelta(seconds=pause)
+    def _take(self, answer: Answer, now: datetime, step: datetime) -> None:
+        """Keeps what steps that are over give, and what this answer gives when it is the first of its step."""
+        readings = [one for _, box in self._points for one in box.until(now)]
+        if step != self._step:
+            readings += self._readings(answer, now.replace(microsecond=0))
+            self._step = step
+        self._keep(readings, now)
 
     def _readings(self, answer: Answer, at: datetime) -> list[Reading]:
         """The readings of the flows, at the time of the question.
@@ -273,7 +331,7 @@ class Poller:
         self._kept.append((readings, Origin(source, now.isoformat())))
         if len(self._kept) > MOST_KEPT:
             self._kept.popleft()
-            self._turns.problem = Problem("devices.given_up", {"count": MOST_KEPT})
+            self._pace.problem = Problem("devices.given_up", {"count": MOST_KEPT})
 
     def _hand_in(self) -> None:
         """Gives the intake what waits, oldest first; what it refuses stays for the next turn."""
@@ -282,31 +340,12 @@ class Poller:
             try:
                 self._intake.put(as_values(readings), origin)
             except (SourceError, LedgerError) as error:
-                self._turns.problem = error.problem
+                self._pace.problem = error.problem
                 return
             self._kept.popleft()
 
-    def _run(self) -> None:
-        try:
-            while not self._ended.is_set():
-                wait = self.turn() / getattr(self._clock, "speed", 1.0)
-                self._ended.wait(min(max(wait, _SHORTEST_WAIT), _LONGEST_WAIT))
-        finally:
-            self._reader.close()
 
-
-@dataclass
-class _Turns:
-    """Where a poller stands: when to ask next, the step that has its reading, and how it went."""
-
-    due: datetime | None = None
-    step: datetime | None = None
-    last: datetime | None = None
-    failures: int = 0
-    problem: Problem | None = field(default=None)
-
-
-def _problem(device: Device, error: Exception) -> Problem:
+def problem_of(device: Device, error: Exception) -> Problem:
     """What went wrong, as a sentence: a driver's own exception becomes `devices.no_answer`."""
     if isinstance(error, MangroveError):
         return error.problem
@@ -378,8 +417,12 @@ def _connector(
 
         password = secret(device.id, folder / "secrets")
         return Poller(device, territory, intake, clock, OpcReader(device, points, password, clock))
-    if device.protocol in ("file", "ftp"):
-        from mangrove.sources.watch import watcher
+    if device.protocol in ("file", "ftp") and "send" in device.parameters:
+        from mangrove.sources.outbox import Outbox
 
-        return watcher(device, territory, intake, clock, folder)
+        return Outbox(device, territory, clock, folder)
+    if device.protocol in ("file", "ftp"):
+        from mangrove.sources.watch import Watcher
+
+        return Watcher(device, territory, intake, clock, folder)
     return None
