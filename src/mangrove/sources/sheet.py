@@ -242,7 +242,7 @@ def _converted(sheet: Sheet, fault: Bytes, names: Names) -> Floats:
     """Values in the unit of their flow; marks rows whose unit is none of it."""
     factor = np.array([1.0 if t is None else t.factor for t in sheet.targets] or [1.0])
     if sheet.unit is None:
-        return sheet.value if (factor == 1).all() else sheet.value * factor[sheet.flow]
+        return sheet.value if (factor == 1).all() else _times(sheet.value, factor[sheet.flow])
     width = len(sheet.units) + 1
     pairs, inverse = np.unique(sheet.flow.astype(np.int64) * width + sheet.unit + 1, return_inverse=True)
     table, wrong = np.ones(len(pairs)), np.zeros(len(pairs), bool)
@@ -263,7 +263,12 @@ def _converted(sheet: Sheet, fault: Bytes, names: Names) -> Floats:
             wrong[i] = True
     if wrong.any():
         fault[wrong[inverse] & (fault == 0)] = UNIT
-    return np.asarray(sheet.value * table[inverse.ravel()])
+    return _times(sheet.value, table[inverse.ravel()])
+
+
+def _times(value: Floats, factor: Floats) -> Floats:
+    with np.errstate(over="ignore"):  # what becomes infinite is refused as such
+        return value * factor
 
 
 def _line(sheet: Sheet, row: int) -> int:
