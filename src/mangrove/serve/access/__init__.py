@@ -13,8 +13,39 @@ Comes in: requests, forms and commands. Goes out: a `Principal` for the rest of 
     commands    the same for the command line
 """
 
-from mangrove.serve.access.accounts import Accounts
-from mangrove.serve.access.audit import Audit, Head, verify
-from mangrove.serve.access.problems import AccessError, DeniedError
+from __future__ import annotations
 
-__all__ = ["AccessError", "Accounts", "Audit", "DeniedError", "Head", "verify"]
+from typing import TYPE_CHECKING, Any
+
+from mangrove.serve.access.accounts import Accounts
+from mangrove.serve.access.audit import SYSTEM, Audit, Head, verify
+from mangrove.serve.access.problems import AccessError, DeniedError
+from mangrove.serve.access.settings import Settings
+
+if TYPE_CHECKING:
+    from mangrove.serve.access.gate import Access, audited, guard, need, public
+
+__all__ = [
+    "SYSTEM",
+    "Access",
+    "AccessError",
+    "Accounts",
+    "Audit",
+    "DeniedError",
+    "Head",
+    "Settings",
+    "audited",
+    "guard",
+    "need",
+    "public",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """The door, when it is asked for: the commands do without the libraries that it needs."""
+    if name in {"Access", "audited", "guard", "need", "public"}:
+        from mangrove.serve.access import gate
+
+        return getattr(gate, name)
+    raise AttributeError(name)

@@ -323,10 +323,13 @@ def audited(action: str, *roles: str) -> Allowed:
 
 
 def guard(app: FastAPI, access: Access) -> None:
-    """Puts the door in front of an application: `app.state.access`, the middleware, and what is public of the frame of pages."""
+    """Puts the door in front of an application: `app.state.access`, the middleware, the answers to refusals, what is public."""
+    from mangrove.serve.access.pages import answer_refusals
+
     app.state.access = access
     if not hasattr(app.state, "roles"):
         app.state.roles = {}
     for path in ("/static", "/healthz", "/favicon.ico", "/openapi.json"):
         app.state.roles.setdefault(path, PUBLIC)
     app.add_middleware(Gate, site=app)
+    answer_refusals(app)

@@ -8,7 +8,7 @@ way to the sign-in.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from starlette.requests import HTTPConnection, Request
@@ -17,11 +17,13 @@ from starlette.websockets import WebSocket
 
 from mangrove.messages import LANGUAGES
 from mangrove.serve.access import csrf
-from mangrove.serve.access.gate import Access
 from mangrove.serve.access.problems import AccessError, DeniedError
-from mangrove.serve.app import Site
 from mangrove.serve.scope import Principal
 from mangrove.serve.words import Words
+
+if TYPE_CHECKING:
+    from mangrove.serve.access.gate import Access
+    from mangrove.serve.app import Site
 
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 _MISSING = frozenset({"access.no_user", "access.no_key", "access.bad_link"})

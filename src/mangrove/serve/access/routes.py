@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signing in and out, choosing a password, one's own account: pages with forms that need no script.
 
-Comes in: forms. Goes out: sessions, pages, redirections to paths of this server only. `install` puts all of access in front of an
-application.
+Comes in: forms. Goes out: sessions, pages, redirections to paths of this server only. `router` holds all routes of
+access; `gate.guard` stands in front of them.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 import anyio
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, Depends
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from mangrove.serve.access import csrf, passwords
-from mangrove.serve.access.gate import Access, guard, need, public
-from mangrove.serve.access.pages import access_of, answer_refusals, door, fields, language, room
+from mangrove.serve.access.gate import Access, need, public
+from mangrove.serve.access.pages import access_of, door, fields, language, room
 from mangrove.serve.access.problems import AccessError, DeniedError, too_often
 from mangrove.serve.access.sessions import OneTime
 from mangrove.serve.access.users import User
@@ -33,17 +33,18 @@ _MISMATCH = AccessError("access.password_mismatch")
 _people = need("admin", "operator", "tenant", "city", guests=False)
 
 
-def install(app: FastAPI, access: Access) -> None:
-    """Puts access in front of an application that `mangrove.serve.app.create` made: the door, the pages, the answers to refusals."""
+def router(access: Access) -> APIRouter:
+    """All routes of access: the door, the pages of administrators, signing in elsewhere where that is set up."""
     from mangrove.serve.access import admin, oidc
 
-    guard(app, access)
-    answer_refusals(app)
-    for router in (doors(), admin.router(), oidc.router()):
-        app.include_router(router)
+    whole = _doors()
+    whole.include_router(admin.router())
+    if access.settings.oidc is not None:
+        whole.include_router(oidc.router())
+    return whole
 
 
-def doors() -> APIRouter:
+def _doors() -> APIRouter:
     """The routes of the door."""
     router = APIRouter(tags=["access"], include_in_schema=False)
     anyone = [Depends(public)]

@@ -93,14 +93,14 @@ class Settings:
     oidc: Oidc | None = None
 
     @classmethod
-    def read(cls, told: Mapping[str, Any]) -> Settings:
+    def of(cls, told: Mapping[str, Any]) -> Settings:
         """The settings of a table.
 
         Raises:
             AccessError: `access.bad_setting` for an unknown key or a value of the wrong kind.
 
         Example:
-            >>> Settings.read({"trusted_proxies": ["127.0.0.1"], "api_rate": 10}).api_rate
+            >>> Settings.of({"trusted_proxies": ["127.0.0.1"], "api_rate": 10}).api_rate
             10.0
         """
         _known(told, cls)
