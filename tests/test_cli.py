@@ -422,7 +422,7 @@ REFUSED = [
     ("boundaries {park} {out}/none.geojson", "none.geojson"),
     ("drop {park} {out}/none", "none"),
     ("station {park} NOWHERE --from 2023 --out {out}/files", "NOWHERE"),
-    ("listen {park} --topics {out}/none.csv", "none.csv"),
+    ("broker {out}/broker --tls-port 8883", "--territory"),
     ("listen {park} --port 1", "1"),
     ("forecast {energy} --flows works.inn", "works.in"),
     ("forecast {energy} --horizon 7x", "7x"),

@@ -15,7 +15,7 @@ from tests.brokers import mosquitto
 from tests.doors import COMMAND, mangrove, station_park
 
 from mangrove import api, live, testing
-from mangrove.errors import RequestError, SourceError
+from mangrove.errors import RequestError
 from mangrove.ledger import Ledger, Quality
 from mangrove.sources import monitoring
 
@@ -97,8 +97,10 @@ def reading(topic: str, hour: int, value: float) -> tuple[str, object]:
 @pytest.mark.mosquitto
 def test_listening_stores_what_is_published_and_stops_on_sigterm(broker, tmp_path):
     folder = testing.two_factory_park(tmp_path / "park")
-    (folder / "topics.csv").write_text(
-        "topic,flow\nmeter/7,mill.power\nmeter/8,shop.power\n", encoding="utf-8"
+    place = next(iter(api.open(folder).territory.places))
+    (folder / "devices.csv").write_text(f"id,protocol,place\ngateway,mqtt,{place}\n", encoding="utf-8")
+    (folder / "points.csv").write_text(
+        "device,address,flow\ngateway,meter/7,mill.power\ngateway,meter/8,shop.power\n", encoding="utf-8"
     )
     said = tmp_path / "said"
     with running("listen", folder, "--host", "127.0.0.1", "--port", broker, stderr=said):
@@ -136,31 +138,6 @@ def test_what_is_published_while_nobody_listens_is_stored_by_the_next_listener(b
         until(lambda: len(stored(folder)["mill.power"]) == 25, "what was kept did not arrive")
     assert [value for _, value, _ in stored(folder)["mill.power"]] == [1.0] + [2.0] * 24
     assert "đang nghe 127.0.0.1" in (tmp_path / "second").read_text()
-
-
-@pytest.mark.parametrize(
-    ("text", "topics"),
-    [
-        ("topic,flow\na/b,mill.power\n", {"a/b": "mill.power"}),
-        ("\ufefftopic,flow\n a , b \n", {"a": "b"}),
-        ("topic,flow\n", {}),
-    ],
-)
-def test_a_table_of_topics_is_read(tmp_path, text, topics):
-    (tmp_path / "topics.csv").write_text(text, encoding="utf-8")
-    assert live.read_topics(tmp_path / "topics.csv") == topics
-
-
-@pytest.mark.parametrize(
-    "body", [b"", b"a,b\n1,2\n", b"topic\nx\n", b"topic,flow\nx\n", b"\xff\xfe\x00", b"topic;flow\nx;y\n"]
-)
-def test_what_is_no_table_of_topics_is_refused_with_its_place(tmp_path, body):
-    path = tmp_path / "topics.csv"
-    path.write_bytes(body)
-    with pytest.raises(SourceError) as refused:
-        live.read_topics(path)
-    assert refused.value.code == "cli.bad_topics"
-    assert str(path) in refused.value.text("vi")
 
 
 # --- drop folder -------------------------------------------------------------------------------------------------------

@@ -342,15 +342,12 @@ def listen(
     user: Annotated[
         str | None, typer.Option(help="User name; the password is read from MANGROVE_MQTT_PASSWORD.")
     ] = None,
-    topics: Annotated[
-        Path | None, typer.Option(help="Table of topics; topics.csv of the territory when left out.")
-    ] = None,
     lang: Lang = "en",
 ) -> None:
     """Takes values from an MQTT broker, without loss."""
     from mangrove import live
 
-    live.listen(folder, host=host, port=port, user=user, topics=topics, say=say, lang=lang)
+    live.listen(folder, host=host, port=port, user=user, say=say, lang=lang)
 
 
 @app.command()
@@ -389,13 +386,23 @@ def station(
 @app.command()
 def broker(
     out: Annotated[Path, typer.Argument(metavar="FOLDER", help="Folder for the configuration.")],
+    territory: Annotated[
+        Path | None,
+        typer.Option(
+            help="Territory whose MQTT devices are the users; without it only this machine may connect."
+        ),
+    ] = None,
     port: Annotated[int, typer.Option(help="Port on this machine.")] = 1883,
+    tls_port: Annotated[
+        int | None, typer.Option(help="Port for the plant network, with server.crt and server.key in FOLDER.")
+    ] = None,
     lang: Lang = "en",
 ) -> None:
     """Writes a configuration for the Mosquitto broker."""
-    from mangrove.sources import mqtt
+    from mangrove import live
 
-    typer.echo(messages.render("cli.broker_written", lang, path=mqtt.broker_files(out, port)))
+    path = live.write_broker(out, territory, port=port, tls_port=tls_port)
+    typer.echo(messages.render("cli.broker_written", lang, path=path))
 
 
 @app.command()

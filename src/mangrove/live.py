@@ -7,7 +7,6 @@ Ctrl-C end a loop after the group that is being committed.
 
 from __future__ import annotations
 
-import csv
 import os
 import signal
 import time
@@ -16,10 +15,10 @@ from datetime import timedelta
 from pathlib import Path
 
 from mangrove import api, messages
-from mangrove.errors import LedgerError, RequestError, SourceError, Where
+from mangrove.errors import LedgerError, RequestError
 from mangrove.handle import Handle
 from mangrove.ledger import Quality, Receipt
-from mangrove.sources import monitoring, mqtt
+from mangrove.sources import broker, monitoring, mqtt
 from mangrove.times import Span, Step
 
 Say = Callable[[str], None]
@@ -28,27 +27,20 @@ _PAUSE, _SETTLE = 10.0, 2.0
 _CYCLE = Step(seconds=300)
 
 
-def listen(
-    folder: Path, *, host: str, port: int, user: str | None, topics: Path | None, say: Say, lang: str
-) -> None:
+def listen(folder: Path, *, host: str, port: int, user: str | None, say: Say, lang: str) -> None:
     """Takes values from an MQTT broker until told to stop; a message is acknowledged after it is on disk.
 
-    The topic table is `topics` or, when there is one, `topics.csv` of the territory (columns topic, flow). The password comes from
-    the environment variable MANGROVE_MQTT_PASSWORD, never from the command line.
+    What stands on which topic follows from the territory's `points.csv`. The password comes from the environment variable
+    MANGROVE_MQTT_PASSWORD, never from the command line.
     """
     park = api.open(folder)
-    table = topics or (folder / "topics.csv" if (folder / "topics.csv").is_file() else None)
     say(messages.render("cli.listening", lang, host=host, port=port))
     stop = _Stop()
     with park.writer() as ledger:
         report = mqtt.listen(
             ledger,
             park.territory,
-            host=host,
-            port=port,
-            topics=read_topics(table) if table else None,
-            username=user,
-            password=os.environ.get("MANGROVE_MQTT_PASSWORD"),
+            address=mqtt.Address(host, port, user, os.environ.get("MANGROVE_MQTT_PASSWORD")),
             stop=stop,
             on_commit=lambda receipt: say(_committed(receipt, lang)),
         )
@@ -61,6 +53,18 @@ def listen(
             quarantined=report.quarantined,
         )
     )
+
+
+def write_broker(out: Path, folder: Path | None, *, port: int, tls_port: int | None) -> Path:
+    """Writes the files of a broker, with the MQTT devices of the territory in `folder` as its users.
+
+    Raises:
+        RequestError: `mqtt.tls_needs_users`: a listener for the network without a territory would let nobody in.
+    """
+    if folder is None and tls_port is not None:
+        raise RequestError("mqtt.tls_needs_users")
+    territory = api.open(folder).territory if folder is not None else None
+    return broker.broker_files(out, territory, port, tls_port=tls_port)
 
 
 def drop(folder: Path, inbox: Path, *, watch: bool, say: Say, lang: str) -> None:
@@ -144,24 +148,6 @@ def write_station(park: Handle, station: str, start: str, end: str | None, out: 
     ]
     out.mkdir(parents=True, exist_ok=True)
     return monitoring.write_files(out, station, records)
-
-
-def read_topics(path: Path) -> dict[str, str]:
-    """A topic table: CSV with the columns topic and flow.
-
-    Raises:
-        SourceError: `cli.bad_topics`, the file cannot be read or lacks a column.
-    """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = csv.DictReader(file)
-            if not {"topic", "flow"} <= set(rows.fieldnames or ()):
-                raise SourceError(
-                    "cli.bad_topics", where=Where(str(path)), reason=", ".join(rows.fieldnames or ()) or "-"
-                )
-            return {row["topic"].strip(): row["flow"].strip() for row in rows}
-    except (OSError, UnicodeDecodeError, csv.Error, AttributeError) as error:
-        raise SourceError("cli.bad_topics", where=Where(str(path)), reason=str(error)) from error
 
 
 def _committed(receipt: Receipt, lang: str) -> str:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from tests.brokers import mosquitto
 
-from mangrove.errors import RequestError, SourceError
+from mangrove.errors import SourceError
 from mangrove.ledger import Ledger
+from mangrove.sources import broker as files
 from mangrove.sources import mqtt
 
 pytestmark = pytest.mark.mosquitto
@@ -32,7 +33,7 @@ flows = {f"f{i}": Flow(f"f{i}", "p", Carrier("electricity"), unit("kWh"), Step.p
 park = Territory(Path("p"), "P", "park", "Asia/Ho_Chi_Minh", "VND", "vi", None, {"p": Place("p", "P", "park")}, flows)
 with Ledger.open(Path(sys.argv[1])) as ledger:
     print("ready", flush=True)
-    mqtt.listen(ledger, park, port=int(sys.argv[2]), group=200, wait=0.05, on_commit=lambda r: print(r.rows, flush=True))
+    mqtt.listen(ledger, park, address=mqtt.Address(port=int(sys.argv[2])), group=200, wait=0.05, on_commit=lambda r: print(r.rows, flush=True))
 """
 
 
@@ -40,7 +41,7 @@ with Ledger.open(Path(sys.argv[1])) as ledger:
 def broker(tmp_path_factory):
     """The port of a broker that runs with the shipped configuration."""
     folder = tmp_path_factory.mktemp("broker")
-    with mosquitto(lambda port: mqtt.broker_files(folder, port)) as port:
+    with mosquitto(lambda port: files.broker_files(folder, port=port)) as port:
         yield port
 
 
@@ -86,8 +87,7 @@ def listen_until(ledger, park, port, count, name, **options):
     return mqtt.listen(
         ledger,
         park,
-        port=port,
-        client_id=name,
+        address=mqtt.Address(port=port, client_id=name),
         on_commit=seen.append,
         stop=lambda: (
             sum(r.rows + r.unchanged + r.rejected for r in seen) >= count or time.monotonic() > deadline
@@ -118,7 +118,9 @@ def test_readings_are_stored_and_poison_is_quarantined_and_acknowledged(broker, 
     kept = ledger.quarantine()
     assert kept.column("raw").to_pylist()[0] == b"junk"
     assert set(kept.column("code").to_pylist()) == {"sources.bad_message", "sources.unknown_topic"}
-    again = mqtt.listen(ledger, park, port=broker, client_id="one", stop=stop_after(0.6))
+    again = mqtt.listen(
+        ledger, park, address=mqtt.Address(port=broker, client_id="one"), stop=stop_after(0.6)
+    )
     assert again.messages == 0
 
 
@@ -190,19 +192,5 @@ def stored(store: Path) -> int:
 
 def test_a_broker_that_is_not_there_is_an_error_in_words(park, ledger):
     with pytest.raises(SourceError) as caught:
-        mqtt.listen(ledger, park, port=1)
+        mqtt.listen(ledger, park, address=mqtt.Address(port=1))
     assert caught.value.code == "sources.broker_refused"
-
-
-def test_a_topic_table_with_an_unknown_flow_is_refused(park, ledger):
-    with pytest.raises(RequestError):
-        mqtt.listen(ledger, park, topics={"a": "nothing"})
-
-
-def test_the_shipped_configuration_has_a_large_window_and_lets_nobody_in_from_outside(tmp_path):
-    text = mqtt.broker_files(tmp_path, 1883).read_text(encoding="utf-8")
-    lines = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    assert "max_inflight_messages 0" in lines
-    assert "persistence true" in lines
-    assert [line for line in lines if line.startswith("listener")] == ["listener 1883 127.0.0.1"]
-    assert "pattern write mg/%u/#" in (tmp_path / "mosquitto.acl").read_text(encoding="utf-8")

@@ -68,7 +68,9 @@ CASES = (
     (GATEWAY, POINTS + "gw,a,power,,,,\ngw,a,power,kW,,,\n", "points.csv:3:4", "duplicate_id", "points.csv:2:4"),
     (GATEWAY, POINTS + "gw,a+/b,power,,,,\n", "points.csv:2:4", "bad_topic", "one whole level"),
     (GATEWAY, POINTS + "gw,a#,power,,,,\n", "points.csv:2:4", "bad_topic", "a#"),
-    (GATEWAY, POINTS + "gw,a#b,power,,number,,\n", "points.csv:2:4", "bad_topic", "number"),
+    (GATEWAY, POINTS + "gw,a#b,rate,,number,,\n", "points.csv:2:4", "bad_topic", "number"),
+    (GATEWAY, POINTS + "gw,mg/gw/swap/event#cost,power,,swap,,\n", "points.csv:2:4", "bad_topic", "swap/event#count"),
+    (GATEWAY, POINTS + "gw,a,power,,number,,\n", "points.csv:2:13", "number_of_sum", "counter"),
     (GATEWAY, POINTS + "gw,spBv1.0/G/DDATA/n#m,power,,sparkplug,,\n", "points.csv:2:4", "bad_topic", "GROUP/+/NODE"),
     (GATEWAY, POINTS + "gw,application/+/up#m,power,,chirpstack,,\n", "points.csv:2:4", "bad_topic", "DEVEUI"),
 )  # fmt: skip

@@ -1,34 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MQTT: messages in, acknowledged after the ledger has committed them.
+"""MQTT: messages in, acknowledged after the ledger has committed them; set-points and requests out.
 
-Comes in: QoS 1 messages of a Mosquitto broker. Goes out: batches, many messages per commit. The session is kept at the
-broker (`clean_session=False`, a fixed client id) and acknowledged by hand after the commit, so a consumer that dies loses
-nothing: the broker sends again what was not acknowledged, and the ledger recognizes values that it has. A message that is no
-reading goes to quarantine with its reason and is acknowledged like the others: it must not come back for ever.
+Comes in: QoS 1 messages of a broker. Goes out: batches, many messages per commit. The session is kept at the broker
+(`clean_session=False`, a fixed client id) and acknowledged by hand after the commit, so a consumer that dies loses nothing: the broker
+sends again what was not acknowledged, and the ledger recognizes values that it has. A message that is no reading goes to quarantine
+with its reason and is acknowledged like the others: it must not come back for ever.
 
-The network loop runs in the caller's thread, between commits; so the thread that commits is the one that acknowledges.
+One loop serves both the command that owns a ledger (`listen`) and the server whose intake owns it (`MqttConnector`). The network runs in
+the same thread, between commits; so the thread that commits is the one that acknowledges.
 """
 
 from __future__ import annotations
 
+import select
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from importlib import resources
 from pathlib import Path
-from string import Template
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import numpy as np
 
-from mangrove.errors import Problem, RequestError, SourceError, did_you_mean
+from mangrove.errors import LedgerError, MangroveError, Problem, SourceError
 from mangrove.ledger import Ledger
 from mangrove.ledger.types import Origin, Receipt, Rejected
+from mangrove.sources import mqtt_points, mqtt_swap
 from mangrove.sources.convert import Values
-from mangrove.sources.messages_in import BadMessageError, Decoder, Reading
+from mangrove.sources.events import Events
+from mangrove.sources.intake import Intake
+from mangrove.sources.mqtt_decode import Decoder
+from mangrove.sources.poll import Clock, Health
 from mangrove.sources.registers import SUFFIX, Pending
 from mangrove.territory.model import Territory
 
@@ -37,10 +44,15 @@ GROUP = 5000
 WAIT = 0.2
 """Seconds from the first message of a group to its commit at the latest."""
 DERIVE_EVERY = 5.0
-"""Seconds between two derivations of amounts from registers."""
-TOPICS = "mg/#"
-_RETRY_MOST = 30.0
+"""Seconds between two derivations of amounts from registers and events."""
+CLIENT_ID = "mangrove"
+_RETRY_FIRST, _RETRY_MOST = 0.2, 30.0
+_KEEPALIVE = 60
+_PATIENCE = 30.0
 _END = 253_402_300_799_000_000
+_LATE_STEPS = 2
+_PUBACK = 0x4002
+"""The two fixed bytes of an acknowledgement (MQTT 3.1.1, 3.4.1): packet type 4, two bytes follow."""
 
 
 @dataclass(slots=True)
@@ -55,117 +67,238 @@ class ListenReport:
     reconnects: int = 0
 
 
-@dataclass(slots=True)
-class _Message:
-    topic: str
-    payload: bytes
-    mid: int
-    qos: int
-    dup: bool
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the broker is and how it lets us in."""
+
+    host: str = "127.0.0.1"
+    port: int = 1883
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+    ca_file: Path | None = None
+    client_id: str = CLIENT_ID
 
 
-@dataclass
-class _Listener:
-    """One connection: collects messages, commits groups, acknowledges."""
+class Store(Protocol):
+    """What a listener hands its groups to."""
 
-    ledger: Ledger
-    decoder: Decoder
-    registers: Pending
-    source: str
-    topics: tuple[str, ...] = (TOPICS,)
-    client: Any = None
-    waiting: list[_Message] = field(default_factory=list)
-    first_at: float = 0.0
-    refused: str = ""
-    report: ListenReport = field(default_factory=ListenReport)
+    def put(self, values: Values, origin: Origin, rejected: Sequence[Rejected]) -> Receipt:
+        """Stores a group; it is on disk when this returns.
 
-    def on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
-        if reason.is_failure:
-            self.refused = str(reason)
-        else:
-            self.refused = ""
-            client.subscribe([(topic, 1) for topic in self.topics])
+        Raises:
+            LedgerError: the ledger refuses.
+            SourceError: `sources.busy`, `sources.closed`.
+        """
 
-    def on_disconnect(self, *_: Any) -> None:
+    def settle(self, *, ended: bool = False) -> None:
+        """Derives amounts from registers and events when it is time."""
+
+
+class Machine:
+    """The clock of the machine."""
+
+    def now(self) -> datetime:
+        """The present instant, UTC."""
+        return datetime.now(UTC)
+
+
+class _Own:
+    """A ledger that this process owns."""
+
+    def __init__(self, ledger: Ledger, territory: Territory) -> None:
+        self.ledger = ledger
+        self.registers = Pending(ledger, territory)
+        self.events = Events(territory)
+        with ledger.snapshot() as snapshot:
+            known = set(snapshot.flow_ids())
+        for (
+            flow
+        ) in territory.flows.values():  # an earlier listener may have died between storing and deriving
+            if flow.semantics == "counter" and flow.id + SUFFIX in known:
+                self.registers.touched[flow.id] = (0, _END)
+        self.events.catch_up(ledger)
+        self.settle(ended=True)
+
+    def put(self, values: Values, origin: Origin, rejected: Sequence[Rejected]) -> Receipt:
+        renamed = self.registers.rename(values)
+        receipt = self.ledger.append(renamed.table(), origin, rejected=rejected)
+        self.registers.seen(renamed, receipt)
+        self.events.seen(values)
+        return receipt
+
+    def settle(self, *, ended: bool = False) -> None:
+        now = time.monotonic()
+        if ended or now - self.derived > DERIVE_EVERY:
+            list(self.registers.derive())
+            self.events.derive(self.ledger)
+            self.derived = now
+
+    derived = 0.0
+
+
+class _Shared:
+    """A ledger behind the intake of a server; registers are the intake's, events are ours."""
+
+    def __init__(self, intake: Intake, territory: Territory) -> None:
+        self.intake = intake
+        self.events = Events(territory)
+        self.derived = 0.0
+        self.ready = False
+
+    def put(self, values: Values, origin: Origin, rejected: Sequence[Rejected]) -> Receipt:
+        if not self.ready:
+            self.intake.call(self.events.catch_up).result(_PATIENCE)
+            self.ready = True
+        receipt = self.intake.put(values, origin, rejected, timeout=_PATIENCE)
+        self.events.seen(values)
+        return receipt
+
+    def settle(self, *, ended: bool = False) -> None:
+        now = time.monotonic()
+        if self.events.touched and (ended or now - self.derived > DERIVE_EVERY):
+            self.intake.call(self.events.derive).result(_PATIENCE)
+            self.derived = now
+
+
+_Message = tuple[str, bytes, int, int, bool]
+"""Topic, payload, number, quality of service, whether the broker sends it again."""
+
+
+class _Session:
+    """One kept session at a broker: collects messages, commits groups, acknowledges, publishes."""
+
+    def __init__(self, store: Store, territory: Territory, address: Address, clock: Clock) -> None:
+        mqtt_points.check(territory)
+        self.store = store
+        self.decoder = Decoder(territory)
+        self.address = address
+        self.clock = clock
+        self.report = ListenReport()
+        self.waiting: list[_Message] = []
+        self.outgoing: deque[tuple[str, bytes, int, bool]] = deque()
+        self.heard: dict[str, datetime] = {}
+        self.connected = False
+        self.refused = ""
+        self.client = self._client()
+        self._first_at = 0.0
+
+    def _client(self) -> Any:
+        from paho.mqtt.client import Client
+        from paho.mqtt.enums import CallbackAPIVersion
+
+        where = self.address
+        client = Client(CallbackAPIVersion.VERSION2, where.client_id, clean_session=False, manual_ack=True)
+        if where.username is not None:
+            client.username_pw_set(where.username, where.password)
+        if where.ca_file is not None:
+            client.tls_set(ca_certs=str(where.ca_file))
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        return client
+
+    def _on_connect(self, client: Any, _data: Any, _flags: Any, reason: Any, _properties: Any) -> None:
+        self.refused = str(reason) if reason.is_failure else ""
+        self.connected = not reason.is_failure
+        if self.connected:
+            client.subscribe([(topic, 1) for topic in self.decoder.routes.subscriptions()])
+
+    def _on_disconnect(self, *_: Any) -> None:
+        self.connected = False
         self.waiting.clear()  # not acknowledged, so the broker sends them again
 
-    def on_message(self, _client: Any, _data: Any, message: Any) -> None:
+    def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
         if not self.waiting:
-            self.first_at = time.monotonic()
-        self.waiting.append(
-            _Message(message.topic, bytes(message.payload), message.mid, message.qos, bool(message.dup))
-        )
+            self._first_at = time.monotonic()
+        try:
+            topic = message.topic
+        except UnicodeDecodeError:
+            topic = ""
+        self.waiting.append((topic, bytes(message.payload), message.mid, message.qos, message.dup))
+
+    def pump(self, timeout: float, most: int) -> int:
+        """Lets the network work: what has arrived is collected, what waits to go out is sent; 0 when all is well."""
+        while self.outgoing and self.connected:
+            topic, payload, qos, retain = self.outgoing.popleft()
+            self.client.publish(topic, payload, qos=qos, retain=retain)
+        code = int(self.client.loop(timeout))
+        count = -1
+        while code == 0 and count < len(self.waiting) < most:  # reads on without asking the system each time
+            count = len(self.waiting)
+            code = int(self.client.loop_read())
+        return code
 
     def due(self, group: int, wait: float) -> bool:
-        return len(self.waiting) >= group or (bool(self.waiting) and time.monotonic() - self.first_at >= wait)
+        """Whether the waiting messages should be committed now."""
+        return len(self.waiting) >= group or (
+            bool(self.waiting) and time.monotonic() - self._first_at >= wait
+        )
 
     def commit(self) -> Receipt | None:
-        """Stores everything that waits and acknowledges it. A ledger that refuses raises, and nothing is acknowledged."""
+        """Stores everything that waits and acknowledges it. A store that refuses raises, and nothing is acknowledged."""
         group, self.waiting = self.waiting, []
         if not group:
             return None
-        readings, rejected = self._decode(group)
-        values = self.registers.rename(as_values(readings))
-        key = sha256()
-        for message in group:
-            key.update(f"{len(message.topic)}:{message.topic}:{len(message.payload)}:".encode())
-            key.update(message.payload)
-        origin = Origin(self.source, key.hexdigest())
-        receipt = self.ledger.append(values.table(), origin, rejected=rejected)
-        if receipt.duplicate and not all(message.dup for message in group):
+        now = self.clock.now()
+        topics, payloads, numbers, qos, dup = zip(*group, strict=True)
+        found = self.decoder.group(topics, payloads, now)
+        key = _key(topics, payloads)
+        origin = Origin(f"mqtt:{self.address.client_id}", key)
+        receipt = self.store.put(found.values, origin, found.rejected)
+        if receipt.duplicate and not all(dup):
             # The same words said anew (a value set back to what it was): the rows decide, not the words.
-            origin = Origin(self.source, f"{key.hexdigest()}:{uuid4().hex}")
-            receipt = self.ledger.append(values.table(), origin)
-        self.registers.seen(values, receipt)
-        for message in group:
-            self.client.ack(message.mid, message.qos)
-        self._count(group, receipt, rejected)
+            receipt = self.store.put(found.values, Origin(origin.source, f"{key}:{uuid4().hex}"), ())
+        acknowledge(self.client, [number for number, level in zip(numbers, qos, strict=True) if level])
+        self.outgoing.extend((topic, payload, 0, False) for topic, payload in found.answers)
+        self._count(len(group), receipt, len(found.rejected))
+        for topic in set(topics):
+            device = self.decoder.routes.device(topic)
+            if device:
+                self.heard[device] = now
         return receipt
 
-    def _decode(self, group: list[_Message]) -> tuple[list[Reading], list[Rejected]]:
-        """All readings of a group, one per flow and start (the last), and the messages and values to set aside."""
-        now = datetime.now(UTC)
-        found: dict[tuple[str, int], Reading] = {}
-        rejected: list[Rejected] = []
-        for message in group:
-            try:
-                readings = self.decoder.decode(message.topic, message.payload, now)
-            except BadMessageError as error:
-                rejected.append(Rejected(message.payload, error.problem))
-                continue
-            for one in readings:
-                old = found.get((one.flow, one.start))
-                if old is not None and old != one:
-                    data = {"flow": one.flow, "text": f"{old.value:g}", "line": 0}
-                    rejected.append(
-                        Rejected(message.payload, Problem("sources.repeated", data, severity="warning"))
-                    )
-                found[one.flow, one.start] = one
-        return list(found.values()), rejected
-
-    def _count(self, group: list[_Message], receipt: Receipt, rejected: list[Rejected]) -> None:
+    def _count(self, messages: int, receipt: Receipt, rejected: int) -> None:
         report = self.report
-        report.messages += len(group)
+        report.messages += messages
         report.commits += 1
         if not receipt.duplicate:
             report.stored += receipt.rows
             report.unchanged += receipt.unchanged
-            report.quarantined += len(rejected)
+            report.quarantined += rejected
+
+    def connect(self) -> None:
+        """Opens the connection.
+
+        Raises:
+            SourceError: `sources.broker_refused`: it cannot be reached.
+        """
+        where = self.address
+        try:
+            self.client.connect(where.host, where.port, keepalive=_KEEPALIVE)
+        except (OSError, ValueError) as error:
+            raise self.refusal(str(error)) from error
+
+    def refusal(self, reason: str) -> SourceError:
+        """The error of a broker that does not let us in."""
+        return SourceError(
+            "sources.broker_refused", host=self.address.host, port=self.address.port, reason=reason
+        )
+
+    def leave(self) -> None:
+        """Ends the connection, not the session: the broker keeps what was not acknowledged."""
+        self.waiting.clear()
+        with suppress(OSError):
+            self.client.disconnect()
 
 
 def listen(
     ledger: Ledger,
     territory: Territory,
     *,
-    host: str = "127.0.0.1",
-    port: int = 1883,
-    topics: Mapping[str, str] | None = None,
-    client_id: str = "mangrove",
-    username: str | None = None,
-    password: str | None = None,
-    ca_file: Path | None = None,
+    address: Address | None = None,
     group: int = GROUP,
     wait: float = WAIT,
+    clock: Clock | None = None,
     stop: Callable[[], bool] | None = None,
     on_commit: Callable[[Receipt], None] | None = None,
 ) -> ListenReport:
@@ -173,17 +306,11 @@ def listen(
 
     Args:
         ledger: open for writing.
-        territory: its flows say what may come in and in which unit.
-        host: of the broker.
-        port: of the broker.
-        topics: the topic table, topic to flow id. Default: everything below `mg/`; a topic then ends in the id or the
-            meter of its flow, or the payload names the flow.
-        client_id: name of the session that the broker keeps; two listeners must not share one.
-        username: of the credentials, when the broker asks for them.
-        password: likewise.
-        ca_file: certificate of the authority that signed the broker's; given, the connection uses TLS.
+        territory: its flows say what may come in, its points what stands on which topic.
+        address: of the broker; two listeners must not share a client id.
         group: messages per commit at most.
         wait: seconds from the first message of a group to its commit at the latest.
+        clock: says what time it is; None means the machine's.
         stop: asked several times a second.
         on_commit: told every receipt, after the messages were acknowledged.
 
@@ -191,127 +318,213 @@ def listen(
         Counts.
 
     Raises:
-        SourceError: the broker refuses the credentials, or cannot be reached at the start.
-        RequestError: the topic table names a flow that is not declared.
+        SourceError: the broker refuses the credentials or cannot be reached at the start; a point cannot be read.
         LedgerError: the ledger refuses; what was not committed stays with the broker.
     """
-    table = dict(topics or {})
-    for flow in table.values():
-        if flow not in territory.flows:
-            raise RequestError(
-                "sources.unknown_flow", flow=flow, hint=did_you_mean(flow, territory.flows), rows=0
-            )
-    listener = _Listener(
-        ledger,
-        Decoder(territory, table),
-        Pending(ledger, territory),
-        f"mqtt:{client_id}",
-        tuple(table) or (TOPICS,),
-    )
-    client = _client(listener, client_id, username, password, ca_file)
-    _catch_up(listener.registers)
+    stop = stop or (lambda: False)
+    store = _Own(ledger, territory)
+    session = _Session(store, territory, address or Address(), clock or Machine())
+    session.connect()
+    pause = _RETRY_FIRST
     try:
-        client.connect(host, port, keepalive=60)
-    except OSError as error:
-        raise SourceError("sources.broker_refused", host=host, port=port, reason=str(error)) from error
-    try:
-        _run(
-            listener, (host, port), group=group, wait=wait, stop=stop or (lambda: False), on_commit=on_commit
-        )
-    finally:
-        client.disconnect()
-    return listener.report
-
-
-def _client(
-    listener: _Listener, client_id: str, username: str | None, password: str | None, ca_file: Path | None
-) -> Any:
-    from paho.mqtt.client import Client
-    from paho.mqtt.enums import CallbackAPIVersion
-
-    client = Client(CallbackAPIVersion.VERSION2, client_id, clean_session=False, manual_ack=True)
-    if username is not None:
-        client.username_pw_set(username, password)
-    if ca_file is not None:
-        client.tls_set(ca_certs=str(ca_file))
-    client.on_connect = listener.on_connect
-    client.on_disconnect = listener.on_disconnect
-    client.on_message = listener.on_message
-    listener.client = client
-    return client
-
-
-def _run(
-    listener: _Listener,
-    address: tuple[str, int],
-    *,
-    group: int,
-    wait: float,
-    stop: Callable[[], bool],
-    on_commit: Callable[[Receipt], None] | None,
-) -> None:
-    """The loop: network, commit when a group is due, derive registers now and then, reconnect with growing pauses."""
-    pause, derived_at = 0.2, time.monotonic()
-    while not stop():
-        if listener.client.loop(timeout=wait / 4 if listener.waiting else 0.1) != 0:
-            if listener.refused:
-                raise SourceError(
-                    "sources.broker_refused", host=address[0], port=address[1], reason=listener.refused
-                )
-            time.sleep(pause)
-            pause = min(2 * pause, _RETRY_MOST)
-            listener.report.reconnects += 1
-            try:
-                listener.client.reconnect()
-            except OSError:
+        while not stop():
+            if _turn(session, group, wait, on_commit):
+                pause = _RETRY_FIRST
                 continue
-            continue
-        pause = 0.2
-        if listener.due(group, wait):
-            receipt = listener.commit()
-            if on_commit is not None and receipt is not None:
-                on_commit(receipt)
-        if listener.registers.touched and time.monotonic() - derived_at > DERIVE_EVERY:
-            list(listener.registers.derive())
-            derived_at = time.monotonic()
-    listener.commit()
-    listener.client.loop(timeout=0.05)  # sends the last acknowledgements
-    list(listener.registers.derive())
+            if session.refused:
+                raise session.refusal(session.refused)
+            pause = _reconnect(session, pause, stop)
+        _last(session, on_commit)
+    finally:
+        session.leave()
+    store.settle(ended=True)
+    return session.report
 
 
-def _catch_up(registers: Pending) -> None:
-    """Derives the amounts of all registers once: an earlier listener may have died between storing and deriving."""
-    with registers.ledger.snapshot() as snapshot:
-        known = set(snapshot.flow_ids())
-    for flow in registers.territory.flows.values():
-        if flow.semantics == "counter" and flow.id + SUFFIX in known:
-            registers.touched[flow.id] = (0, _END)
-    list(registers.derive())
+def _turn(
+    session: _Session, group: int, wait: float, on_commit: Callable[[Receipt], None] | None = None
+) -> bool:
+    """One turn of the loop; false when the connection is gone."""
+    if session.pump(wait / 4 if session.waiting else 0.1, group) != 0:
+        return False
+    if session.due(group, wait):
+        receipt = session.commit()
+        if on_commit is not None and receipt is not None:
+            on_commit(receipt)
+    session.store.settle()
+    return True
 
 
-def as_values(readings: list[Reading]) -> Values:
-    """Readings as columns."""
-    names = list(dict.fromkeys(one.flow for one in readings))
-    index = {name: i for i, name in enumerate(names)}
-    return Values(
-        names,
-        np.array([index[one.flow] for one in readings], dtype=np.int32),
-        np.array([one.start for one in readings], dtype=np.int64),
-        np.array([one.value for one in readings], dtype=np.float64),
-        np.array([one.quality for one in readings], dtype=np.uint8),
-        np.zeros(len(readings), dtype=np.int64),
-    )
+def _last(session: _Session, on_commit: Callable[[Receipt], None] | None = None) -> None:
+    """Commits what waits and sends the last acknowledgements."""
+    receipt = session.commit()
+    if on_commit is not None and receipt is not None:
+        on_commit(receipt)
+    session.client.loop(timeout=0.05)
 
 
-def broker_files(folder: Path, port: int = 1883) -> Path:
-    """Writes the shipped broker configuration and access list into `folder`; start it with `mosquitto -c <path>`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    shipped = resources.files("mangrove.sources")
-    text = (shipped / "mosquitto.conf").read_text(encoding="utf-8")
-    filled = Template(text).substitute(port=port, folder=folder.resolve())
-    (folder / "mosquitto.acl").write_text(
-        (shipped / "mosquitto.acl").read_text(encoding="utf-8"), encoding="utf-8"
-    )
-    path = folder / "mosquitto.conf"
-    path.write_text(filled, encoding="utf-8")
-    return path
+def _reconnect(session: _Session, pause: float, stop: Callable[[], bool]) -> float:
+    """Waits, tries to connect again, and says how long to wait the next time."""
+    until = time.monotonic() + pause
+    while time.monotonic() < until and not stop():
+        time.sleep(min(0.05, pause))
+    if not stop():
+        session.report.reconnects += 1
+        with suppress(SourceError):
+            session.connect()
+    return min(2 * pause, _RETRY_MOST)
+
+
+def _key(topics: Sequence[str], payloads: Sequence[bytes]) -> str:
+    """What makes a group recognizable when it comes again: its words, with their lengths."""
+    lengths = np.array([[len(topic) for topic in topics], [len(payload) for payload in payloads]])
+    key = sha256(lengths.tobytes())
+    key.update("".join(topics).encode(errors="surrogatepass"))
+    key.update(b"".join(payloads))
+    return key.hexdigest()
+
+
+def acknowledge(client: Any, numbers: Sequence[int]) -> None:
+    """Acknowledges messages of QoS 1, all in one write: the library's own way is a system call for each.
+
+    Args:
+        client: a connected paho client whose network runs in this thread.
+        numbers: packet identifiers, in the order of arrival (MQTT 3.1.1, 4.6).
+    """
+    while client.want_write():  # what is half sent must be finished first
+        if client.loop_write() != 0:
+            return
+    packets = np.empty(len(numbers), dtype=[("fixed", ">u2"), ("number", ">u2")])
+    packets["fixed"], packets["number"] = _PUBACK, numbers
+    left = memoryview(packets.tobytes())
+    while left and (socket := client.socket()) is not None:
+        try:
+            left = left[socket.send(left) :]
+        except (BlockingIOError, InterruptedError, TimeoutError):
+            select.select([], [socket], [], 1.0)
+        except OSError as error:  # TLS has its own way of saying "not now"
+            if type(error).__name__ not in ("SSLWantWriteError", "SSLWantReadError"):
+                return  # the connection is gone; what was not acknowledged comes again
+            select.select([], [socket], [], 1.0)
+
+
+class MqttConnector:
+    """The MQTT door of a server: a thread that hands groups of messages to the intake, and a way out for set-points.
+
+    When the intake is full or the ledger refuses, nothing is acknowledged: the connection is closed, opened again after a growing
+    pause, and the broker sends again.
+    """
+
+    def __init__(
+        self,
+        intake: Intake,
+        territory: Territory,
+        clock: Clock,
+        host: str = "127.0.0.1",
+        port: int = 1883,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        ca_file: Path | None = None,
+        client_id: str = CLIENT_ID,
+        group: int = GROUP,
+        wait: float = WAIT,
+    ) -> None:
+        self.territory = territory
+        self.clock = clock
+        address = Address(host, port, username, password, ca_file, client_id)
+        self._session = _Session(_Shared(intake, territory), territory, address, clock)
+        self._group, self._wait = group, wait
+        self._problem: Problem | None = None
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Starts the thread; a broker that is not there yet is tried again and again."""
+        self._ended.clear()
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commits and acknowledges what waits, then ends the thread."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    @property
+    def report(self) -> ListenReport:
+        """Counts since the start."""
+        return self._session.report
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has let us in."""
+        return self._session.connected
+
+    def send(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
+        """Publishes with QoS 1 as soon as there is a connection; from any thread."""
+        self._session.outgoing.append((topic, payload, 1, retain))
+
+    def set_swap(self, device: str, power: float, until: datetime) -> None:
+        """Asks a battery-swap station to draw `power` kW (negative: to feed in) until `until`."""
+        payload = mqtt_swap.set_payload(power, self.clock.now(), until)
+        self.send(mqtt_swap.set_topic(device), payload, retain=True)
+
+    def state(self) -> tuple[Health, ...]:
+        """How each declared MQTT device is doing."""
+        return tuple(
+            self._health(device.id) for device in self.territory.devices.values() if device.protocol == "mqtt"
+        )
+
+    def _health(self, device: str) -> Health:
+        last = self._session.heard.get(device)
+        routes = self._session.decoder.routes
+        if self._problem is not None:
+            return Health(device, "failing", last, self._problem)
+        if any(routes.device_of_source(source) == device for source in self._session.decoder.nodes.silent):
+            return Health(
+                device, "failing", last, Problem("mqtt.silent", {"device": device}, severity="warning")
+            )
+        if last is None:
+            return Health(device, "never")
+        steps = [
+            flow.step.seconds
+            for point in self.territory.points
+            if point.device == device and (flow := self.territory.flows[point.flow]).step is not None
+            if flow.step is not None and flow.step.seconds
+        ]
+        late = steps and self.clock.now() - last > _LATE_STEPS * timedelta(seconds=min(steps))
+        return Health(device, "late" if late else "ok", last)
+
+    def _run(self) -> None:
+        session, stop, pause = self._session, self._ended.is_set, 0.0
+        while not stop():
+            try:
+                if session.client.socket() is None:
+                    self._problem = self._problem or self._gone()
+                    pause = _reconnect(session, pause, stop) or _RETRY_FIRST
+                elif _turn(session, self._group, self._wait):
+                    if session.connected:
+                        self._problem, pause = None, 0.0
+                else:
+                    self._problem = self._gone()
+            except (MangroveError, TimeoutError) as error:
+                self._problem = (
+                    error.problem
+                    if isinstance(error, MangroveError)
+                    else Problem("sources.busy", {"rows": 0})
+                )
+                session.leave()
+                pause = max(pause, _RETRY_FIRST)
+        with suppress(LedgerError, SourceError, TimeoutError):
+            _last(session)
+            session.store.settle(ended=True)
+        session.leave()
+
+    def _gone(self) -> Problem:
+        where = self._session.address
+        data = {"host": where.host, "port": where.port}
+        if self._session.refused:
+            return Problem("mqtt.broker_refused", {**data, "reason": self._session.refused})
+        return Problem("mqtt.broker_gone", data)

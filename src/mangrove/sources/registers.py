@@ -181,14 +181,19 @@ class Pending:
     def rename(self, values: Values) -> Values:
         """The same values with counter flows under their register key."""
         flows = self.territory.flows
-        names = [name + SUFFIX if flows[name].semantics == "counter" else name for name in values.names]
+        names = [
+            name + SUFFIX if name in flows and flows[name].semantics == "counter" else name
+            for name in values.names
+        ]
         return Values(names, values.flow, values.start, values.value, values.quality, values.line)
 
     def seen(self, values: Values, receipt: Receipt) -> None:
         """Remembers which registers a stored batch touched, and when."""
         for index, name in enumerate(values.names):
+            if not name.endswith(SUFFIX):
+                continue
             starts = values.start[values.flow == index]
-            if name.endswith(SUFFIX) and len(starts):
+            if len(starts):
                 flow = name.removesuffix(SUFFIX)
                 low, high = self.touched.get(flow, (int(starts.min()), int(starts.max())))
                 self.touched[flow] = (min(low, int(starts.min())), max(high, int(starts.max())))

@@ -17,7 +17,7 @@ from mangrove.territory.places import duplicates
 from mangrove.territory.tables import Parsed
 from mangrove.units import Unit, unit
 
-MQTT_FORMS = ("json", "number", "sparkplug", "chirpstack")
+MQTT_FORMS = ("json", "number", "sparkplug", "chirpstack", "swap")
 """How a value is written in an MQTT message; an empty form means the first."""
 ASKED = ("modbus", "opcua")
 """Protocols whose devices are asked: they need an address and a time between two readings."""
@@ -26,7 +26,11 @@ READER = "mangrove"
 _MQTT_ID = re.compile(r"[^/+#:$%]+")
 _SPARKPLUG = re.compile(r"spBv1\.0/[^/+#]+/\+/[^/+#]+(?:/[^/+#]+)?#.+")
 _CHIRPSTACK = re.compile(r"application/[^/#]+/device/[^/#]+/event/up#.+")
+_SWAP = re.compile(
+    r"mg/[^/+#]+/swap/(?:event#(?:count|energy)|meter#(?:import|export|power)|state#(?:packs|full|energy))"
+)
 _PLAIN = re.compile(r"[^#]+")
+_NONE = Device("", "", "")
 _DEVICE_FIELDS = ("id", "protocol", "place", "address", "every", "parameters", "name", "note")
 _POINT_FIELDS = ("device", "address", "flow", "unit", "form", "scale", "parameters")
 
@@ -87,6 +91,9 @@ def _point_problems(
         if counted and flow in flows and flows[flow].unit and not _convertible(counted, flows[flow]):
             data = {"text": counted.text, "target": flows[flow].unit.text}
             yield Problem("territory.point_unit", data, parsed.where(row, "unit"))
+        sums = flow in flows and flows[flow].semantics == "sum"
+        if values["form"][row] == "number" and sums and devices.get(device, _NONE).protocol == "mqtt":
+            yield Problem("territory.number_of_sum", {"flow": flow}, parsed.where(row, "form"))
         if address and device in devices and devices[device].protocol == "mqtt":
             yield from _mqtt_problems(parsed, row, address, values["form"][row])
         key = (device, address, flow)
@@ -115,7 +122,7 @@ def _mqtt_problems(parsed: Parsed, row: int, address: str, form: str) -> Iterato
         return
     levels = topic_of(address)[0].split("/")
     strange = any(level != "+" and "+" in level for level in levels) or not any(levels)
-    pattern = {"sparkplug": _SPARKPLUG, "chirpstack": _CHIRPSTACK, "number": _PLAIN}.get(form)
+    pattern = {"sparkplug": _SPARKPLUG, "chirpstack": _CHIRPSTACK, "number": _PLAIN, "swap": _SWAP}.get(form)
     if strange or address.endswith("#") or (pattern and not pattern.fullmatch(address)):
         data = {"text": address, "form": form or MQTT_FORMS[0]}
         yield Problem("territory.bad_topic", data, parsed.where(row, "address"))
