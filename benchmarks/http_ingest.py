@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Readings per second over HTTP with fsync, per core, beside a server that only reads the same bodies.
 
-Both servers run under uvicorn in a process of their own, one after the other, with the same requests from the same sender (raw
-sockets, keep-alive, several connections). The difference of their CPU per row is what decoding, checking, hashing, committing and
+Both servers run under uvicorn in a process of their own, one after the other, with the same requests from the same senders (raw
+sockets, keep-alive, each connection a gateway with meters of its own). The difference of their CPU per row is what decoding, checking, hashing, committing and
 answering cost. The store is real: SQLite with a sync at every commit; sealing into Parquet is counted apart.
 
     python benchmarks/http_ingest.py [--rows 4000000] [--size 10000] [--form arrow|json|csv|lines]
@@ -38,10 +38,11 @@ TYPES = {
 }
 
 
-def body(form: str, first: int, size: int) -> bytes:
-    """One request: `size` readings of 200 flows, minute by minute, two decimals."""
-    index = np.arange(first, first + size)
-    flow, minute = index % FLOWS, index // FLOWS
+def body(form: str, turn: int, size: int, gateway: int, gateways: int) -> bytes:
+    """Request number `turn` of a gateway: `size` readings of its share of 200 flows, minute by minute, two decimals."""
+    index = np.arange(turn * size, (turn + 1) * size)
+    mine = FLOWS // gateways
+    flow, minute = gateway * mine + index % mine, index // mine
     value = np.round(20 + 10 * np.sin(index / 7.0), 2)
     ts = START + minute * 60_000
     names = [f"flow-{i:04d}" for i in range(FLOWS)]
@@ -200,7 +201,8 @@ def run(kind: str, form: str, *, size: int, count: int, connections: int, folder
     port = ours.recv()
     path = "/api/v2/write" if form == "lines" else "/api/v1/values"
     shares = [
-        [body(form, i * size, size) for i in range(turn, count, connections)] for turn in range(connections)
+        [body(form, turn, size, gateway, connections) for turn in range(count // connections)]
+        for gateway in range(connections)
     ]
     wall = time.perf_counter()
     threads = [threading.Thread(target=send, args=(port, path, form, share)) for share in shares]
@@ -225,7 +227,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=4)
     parser.add_argument("--dir", type=Path, help="where to write; default is the system's temporary folder")
     options = parser.parse_args()
-    count = options.rows // options.size
+    count = options.rows // options.size // options.connections * options.connections
     rows = count * options.size
     found = {}
     for kind in ("bare", "mangrove"):

@@ -377,7 +377,8 @@ def _text(column: pa.Array) -> WallClock:
     except pa.ArrowInvalid:
         number[numeric] = np.asarray(pc.cast(chosen, pa.float64()))
         exact[numeric] = unix(number[numeric])
-    return merged(_clock(exact, numeric), stamps.read_stamps(text, _ISO), numeric)
+    found = _clock(exact, numeric)
+    return found if numeric.all() else merged(found, stamps.read_stamps(text, _ISO), numeric)
 
 
 def within(clock: WallClock) -> WallClock:
