@@ -199,6 +199,30 @@ def test_a_step_with_a_missing_reading_gives_no_energy(tmp_path):
     assert [(row[1] - NOON, row[2]) for row in box.rows] == [(15 * MINUTE, pytest.approx(3.0))]
 
 
+def test_amounts_of_the_device_belong_to_the_time_before_they_are_read(tmp_path):
+    said = Said()
+    one, box, clock = poller(
+        tmp_path, [amount()], [point("amount", written="Wh", amount="yes")], said, every="5min"
+    )
+    for minute in (0, 5, 10, 15, 20, 30, 35, 40, 45):  # 25 is missing
+        clock.at, said.samples = NOON + minute * MINUTE, {"p": float(minute)}
+        one.turn()
+    assert [(row[1] - NOON, row[2]) for row in box.rows] == [
+        (0 * MINUTE, pytest.approx(0.030)),  # 5 + 10 + 15 Wh
+        (30 * MINUTE, pytest.approx(0.120)),
+    ]
+
+
+def test_a_state_is_the_first_reading_of_its_step(tmp_path):
+    said = Said()
+    level = {"id": "level", "carrier": "electricity", "unit": "%", "step": "15min", "semantics": "state"}
+    one, box, clock = poller(tmp_path, [level], [point("level")], said, every="5min")
+    for minute in range(0, 25, 5):
+        clock.at, said.samples = NOON + minute * MINUTE, {"p": float(minute)}
+        one.turn()
+    assert [(row[1] - NOON, row[2]) for row in box.rows] == [(0 * MINUTE, 0.0), (15 * MINUTE, 15.0)]
+
+
 @given(
     st.lists(st.floats(0, 1e3), min_size=7, max_size=7),
     st.sampled_from([("4min", 4), ("5min", 5), ("7min", 7)]),

@@ -6,9 +6,9 @@ Comes in: one reading after another of one point, each with the instant at which
 
 - `counter`: the register as it was read, at the instant of the reading;
 - `mean`: the mean of the readings in a step, when the step is over;
-- `state`: the reading, at the start of the step that holds it;
+- `state`: the first reading of a step, at its start;
 - `sum`: refused, because a reading is no amount. `integrate=yes` makes energy from power by the trapezoid rule, marked as an
-  estimate; `amount=yes` says that the device itself gives the amount since the reading before.
+  estimate; `amount=yes` says that the device itself gives the amount since the reading before, one `every` ago.
 """
 
 from __future__ import annotations
@@ -65,6 +65,12 @@ def collector(point: Point, flow: Flow, said: Unit | None, every: Step | None, t
     factor = point.scale * written.to(flow.unit)
     if flow.semantics == "counter":
         return _Kept(flow.id, factor)
+    if flow.semantics == "sum":
+        if flow.step is None:
+            raise _refused("devices.needs_step", point, flow, written)
+        if every is None:
+            raise _refused("devices.needs_every", point, flow, written)
+        return _Mean(flow.id, factor, flow.step, every, tz, total=True)
     if flow.semantics == "mean" and flow.step is not None and every is not None:
         return _Mean(flow.id, factor, flow.step, every, tz)
     return _Kept(flow.id, factor, flow.step, tz)
@@ -128,15 +134,19 @@ def micro(at: datetime) -> int:
 
 @dataclass
 class _Kept:
-    """The reading itself: at its own instant, or at the start of the step that holds it."""
+    """The reading itself: at its own instant, or the first one of a step at its start."""
 
     flow: str
     factor: float
     step: Step | None = None
     tz: ZoneInfo | None = None
+    before: datetime | None = None
 
     def add(self, at: datetime, value: float, quality: int) -> list[Reading]:
         start = at if self.step is None or self.tz is None else self.step.floor(at, self.tz)
+        if start == self.before:
+            return []
+        self.before = start
         return [Reading(self.flow, micro(start), value * self.factor, quality)]
 
     def until(self, now: datetime) -> list[Reading]:  # noqa: ARG002 - nothing waits here
@@ -145,19 +155,25 @@ class _Kept:
 
 @dataclass
 class _Mean:
-    """The mean of the readings in a step; one that covers less than `CAPTURE` of it is marked as filled."""
+    """The mean of the readings in a step; one that covers less than `CAPTURE` of it is marked as filled.
+
+    With `total` the sum of amounts, each of the time since the reading before; a step that lacks one gives none.
+    """
 
     flow: str
     factor: float
     step: Step
     every: Step
     tz: ZoneInfo
+    total: bool = False
     start: datetime | None = None
     values: list[tuple[float, int]] = field(default_factory=list)
 
     def add(self, at: datetime, value: float, quality: int) -> list[Reading]:
+        if self.total:
+            at -= timedelta(hours=self.every.hours)
         start = self.step.floor(at, self.tz)
-        done = self.until(at)
+        done = self._close() if self.start not in (None, start) else []
         self.start = start
         self.values.append((value * self.factor, quality))
         if len(self.values) >= self._expected():
@@ -165,7 +181,10 @@ class _Mean:
         return done
 
     def until(self, now: datetime) -> list[Reading]:
-        if self.start is None or now < self.step.after(self.start, self.tz):
+        over = (
+            timedelta(hours=self.every.hours) if self.total else timedelta(0)
+        )  # the last amount comes after its step
+        if self.start is None or now - over < self.step.after(self.start, self.tz):
             return []
         return self._close()
 
@@ -182,6 +201,9 @@ class _Mean:
         expected = self._expected()
         self.start, self.values = None, []
         good = [value for value, quality in values if quality in COUNTED]
+        if self.total:
+            whole = len(good) >= expected
+            return [Reading(self.flow, micro(start), sum(good), int(Quality.GOOD))] if whole else []
         if good:
             quality = Quality.GOOD if len(good) >= CAPTURE * expected else Quality.FILLED
             return [Reading(self.flow, micro(start), sum(good) / len(good), int(quality))]
