@@ -4,6 +4,8 @@
 import gzip
 import itertools
 import json
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import mapbox_vector_tile
@@ -16,8 +18,13 @@ from pmtiles.reader import MmapSource, Reader, all_tiles
 from shapely.geometry import mapping, shape
 
 from mangrove.errors import DeclarationError, RequestError
+from mangrove.handle import Handle
+from mangrove.serve import app as web
 from mangrove.serve import basemap
-from mangrove.serve.basemap import coverage, gather, route, tiles
+from mangrove.serve.basemap import coverage, gather, outlines, route, tiles
+from mangrove.serve.clock import Clock
+from mangrove.serve.scope import Principal, guest
+from mangrove.serve.state import Live
 from mangrove.territory.model import Place, Territory
 
 ISLANDS = {"Quần đảo Hoàng Sa": (112.3, 16.5), "Quần đảo Trường Sa": (114.36, 10.37)}
@@ -258,20 +265,57 @@ def test_without_any_outline_there_is_an_error_that_says_what_to_do(tmp_path):
     assert not list(tmp_path.glob("*.pmtiles"))
 
 
-def test_the_route_answers_ranges_with_just_those_bytes(city, tmp_path):
-    _, path, _ = city
+@pytest.fixture
+def live(city, tmp_path):
+    """The city with its basemap where a server looks for it."""
+    place, path, _ = city
+    place = replace(place, path=tmp_path)
+    basemap.default_path(place).parent.mkdir()
+    basemap.default_path(place).write_bytes(path.read_bytes())
+    return Live(Handle(place, tmp_path / ".mangrove"), Clock(datetime(2023, 6, 5, tzinfo=UTC), 0))
+
+
+def asking(live, principal):
     app = FastAPI()
-    app.include_router(route.router(lambda: path))
-    with TestClient(app) as client:
-        part = client.get(route.ADDRESS, headers={"range": "bytes=0-6"})
+    app.include_router(basemap.router(live, web.Fixed(principal)))
+    return TestClient(app)
+
+
+def test_the_route_answers_ranges_with_just_those_bytes(live):
+    path = basemap.default_path(live.territory)
+    with asking(live, guest("operator")) as client:
+        part = client.get(route.BASEMAP, headers={"range": "bytes=0-6"})
         assert (part.status_code, part.content) == (206, b"PMTiles")
         assert part.headers["content-range"] == f"bytes 0-6/{path.stat().st_size}"
-        assert client.get(route.ADDRESS).content == path.read_bytes()
-        assert client.head(route.ADDRESS).headers["content-length"] == str(path.stat().st_size)
-    absent = FastAPI()
-    absent.include_router(route.router(lambda: tmp_path / "none.pmtiles"))
-    with TestClient(absent) as client:
-        assert client.get(route.ADDRESS).status_code == 404
+        assert client.get(route.BASEMAP).content == path.read_bytes()
+        assert client.head(route.BASEMAP).headers["content-length"] == str(path.stat().st_size)
+        path.unlink()
+        assert client.get(route.BASEMAP).status_code == 404
+
+
+def test_outlines_without_a_basemap_have_the_shapes_and_only_the_names_that_may_be_known(live):
+    with asking(live, guest("operator")) as client:
+        found = client.get(route.PLACES).json()["features"]
+    assert {f["properties"]["id"] for f in found} == set(live.territory.places)
+    for feature in found:
+        true = shape(live.territory.places[feature["properties"]["id"]].geometry)
+        assert shape(feature["geometry"]).symmetric_difference(true).area < 0.02 * true.area
+        assert feature["properties"]["name"].startswith("Phường")
+    with asking(live, Principal("1", "An", "user", "tenant", "w00")) as client:
+        named = {
+            f["properties"]["id"]
+            for f in client.get(route.PLACES).json()["features"]
+            if "name" in f["properties"]
+        }
+    assert named == {"w00"}
+
+
+def test_places_with_a_center_only_get_schematic_cells(tmp_path):
+    places = [Place(f"p{i}", f"P{i}", "facility", lon=106.7 + i / 100, lat=20.9) for i in range(4)]
+    found = outlines.collection(territory(places), [p.id for p in places], lambda _: True)["features"]
+    assert [f["properties"]["schematic"] for f in found] == [True] * 4
+    for index, feature in enumerate(sorted(found, key=lambda f: f["properties"]["id"])):
+        assert shape(feature["geometry"]).contains(shapely.Point(106.7 + index / 100, 20.9))
 
 
 @pytest.mark.data
@@ -303,3 +347,16 @@ def test_the_archipelagos_of_the_country_are_on_the_map_of_every_city(data_dir, 
                 gather.mercator(np.array([[lon - reach, lat - reach], [lon + reach, lat + reach]])) * steps
             )
             assert land.intersects(shapely.box(*corners.ravel())), (zoom, lon)
+
+
+@pytest.mark.data
+def test_the_outlines_of_a_real_city_are_a_small_download(data_dir):
+    file = data_dir / "territory" / "wards_hcmc_post_merger.geojson"
+    listed = json.loads(file.read_text(encoding="utf-8"))["features"]
+    places = [
+        Place(f["properties"]["code"], f["properties"]["fullName"], "ward", geometry=f["geometry"])
+        for f in listed
+    ]
+    found = outlines.collection(territory(places), [p.id for p in places], lambda _: True)
+    assert len(found["features"]) == 168
+    assert len(gzip.compress(json.dumps(found, ensure_ascii=False).encode(), 5)) < 330_000

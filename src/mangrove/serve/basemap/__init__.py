@@ -16,6 +16,10 @@ from mangrove.errors import RequestError
 from mangrove.handle import STORE
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
+    from mangrove.serve.basemap.route import Guard
+    from mangrove.serve.state import Live
     from mangrove.territory.model import Territory
 
 FILE = "basemap.pmtiles"
@@ -61,3 +65,10 @@ def build(
 def default_path(territory: Territory) -> Path:
     """The file that `mangrove serve` looks for."""
     return territory.path / STORE / FILE
+
+
+def router(live: Live, access: Guard) -> APIRouter:
+    """The routes of the basemap and of outlines, for the application."""
+    from mangrove.serve.basemap import route
+
+    return route.router(live, access)

@@ -75,7 +75,7 @@ def features(territory: Territory, files: Sequence[Path] = ()) -> list[MapFeatur
 
 def _place(place: Place, feature: geojson.Feature | None) -> MapFeature:
     geometry = feature.geometry if feature is not None else place.geometry
-    polygon = _polygon(geometry)
+    polygon = polygon_of(geometry)
     english = _word(feature.properties if feature is not None else {}, _ENGLISH) or _word(
         place.props, _ENGLISH
     )
@@ -86,7 +86,7 @@ def _place(place: Place, feature: geojson.Feature | None) -> MapFeature:
 
 def _land(around: Sequence[geojson.Feature]) -> Iterator[MapFeature]:
     for feature in around:
-        polygon = _polygon(feature.geometry)
+        polygon = polygon_of(feature.geometry)
         spot = _spot(feature.geometry)
         if polygon.is_empty and spot is None:
             continue
@@ -115,7 +115,7 @@ def degrees(square: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.column_stack([(square[:, 0] - 0.5) * 360, lat])
 
 
-def _polygon(geometry: Mapping[str, Any] | None) -> BaseGeometry:
+def polygon_of(geometry: Mapping[str, Any] | None) -> BaseGeometry:
     """The polygons of a GeoJSON geometry on the unit square, valid; empty when it has none."""
     if geometry is None or "Polygon" not in str(geometry.get("type")):
         return shapely.MultiPolygon()

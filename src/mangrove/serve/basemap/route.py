@@ -1,44 +1,62 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The route of the basemap: the PMTiles file in pieces, as a map asks for them (HTTP Range, RFC 9110, section 14).
+"""The routes of the map's outlines: the basemap in pieces, and outlines as GeoJSON where there is no basemap.
 
-Comes in: the path of the file. Goes out: a router with `/basemap.pmtiles`. The file is read as it is; without one the answer is 404.
+Comes in: the live state and who may pass. Goes out: a router with `/basemap.pmtiles` (HTTP Range, RFC 9110, section 14; 404 without a
+file) and `/map/places.geojson`. Outlines carry no amounts; names of places that the reader may not see are left out of the GeoJSON.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from fastapi import APIRouter, Depends, HTTPException
+import orjson
+from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from fastapi.responses import FileResponse
 
-from mangrove.serve.basemap import FILE
+from mangrove.serve import view as views
+from mangrove.serve.basemap import FILE, default_path, outlines
+from mangrove.serve.map_values import LEVELS, day_of, root_of, rows_below
+from mangrove.serve.scope import Principal
+from mangrove.serve.state import Live
 
-ADDRESS = f"/{FILE}"
+BASEMAP, PLACES = f"/{FILE}", "/map/places.geojson"
+ROLES = ("admin", "operator", "tenant", "city", "worker")
+"""Who may open the map may have its outlines."""
 
 
-def router(path: Callable[[], Path], caller: Callable[..., Any] | None = None) -> APIRouter:
-    """The route.
+class Guard(Protocol):
+    """Who may pass."""
 
-    Args:
-        path: gives the file, which may appear, change or go while the server runs.
-        caller: FastAPI dependency that refuses strangers; outlines are no secret of a company, but a private park may hide them.
-    """
+    def need(self, *roles: str) -> Callable[..., Any]:
+        """A dependency that gives the principal with one of the roles, or refuses."""
+
+
+def router(live: Live, access: Guard) -> APIRouter:
+    """The routes; the basemap may appear, change or go while the server runs."""
     routes = APIRouter(tags=["map"])
+    who: Any = Depends(access.need(*ROLES))
 
-    @routes.api_route(
-        ADDRESS,
-        methods=["GET", "HEAD"],
-        response_class=FileResponse,
-        dependencies=[] if caller is None else [Depends(caller)],
-    )
+    @routes.api_route(BASEMAP, methods=["GET", "HEAD"], response_class=FileResponse, dependencies=[who])
     def basemap() -> FileResponse:
-        file = path()
+        file = default_path(live.territory)
         if not file.is_file():
             raise HTTPException(404)
         # said so that no middleware packs the file: its tiles are packed already, and a range counts bytes as stored
         headers = {"cache-control": "no-cache", "content-encoding": "identity"}
         return FileResponse(file, media_type="application/vnd.pmtiles", headers=headers)
+
+    @routes.get(PLACES)
+    def places(request: Request, principal: Principal = who) -> Response:
+        view = views.read(
+            live.territory, dict(request.query_params), now=live.clock.now(), principal=principal
+        )
+        level = view.params.get("level", "")
+        territory, day = live.territory, day_of(live.territory, view)
+        focus = territory.places.get(view.place) or root_of(territory)
+        rows = tuple(rows_below(territory, focus, level if level in LEVELS else LEVELS[0], day))
+        key = ("outlines", territory.content_hash, rows, principal.key)
+        made = live.kept.get(key, lambda: orjson.dumps(outlines.collection(territory, rows, view.scope.sees)))
+        return Response(made, media_type="application/geo+json", headers={"cache-control": "no-cache"})
 
     return routes
