@@ -359,7 +359,8 @@ def _whole(number: npt.NDArray[Any]) -> Ints:
 
 def _text(column: pa.Array) -> WallClock:
     text = pc.cast(column, pa.string())
-    for kind, absolute in ((pa.timestamp("us", "UTC"), True), (pa.timestamp("us"), False)):
+    plain = len(text) and (text[0].as_py() or "").strip().isdigit()
+    for kind, absolute in () if plain else ((pa.timestamp("us", "UTC"), True), (pa.timestamp("us"), False)):
         try:
             at = pc.cast(pc.cast(text, kind), pa.int64())
         except pa.ArrowInvalid:
