@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from fastapi import APIRouter, Depends, FastAPI
@@ -81,7 +81,7 @@ def ward() -> APIRouter:
 
     @router.get("/places/{place}")
     async def look(
-        place: str, who: Principal = Depends(need("admin", "operator", "tenant"))
+        place: str, who: Annotated[Principal, Depends(need("admin", "operator", "tenant"))]
     ) -> dict[str, str]:
 
         access: Access = router.access  # type: ignore[attr-defined]
@@ -89,7 +89,7 @@ def ward() -> APIRouter:
 
     @router.post("/things")
     async def change(
-        who: Principal = Depends(need("operator", "device", "tenant", "admin")),
+        who: Annotated[Principal, Depends(need("operator", "device", "tenant", "admin"))],
     ) -> dict[str, str]:
         return {"who": who.id, "device": who.device}
 
@@ -97,7 +97,7 @@ def ward() -> APIRouter:
 
 
 @pytest.fixture
-def serve(folder: Path, accounts: Accounts) -> Iterator[Callable[..., tuple[FastAPI, Access]]]:
+def serve(folder: Path, accounts: Accounts) -> Callable[..., tuple[FastAPI, Access]]:
     """Makes a server; its settings are the table that an operator writes."""
     from mangrove.serve import app as frame
     from mangrove.serve.access import routes
@@ -114,7 +114,7 @@ def serve(folder: Path, accounts: Accounts) -> Iterator[Callable[..., tuple[Fast
         )
         return app, access
 
-    yield make
+    return make
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+from typing import Annotated
 
 import pytest
 from fastapi import Depends, WebSocket
@@ -14,6 +15,7 @@ from tests.serve.access.conftest import PASSWORD, ROOT, user
 from mangrove.serve.access import csrf
 from mangrove.serve.access.gate import audited, need
 from mangrove.serve.access.table import declared_roles
+from mangrove.serve.scope import Principal
 
 
 def bearer(secret: str, scheme: str = "Bearer") -> dict[str, str]:
@@ -316,7 +318,7 @@ def test_an_export_is_written_down(serve, browse, accounts):
     app, _ = serve()
 
     @app.get("/out.csv")
-    async def out(who=Depends(audited("export.made", "operator"))) -> str:
+    async def out(who: Annotated[Principal, Depends(audited("export.made", "operator"))]) -> str:
         return who.id
 
     _, secret = accounts.keys.add("x", "operator", by=ROOT)
