@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Events to amounts: battery swaps, trips, batches that are reported one by one.
+"""Events and samples to values of steps: battery swaps that are reported one by one, powers that are read every few seconds.
 
-Comes in: events of flows that have a step. They are stored as they are under `<flow>#event`, each at its own instant, so that one
-that is reported again, even after a restart, is the same row and counts once. Goes out: the sum per step under `<flow>`, in a batch
-of its own that names its model. Between two events the steps without one hold zero; after the latest event nothing is said.
+Comes in: events of flows of amounts, samples of flows of means, of flows that have a step. They are stored as they are under
+`<flow>#event` and `<flow>#sample`, each at its own instant, so that one that is reported again, even after a restart, is the same row
+and counts once. Goes out: the sum (the mean) per step under `<flow>`, in a batch of its own that names its model.
 
-The sums are a function of the set of events: one that arrives late changes its step and no other.
+Between two events the steps without one hold zero; after the latest event nothing is said. A mean is made when its step is over; when
+samples leave a hole of more than a quarter of the step, it is marked FILLED. Both are functions of the set of what was reported: what
+arrives late changes its step and no other.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b, sha256
 from zoneinfo import ZoneInfo
 
@@ -20,23 +23,30 @@ import numpy as np
 from mangrove.inference.runs import as_table, read_series
 from mangrove.inference.series import Series, usable
 from mangrove.ledger import Ledger
-from mangrove.ledger.types import Origin, Receipt
+from mangrove.ledger.types import Origin, Quality, Receipt
 from mangrove.sources.convert import Values
 from mangrove.sources.registers import boundary_index, boundary_start
 from mangrove.sources.stamps import DAY, SECOND, Ints
 from mangrove.territory.model import Flow, Territory
 from mangrove.times import Step
 
-SUFFIX = "#event"
+EVENT, SAMPLE = "#event", "#sample"
 VERSION = "1"
 AROUND = 45 * DAY
 """How far the event before is looked for; a longer silence is a gap and not a row of zeros."""
+HOLE = 0.25
+"""Share of a step without a sample above which its mean is an estimate: Directive 2008/50/EC, annex XI A asks for 75 % of the values."""
 _END = 253_402_300_799 * SECOND
 
 
-def key_of(flow: Flow) -> str:
+def event_key(flow: Flow) -> str:
     """The key under which the events of a flow stand: its own id when it has no step to add them up in."""
-    return flow.id + SUFFIX if flow.step is not None else flow.id
+    return flow.id + EVENT if flow.step is not None else flow.id
+
+
+def sample_key(flow: Flow) -> str:
+    """The key under which momentary values stand: that of samples when their mean over a step is what the flow holds."""
+    return flow.id + SAMPLE if flow.step is not None and flow.semantics == "mean" else flow.id
 
 
 def apart(identity: str) -> int:
@@ -62,64 +72,105 @@ def step_start(at: Ints, step: Step, tz: ZoneInfo) -> Ints:
 
 @dataclass
 class Events:
-    """The events that came in since the last derivation; `seen` and `derive` may run in different threads."""
+    """What came in since the last derivation, by key; `seen` and `derive` may run in different threads."""
 
     territory: Territory
     touched: dict[str, tuple[int, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def seen(self, values: Values) -> None:
-        """Remembers which flows of events a stored batch touched, and when."""
+        """Remembers which events and samples a stored batch brought, and of when."""
         for index, name in enumerate(values.names):
-            starts = values.start[values.flow == index] if name.endswith(SUFFIX) else ()
+            starts = values.start[values.flow == index] if name.endswith((EVENT, SAMPLE)) else ()
             if len(starts):
-                self._touch(name.removesuffix(SUFFIX), int(starts.min()), int(starts.max()))
+                self._touch(name, int(starts.min()), int(starts.max()))
 
     def catch_up(self, ledger: Ledger) -> None:
-        """Marks everything: an earlier process may have died between storing events and adding them up."""
+        """Marks everything: an earlier process may have died between storing and deriving."""
         with ledger.snapshot() as snapshot:
             known, (low, high) = set(snapshot.flow_ids()), snapshot.span()
         for flow in self.territory.flows.values():
-            if flow.step is not None and flow.id + SUFFIX in known:
-                self._touch(flow.id, low, high)
+            for key in (flow.id + EVENT, flow.id + SAMPLE):
+                if flow.step is not None and key in known:
+                    self._touch(key, low, high)
 
-    def derive(self, ledger: Ledger) -> list[Receipt]:
-        """Stores the sums of every step that may have changed; what stays the same is not stored again."""
+    def derive(self, ledger: Ledger, now: datetime) -> list[Receipt]:
+        """Stores the value of every step that may have changed; what stays the same is not stored again."""
         with self._lock:
             touched, self.touched = self.touched, {}
-        try:
-            found = [
-                derive(ledger, self.territory.flows[name], self.territory.tz, window)
-                for name, window in touched.items()
-            ]
-        except BaseException:
-            for name, window in touched.items():
-                self._touch(name, *window)
-            raise
-        return [receipt for receipt in found if receipt is not None]
+        found = []
+        present = int(now.timestamp() * SECOND)
+        while touched:
+            key, window = touched.popitem()
+            try:
+                receipt, open_from = derive(ledger, self.territory, key, window, present)
+            except BaseException:
+                for name, its in ((key, window), *touched.items()):
+                    self._touch(name, *its)
+                raise
+            if open_from is not None:
+                self._touch(key, open_from, window[1])
+            if receipt is not None:
+                found.append(receipt)
+        return found
 
-    def _touch(self, flow: str, low: int, high: int) -> None:
+    def _touch(self, key: str, low: int, high: int) -> None:
         with self._lock:
-            before = self.touched.get(flow, (low, high))
-            self.touched[flow] = (min(before[0], low), max(before[1], high))
+            before = self.touched.get(key, (low, high))
+            self.touched[key] = (min(before[0], low), max(before[1], high))
 
 
-def derive(ledger: Ledger, flow: Flow, tz: ZoneInfo, touched: tuple[int, int]) -> Receipt | None:
-    """Adds up the events of a flow from the one before `touched` to the one after it; None when nothing changed."""
+def derive(
+    ledger: Ledger, territory: Territory, key: str, touched: tuple[int, int], now: int
+) -> tuple[Receipt | None, int | None]:
+    """The values of the steps around `touched` (microseconds, as `now`) of the events or samples that stand under `key`.
+
+    Returns:
+        The receipt, None when nothing changed; and from when on something waits for its step to end, None when nothing does.
+    """
+    flow, tz = territory.flows[key.removesuffix(EVENT).removesuffix(SAMPLE)], territory.tz
     step = flow.step if flow.step is not None else Step(seconds=3600)
+    model = "event" if key.endswith(EVENT) else "sample"
+    reach = AROUND if model == "event" else int(step.hours * 3600 * SECOND)
+    open_from = None
     with ledger.snapshot() as snapshot:
-        events = read_series(snapshot, flow.id + SUFFIX, touched[0] - AROUND, min(touched[1] + AROUND, _END))
-        rows = sums(events.pick(usable(events.quality)), step, tz, touched)
+        said = read_series(snapshot, key, touched[0] - reach, min(touched[1] + reach, _END))
+        said = said.pick(usable(said.quality))
+        if model == "event":
+            rows = sums(said, step, tz, touched)
+        else:
+            rows = means(said, step, tz)
+            current = int(step_start(np.array([now]), step, tz)[0])
+            open_from = current if touched[1] >= current else None
+            first = int(step_start(np.array([touched[0]]), step, tz)[0])
+            rows = rows.between(first, min(current, touched[1] + 1))
         if not len(rows):
-            return None
+            return None, open_from
         known = read_series(snapshot, flow.id, int(rows.start[0]), int(rows.start[-1]) + 1)
         cut = snapshot.cut
     changed = rows.pick(~_same(rows, known))
     if not len(changed):
-        return None
-    key = sha256(changed.start.tobytes() + changed.value.tobytes()).hexdigest()
-    origin = Origin("model:event", f"{flow.id}:{cut}:{key}", "measured", model="event", version=VERSION)
-    return ledger.append(as_table(flow.id, changed), origin)
+        return None, open_from
+    digest = sha256(changed.start.tobytes() + changed.value.tobytes() + changed.quality.tobytes()).hexdigest()
+    origin = Origin(f"model:{model}", f"{flow.id}:{cut}:{digest}", "measured", model=model, version=VERSION)
+    return ledger.append(as_table(flow.id, changed), origin), open_from
+
+
+def means(samples: Series, step: Step, tz: ZoneInfo) -> Series:
+    """The mean of the samples in each step that has any, GOOD or FILLED by how large a hole they leave."""
+    if not len(samples):
+        return Series.empty()
+    starts = step_start(samples.start, step, tz)
+    at, first, count = np.unique(starts, return_index=True, return_counts=True)
+    total = np.add.reduceat(samples.value, first)
+    ends = boundary_start(boundary_index(at, step, tz) + 1, step, tz)
+    before = samples.start - np.where(
+        np.arange(len(starts)) == np.repeat(first, count), starts, np.roll(samples.start, 1)
+    )
+    hole = np.maximum.reduceat(before, first)
+    hole = np.maximum(hole, ends - samples.start[first + count - 1])
+    quality = np.where(hole > HOLE * (ends - at), Quality.FILLED, Quality.GOOD).astype(np.uint8)
+    return Series(at, total / count, quality)
 
 
 def sums(events: Series, step: Step, tz: ZoneInfo, touched: tuple[int, int]) -> Series:

@@ -43,7 +43,8 @@ AHEAD = timedelta(minutes=5)
 _MILLISECONDS = 100_000_000_000
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _LAST_MICRO = 4_102_444_800_000_000
-_BAD = -1
+_BAD, _FAR = -1, -2
+"""What is no time, and a time outside the years 1970 to 2099."""
 _QUALITIES = frozenset(int(quality) for quality in Quality)
 Stamp = int | float | str
 
@@ -198,7 +199,8 @@ class Columns:
         for one in used.tolist():
             flow_of[one], factor_of[one] = place[channels[one].name], channels[one].factor
         values = Values(names, flow_of[channel], start, value * factor_of[channel], quality, message)
-        values, rejected = _last_of_each(values, payloads)
+        held = np.array([one.hold is not None for one in channels], dtype=bool)[channel]
+        values, rejected = _last_of_each(values, payloads, held)
         rejected += [Rejected(payloads[i], problem) for i, problem in sorted(self.bad.items())]
         values.line = np.zeros(len(values), dtype=np.int64)
         return values, rejected
@@ -220,8 +222,7 @@ class Columns:
 
     def _judge(self, at: Ints, message: Ints) -> Bools:
         """Which rows stay: those of messages without any fault; times that are none are faults."""
-        wrong = (at < 0) | (at >= _LAST_MICRO)
-        for row in np.flatnonzero(wrong).tolist():
+        for row in np.flatnonzero(at < 0).tolist():
             code = "sources.bad_time" if at[row] == _BAD else "sources.bad_year"
             problem = Problem(code, {"text": str(self.at[row])[:80]}, severity="warning")
             self.bad.setdefault(self.message[row], problem)
@@ -243,8 +244,11 @@ class Columns:
         return start
 
 
-def _last_of_each(values: Values, payloads: Sequence[bytes]) -> tuple[Values, list[Rejected]]:
-    """One value per flow and start, that of the latest message; a different earlier one is set aside with its reason."""
+def _last_of_each(values: Values, payloads: Sequence[bytes], held: Bools) -> tuple[Values, list[Rejected]]:
+    """One value per flow and start, that of the latest message; a different earlier one is set aside with its reason.
+
+    Of the states in one step (`held`) the last stands for it, and the earlier ones are not remarkable.
+    """
     count = len(values)
     order = np.lexsort((np.arange(count), values.line, values.start, values.flow))
     ordered = values.pick(order)
@@ -254,7 +258,7 @@ def _last_of_each(values: Values, payloads: Sequence[bytes]) -> tuple[Values, li
     rejected = []
     for i in np.flatnonzero(same).tolist():
         alike = ordered.value[i] == ordered.value[i + 1] and ordered.quality[i] == ordered.quality[i + 1]
-        if not alike:
+        if not alike and not held[order[i]]:
             data = {"flow": ordered.names[ordered.flow[i]], "text": f"{ordered.value[i]:g}", "line": 0}
             problem = Problem("sources.repeated", data, severity="warning")
             rejected.append(Rejected(payloads[int(ordered.line[i])], problem))
@@ -262,7 +266,7 @@ def _last_of_each(values: Values, payloads: Sequence[bytes]) -> tuple[Values, li
 
 
 def instants(written: Sequence[Any], tz: ZoneInfo) -> Ints:
-    """Times as sent to microseconds UTC, cut to milliseconds; -1 for what is no time.
+    """Times as sent to microseconds UTC, cut to milliseconds; -1 for what is no time, -2 for one outside 1970 to 2099.
 
     Example:
         >>> instants(["1970-01-01T07:00:01", 2, 2e12, "x"], ZoneInfo("Asia/Ho_Chi_Minh")).tolist()
@@ -282,7 +286,7 @@ def instants(written: Sequence[Any], tz: ZoneInfo) -> Ints:
             quick = np.fromiter((_instant(one, tz) for one in some), dtype=np.int64, count=len(some))
         found[rows] = quick
     whole = found - found % 1000
-    return np.asarray(np.where(found < 0, found, whole))
+    return np.asarray(np.where(found < 0, found, np.where(found < _LAST_MICRO, whole, _FAR)))
 
 
 def _numbers(written: Sequence[Any]) -> Ints | None:
@@ -296,8 +300,8 @@ def _numbers(written: Sequence[Any]) -> Ints | None:
     scale = np.where(np.abs(numbers) > _MILLISECONDS, 1000, 1_000_000)
     if numbers.dtype.kind == "f":
         found = np.rint(numbers * scale)
-        return np.asarray(np.where(found < 0, -2, found).astype(np.int64))
-    return np.asarray(np.where(numbers < 0, -2, numbers * scale))
+        return np.asarray(np.where(found < 0, _FAR, found).astype(np.int64))
+    return np.asarray(np.where(numbers < 0, _FAR, numbers * scale))
 
 
 def _texts(written: Sequence[str]) -> Ints | None:
@@ -307,11 +311,11 @@ def _texts(written: Sequence[str]) -> Ints | None:
     except (pa.ArrowInvalid, UnicodeError):
         return None
     found = parsed.cast(pa.int64()).to_numpy(zero_copy_only=False)
-    return np.asarray(np.where(found < 0, -2, found))
+    return np.asarray(np.where(found < 0, _FAR, found))
 
 
 def _instant(written: Any, tz: ZoneInfo) -> int:
-    """One time; -1 for what is none, -2 for one before 1970 or far beyond the calendar."""
+    """One time, by itself."""
     try:
         if isinstance(written, str):
             at = datetime.fromisoformat(written)
@@ -322,9 +326,11 @@ def _instant(written: Any, tz: ZoneInfo) -> int:
             at = _FIRST + timedelta(seconds=written / 1000 if abs(written) > _MILLISECONDS else written)
         else:
             return _BAD
-    except (ValueError, OverflowError):
+    except OverflowError:
+        return _FAR
+    except ValueError:
         return _BAD
-    return _micro(at) if _FIRST <= at < _LAST else -2
+    return _micro(at) if _FIRST <= at < _LAST else _FAR
 
 
 def _micro(at: datetime) -> int:

@@ -105,8 +105,10 @@ class Machine:
 class _Own:
     """A ledger that this process owns."""
 
-    def __init__(self, ledger: Ledger, territory: Territory) -> None:
+    def __init__(self, ledger: Ledger, territory: Territory, clock: Clock) -> None:
         self.ledger = ledger
+        self.clock = clock
+        self.derived = 0.0
         self.registers = Pending(ledger, territory)
         self.events = Events(territory)
         with ledger.snapshot() as snapshot:
@@ -130,17 +132,16 @@ class _Own:
         now = time.monotonic()
         if ended or now - self.derived > DERIVE_EVERY:
             list(self.registers.derive())
-            self.events.derive(self.ledger)
+            self.events.derive(self.ledger, self.clock.now())
             self.derived = now
-
-    derived = 0.0
 
 
 class _Shared:
     """A ledger behind the intake of a server; registers are the intake's, events are ours."""
 
-    def __init__(self, intake: Intake, territory: Territory) -> None:
+    def __init__(self, intake: Intake, territory: Territory, clock: Clock) -> None:
         self.intake = intake
+        self.clock = clock
         self.events = Events(territory)
         self.derived = 0.0
         self.ready = False
@@ -156,7 +157,7 @@ class _Shared:
     def settle(self, *, ended: bool = False) -> None:
         now = time.monotonic()
         if self.events.touched and (ended or now - self.derived > DERIVE_EVERY):
-            self.intake.call(self.events.derive).result(_PATIENCE)
+            self.intake.call(lambda ledger: self.events.derive(ledger, self.clock.now())).result(_PATIENCE)
             self.derived = now
 
 
@@ -322,8 +323,9 @@ def listen(
         LedgerError: the ledger refuses; what was not committed stays with the broker.
     """
     stop = stop or (lambda: False)
-    store = _Own(ledger, territory)
-    session = _Session(store, territory, address or Address(), clock or Machine())
+    clock = clock or Machine()
+    store = _Own(ledger, territory, clock)
+    session = _Session(store, territory, address or Address(), clock)
     session.connect()
     pause = _RETRY_FIRST
     try:
@@ -433,7 +435,7 @@ class MqttConnector:
         self.territory = territory
         self.clock = clock
         address = Address(host, port, username, password, ca_file, client_id)
-        self._session = _Session(_Shared(intake, territory), territory, address, clock)
+        self._session = _Session(_Shared(intake, territory, clock), territory, address, clock)
         self._group, self._wait = group, wait
         self._problem: Problem | None = None
         self._ended = threading.Event()

@@ -86,7 +86,7 @@ class Routes:
                 key = (levels[1], *levels[3:])
                 self._sources[key] = self._sources[key[:2]] = point.device
                 metric = topic_of(point.address)[1]
-                channel = self._channel_of(point, hold=True)
+                channel = self._channel_of(point)
                 self.metrics.setdefault(key, {}).setdefault(metric, []).append(channel)
 
     def find(self, topic: str) -> Route:
@@ -191,17 +191,17 @@ class Routes:
         form, path = form_of(point), topic_of(point.address)[1]
         flow = self.territory.flows[point.flow]
         if form == "number":
-            route.numbers.append(self._channel_of(point, hold=True))
+            route.numbers.append(self._channel_of(point))
         elif form == "json" and not path:
             route.plain.append((self.usual(flow, point, None, ending=False), flow, point))
         elif form == "swap":
             value = swap.value(point.address)
-            channel = self._channel_of(point, hold=not value.event, event=value.event)
+            channel = self._channel_of(point, event=value.event)
             identity = ("id",) if value.event else None
             route.targets.append(Target(value.path, channel, (("ts",),), identity, value.take))
         else:
             identity = said_path(point, "id")
-            channel = self._channel_of(point, hold=identity is None, event=identity is not None)
+            channel = self._channel_of(point, event=identity is not None)
             time = said_path(point, "time")
             prefix, usual = (
                 (("object",), (("time",),)) if form == "chirpstack" else ((), (("ts",), ("time",)))
@@ -209,12 +209,16 @@ class Routes:
             where = (*prefix, *path.split("."))
             route.targets.append(Target(where, channel, (time,) if time else usual, identity))
 
-    def _channel_of(self, point: Point, *, hold: bool, event: bool = False) -> int:
-        """The channel of a point: a register keeps its instant, a mean or a state stands for the step that holds it."""
+    def _channel_of(self, point: Point, *, event: bool = False) -> int:
+        """The channel of a point that speaks of instants.
+
+        A register and an amount keep their instant, a state stands for the step that holds it, and of a mean these are samples.
+        """
         flow = self.territory.flows[point.flow]
         factor = point.scale * factor_of(point.unit, flow)
-        held = flow.step if hold and flow.semantics in ("mean", "state") else None
-        return self.channel(Channel(events.key_of(flow) if event else flow.id, factor, 0, held))
+        held = flow.step if not event and flow.semantics == "state" else None
+        key = events.event_key(flow) if event else events.sample_key(flow)
+        return self.channel(Channel(key, factor, 0, held))
 
     def _by_end(self, route: Route, levels: list[str]) -> Flow:
         """The flow whose id or meter the topic ends in (`mg/gateway/STATION/SO2`)."""
