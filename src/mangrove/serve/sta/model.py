@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The data model of SensorThings as data: kinds of entities, their properties and how they are linked.
+
+Nothing comes in. Goes out: `V11` and `V20`, two vocabularies over the same tables (OGC 18-088 clause 8, OGC 23-019 clause 8).
+A property says in which SQL expressions it stands, so that reading, filtering, sorting and writing need no code per kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+TEXT, NUMBER, BOOL, ANY, OBJECT, GEO, TIME, PERIOD = (
+    "text", "number", "bool", "any", "object", "geo", "time", "period",
+)  # fmt: skip
+"""Types of properties. `any` is decided row by row; `period` is an instant or an interval (two columns)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prop:
+    """A property of a kind.
+
+    Attributes:
+        name: as the standard writes it; type: one of the types above.
+        sql: SQL expressions with `{t}` for the table (one, or start and end of a period).
+        columns: the columns that a write sets; empty for what the service derives itself.
+        mandatory: must be given when an entity is created, and is shown even when it is null.
+    """
+
+    name: str
+    type: str
+    sql: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+    mandatory: bool = False
+    shown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Nav:
+    """A link to other entities: by a column of this table, by a column of the target's, or by a table of pairs.
+
+    Attributes:
+        target: name of the kind; many: whether it leads to a collection; mandatory: must be given at creation.
+        fk: column of this table; back: column of the target's table; pairs: (table, column of this, column of target).
+        inverse: name of the link that leads back.
+    """
+
+    name: str
+    target: str
+    many: bool
+    fk: str = ""
+    back: str = ""
+    pairs: tuple[str, str, str] | None = None
+    mandatory: bool = False
+    inverse: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Kind:
+    """One kind of entity; `table` is where it stands in the store."""
+
+    name: str
+    plural: str
+    table: str
+    props: Mapping[str, Prop]
+    navs: Mapping[str, Nav] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Model:
+    """A version of the standard: its kinds by singular and plural name, and how control information is written.
+
+    Example:
+        >>> V11.kinds["Thing"].plural, V11.control("id"), V20.control("id")
+        ('Things', '@iot.id', '@id')
+    """
+
+    version: str
+    prefix: str
+    kinds: Mapping[str, Kind]
+    plurals: Mapping[str, Kind]
+
+    def control(self, name: str) -> str:
+        """The name of a control information: `@iot.id` in 1.1, `@id` in 2.0."""
+        return f"@{self.prefix}{name}"
+
+    def kind_of(self, table: str) -> Kind:
+        """The kind that stands in `table`."""
+        return next(kind for kind in self.kinds.values() if kind.table == table)
+
+
+def _plain(name: str, column: str, type_: str = TEXT, *, mandatory: bool = False) -> Prop:
+    return Prop(name, type_, (f"{{t}}.{column}",), (column,), mandatory)
+
+
+def _span(name: str, first: str, last: str, which: int) -> Prop:
+    """The span of a Datastream's Observations: of the ledger (a function of the store) and of the stored ones."""
+    start = f"(select min({first}) from observation o where o.datastream = {{t}}.id)"
+    end = f"(select max({last}) from observation o where o.datastream = {{t}}.id)"
+    ledger = [f"ledger_span({{t}}.series, {2 * which + i})" for i in (0, 1)]
+    both = tuple(
+        f"{pick}(coalesce({one}, {two}), coalesce({two}, {one}))"
+        for pick, one, two in (("min", ledger[0], start), ("max", ledger[1], end))
+    )
+    return Prop(name, PERIOD, both)
+
+
+def _props(*props: Prop) -> dict[str, Prop]:
+    return {prop.name: prop for prop in props}
+
+
+def _navs(*navs: Nav) -> dict[str, Nav]:
+    return {nav.name: nav for nav in navs}
+
+
+_PHENOMENON = Prop(
+    "phenomenonTime", PERIOD, ("{t}.phen_start", "{t}.phen_end"), ("phen_start", "phen_end"), shown=True
+)
+_RESULT = Prop("result", ANY, ("{t}.result",), ("result", "result_kind"), mandatory=True)
+_RESULT_TIME = Prop("resultTime", TIME, ("{t}.result_time",), ("result_time",), shown=True)
+_VALID = Prop("validTime", PERIOD, ("{t}.valid_start", "{t}.valid_end"), ("valid_start", "valid_end"))
+_SPANS = (
+    _plain("observedArea", "observed_area", GEO),
+    _span("phenomenonTime", "phen_start", "coalesce(phen_end, phen_start)", 0),
+    _span("resultTime", "result_time", "result_time", 1),
+)
+
+
+def _kinds(version: int) -> dict[str, Kind]:
+    """The kinds of 1.1 or 2.0: what differs are the Feature, the description of results and what must be given."""
+    old = version == 1
+    name = _plain("name", "name", mandatory=True)
+    description = _plain("description", "description", mandatory=old)
+    properties = _plain("properties", "properties", OBJECT)
+    define = () if old else (_plain("definition", "definition"),)
+    encoding = _plain("encodingType", "encoding_type", mandatory=True)
+    feature, features = ("FeatureOfInterest", "FeaturesOfInterest") if old else ("Feature", "Features")
+    role = "FeatureOfInterest" if old else "ProximateFeatureOfInterest"
+    if old:
+        result_props: tuple[Prop, ...] = (
+            _plain("observationType", "observation_type", mandatory=True),
+            _plain("unitOfMeasurement", "unit", OBJECT, mandatory=True),
+        )
+        more = (_plain("resultQuality", "quality", ANY), _plain("parameters", "parameters", OBJECT))
+    else:
+        result_props = (
+            _plain("definition", "definition"),
+            _plain("resultType", "result_type", OBJECT, mandatory=True),
+            _plain("resultEncoding", "result_encoding", OBJECT),
+        )
+        more = (_plain("properties", "parameters", OBJECT),)
+    located = ("thing_location", "thing", "location")
+    been = ("historical_location_location", "historical_location", "location")
+    turned = [(table, right, left) for table, left, right in (located, been)]
+    kinds = [
+        Kind("Thing", "Things", "thing", _props(name, description, *define, properties), _navs(
+            Nav("Locations", "Location", True, pairs=located, inverse="Things"),
+            Nav("HistoricalLocations", "HistoricalLocation", True, back="thing", inverse="Thing"),
+            Nav("Datastreams", "Datastream", True, back="thing", inverse="Thing"))),
+        Kind("Location", "Locations", "location", _props(
+            name, description, *define, encoding, _plain("location", "location", GEO, mandatory=True), properties), _navs(
+            Nav("Things", "Thing", True, pairs=turned[0], inverse="Locations"),
+            Nav("HistoricalLocations", "HistoricalLocation", True, pairs=turned[1], inverse="Locations"))),
+        Kind("HistoricalLocation", "HistoricalLocations", "historical_location", _props(
+            _plain("time", "time", TIME, mandatory=True)), _navs(
+            Nav("Thing", "Thing", False, fk="thing", mandatory=True, inverse="HistoricalLocations"),
+            Nav("Locations", "Location", True, pairs=been, mandatory=True, inverse="HistoricalLocations"))),
+        Kind("Datastream", "Datastreams", "datastream", _props(
+            name, description, *result_props, *_SPANS, properties), _navs(
+            Nav("Thing", "Thing", False, fk="thing", mandatory=True, inverse="Datastreams"),
+            Nav("Sensor", "Sensor", False, fk="sensor", mandatory=True, inverse="Datastreams"),
+            Nav("ObservedProperty" if old else "ObservedProperties", "ObservedProperty", not old,
+                fk="observed_property", mandatory=True, inverse="Datastreams"),
+            Nav("Observations", "Observation", True, back="datastream", inverse="Datastream"),
+            *(() if old else (
+                Nav(role, feature, False, fk="feature", inverse="DatastreamsProximate"),
+                Nav("UltimateFeaturesOfInterest", feature, True,
+                    pairs=("datastream_ultimate", "datastream", "feature"), inverse="DatastreamsUltimate"))))),
+        Kind("Sensor", "Sensors", "sensor", _props(
+            name, description, *define, _plain("encodingType", "encoding_type", mandatory=old),
+            _plain("metadata", "metadata", ANY, mandatory=old), properties), _navs(
+            Nav("Datastreams", "Datastream", True, back="sensor", inverse="Sensor"))),
+        Kind("ObservedProperty", "ObservedProperties", "observed_property", _props(
+            name, _plain("definition", "definition", mandatory=True), description, properties), _navs(
+            Nav("Datastreams", "Datastream", True, back="observed_property",
+                inverse="ObservedProperty" if old else "ObservedProperties"))),
+        Kind("Observation", "Observations", "observation", _props(
+            _PHENOMENON, _RESULT, _RESULT_TIME, _VALID, *more), _navs(
+            Nav("Datastream", "Datastream", False, fk="datastream", mandatory=True, inverse="Observations"),
+            Nav(role, feature, False, fk="feature", inverse="Observations"))),
+        Kind(feature, features, "feature", _props(
+            name, description, *define, encoding, _plain("feature", "feature", GEO, mandatory=True), properties), _navs(
+            Nav("Observations", "Observation", True, back="feature", inverse=role),
+            *(() if old else (
+                Nav("DatastreamsProximate", "Datastream", True, back="feature", inverse=role),
+                Nav("DatastreamsUltimate", "Datastream", True,
+                    pairs=("datastream_ultimate", "feature", "datastream"), inverse="UltimateFeaturesOfInterest"),
+                Nav("FeatureTypes", "FeatureType", True,
+                    pairs=("feature_feature_type", "feature", "feature_type"), inverse="Features"))))),
+    ]  # fmt: skip
+    if not old:
+        back = ("feature_feature_type", "feature_type", "feature")
+        kinds.append(
+            Kind("FeatureType", "FeatureTypes", "feature_type", _props(name, *define, description, properties),
+                 _navs(Nav("Features", "Feature", True, pairs=back, inverse="FeatureTypes")))
+        )  # fmt: skip
+    return {kind.name: kind for kind in kinds}
+
+
+def _model(version: str, prefix: str, number: int) -> Model:
+    kinds = _kinds(number)
+    return Model(version, prefix, kinds, {kind.plural: kind for kind in kinds.values()})
+
+
+V11 = _model("v1.1", "iot.", 1)
+V20 = _model("v2.0", "", 2)
