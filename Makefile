@@ -1,6 +1,8 @@
 # Two commands do all set-up on a fresh machine with Python 3.11 or newer:
 #   make demo    installs and runs the main job on the examples
 #   make test    installs the development tools and runs every check
+# And one that keeps running:
+#   make live    serves the example park with a replayed feed until stopped
 # DATA=folder (or MANGROVE_DATA) runs both on the real data files; see docs/how-to/real-data.md.
 
 PYTHON ?= python3
@@ -8,16 +10,26 @@ VENV ?= .venv
 DATA ?= $(MANGROVE_DATA)
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format benchmarks lock clean
+.PHONY: demo live test browser check format benchmarks lock clean
 
 demo: $(VENV)/.run
 	$(BIN)/mangrove demo --out out $(if $(DATA),--data "$(DATA)")
 
-test: $(VENV)/.dev
+live: $(VENV)/.run
+	$(BIN)/mangrove live --out out
+
+test: $(VENV)/.dev browser
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	MANGROVE_DATA="$(DATA)" $(BIN)/python -m pytest
+
+# The tests of the pages need a browser: Debian's package chromium.
+browser:
+	@command -v chromium >/dev/null || { \
+	  as_root=$$([ "$$(id -u)" = 0 ] || echo sudo); \
+	  command -v apt-get >/dev/null && $$as_root apt-get update -qq && $$as_root apt-get install -y -qq --no-install-recommends chromium; \
+	} || { echo "the tests of the pages need Chromium: install the package chromium" >&2; exit 1; }
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

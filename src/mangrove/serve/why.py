@@ -100,7 +100,7 @@ def prove(live: Live, view: View) -> Proof:
     if not detail and (by or not view.scope.totals):
         raise RequestError("live.not_yours", cell=", ".join(keys)[:60])
     start, end = (moment.astimezone(view.tz).isoformat() for moment in (view.span.start, view.span.end))
-    command = f"mangrove measure {view.territory.path.name} {start} {end}" + (
+    command = f"mangrove measure {view.territory.path.name} --from {start} --to {end}" + (
         f" --by {','.join(by)}" if by else ""
     )
     return Proof(
