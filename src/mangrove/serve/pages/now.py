@@ -1,0 +1,641 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Now: are we above or below plan, and what moved it?
+
+Comes in: what was measured so far in the chosen period, and a plan or another time to compare it with. Goes out: one sentence with
+its interval, what moved the total by tenant, sector and cause, what is missing, what the period will come to, and the last hours.
+The default period is the month: plans are made by month, and a day alone is too short for the flows that are billed by month.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from mangrove import messages
+from mangrove.errors import RequestError
+from mangrove.figures import Bar, Stage, Stretch, band_lines, interval_bars, numbers, waterfall
+from mangrove.figures.numbers import typeset
+from mangrove.ledger.types import HAPPENED
+from mangrove.measure.grouping import Grouping
+from mangrove.serve.pages import now_model
+from mangrove.serve.pages.now_model import THRESHOLD, Comparison, Floats, Grid, Hours, Projection, Runs
+from mangrove.serve.screens import Screen
+from mangrove.serve.state import Live
+from mangrove.serve.view import View, written
+from mangrove.serve.words import Words
+from mangrove.times import Span, Step
+
+_BACK, _AHEAD = timedelta(hours=36), timedelta(hours=12)
+"""What the curve of the hours shows: yesterday, today until now, and the next half day."""
+_DAY = Step(seconds=86_400)
+_SHOWN = 8
+"""Contributors drawn and listed by name; the others are added up."""
+OTHERS = "page_now.others"
+_KG = 1000.0
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a total stands to what it is compared with; amounts in kg CO2e, of what both sides have.
+
+    Attributes:
+        status: `above`, `below`, `on` (the difference is smaller than its interval), `unknown`, or `alone` (compared with nothing).
+        reason: why it is unknown: `plan`, `base`, `values` or `coverage`; empty otherwise.
+        difference, low, high: with its 95 % interval, NaN where no error is stated.
+        share: share of the base that has a counterpart.
+    """
+
+    status: str
+    reason: str
+    actual: float
+    base: float
+    difference: float
+    low: float
+    high: float
+    share: float
+
+    @property
+    def percent(self) -> float:
+        """The difference as a share of the base."""
+        return self.difference / self.base if self.base else math.nan
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One contributor: a tenant, a ward, a sector, a flow, or the others together (then `key` is empty and `merged` set).
+
+    Amounts are kg CO2e: `actual` and `base` of what both have, `waiting` of the base without a value yet.
+    """
+
+    column: str
+    key: str
+    name: str
+    actual: float
+    base: float
+    difference: float
+    low: float
+    high: float
+    waiting: float
+    place: str = ""
+    merged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One number beside the answer: `page_now.card_<name>` with its unit; `more` is a sentence below it with `data`."""
+
+    name: str
+    value: float | None
+    unit: str
+    more: str = ""
+    data: Mapping[str, float] = field(default_factory=dict)
+    percent: bool = False
+
+    def sentence(self, w: Words) -> str:
+        """What stands below the number."""
+        data = {
+            name: value if isinstance(value, int) else f"{w.n(value)} {self.unit}"
+            for name, value in self.data.items()
+        }
+        return w.t(f"page_now.{self.more}", **data)
+
+
+@dataclass(frozen=True)
+class Now:
+    """What the screen shows.
+
+    Attributes:
+        view: for whom; span: the hours compared; period: the same as text for links; base_span, base_run: of the base.
+        focus: id of the place that the answer is about, empty for the whole territory; focus_name: its name.
+        answer: of the focus; whole: of the territory when the focus is a part of it.
+        groups: what moved it, by tenant (or ward, or flow); sectors: by sector; causes: by amount and by factor, kg CO2e.
+        flows: by flow, of those whose readings the reader may see; unplanned: kg measured that the base knows nothing of.
+        projection: None without a plan, or when the period is over; hours: the last and the next hours; cards: other numbers.
+        health: whether a page of data health exists.
+    """
+
+    view: View
+    span: Span
+    base_run: str
+    base_span: Span | None
+    focus: str
+    focus_name: str
+    answer: Answer
+    whole: Answer | None
+    groups: tuple[Row, ...]
+    sectors: tuple[Row, ...]
+    flows: tuple[Row, ...]
+    causes: tuple[float, float]
+    unplanned: float
+    projection: Projection | None
+    hours: Hours
+    cards: tuple[Card, ...]
+    run: str
+    health: bool = False
+
+    @property
+    def period(self) -> str:
+        """The hours that are compared, as a period of an address."""
+        return written(self.span, self.view.tz)
+
+    @property
+    def compared(self) -> bool:
+        """Whether there is anything to compare with."""
+        return self.answer.status != "alone" and self.answer.reason not in {"plan", "base", "values"}
+
+    @property
+    def level(self) -> str:
+        """By what the first table groups: `place`, `ward` or `flow`."""
+        found = {row.column for row in self.groups}
+        return found.pop() if found in ({"ward"}, {"flow"}) else "place"
+
+    @property
+    def waiting(self) -> float:
+        """Mass (kg CO2e) of the base without a counterpart yet."""
+        share = self.answer.share
+        return self.answer.base * (1 - share) / share if share else sum(row.waiting for row in self.groups)
+
+    @property
+    def factor(self) -> float:
+        """The part of the difference that the factors made; rounding of equal factors is none."""
+        return self.causes[1] if abs(self.causes[1]) > _ROUNDING * abs(self.answer.base) else 0.0
+
+    @property
+    def last_day(self) -> date:
+        """The last day of the period."""
+        return self.view.period.last_day(self.view.tz)
+
+    def hours_note(self, w: Words) -> str:
+        """What must be known to read the curve."""
+        one, said = self.hours, []
+        drawn = np.isfinite(one.actual[: sum(start < one.until for start in one.starts)])
+        if not drawn.all():
+            said.append(w.t("page_now.hours_gap"))
+        if one.left_out:
+            said.append(w.t("page_now.hours_left_out", count=one.left_out))
+        if np.isfinite(one.low).any():
+            said.append(w.t("page_now.hours_band"))
+        elif np.isfinite(one.plan).any():
+            said.append(w.t("page_now.hours_no_band", threshold=w.percent(THRESHOLD, 0)))
+        return " ".join(said)
+
+    def why(self, row: Row | None = None, *, base: bool = False) -> str:
+        """The proof of a number: of a row, or of the total; empty when it has none of its own."""
+        question = {"period": self.period, "run": self.run}
+        if base:
+            if self.base_span is None:
+                return ""
+            question = {"period": written(self.base_span, self.view.tz), "run": self.base_run}
+        if row is not None:
+            if row.merged or not row.key:
+                return ""
+            question |= {"by": row.column, "key": row.key}
+        elif self.focus:
+            question |= {"by": self.view.territory.places[self.focus].kind, "key": self.focus}
+        return self.view.why(**question)
+
+    def late(self) -> list[Row]:
+        """The contributors of which something has not arrived, largest first."""
+        found = [row for row in self.groups if row.waiting > 0]
+        return sorted(found, key=lambda row: -row.waiting)
+
+    def json(self) -> dict[str, Any]:
+        """Everything that the page shows, in kg CO2e, and the hours in t CO2e."""
+        return {
+            "screen": "now",
+            "span": {"start": self.span.start, "end": self.span.end},
+            "now": self.view.now,
+            "place": self.focus,
+            "run": self.run,
+            "compare": self.view.compare,
+            "base": {"run": self.base_run, **({"start": self.base_span.start, "end": self.base_span.end} if self.base_span else {})},
+            "unit": "kg CO2e",
+            "threshold": THRESHOLD,
+            "answer": _plain(self.answer) | {"percent": self.answer.percent},
+            "whole": None if self.whole is None else _plain(self.whole) | {"percent": self.whole.percent},
+            "groups": [_plain(row) for row in self.groups],
+            "sectors": [_plain(row) for row in self.sectors],
+            "flows": [_plain(row) for row in self.flows],
+            "causes": {"amount": self.causes[0], "factor": self.causes[1]} if self.compared else None,
+            "unplanned": self.unplanned,
+            "projection": None if self.projection is None else _plain(self.projection) | {"total": self.projection.total},
+            "cards": [_plain(card) for card in self.cards],
+            "hours": now_model.plain(self.hours),
+        }  # fmt: skip
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Contributors, sectors, flows and hours; amounts in kg CO2e."""
+        lines = {name: getattr(self.hours, name) for name in ("actual", "plan", "low", "middle", "high")}
+        hours = {"start": pa.array(list(self.hours.starts), pa.timestamp("us", "UTC"))} | {
+            f"{name}_kg": pa.array(values) for name, values in lines.items()
+        }
+        return {
+            "groups": _table(self.groups),
+            "sectors": _table(self.sectors),
+            "flows": _table(self.flows),
+            "hours": pa.table(hours),
+        }
+
+    def figures(self, lang: str) -> dict[str, str]:
+        """From the plan to what was measured, by group and by sector; the last hours."""
+        title = {
+            name: messages.render(f"page_now.figure_{name}", lang) for name in ("groups", "sectors", "hours")
+        }
+        found = {
+            "groups": self._steps(self.groups, title["groups"], lang),
+            "sectors": self._steps(self.sectors, title["sectors"], lang),
+            "hours": self._curve(title["hours"], lang),
+        }
+        return {name: drawn for name, drawn in found.items() if drawn}
+
+    def _steps(self, rows: Sequence[Row], title: str, lang: str) -> str:
+        """A waterfall from the base to what was measured; bars when there is nothing to compare with."""
+        if self.answer.reason == "values" or not rows:
+            return ""
+        if not self.compared:
+            bars = [Bar(_name(row, lang), row.actual / _KG, row.low / _KG, row.high / _KG) for row in rows]
+            return interval_bars(bars, title=title, lang=lang, heading=False)
+        ends = [(messages.render(f"page_now.side_{self.view.compare}", lang), self.answer.base)]
+        ends.append((messages.render("page_now.side_actual", lang), self.answer.actual))
+        first, last = (Stage(typeset(label), value / _KG, total=True) for label, value in ends)
+        steps = [Stage(_name(x, lang), x.difference / _KG, x.low / _KG, x.high / _KG) for x in rows]
+        return waterfall([first, *steps, last], title=title, lang=lang, heading=False)
+
+    def _curve(self, title: str, lang: str) -> str:
+        """The last and the next hours as lines."""
+        one, tz = self.hours, self.view.tz
+        if not len(one.starts) or not np.isfinite(one.actual).any():
+            return ""
+        begin = one.starts[0].astimezone(tz)
+        offset = begin.hour + begin.minute / 60
+        edges = [offset + index for index in range(len(one.starts) + 1)]
+        lines = {"actual": one.actual, "plan": one.plan, "middle": one.middle}
+        said = {
+            messages.render(f"page_now.line_{name}", lang): list(values / _KG)
+            for name, values in lines.items()
+            if name == "actual" or np.isfinite(values).any()
+        }
+        ribbon = None
+        if np.isfinite(one.low).any() and np.isfinite(one.high).any():
+            ribbon = (messages.render("page_now.line_band", lang), list(one.low / _KG), list(one.high / _KG))
+        return band_lines(
+            edges,
+            said,
+            title=title,
+            unit="t CO2e/h",
+            ribbon=ribbon,
+            behind=_days(one.starts, offset, self.view, lang),
+            lang=lang,
+            heading=False,
+        )
+
+
+def build(live: Live, view: View) -> Now:
+    """The model of the screen for one view.
+
+    Raises:
+        RequestError: `live.not_yours`: the place belongs to another tenant; `live.future_period`.
+    """
+    return _Builder(live, view).build()
+
+
+class _Builder:
+    """Puts one model together."""
+
+    def __init__(self, live: Live, view: View) -> None:
+        self.live, self.view = live, view
+        self.territory, self.scope = live.territory, view.scope
+        self.runs: Runs = now_model.runs(live)
+        planned = view.scenario.partition("/")[0] == "plan"
+        self.run = "measured" if planned else view.scenario
+        self.plan_run = view.scenario if planned else self.runs.plan
+        self.span = self._span()
+        self.focus = self._focus()
+
+    def _span(self) -> Span:
+        """The whole hours of the period that are over."""
+        period, end = self.view.period, self.view.span.end
+        if self.run in HAPPENED:
+            end = min(end, self.view.now)
+            if end <= period.start:
+                raise RequestError("live.future_period", period=self.view.word)
+        whole = now_model.floor_hour(end) if end < period.end else end
+        return Span(period.start, whole if whole > period.start else end)
+
+    def _focus(self) -> str:
+        """The place that the answer is about; empty for the whole territory."""
+        place = self.view.place
+        if not place and not self.scope.whole:
+            place = "" if self.scope.suppresses else self.view.principal.place
+        if not place or self.territory.places[place].parent is None:
+            return ""
+        if self.scope.sees(place):
+            return place
+        inside, outside = self._apart(place)
+        if not self.scope.suppresses or not self._may_total(inside) or not self._may_total(outside):
+            raise RequestError("live.not_yours", cell=place)
+        return place
+
+    def _apart(self, place: str) -> tuple[list[str], list[str]]:
+        """The flows inside a place, and the others."""
+        inside = [x.id for x in self.territory.flows.values() if self._lies_in(x.place, place)]
+        return inside, [flow for flow in self.territory.flows if flow not in set(inside)]
+
+    def _lies_in(self, place: str, root: str) -> bool:
+        return any(node.id == root for node in self.territory.ancestors(place))
+
+    def _may_total(self, flows: Sequence[str]) -> bool:
+        """Whether a total over flows may be shown: to the city, only one with companies enough."""
+        return not self.scope.suppresses or not flows or self.scope.companies(flows) >= self.scope.threshold
+
+    def build(self) -> Now:
+        actual = self._grid(Span(now_model.before(self.span, _BACK), self.span.end), self.run)
+        plan = self._plan(actual)
+        whole = np.ones(len(actual.flows))
+        mine = np.array([self._mine(flow) for flow in actual.flows], dtype=float)
+        compared, base_run, base_span, reason = self._compared(actual, plan)
+        groups, sectors, flows = self._rows(actual, compared, mine)
+        projection = None
+        if plan is not None and self.run in HAPPENED and self.span.end < self.view.period.end:
+            forecast = self._ahead("forecast", plan.span)
+            projection = now_model.project(
+                actual, plan, forecast, mine, whole=self.view.period, until=self.span.end
+            )
+        hidden = projection is not None and not self._all_seen(projection.unknown)
+        causes = mine @ compared.causes
+        return Now(
+            view=self.view,
+            span=self.span,
+            base_run=base_run,
+            base_span=base_span,
+            focus=self.focus,
+            focus_name=self.territory.places[self.focus].name if self.focus else self.territory.name,
+            answer=self._answer(compared, mine, reason),
+            whole=self._answer(compared, whole, reason) if self.focus and self.scope.totals else None,
+            groups=groups,
+            sectors=sectors,
+            flows=flows,
+            causes=(float(causes[0]), float(causes[1])),
+            unplanned=compared.total(mine, "alone"),
+            projection=replace(projection, unknown=()) if projection is not None and hidden else projection,
+            hours=self._hours(actual, plan, mine),
+            cards=tuple(self._cards(actual, mine)),
+            run=self.run,
+            health=_has_screen("health"),
+        )
+
+    def _mine(self, flow: str) -> bool:
+        return not self.focus or self._lies_in(self.territory.flows[flow].place, self.focus)
+
+    def _all_seen(self, flows: Sequence[str]) -> bool:
+        return self.scope.whole or set(flows) <= self.scope.flows
+
+    # Grids
+
+    def _grid(self, span: Span, run: str) -> Grid:
+        return now_model.grid(self.live, span, run, self.runs.stamp(run))
+
+    def _plan(self, actual: Grid) -> Grid | None:
+        """The plan from where the curve begins to the end of the period."""
+        if not self.plan_run or not self.runs.stamp(self.plan_run):
+            return None
+        return self._grid(Span(actual.span.start, self.view.period.end), self.plan_run)
+
+    def _ahead(self, run: str, span: Span) -> Grid | None:
+        """A forecast over the hours of the plan."""
+        return self._grid(span, run) if self.runs.stamp(run) else None
+
+    def _compared(self, actual: Grid, plan: Grid | None) -> tuple[Comparison, str, Span | None, str]:
+        """The comparison, its base (run and span), and why there is none."""
+        nothing = now_model.alone(actual, self.span)
+        word = self.view.compare
+        if word == "none":
+            return nothing, "", None, "none"
+        if word == "plan":
+            if plan is None:
+                return nothing, self.plan_run, None, "plan"
+            found = now_model.compare(actual, plan, self.span, self.span.start)
+            return found, self.plan_run, self.span, ""
+        earlier = self.view.span_before
+        span = Span(earlier.start, min(earlier.end, earlier.start + (self.span.end - self.span.start)))
+        base = self._grid(span, self.run)
+        return now_model.compare(actual, base, self.span, span.start), self.run, span, ""
+
+    def _answer(self, compared: Comparison, shares: Floats, reason: str) -> Answer:
+        """How a group of flows stands."""
+        difference, low, high = compared.difference(shares)
+        actual, base = compared.total(shares, "actual"), compared.total(shares, "base")
+        share = compared.share(shares)
+        if not reason:
+            if not compared.total(shares, "alone") and not actual:
+                reason = "values"
+            elif math.isnan(share):
+                reason = "base"
+            elif share < THRESHOLD:
+                reason = "coverage"
+        elif not actual:
+            reason = "values"
+        status = "alone" if reason == "none" else "unknown" if reason else _side(difference, low, high, base)
+        return Answer(status, "" if reason == "none" else reason, actual, base, difference, low, high, share)
+
+    # Contributors
+
+    def _rows(
+        self, actual: Grid, compared: Comparison, mine: Floats
+    ) -> tuple[tuple[Row, ...], tuple[Row, ...], tuple[Row, ...]]:
+        """By tenant or ward or flow; by sector; by flow for those who may read the flows."""
+        flows = {flow: self.territory.flows[flow] for flow in actual.flows}
+        sectors = self._listed(compared, mine, {flow: (x.sector, 1.0) for flow, x in flows.items()}, "sector")
+        seen = {flow: (flow, 1.0) for flow in flows if self.scope.whole or flow in self.scope.flows}
+        single = self._listed(compared, mine, seen, "flow", most=len(seen) or 1)
+        column, members = self._level(actual, mine)
+        return self._listed(compared, mine, members, column), sectors, single
+
+    def _level(self, actual: Grid, mine: Floats) -> tuple[str, Any]:
+        """By what the first table groups: wards of a city, the companies of a park, or the flows of one company."""
+        inside = [flow for flow, one in zip(actual.flows, mine, strict=True) if one]
+        if self.territory.kind == "city" and any(x.kind == "ward" for x in self.territory.places.values()):
+            question = replace(actual.plan.question, by=("ward",), every=None, accounts=("inventory",))
+            grouping = Grouping(actual.plan, question)
+            keys = list(grouping.groups)
+            return "ward", [(flow, keys[group][0], share) for flow, group, share in grouping.view.members]
+        companies = {flow: self.scope.company_of(self.territory.flows[flow].place) for flow in inside}
+        if self.scope.companies(inside) <= 1 and self._all_seen(inside):
+            return "flow", {flow: (flow, 1.0) for flow in inside}
+        return "place", {flow: (place, 1.0) for flow, place in companies.items()}
+
+    def _listed(
+        self, compared: Comparison, mine: Floats, members: Any, column: str, most: int = _SHOWN
+    ) -> tuple[Row, ...]:
+        """The rows of one table: largest differences first, the small ones and those that may not be shown added up."""
+        listed = (
+            members if isinstance(members, list) else [(f, key, share) for f, (key, share) in members.items()]
+        )
+        number = {flow: index for index, flow in enumerate(compared.flows)}
+        shares: dict[str, Floats] = {}
+        names: dict[str, list[str]] = {}
+        for flow, key, share in listed:
+            if mine[number[flow]]:
+                shares.setdefault(key, np.zeros(len(compared.flows)))[number[flow]] += share
+                names.setdefault(key, []).append(flow)
+        sizes = {
+            key: compared.total(part, "actual") + compared.total(part, "waiting")
+            for key, part in shares.items()
+        }
+        shown = self.scope.disclosed(sizes, names)
+        if not self.scope.whole and not self.scope.suppresses:
+            shown = frozenset(key for key in shown if self._all_seen(names[key]))
+        ranked = sorted(shown, key=lambda key: -abs(compared.difference(shares[key])[0]))
+        kept = ranked if len(ranked) == len(shares) <= most + 1 else ranked[:most]
+        rows = [self._row(compared, shares[key], column, key) for key in kept]
+        rest = [part for key, part in shares.items() if key not in kept]
+        if rest:
+            rows.append(self._row(compared, np.sum(rest, axis=0), column, "", merged=True))
+        return tuple(rows)
+
+    def _row(
+        self, compared: Comparison, shares: Floats, column: str, key: str, *, merged: bool = False
+    ) -> Row:
+        value, low, high = compared.difference(shares)
+        places = self.territory.places
+        name, place = key, ""
+        if column in {"place", "ward"} and key in places:
+            name, place = places[key].name, key
+            column = places[key].kind
+        elif column == "flow" and key:
+            flow = self.territory.flows[key]
+            name, place = flow.name or key, flow.place
+        elif column == "sector":
+            words = self.territory.settings.get("sectors")
+            name = str(words.get(key, key)) if isinstance(words, Mapping) else key
+        return Row(
+            column,
+            key,
+            name,
+            compared.total(shares, "actual"),
+            compared.total(shares, "base"),
+            value,
+            low,
+            high,
+            compared.total(shares, "waiting"),
+            place,
+            merged,
+        )
+
+    # Hours and cards
+
+    def _hours(self, actual: Grid, plan: Grid | None, mine: Floats) -> Hours:
+        start = max(now_model.floor_hour(self.span.end - _BACK), actual.span.start)
+        end = min(now_model.floor_hour(self.span.end) + _AHEAD, max(self.view.period.end, self.span.end))
+        if plan is None:
+            end = self.span.end
+        bands = {}
+        if plan is not None and self.run in HAPPENED:
+            for name, run in (("low", "forecast/q10"), ("middle", "forecast"), ("high", "forecast/q90")):
+                one = self._ahead(run, plan.span)
+                if one is not None:
+                    bands[name] = one
+        return now_model.hours(actual, plan, bands, mine, span=Span(start, end), until=self.span.end)
+
+    def _cards(self, actual: Grid, mine: Floats) -> list[Card]:
+        """Electricity of today, its renewable share and intensity, and how much of the values came in."""
+        today = max(_DAY.floor(self.span.end - timedelta(microseconds=1), self.view.tz), actual.span.start)
+        now = actual.window(today, self.span.end)
+        flows = [self.territory.flows[name] for name in actual.flows]
+        inside = [x.id for x, one in zip(flows, mine, strict=True) if one]
+        if not self._may_total(inside):
+            return []
+        bought = np.array([x.carrier.kind == "electricity" and x.scope == 2 for x in flows])  # noqa: PLR2004 - scope 2
+        own = np.array([x.method == "own_generation" and x.carrier.kind == "electricity" for x in flows])
+        grid = float(actual.energy(bought & (mine > 0))[now].sum())
+        sun = float(actual.energy(own & (mine > 0), "avoided")[now].sum())
+        kg = float(actual.co2e[bought & (mine > 0)][:, now].sum())
+        cards = []
+        if (bought & (mine > 0)).any():
+            cards.append(
+                Card("electricity", grid + sun or None, "kWh", "electricity_more", {"grid": grid, "sun": sun})
+            )
+        if (own & (mine > 0)).any():
+            cards.append(
+                Card(
+                    "renewable",
+                    sun / (grid + sun) if grid + sun else None,
+                    "",
+                    "renewable_more",
+                    percent=True,
+                )
+            )
+        if (bought & (mine > 0)).any():
+            cards.append(
+                Card("intensity", kg / (grid + sun) if grid + sun else None, "kg CO2e/kWh", "intensity_more")
+            )
+        period = actual.window(self.span.start, self.span.end)
+        counted = np.array([x.account == "inventory" for x in flows]) & (mine > 0)
+        cover = actual.cover[counted][:, period]
+        came = float(cover.mean()) if cover.size else None
+        silent = int((cover.sum(axis=1) == 0).sum())
+        data = {"flows": int(counted.sum()), "silent": silent}
+        cards.append(Card("coverage", came, "", "coverage_more", data, percent=True))
+        return cards
+
+
+def _side(difference: float, low: float, high: float, base: float) -> str:
+    """Above, below, or so near that the meters cannot tell; without an interval, so near that it prints as 0.0 %."""
+    if math.isfinite(low) and low <= 0.0 <= high:
+        return "on"
+    if not math.isfinite(low) and abs(difference) < 0.0005 * abs(base):
+        return "on"
+    return "above" if difference > 0 else "below"
+
+
+def _has_screen(name: str) -> bool:
+    from mangrove.serve.screens import screens
+
+    return any(screen.name == name for screen in screens())
+
+
+def _name(row: Row, lang: str) -> str:
+    """The name of a row in the reader's language."""
+    if row.merged:
+        return messages.render(OTHERS, lang)
+    return row.name or messages.render("page_now.nowhere", lang)
+
+
+def _days(starts: Sequence[datetime], offset: float, view: View, lang: str) -> list[Stretch]:
+    """A strip with the date over each day."""
+    found = []
+    for index, start in enumerate(starts):
+        local = start.astimezone(view.tz)
+        if index == 0 or local.hour == 0:
+            rest = 24 - local.hour - local.minute / 60
+            first = offset + index
+            last = min(first + rest, offset + len(starts))
+            found.append(Stretch(first, last, numbers.day(local.date(), lang), 1 if local.day % 2 else 0))
+    return found
+
+
+def _table(rows: Sequence[Row]) -> pa.Table:
+    names = ("actual", "base", "difference", "low", "high", "waiting")
+    columns: dict[str, Any] = {
+        "column": [row.column for row in rows],
+        "key": [row.key for row in rows],
+        "name": [OTHERS if row.merged else row.name for row in rows],
+    }
+    made = {name: pa.array(values, pa.string()) for name, values in columns.items()}
+    return pa.table(
+        made | {f"{name}_kg": pa.array([getattr(row, name) for row in rows], pa.float64()) for name in names}
+    )
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in value.__dataclass_fields__ if name != "view"}
+
+
+SCREEN = Screen("now", order=10, model=build, template="now.html")
