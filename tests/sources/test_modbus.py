@@ -76,7 +76,6 @@ def test_a_scale_factor_register_is_a_power_of_ten_and_not_available_makes_no_va
         assert value(meter, "holding:10", sf="holding:12") is None
         assert value(meter, "holding:13") == 65535
         assert value(meter, "holding:13", na="sunspec") is None
-        assert value(meter, "holding:13", na="0xFFFF") is None
         assert value(meter, "holding:13", na=Quantity.parse("65535")) is None
         assert value(meter, "holding:20:float32") is None
 

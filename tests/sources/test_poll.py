@@ -8,16 +8,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests.sources.fields import NOON, At, Box, amount, declared, power, register
-from tests.sources.meters import Meter
+from tests.sources.meters import Meter, sunspec
 
-from mangrove.errors import Problem, SourceError
+from mangrove.errors import Problem, RequestError, SourceError
 from mangrove.inference.runs import read_series
 from mangrove.ledger.types import Quality
 from mangrove.sources.intake import Intake
 from mangrove.sources.modbus import ModbusReader
-from mangrove.sources.poll import Answer, Poller, Sample, connectors, health, secret
+from mangrove.sources.poll import Answer, Poller, Sample, ask, connectors, health, secret
 from mangrove.sources.problems import RejectedError
+from mangrove.territory import load
 from mangrove.territory.model import Device, Point
+from mangrove.testing import park_of
 from mangrove.times import Step
 from mangrove.units import Quantity, unit
 
@@ -379,3 +381,65 @@ def test_all_mistakes_of_all_devices_are_listed_at_once(tmp_path):
         "devices.bad_address",
         "devices.bad_register",
     ]
+
+
+FILES = {
+    "devices.csv": """\
+id,protocol,place,address,every,parameters
+roof,modbus,site,tcp://127.0.0.1:{port},15min,unit=1; timeout=1 s
+""",
+    "points.csv": """\
+device,address,flow,unit,parameters
+roof,103.WH,energy,,
+roof,holding:9:int16,power,W,sf=holding:10; na=sunspec
+""",
+}
+
+
+def test_devices_declared_in_files_are_asked_and_their_values_stand_in_the_ledger(tmp_path):
+    words = sunspec([(103, {"WH": [0x0001, 0x86A0], "WH_SF": 0})]) | {9: 0x8000, 10: 1}
+    with Meter(words) as wire:
+        folder = park_of(tmp_path, [register(), power()])
+        for name, text in FILES.items():
+            (folder / name).write_text(text.format(port=wire.port), encoding="utf-8")
+        territory = load(folder)
+        box = Box()
+        (one,) = connectors(territory, box, At(), folder / ".mangrove")
+        one.turn()
+        wire.words[9] = 250
+        answer = ask(territory, "roof", folder / ".mangrove", At())
+        one._reader.close()
+    assert box.rows == [("energy", NOON, 100.0, 0)]
+    assert {address: sample.value for address, sample in answer.samples.items()} == {
+        "103.WH": 100_000.0,
+        "holding:9:int16": 2500.0,
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("unit=1", "units=1", "devices.unknown_parameter"),
+        ("unit=1", "unit=one", "devices.bad_parameter"),
+        ("unit=1", "unit=1.5", "devices.bad_parameter"),
+        ("sf=holding:10", "scale=holding:10", "devices.unknown_parameter"),
+        ("na=sunspec", "na=none", "devices.bad_parameter"),
+        ("103.WH", "103.A", "base.unknown_unit"),
+    ],
+)
+def test_a_mistake_in_the_files_is_named_with_its_place(tmp_path, old, new, code):
+    folder = park_of(tmp_path, [register(), power()])
+    for name, text in FILES.items():
+        (folder / name).write_text(text.format(port=1).replace(old, new), encoding="utf-8")
+    with pytest.raises(RejectedError) as error:
+        connectors(load(folder), Box(), At(), folder)
+    assert [problem.code for problem in error.value.problems] == [code]
+    assert error.value.problems[0].where.file.endswith(".csv")
+    assert error.value.problems[0].where.line in (2, 3)
+
+
+def test_only_devices_that_are_asked_can_be_asked(tmp_path):
+    park = declared(tmp_path, [power()], [Device("c", "mqtt", "site")])
+    with pytest.raises(RequestError) as error:
+        ask(park.territory, "c", tmp_path, At())
+    assert error.value.code == "devices.not_asked"

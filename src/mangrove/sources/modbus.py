@@ -233,12 +233,9 @@ def spot(point: Point) -> Spot:
     if isinstance(na, Quantity):
         missing = na.value
     elif na is not None and na != "sunspec":
-        try:
-            missing = float(int(na, 0))
-        except ValueError:
-            raise SourceError(
-                "devices.bad_parameter", where=point.where, name="na", text=na, example="na=65535, na=sunspec"
-            ) from None
+        raise SourceError(
+            "devices.bad_parameter", where=point.where, name="na", text=na, example="na=65535, na=sunspec"
+        )
     if scale is not None and not isinstance(scale, str):
         raise SourceError(
             "devices.bad_parameter",

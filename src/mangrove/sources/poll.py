@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from mangrove.errors import LedgerError, MangroveError, Problem, SourceError
+from mangrove.errors import LedgerError, MangroveError, Problem, RequestError, SourceError, did_you_mean
 from mangrove.ledger.types import Origin, Quality
 from mangrove.sources.intake import Intake
 from mangrove.sources.messages_in import AHEAD, Reading, as_values
@@ -36,6 +36,13 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before a device that failed is asked again: doubled after each failure, up to a minute."""
 MOST_KEPT = 10_000
 """Batches kept while the intake has no room; beyond, the oldest is given up and the health says so."""
+PARAMETERS = {
+    "modbus": (("unit", "timeout"), ("sf", "na", "integrate", "amount")),
+    "opcua": (("user", "security", "timeout"), ("integrate", "amount")),
+    "file": (("mapping", "keep", "send"), ()),
+    "ftp": (("mapping", "ca", "send"), ()),
+}
+"""What a device of each protocol may say besides, and what its points may."""
 STATUSES = ("ok", "late", "failing", "never")
 _LONGEST_WAIT, _SHORTEST_WAIT = 5.0, 0.02
 
@@ -403,20 +410,54 @@ def connectors(territory: Territory, intake: Intake, clock: Clock, folder: Path)
     return found
 
 
-def _connector(
-    device: Device, territory: Territory, intake: Intake, clock: Clock, folder: Path
-) -> Connector | None:
-    """The connector of one device; None for protocols in which devices call us."""
+def ask(territory: Territory, device: str, folder: Path, clock: Clock) -> Answer:
+    """Asks a declared device once and stores nothing; to try an address.
+
+    Args:
+        territory: as for `connectors`.
+        device: id of one that is asked (Modbus, OPC UA).
+        folder: the territory's `.mangrove` folder, for passwords.
+        clock: what a sane time is.
+
+    Raises:
+        RequestError: `devices.not_asked`.
+        SourceError: its declaration makes no sense, or it does not answer.
+    """
+    declared = territory.devices.get(device)
+    reader = None if declared is None else _reader(declared, territory, folder, clock)
+    if reader is None:
+        asked = [one.id for one in territory.devices.values() if one.protocol in ("modbus", "opcua")]
+        raise RequestError(
+            "devices.not_asked", device=device, hint=did_you_mean(device, asked), options=", ".join(asked)
+        )
+    try:
+        return reader.read()
+    finally:
+        reader.close()
+
+
+def _reader(device: Device, territory: Territory, folder: Path, clock: Clock) -> Reader | None:
+    """What speaks the protocol of a device that is asked; None for the others."""
     points: Sequence[Point] = [point for point in territory.points if point.device == device.id]
     if device.protocol == "modbus":
         from mangrove.sources.modbus import ModbusReader
 
-        return Poller(device, territory, intake, clock, ModbusReader(device, points))
+        return ModbusReader(device, points)
     if device.protocol == "opcua":
         from mangrove.sources.opcua import OpcReader
 
-        password = secret(device.id, folder / "secrets")
-        return Poller(device, territory, intake, clock, OpcReader(device, points, password, clock))
+        return OpcReader(device, points, secret(device.id, folder / "secrets"), clock)
+    return None
+
+
+def _connector(
+    device: Device, territory: Territory, intake: Intake, clock: Clock, folder: Path
+) -> Connector | None:
+    """The connector of one device; None for protocols in which devices call us."""
+    _check_parameters(device, territory)
+    reader = _reader(device, territory, folder, clock)
+    if reader is not None:
+        return Poller(device, territory, intake, clock, reader)
     if device.protocol in ("file", "ftp") and "send" in device.parameters:
         from mangrove.sources.outbox import Outbox
 
@@ -426,3 +467,18 @@ def _connector(
 
         return Watcher(device, territory, intake, clock, folder)
     return None
+
+
+def _check_parameters(device: Device, territory: Territory) -> None:
+    """Refuses parameters that nothing reads, so that a typing mistake does not lose one."""
+    if device.protocol not in PARAMETERS:
+        return
+    of_device, of_point = PARAMETERS[device.protocol]
+    said = [(name, device.where, of_device) for name in device.parameters]
+    for point in territory.points:
+        if point.device == device.id:
+            said += [(name, point.where, of_point) for name in point.parameters]
+    for name, where, known in said:
+        if name not in known:
+            hint, options = did_you_mean(name, known), ", ".join(known)
+            raise SourceError("devices.unknown_parameter", where=where, name=name, hint=hint, options=options)
