@@ -104,6 +104,7 @@ def band_lines(
     unit: str = "kW",
     ribbon: tuple[str, Sequence[float], Sequence[float]] | None = None,
     behind: Sequence[Stretch] = (),
+    until: float = math.inf,
     lang: str = "vi",
     width: float = 800,
     height: float = 170,
@@ -118,6 +119,7 @@ def band_lines(
         unit: unit of the amounts.
         ribbon: drawn behind the lines.
         behind: stretches of hours with a name.
+        until: steps from here on lie ahead: a line without a number there is not marked as lost.
         lang: `vi` or `en`.
         width: pixels.
         height: of the plot, pixels.
@@ -145,7 +147,11 @@ def band_lines(
     plane.top = frame.top + 18 + key_height
     drawn = _area(plane, ribbon[0], ribbon[1], ribbon[2], shade) if ribbon else ""
     drawn += "".join(_line(plane, name, amounts, inks[name]) for name, amounts in lines.items())
-    lost = [i for i in range(len(edges) - 1) if any(not numbers.is_number(a[i]) for a in lines.values())]
+    lost = [
+        i
+        for i, edge in enumerate(edges[:-1])
+        if edge < until and any(not numbers.is_number(a[i]) for a in lines.values())
+    ]
     body = key + plane.behind(behind) + plane.grid() + drawn + plane.zero() + plane.marks(lost)
     return frame.document(body + plane.clock(), plane.bottom + 24)
 
