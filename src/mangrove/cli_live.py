@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from mangrove import messages
-from mangrove.cli_words import Folder, Lang, say
+from mangrove import cli_access, messages
+from mangrove.cli_words import Folder, From, Json, Lang, To, parts, say
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
 Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
@@ -22,9 +22,10 @@ Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to lis
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    commands: tuple[Callable[..., None], ...] = (serve, work, live, budget)
+    commands: tuple[Callable[..., None], ...] = (serve, work, live, budget, grid)
     for command in commands:
         app.command()(command)
+    cli_access.add(app)
 
 
 def serve(
@@ -39,6 +40,10 @@ def serve(
         str,
         typer.Option("--proxy", help="Addresses of reverse proxies whose headers are believed, with commas."),
     ] = "",
+    settings: Annotated[
+        Path | None,
+        typer.Option("--settings", help="YAML file with the table 'access': signing in elsewhere, limits."),
+    ] = None,
     workers: Annotated[
         bool, typer.Option("--work/--no-work", help="Also run the models in a process of their own.")
     ] = True,
@@ -48,7 +53,14 @@ def serve(
     from mangrove import server
 
     options = server.Options(
-        host=host, port=port, guest=guest, mqtt=mqtt, proxies=proxy, workers=workers, lang=lang
+        host=host,
+        port=port,
+        guest=guest,
+        mqtt=mqtt,
+        proxies=proxy,
+        settings=settings,
+        workers=workers,
+        lang=lang,
     )
     server.serve(folder, options, say=say)
 
@@ -100,3 +112,36 @@ def budget(
     adopted = api.budget(park, file, name=name)
     for code, facts in budgets.told(adopted, park.territory.tz):
         say(messages.render(f"plan.budget_{code}", lang, **facts))
+
+
+def grid(
+    folder: Folder,
+    start: From,
+    end: To = None,
+    files: Annotated[
+        Path | None, typer.Option("--files", help="Files of the dispatch center to take in first.")
+    ] = None,
+    allow: Annotated[
+        str, typer.Option("--allow", help="Also accept official factors of these statuses or ids.")
+    ] = "",
+    voltage: Annotated[
+        str, typer.Option("--voltage", help="Of the meter, such as '22-<110 kV': adds losses.")
+    ] = "",
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Carbon of the national grid by hour, beside the official factor."""
+    from mangrove import grid as carbon
+
+    carbon.grid_carbon(
+        folder,
+        start,
+        end,
+        files=files,
+        allow=parts(allow),
+        voltage=voltage,
+        as_json=json,
+        say=say,
+        out=typer.echo,
+        lang=lang,
+    )

@@ -59,9 +59,10 @@ class Client:
         return receipt
 
     def _values(self, table: pa.Table, origin: Origin, first: int) -> Receipt:
+        told = table.rename_columns({"start": "ts"})  # the name that every form of a body has for it
         sink = pa.BufferOutputStream()
-        with pa.ipc.new_stream(sink, table.schema) as writer:
-            writer.write_table(table)
+        with pa.ipc.new_stream(sink, told.schema) as writer:
+            writer.write_table(told)
         headers = {"content-type": ARROW, "idempotency-key": _token(f"{origin.source}|{origin.seq}|{first}")}
         if origin.run != "measured" or origin.model:
             said = {"run": origin.run, "model": origin.model, "version": origin.version, "note": origin.note}

@@ -13,11 +13,11 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mangrove import api, messages
 from mangrove.errors import MangroveError, RequestError
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
 
     from mangrove.serve.access import Access, Accounts
+    from mangrove.serve.sta import SensorThings
     from mangrove.serve.state import Live
+    from mangrove.sources.ocpp.central import CentralSystem
     from mangrove.sources.poll import Connector
 
 Say = Callable[[str], None]
@@ -51,6 +53,7 @@ class Options:
         guest: role of visitors who do not sign in, on this machine only; empty for none.
         mqtt: `host:port` of a broker; empty for none.
         proxies: addresses of reverse proxies whose headers are believed.
+        settings: a YAML file with the table `access` (see docs/reference/security.md); None for none.
         workers: whether a worker process runs beside it.
         clock: what time it is; lang: language of what is said on the terminal.
     """
@@ -60,6 +63,7 @@ class Options:
     guest: str = ""
     mqtt: str = ""
     proxies: str = ""
+    settings: Path | None = None
     workers: bool = True
     clock: Clock = field(default_factory=Clock)
     lang: str = "en"
@@ -129,6 +133,9 @@ def serve(
         running = Running(f"http://{_shown(host)}:{port}", live, accounts)
         stack.callback(running.close)
         connectors = connect(live, options)
+        sta = stack.enter_context(_things(live))
+        chargers = _chargers(live, accounts)
+        live.health.extend(one.state for one in (*connectors, *([chargers] if chargers else ())))
         for connector in connectors:
             stack.callback(connector.stop)
 
@@ -138,7 +145,7 @@ def serve(
             threading.Thread(target=_greet, args=(running, options, say, started), daemon=True).start()
 
         config = uvicorn.Config(
-            build(live, access, connectors, started=up),
+            build(live, access, sta, chargers, started=up),
             lifespan="on",
             log_level="warning",
             access_log=False,
@@ -201,16 +208,38 @@ def _opened(stack: ExitStack, park: Handle, options: Options) -> tuple[Live, Acc
     ledger = stack.enter_context(park.writer())
     intake = stack.enter_context(Intake(ledger, park.territory))
     accounts = stack.enter_context(doors.Accounts(park.territory.path))
-    settings = doors.Settings.of(
-        {
-            "guest": options.guest,
-            "trusted_proxies": [one.strip() for one in options.proxies.split(",") if one.strip()],
-        }
-    )
+    settings = doors.Settings.of(_told(options))
     live = Live(park, options.clock, intake)
     rules_hash = live.book.content_hash
     accounts.audit.started(declaration=park.territory.content_hash, rules=rules_hash, version=_version())
     return live, accounts, doors.Access(accounts, park.territory, settings)
+
+
+def _told(options: Options) -> dict[str, Any]:
+    """The table `access` of the settings file, with what the command line says.
+
+    Raises:
+        RequestError: `server.bad_settings`.
+    """
+    told: dict[str, Any] = {}
+    if options.settings is not None:
+        import yaml
+
+        try:
+            found = yaml.safe_load(options.settings.read_text(encoding="utf-8")) or {}
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise RequestError("server.bad_settings", path=options.settings, reason=str(error)) from error
+        if (
+            not isinstance(found, dict)
+            or set(found) - {"access"}
+            or not isinstance(found.get("access", {}), dict)
+        ):
+            raise RequestError("server.bad_settings", path=options.settings, reason="access: {...}")
+        told = dict(found.get("access", {}))
+    if options.guest:
+        told["guest"] = options.guest
+    proxies = [one.strip() for one in options.proxies.split(",") if one.strip()]
+    return {**told, "trusted_proxies": proxies} if proxies else told
 
 
 def _version() -> str:
@@ -222,7 +251,8 @@ def _version() -> str:
 def build(
     live: Live,
     access: Access,
-    connectors: Sequence[Connector] = (),
+    sta: SensorThings,
+    chargers: CentralSystem | None = None,
     *,
     started: Callable[[], None] | None = None,
 ) -> FastAPI:
@@ -231,63 +261,95 @@ def build(
     Args:
         live: what is served.
         access: who may see what.
-        connectors: those that have routes of their own (chargers call the server).
+        sta: the service of the standard.
+        chargers: the central system, when there are chargers.
         started: called once the application is up.
     """
     from mangrove.serve import app as web
-    from mangrove.serve.access import guard
+    from mangrove.serve.access.gate import PUBLIC, guard
 
-    live.health.extend(connector.state for connector in connectors)
-    return web.create(
-        live,
-        access=access,
-        routers=_routers(live, access, connectors),
-        middleware=[lambda app: guard(app, access)],
-        started=started,
+    routers = _routers(live, access, sta)
+    if chargers is not None:
+        from mangrove.sources.ocpp.central import router
+
+        routers.append(router(chargers))
+    application = web.create(
+        live, access=access, routers=routers, middleware=[lambda app: guard(app, access)], started=started
     )
+    application.state.roles["/ocpp/{identity}"] = (
+        PUBLIC  # the central system asks for the charger's password itself
+    )
+    return application
 
 
-def _routers(live: Live, access: Access, connectors: Sequence[Connector]) -> list[APIRouter]:
+def _routers(live: Live, access: Access, sta: SensorThings) -> list[APIRouter]:
     """All routes beside those of the pages."""
     from mangrove import replicate
-    from mangrove.serve import basemap, ingest, metrics, sta, values_out
+    from mangrove.serve import basemap, ingest, metrics, values_out
+    from mangrove.serve import sta as things
     from mangrove.serve.access import routes as accounts
 
-    found = [
+    return [
         accounts.router(access),
         ingest.router(live, access, audit=access.accounts.audit.record),
         values_out.router(live, access),
         metrics.router(live, access),
         basemap.router(live, access),
-        sta.router(sta.open(live), access),
+        things.router(sta, access),
         replicate.router(live, access),
     ]
-    found.extend(connector.router() for connector in connectors if hasattr(connector, "router"))
-    return found
+
+
+@contextmanager
+def _things(live: Live) -> Iterator[SensorThings]:
+    """The SensorThings service over the ledger as readers see it."""
+    from mangrove.serve.sta import SensorThings
+
+    with (
+        live.park.reader() as ledger,
+        SensorThings(live.territory, ledger, live.store, intake=live.intake, clock=live.clock) as sta,
+    ):
+        yield sta
+
+
+def _chargers(live: Live, accounts: Accounts) -> CentralSystem | None:
+    """The central system for declared chargers; None when there are none."""
+    if not any(device.protocol == "ocpp" for device in live.territory.devices.values()):
+        return None
+    from mangrove.sources.ocpp.central import CentralSystem
+
+    assert live.intake is not None
+    return CentralSystem(live.intake, live.territory, live.clock, accounts.device_password)
 
 
 def connect(live: Live, options: Options) -> list[Connector]:
-    """The connectors of the declared devices; those that need a library that is not installed say so.
+    """The connectors of the declared devices.
 
     Args:
         live: what is served.
         options: names the broker.
 
     Raises:
-        MissingExtraError: a device speaks a protocol whose library is missing.
+        RejectedError: a device or a point makes no sense.
+        MissingExtraError: a device speaks a protocol whose library is not installed.
     """
-    from mangrove.sources import connectors
+    from mangrove.sources import mqtt, poll
 
     assert live.intake is not None
-    return connectors.of(
-        live.intake,
-        live.territory,
-        live.clock,
-        store=live.store,
-        broker=_broker(options.mqtt),
-        user=_BROKER_USER,
-        password=os.environ.get(PASSWORD),
-    )
+    found: list[Connector] = list(poll.connectors(live.territory, live.intake, live.clock, live.store))
+    broker = _broker(options.mqtt)
+    if broker is not None:
+        found.append(
+            mqtt.MqttConnector(
+                live.intake,
+                live.territory,
+                live.clock,
+                *broker,
+                username=_BROKER_USER if PASSWORD in os.environ else None,
+                password=os.environ.get(PASSWORD),
+            )
+        )
+    return found
 
 
 def _greet(running: Running, options: Options, say: Say, started: Callable[[Running], None] | None) -> None:

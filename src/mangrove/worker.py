@@ -29,6 +29,8 @@ _LOOK = 1.0
 _HOUR = 3600
 _SCREENED = timedelta(days=2)
 """How far back screening looks: faults that reach further were found by the runs before."""
+_PATIENCE = 3
+"""Steps before the present that are not screened for gaps: the one that runs, the one on its way, and one late."""
 _AHEAD = "48h"
 _MODELS = ("naive", "profile", "ridge")
 """Models that are fitted in seconds; boosted trees take a minute for a park and gain little over hours."""
@@ -120,19 +122,21 @@ def _run(job: Job, park: RemoteHandle, now: datetime, say: Say, lang: str) -> No
 
 
 def _screen(park: RemoteHandle, now: datetime) -> str:
-    """Marks what cannot be right in the values of the last days."""
+    """Marks what cannot be right in the values of the last days; an interval that is not over, or only just, is not missing."""
     from mangrove.inference.runs import screen_flows
 
     with park.reader() as ledger, ledger.snapshot() as snapshot:
         known = snapshot.flow_ids()
-    flows = [
-        flow.id
-        for flow in park.territory.flows.values()
-        if flow.id in known and flow.step and flow.step.seconds
-    ]
+    steps: dict[int, list[str]] = {}
+    for flow in park.territory.flows.values():
+        if flow.id in known and flow.step and flow.step.seconds:
+            steps.setdefault(flow.step.seconds, []).append(flow.id)
+    marked = 0
     with park.writer() as ledger:
-        report = screen_flows(ledger, park.territory, flows, Span(now - _SCREENED, now))
-    return f"{report.marked}"
+        for seconds, flows in steps.items():
+            end = now - _PATIENCE * timedelta(seconds=seconds)
+            marked += screen_flows(ledger, park.territory, flows, Span(end - _SCREENED, end)).marked
+    return f"{marked}"
 
 
 def _forecast(park: RemoteHandle, now: datetime) -> str:
