@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from shapely.geometry import mapping, shape
 
 from mangrove.figures import Point, Shape, voronoi_cells
+from mangrove.figures.geo import EARTH_KM_PER_DEGREE, panels, parts_of
 from mangrove.serve.basemap import coverage, gather
 from mangrove.territory.model import Place, Territory
 
@@ -33,6 +34,21 @@ def shapes(territory: Territory, rows: Sequence[str]) -> list[Shape]:
         return [Shape(place.id, place.name, place.geometry) for place in places]
     points = [Point(place.id, place.name, *_center(place)) for place in places]
     return voronoi_cells(points) if points else []
+
+
+def frame(drawn: Sequence[Shape]) -> tuple[float, float, float, float] | None:
+    """West, south, east, north of the main body in degrees, far islands left out; None when nothing is drawn."""
+    groups = panels(parts_of(drawn))
+    if not groups:
+        return None
+    whole = shapely.total_bounds([shape(one.geometry) for one in drawn if one.geometry is not None])
+    every = [edge for group in groups for edge in (group.bounds[0], group.bounds[2])]
+    # the plane of `parts_of` is linear in both directions, so the ends of all parts give its scale
+    across = (max(every) - min(every)) / max(float(whole[2] - whole[0]), 1e-9)
+    west, south, east, north = groups[0].bounds
+    left = float(whole[0]) + (west - min(every)) / across
+    right = float(whole[0]) + (east - min(every)) / across
+    return left, south / EARTH_KM_PER_DEGREE, right, north / EARTH_KM_PER_DEGREE
 
 
 def _outlined(place: Place) -> bool:
