@@ -13,6 +13,7 @@ from tests.sources.meters import Meter, sunspec
 from mangrove.errors import Problem, RequestError, SourceError
 from mangrove.inference.runs import read_series
 from mangrove.ledger.types import Quality
+from mangrove.serve.clock import Clock
 from mangrove.sources.intake import Intake
 from mangrove.sources.modbus import ModbusReader
 from mangrove.sources.poll import Answer, Poller, Sample, ask, connectors, health, secret
@@ -321,6 +322,37 @@ def test_a_device_that_hangs_blocks_no_other(tmp_path):
     assert done.wait(10)
     first.stop()
     second.stop()
+
+
+def test_a_thread_asks_on_the_steps_of_a_clock_that_runs_faster(tmp_path):
+    class Hearing(Box):
+        def put(self, *said, **more):
+            receipt = super().put(*said, **more)
+            if len(self.rows) >= 3:
+                heard.set()
+            return receipt
+
+    heard, box = threading.Event(), Hearing()
+    park = declared(tmp_path, [power()], [meter()], [point("power")])
+    clock = Clock(NOON + 14 * MINUTE, speed=7200)  # a quarter of an hour in an eighth of a second
+    one = Poller(park.territory.devices["meter"], park.territory, box, clock, Said({"p": 1.0}))
+    one.start()
+    assert heard.wait(30)
+    one.stop()
+    starts = [row[1] for row in box.rows]
+    assert all((start - NOON) % (15 * MINUTE) == 0 * MINUTE for start in starts)
+    assert len(set(starts)) == len(starts)
+    assert one.state()[0].status == "ok"
+
+
+def test_a_clock_that_stands_still_keeps_the_thread_quiet(tmp_path):
+    said = Said({"p": 1.0})
+    park = declared(tmp_path, [power()], [meter()], [point("power")])
+    box = Box()
+    one = Poller(park.territory.devices["meter"], park.territory, box, Clock(NOON, speed=0), said)
+    one.start()
+    one.stop()
+    assert said.asked <= 1
 
 
 def test_health_says_late_after_two_steps_and_never_before_anything_came():

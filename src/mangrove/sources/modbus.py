@@ -23,7 +23,7 @@ from mangrove.territory.model import Device, Point
 from mangrove.units import Quantity, Unit
 
 PORT = 502
-"""The port of Modbus/TCP (Modbus Messaging on TCP/IP Implementation Guide V1.0b, 4.2.2)."""
+"""The port of Modbus/TCP (Modbus Messaging on TCP/IP Implementation Guide V1.0b)."""
 MOST_WORDS = 125
 """Registers in one answer at most (Modbus Application Protocol V1.1b3, 6.3)."""
 GAP = 16
@@ -34,7 +34,7 @@ TYPES = {
     "int16": ("h", 0x8000), "uint16": ("H", 0xFFFF), "int32": ("i", 0x80000000), "uint32": ("I", 0xFFFFFFFF),
     "int64": ("q", 0x8000000000000000), "uint64": ("Q", 0xFFFFFFFFFFFFFFFF), "float32": ("f", None), "float64": ("d", None),
 }  # fmt: skip
-"""Letter of `struct` and the bits that SunSpec reads as "not available" (Device Information Model Specification 1.1, table 6)."""
+"""Letter of `struct` and the bits that SunSpec reads as "not available" (Device Information Model Specification 1.1)."""
 EXCEPTIONS = {
     1: "illegal function", 2: "illegal data address", 3: "illegal data value", 4: "server device failure", 5: "acknowledge",
     6: "server device busy", 8: "memory parity error", 10: "gateway path unavailable", 11: "gateway target failed to respond",

@@ -31,7 +31,7 @@ from mangrove.times import Step
 from mangrove.units import Unit
 
 EVERY = Step(seconds=900)
-"""Time between two readings when a device declares none: the metering interval of Viet Nam's electricity market is shorter or equal."""
+"""Time within which something is expected of a device that declares no `every`: a quarter of an hour, as most meters bill."""
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before a device that failed is asked again: doubled after each failure, up to a minute."""
 MOST_KEPT = 10_000

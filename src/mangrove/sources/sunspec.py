@@ -8,7 +8,7 @@ registers; a chain of models follows, each with its number and its length, close
 The tables of points (`sunspec_models.csv`: offset from the model's first register, size in registers, type, name of the scale
 factor, unit) are those of the SunSpec Information Model Reference, as published in the JSON and SMDX forms of the SunSpec Alliance's
 repository `models` (2026-04-22); both forms agree on every row that both have. Types and the bits of "not available" are those
-of the SunSpec Device Information Model Specification 1.1, chapter 6.
+of the SunSpec Device Information Model Specification 1.1.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from typing import NamedTuple
 
 from mangrove.errors import Problem, SourceError, Where, did_you_mean
 from mangrove.operate.devices import Reading, Setpoint
-from mangrove.sources.modbus import Block, Link, RefusedError, Register, blocks, decode
+from mangrove.sources.modbus import MOST_WORDS, Block, Link, RefusedError, Register, blocks, decode
 from mangrove.units import Unit, unit
 
 BASES = (40000, 50000, 0)
-"""Where `SunS` may stand (Device Information Model Specification 1.1, 6.4.1)."""
+"""Where `SunS` may stand (SunSpec Device Information Model Specification 1.1)."""
 MARK = (0x5375, 0x6E53)
 """`SunS`."""
 END = 0xFFFF
@@ -181,7 +181,7 @@ class SunSpec:
         place = self._place(model, self.chain())
         words: list[int] = []
         while len(words) < place.length + 2:
-            count = min(place.length + 2 - len(words), 125)
+            count = min(place.length + 2 - len(words), MOST_WORDS)
             words += self._link.read(Block("holding", place.address + len(words), count))
         return place, words
 
@@ -236,7 +236,8 @@ class SunSpec:
             one.model for one in spots
         ):  # some devices refuse to read on into the next model
             mine = [(one, at) for one, at in spots.items() if one.model == model]
-            for block in blocks([Register("holding", at + i) for one, at in mine for i in range(one.size)]):
+            single = [Register("holding", at + i) for one, at in mine for i in range(one.size)]
+            for block in blocks(single, gap=MOST_WORDS):
                 found = self._link.read(block)
                 read.update({block.address + i: word for i, word in enumerate(found)})
         return {
@@ -288,8 +289,8 @@ class ModbusBattery:
 
     Positive power charges. P is told as a window without width: the limits of charge and of discharge meet at P, so `InWRte` = +P of
     `WChaMax` and `OutWRte` = -P of the greatest discharge, both bits of `StorCtl_Mod` set. A negative limit of one direction is
-    the least that must flow in the other (Fronius, GEN24 Modbus TCP & RTU 42,0410,2649, "Setting the charging and discharging power
-    limits"). The greatest discharge is `MaxDisChaRte` of model 120, or `WChaMax` when the device does not say. Percents are rounded
+    the least that must flow in the other (Fronius, GEN24 Modbus TCP & RTU, 42,0410,2649,
+    model 124, power window). The greatest discharge is `MaxDisChaRte` of model 120, or `WChaMax` when the device does not say. Percents are rounded
     towards zero: the device is never told more than was asked. `InOutWRte_RvrtTms` is what is left of the set-point, so that an
     inverter that hears nothing more returns to its own control. Whether it may charge from the grid (`ChaGriSet`) stays as people
     set it.
