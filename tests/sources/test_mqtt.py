@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tests.brokers import mosquitto
+from tests.brokers import client, mosquitto, publish
 
 from mangrove.errors import SourceError
 from mangrove.ledger import Ledger
@@ -43,27 +43,6 @@ def broker(tmp_path_factory):
     folder = tmp_path_factory.mktemp("broker")
     with mosquitto(lambda port: files.broker_files(folder, port=port)) as port:
         yield port
-
-
-def client(port: int, name: str, **options):
-    from paho.mqtt.client import Client
-    from paho.mqtt.enums import CallbackAPIVersion
-
-    made = Client(CallbackAPIVersion.VERSION2, name, **options)
-    made.max_inflight_messages_set(1000)
-    made.connect("127.0.0.1", port)
-    made.loop_start()
-    return made
-
-
-def publish(port: int, messages: list[tuple[str, bytes]]) -> None:
-    """Publishes with QoS 1 and returns when the broker has all messages."""
-    sender = client(port, f"sender-{time.monotonic_ns()}")
-    sent = [sender.publish(topic, payload, qos=1) for topic, payload in messages]
-    for one in sent:
-        one.wait_for_publish(timeout=30)
-    sender.disconnect()
-    sender.loop_stop()
 
 
 def reading(flow: int, minute: int, value: float) -> tuple[str, bytes]:

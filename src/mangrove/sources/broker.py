@@ -90,10 +90,12 @@ def _writes(device: str, points: Iterable[Point]) -> Iterable[str]:
     for point in points:
         levels = _levels(point)
         if mqtt_points.form_of(point) == "sparkplug":
+            space, group, _, node, *below = levels
             for kind in _SPARKPLUG_WRITES:
-                node = [levels[0], levels[1], kind, levels[3]]
-                if kind.startswith("N") or len(levels) > len(node):
-                    yield f"topic write {'/'.join(node + (levels[4:] if kind.startswith('D') else []))}"
+                if kind.startswith("N"):
+                    yield f"topic write {space}/{group}/{kind}/{node}"
+                elif below:
+                    yield f"topic write {space}/{group}/{kind}/{node}/{below[0]}"
         elif levels[:2] != ("mg", device):
             yield f"topic write {'/'.join(levels)}"
 

@@ -269,8 +269,8 @@ def instants(written: Sequence[Any], tz: ZoneInfo) -> Ints:
     """Times as sent to microseconds UTC, cut to milliseconds; -1 for what is no time, -2 for one outside 1970 to 2099.
 
     Example:
-        >>> instants(["1970-01-01T07:00:01", 2, 2e12, "x"], ZoneInfo("Asia/Ho_Chi_Minh")).tolist()
-        [1000000, 2000000, 2000000000000000, -1]
+        >>> instants(["1980-01-01T07:00:00", 2, 2e12, "x"], ZoneInfo("Asia/Ho_Chi_Minh")).tolist()
+        [315532800000000, 2000000, 2000000000000000, -1]
     """
     found = np.empty(len(written), dtype=np.int64)
     kinds = set(map(type, written))
