@@ -7,7 +7,6 @@ shown in the answer to the form, once, and stand in no address.
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
 from functools import partial
 from typing import Any
 
@@ -17,13 +16,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from mangrove import text
+from mangrove.errors import did_you_mean
 from mangrove.serve.access.gate import Access, need
-from mangrove.serve.access.keys import number_of
+from mangrove.serve.access.keys import last_moment, number_of
 from mangrove.serve.access.pages import access_of, fields, language, room
 from mangrove.serve.access.problems import AccessError
 from mangrove.serve.access.users import USER_ROLES
 from mangrove.serve.scope import ROLES, Principal
-from mangrove.times import parse_date
 
 SHOWN = 200
 """Records of the log on its page."""
@@ -108,7 +107,7 @@ async def add_key(request: Request, principal: Principal = _admin) -> Response:
             known_place(access, form.get("place", "")),
             device=known_device(access, form.get("device", "")),
             short=for_charger(access, form.get("device", "")),
-            expires=until(access, form.get("expires", "")),
+            expires=last_moment(form.get("expires", ""), access.territory.tz),
             by=principal,
         )
         return {"secret": secret, "made": key}
@@ -152,14 +151,16 @@ async def audit_page(request: Request, principal: Principal = _admin) -> Respons
 def known_place(access: Access, place: str) -> str:
     """`place` when it is declared or empty; raises `AccessError` otherwise."""
     if place and place not in access.territory.places:
-        raise AccessError("access.no_place", place=place[:80])
+        hint = did_you_mean(place, access.territory.places)
+        raise AccessError("access.no_place", place=place[:80], hint=hint)
     return place
 
 
 def known_device(access: Access, device: str) -> str:
     """`device` when it is declared or empty; raises `AccessError` otherwise."""
     if device and device not in access.territory.devices:
-        raise AccessError("access.no_device", device=device[:80])
+        hint = did_you_mean(device, access.territory.devices)
+        raise AccessError("access.no_device", device=device[:80], hint=hint)
     return device
 
 
@@ -167,13 +168,6 @@ def for_charger(access: Access, device: str) -> bool:
     """Whether a device is a charger, whose password must be short."""
     found = access.territory.devices.get(device)
     return found is not None and found.protocol == "ocpp"
-
-
-def until(access: Access, day: str) -> datetime | None:
-    """The end of a day, local; None for no day."""
-    if not day.strip():
-        return None
-    return datetime.combine(parse_date(day), time(), access.territory.tz) + timedelta(days=1)
 
 
 async def _done(request: Request, principal: Principal, page: Any, work: Any) -> Response:

@@ -13,14 +13,16 @@ import hmac
 import os
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from mangrove.serve.access.audit import Audit
 from mangrove.serve.access.problems import AccessError
 from mangrove.serve.access.store import Store, digest, maybe, moment_of, stamp
 from mangrove.serve.access.users import LONGEST_NAME, check_role, proper_name
 from mangrove.serve.scope import ROLES, Principal
+from mangrove.times import parse_date
 
 MARK = "mg_"
 _BYTES = 32
@@ -210,6 +212,16 @@ def number_of(word: str) -> int:
     if not (digits.isascii() and digits.isdigit() and len(digits) < _BYTES // 2):
         raise AccessError("access.no_key", key=word)
     return int(digits)
+
+
+def last_moment(day: str, tz: ZoneInfo) -> datetime | None:
+    """The end of a day in `tz`; None for no day.
+
+    Example:
+        >>> last_moment("2026-12-31", ZoneInfo("Asia/Ho_Chi_Minh")).isoformat()
+        '2027-01-01T00:00:00+07:00'
+    """
+    return datetime.combine(parse_date(day), time(), tz) + timedelta(days=1) if day.strip() else None
 
 
 def _key_of(row: tuple[Any, ...]) -> Key:

@@ -292,4 +292,4 @@ def check_role(role: str, place: str, options: tuple[str, ...]) -> None:
 def check_lang(lang: str) -> None:
     """Refuses a language that the pages do not have; an empty one means the territory's."""
     if lang and lang not in LANGUAGES:
-        raise AccessError("access.bad_lang", lang=lang, options=", ".join(LANGUAGES))
+        raise AccessError("access.bad_lang", word=lang, options=", ".join(LANGUAGES))
