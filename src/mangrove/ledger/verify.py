@@ -43,7 +43,7 @@ class _Claim:
 def verify(root: Path) -> list[Problem]:
     """All findings, chain first."""
     with catalog.reader(root) as db:
-        problems, claims = _check_chain(db)
+        problems, claims = check_chain(db)
         problems += _check_records(db)
         view = catalog.view(db, None, None)
     broken = _check_files(root, (*view.segments, *view.rollups))
@@ -58,7 +58,8 @@ def verify(root: Path) -> list[Problem]:
     return problems
 
 
-def _check_chain(db: sqlite3.Connection) -> tuple[list[Problem], list[_Claim]]:
+def check_chain(db: sqlite3.Connection) -> tuple[list[Problem], list[_Claim]]:
+    """Whether every batch follows from the one before it, and what the catalogue says of each."""
     problems, claims = [], []
     named: dict[int, list[tuple[int, str]]] = {}
     for id_, key, batch in db.execute("select id, key, batch from flow order by id"):
