@@ -32,6 +32,7 @@ from tests.doors import (
     sharing_park,
     station_park,
 )
+from tests.sources.grid_worlds import declare, mix_file
 
 import mangrove as mg
 from mangrove import api, cli, messages, testing
@@ -105,6 +106,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
     calls = {
         "check": lambda: (park,),
         "boundaries": lambda: (park, geojson(out)),
+        "basemap": lambda: (park, "--boundaries", geojson(out), "--out", out / "map.pmtiles"),
         "ingest": lambda: (park, *meters(out / "meters")),
         "measure": lambda: (park, "--from", "2023", "--by", "scope"),
         "explain": lambda: (park, record),
@@ -134,6 +136,17 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "bill": lambda: (sharing_park(out), "depot", *WEEK, "--hours", "legacy,963"),
         "share": lambda: (sharing_park(out), *WEEK, "--out", out / "statements"),
         "budget": lambda: (park, planned(out)),
+        "grid": lambda: (declare(out / "vn"), "--from", "2023-06-05", "--files", mix_file(out / "mix").parent),
+        "user add": lambda: (park, f"Lê An {out.name}", "--role", "operator"),
+        "user list": lambda: (park,),
+        "user disable": lambda: (park, invited(park, out.name)),
+        "user link": lambda: (park,),
+        "key add": lambda: (park, "k", "--role", "operator"),
+        "key list": lambda: (park,),
+        "key revoke": lambda: (park, keyed(park)),
+        "audit show": lambda: (logged(park),),
+        "audit verify": lambda: (logged(park),),
+        "audit head": lambda: (logged(park),),
         "rules find": lambda: ("than antraxit",),
         "rules conflicts": lambda: ("grid/vn",),
         "rules check": tuple,
@@ -145,6 +158,21 @@ def planned(out: Path) -> Path:
     path = out / "board.csv"
     path.write_text("flow,period,amount,unit\nmill.power,2023,9000,MWh\n", encoding="utf-8")
     return path
+
+
+def invited(park: Path, name: str) -> str:
+    assert mangrove("user", "add", park, name, "--role", "operator").code == 0
+    return name
+
+
+def keyed(park: Path) -> str:
+    assert mangrove("key", "add", park, "k", "--role", "operator").code == 0
+    return "k1"
+
+
+def logged(park: Path) -> Path:
+    keyed(park)
+    return park
 
 
 def geojson(out: Path) -> Path:

@@ -171,8 +171,10 @@ def audit_verify(
 
 
 @audit_app.command("head")
-def audit_head(folder: Folder, lang: Lang = "en") -> None:  # noqa: ARG001 - every command takes --lang
+def audit_head(folder: Folder, lang: Lang = "en") -> None:
     """Prints the head of the chain, to be kept elsewhere."""
     from mangrove.serve.access import commands
 
-    typer.echo(commands.head(folder))
+    found = commands.head(folder)
+    say(messages.render("access.audit_head", lang))
+    typer.echo(found)
