@@ -36,6 +36,7 @@ from tests.sources.grid_worlds import declare, mix_file
 
 import mangrove as mg
 from mangrove import api, cli, messages, testing
+from mangrove.backup import backup
 from mangrove.ledger import catalog
 
 LETTERS = re.compile("[ăâđêôơưạảấầẩẫậắằẳẵặẹẻẽềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỷỹỵ]", re.IGNORECASE)
@@ -101,6 +102,18 @@ FOUR_WEEKS = ("--from", "2023-06-01", "--to", "2023-06-29")
 # --- every command, in both languages ---------------------------------------------------------------------------------
 
 
+def fresh(out: Path, ending: str = "") -> Path:
+    """A path where nothing is yet."""
+    return out / f"{len(list(out.iterdir()))}{ending}"
+
+
+def saved(park: Path, out: Path) -> Path:
+    """A backup of the park."""
+    file = fresh(out, ".tar")
+    backup(park, file)
+    return file
+
+
 def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...]:
     """A call of the command that ends well."""
     calls = {
@@ -120,6 +133,9 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "drop": lambda: (park, inbox(out)),
         "station": lambda: (measured_station(out), "MILL", "--from", "2023-01-01", "--out", out / "files"),
         "broker": lambda: (out / "broker",),
+        "backup": lambda: (park, fresh(out, ".tar")),
+        "restore": lambda: (saved(park, out), fresh(out)),
+        "replicate": lambda: (park, fresh(out)),
         "version": tuple,
         "forecast": lambda: (
             sharing_park(out),
@@ -136,7 +152,13 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "bill": lambda: (sharing_park(out), "depot", *WEEK, "--hours", "legacy,963"),
         "share": lambda: (sharing_park(out), *WEEK, "--out", out / "statements"),
         "budget": lambda: (park, planned(out)),
-        "grid": lambda: (declare(out / "vn"), "--from", "2023-06-05", "--files", mix_file(out / "mix").parent),
+        "grid": lambda: (
+            declare(out / "vn"),
+            "--from",
+            "2023-06-05",
+            "--files",
+            mix_file(out / "mix").parent,
+        ),
         "user add": lambda: (park, f"Lê An {out.name}", "--role", "operator"),
         "user list": lambda: (park,),
         "user disable": lambda: (park, invited(park, out.name)),

@@ -176,7 +176,8 @@ def generate(
     fitted = _fit(shape, np.nan_to_num(wanted), residual)
     fitted[np.isnan(wanted)] = np.nan
     found = {name: fitted[:, i] for i, name in enumerate(DISPATCHED)} | fixed
-    gap = np.isnan(np.stack([energy[name] for name in SOURCES if name in days.energy])).any(axis=0)
+    published = np.stack([energy[name] for name in SOURCES if name in days.energy])
+    gap = np.asarray(np.isnan(published).any(axis=0))
     for one in found.values():
         one[gap] = np.nan  # a day of which one source is missing has no mean
     return found, ["gap" if gap[i] else course for i, course in enumerate(courses)]
@@ -353,7 +354,7 @@ def _sky(days: Sequence[date], tz: ZoneInfo, site: tuple[float, float]) -> Float
         ],
         dtype="datetime64[s]",
     )
-    hours = (starts[:, None] + np.arange(HOURS) * np.timedelta64(3600, "s")).ravel()
+    hours = np.add.outer(starts, np.arange(HOURS).astype("timedelta64[h]")).ravel()
     light = clear_sky(hours, 1.0, *site).reshape(-1, HOURS)
     return np.asarray(light / light.sum(axis=1, keepdims=True))
 

@@ -308,7 +308,7 @@ def _store(
     report = Report(files=1)
     over = {day: figures for day, figures in published.days.items() if known_at(day) <= now}
     report.waiting = len(published.days) - len(over)
-    marks = {(published.form, day): hash(tuple(figures)) for day, figures in over.items()}
+    marks: Told = {(published.form, day): hash(tuple(figures)) for day, figures in over.items()}
     ready = {
         day: figures
         for day, figures in over.items()
