@@ -41,6 +41,8 @@ from mangrove.territory.model import Territory
 
 GROUP = 5000
 """Messages per commit at most: at about 30 us a message, a sixth of a second of work between two syncs."""
+GROUP_BYTES = 16 << 20
+"""Bytes of payloads per commit: the shipped broker takes messages of 4 MiB, and a group of those must not fill the memory."""
 WAIT = 0.2
 """Seconds from the first message of a group to its commit at the latest."""
 DERIVE_EVERY = 5.0
@@ -181,7 +183,7 @@ class _Session:
         self.connected = False
         self.refused = ""
         self.client = self._client()
-        self._first_at = 0.0
+        self._first_at, self._size = 0.0, 0
 
     def _client(self) -> Any:
         from paho.mqtt.client import Client
@@ -210,12 +212,14 @@ class _Session:
 
     def _on_message(self, _client: Any, _data: Any, message: Any) -> None:
         if not self.waiting:
-            self._first_at = time.monotonic()
+            self._first_at, self._size = time.monotonic(), 0
         try:
             topic = message.topic
         except UnicodeDecodeError:
             topic = ""
-        self.waiting.append((topic, bytes(message.payload), message.mid, message.qos, message.dup))
+        payload = bytes(message.payload)
+        self._size += len(payload)
+        self.waiting.append((topic, payload, message.mid, message.qos, message.dup))
 
     def pump(self, timeout: float, most: int) -> int:
         """Lets the network work: what has arrived is collected, what waits to go out is sent; 0 when all is well."""
@@ -224,16 +228,19 @@ class _Session:
             self.client.publish(topic, payload, qos=qos, retain=retain)
         code = int(self.client.loop(timeout))
         count = -1
-        while code == 0 and count < len(self.waiting) < most:  # reads on without asking the system each time
+        while (
+            code == 0 and count < len(self.waiting) < most and self._size < GROUP_BYTES
+        ):  # reads on without asking the system each time
             count = len(self.waiting)
             code = int(self.client.loop_read())
         return code
 
     def due(self, group: int, wait: float) -> bool:
         """Whether the waiting messages should be committed now."""
-        return len(self.waiting) >= group or (
-            bool(self.waiting) and time.monotonic() - self._first_at >= wait
-        )
+        if not self.waiting:
+            return False
+        full = len(self.waiting) >= group or self._size >= GROUP_BYTES
+        return full or time.monotonic() - self._first_at >= wait
 
     def commit(self) -> Receipt | None:
         """Stores everything that waits and acknowledges it. A store that refuses raises, and nothing is acknowledged."""
