@@ -285,8 +285,9 @@ def build(
 def _routers(live: Live, access: Access, sta: SensorThings) -> list[APIRouter]:
     """All routes beside those of the pages."""
     from mangrove import replicate
-    from mangrove.serve import basemap, ingest, metrics, values_out
+    from mangrove.serve import basemap, exports, ingest, metrics, values_out
     from mangrove.serve import sta as things
+    from mangrove.serve.access import audited
     from mangrove.serve.access import routes as accounts
 
     return [
@@ -295,6 +296,7 @@ def _routers(live: Live, access: Access, sta: SensorThings) -> list[APIRouter]:
         values_out.router(live, access),
         metrics.router(live, access),
         basemap.router(live, access),
+        exports.router(live, audited("export.made", "admin", "operator")),
         things.router(sta, access),
         replicate.router(live, access),
     ]
