@@ -404,7 +404,7 @@ def test_a_meter_that_counts_in_time_is_read_over_the_wire_into_the_ledger(tmp_p
 
 def test_all_mistakes_of_all_devices_are_listed_at_once(tmp_path):
     devices = [Device("a", "modbus", "site", "nowhere"), Device("b", "modbus", "site", "tcp://127.0.0.1:1"),
-               Device("c", "mqtt", "site")]  # fmt: skip
+               Device("c", "mqtt", "site"), Device("../d", "file", "site", "drop")]  # fmt: skip
     points = [Point("b", "holding:x", "power")]
     park = declared(tmp_path, [power()], devices, points)
     with pytest.raises(RejectedError) as error:
@@ -412,6 +412,7 @@ def test_all_mistakes_of_all_devices_are_listed_at_once(tmp_path):
     assert [problem.code for problem in error.value.problems] == [
         "devices.bad_address",
         "devices.bad_register",
+        "devices.bad_id",
     ]
 
 
@@ -436,12 +437,14 @@ def test_devices_declared_in_files_are_asked_and_their_values_stand_in_the_ledge
             (folder / name).write_text(text.format(port=wire.port), encoding="utf-8")
         territory = load(folder)
         box = Box()
-        (one,) = connectors(territory, box, At(), folder / ".mangrove")
+        (fleet,) = connectors(territory, box, At(), folder / ".mangrove")
+        (one,) = fleet.members
         one.turn()
         wire.words[9] = 250
         answer = ask(territory, "roof", folder / ".mangrove", At())
         one._reader.close()
     assert box.rows == [("energy", NOON, 100.0, 0)]
+    assert [state.device for state in fleet.state()] == ["roof"]
     assert {address: sample.value for address, sample in answer.samples.items()} == {
         "103.WH": 100_000.0,
         "holding:9:int16": 2500.0,

@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from mangrove.sources import files
 from mangrove.sources.ftp import Address, Server, is_plain
 from mangrove.sources.intake import Intake
 from mangrove.sources.monitoring import Record, file_name, write
+from mangrove.sources.poll import Fleet
 from mangrove.sources.watch import Watcher
 from mangrove.territory.model import Device
 
@@ -172,11 +174,39 @@ def test_files_can_stay_where_they_are(tmp_path):
         assert world.series("so2").value.tolist() == [5.0]
 
 
-def test_a_folder_that_is_missing_is_said_at_the_start(tmp_path):
-    park = declared(tmp_path, [POWER], [])
+def test_a_folder_that_is_missing_is_an_outage_and_one_that_is_not_named_an_error(drop):
+    monitoring_file(drop.drop, 0, 1.0)
+    one = drop.watcher()
+    drop.drop.rename(drop.drop.with_name("away"))
+    one.turn()
+    assert (one.state()[0].status, one.state()[0].problem.code) == ("failing", "devices.no_folder")
+    drop.drop.with_name("away").rename(drop.drop)
+    drop.clock.at += timedelta(minutes=1)
+    one.turn()
+    assert one.state()[0].status == "ok"
     with pytest.raises(SourceError) as error:
-        Watcher(Device("d", "file", "site", "nowhere"), park.territory, None, At(), tmp_path)
+        Watcher(Device("d", "file", "site"), drop.park.territory, drop.intake, drop.clock, drop.folder)
     assert error.value.code == "devices.no_folder"
+
+
+def test_a_thread_takes_files_while_it_runs_and_ends_when_it_is_told(drop):
+    stored = threading.Event()
+    drop.intake.call(lambda _: None).result()
+    one = Fleet([drop.watcher()])
+    take = drop.intake.call
+
+    def call(work):
+        done = take(work)
+        done.add_done_callback(lambda _: stored.set())
+        return done
+
+    drop.intake.call = call
+    monitoring_file(drop.drop, 0, 1.0)
+    one.start()
+    assert stored.wait(30)
+    one.stop()
+    assert [state.status for state in one.state()] == ["ok"]
+    assert len(list(drop.drop.glob("done/*"))) == 1
 
 
 # FTP

@@ -25,7 +25,7 @@ from mangrove.errors import SourceError
 from mangrove.ledger import Ledger
 from mangrove.ledger.catalog import CATALOG
 from mangrove.ledger.types import Quality
-from mangrove.sources.ftp import Address, Folder, Server, Store, write
+from mangrove.sources.ftp import Address, Folder, Server, Store, is_plain, write
 from mangrove.sources.monitoring import CYCLE, SYMBOLS, Record, file_name, parse_name, status_of
 from mangrove.sources.monitoring import write as write_records
 from mangrove.sources.poll import Clock, Health, Pace, Runner, problem_of, secret
@@ -203,7 +203,7 @@ def lines(device: Device, territory: Territory) -> list[Line]:
             for place, _, symbol in [flow.meter.rpartition("/")]
             if fold(place) == fold(station) and station and fold(symbol) in symbols
         ]
-        if not mine:
+        if not mine or not is_plain(station):
             raise SourceError("devices.no_station", where=device.where, station=station)
         found += sorted(mine, key=lambda line: SYMBOLS.index(line.symbol))
     return found

@@ -22,6 +22,7 @@ from typing import Protocol
 
 from mangrove.errors import LedgerError, MangroveError, Problem, RequestError, SourceError, did_you_mean
 from mangrove.ledger.types import Origin, Quality
+from mangrove.sources.ftp import is_plain
 from mangrove.sources.intake import Intake
 from mangrove.sources.messages_in import AHEAD, Reading, as_values
 from mangrove.sources.problems import RejectedError
@@ -383,8 +384,36 @@ def secret(device: str, folder: Path | None = None) -> str:
     return ""
 
 
-def connectors(territory: Territory, intake: Intake, clock: Clock, folder: Path) -> list[Connector]:
-    """The connectors of all declared devices that are asked: Modbus, OPC UA, folders, FTP servers.
+class Fleet:
+    """Connectors as one: they end side by side, so that many silent devices take no longer than one.
+
+    Args:
+        members: one for each device.
+    """
+
+    def __init__(self, members: Sequence[Connector]) -> None:
+        self.members = tuple(members)
+
+    def start(self) -> None:
+        """Starts all of them."""
+        for one in self.members:
+            one.start()
+
+    def stop(self) -> None:
+        """Ends all of them."""
+        threads = [threading.Thread(target=one.stop) for one in self.members]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    def state(self) -> tuple[Health, ...]:
+        """The health of every device."""
+        return tuple(health for one in self.members for health in one.state())
+
+
+def connectors(territory: Territory, intake: Intake, clock: Clock, folder: Path) -> list[Fleet]:
+    """The connectors of all declared devices that are asked (Modbus, OPC UA, folders, FTP servers), as one; none without such devices.
 
     Args:
         territory: its devices and points.
@@ -407,7 +436,7 @@ def connectors(territory: Territory, intake: Intake, clock: Clock, folder: Path)
             found += [one] if one is not None else []
     if problems:
         raise RejectedError("devices.rejected", problems)
-    return found
+    return [Fleet(found)] if found else []
 
 
 def ask(territory: Territory, device: str, folder: Path, clock: Clock) -> Answer:
@@ -454,6 +483,8 @@ def _connector(
     device: Device, territory: Territory, intake: Intake, clock: Clock, folder: Path
 ) -> Connector | None:
     """The connector of one device; None for protocols in which devices call us."""
+    if device.protocol in PARAMETERS and not is_plain(device.id):
+        raise SourceError("devices.bad_id", where=device.where, device=device.id)
     _check_parameters(device, territory)
     reader = _reader(device, territory, folder, clock)
     if reader is not None:

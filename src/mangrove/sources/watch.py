@@ -51,7 +51,8 @@ class Watcher:
         settle: seconds without change after which a file counts as complete.
 
     Raises:
-        SourceError: `devices.bad_address`, `devices.no_folder`, `devices.password_declared`; the mapping has errors.
+        SourceError: `devices.bad_address`, `devices.no_folder` (none is named; one that is missing is an outage),
+            `devices.password_declared`; the mapping has errors.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Watcher:
             self.folder = self._mirror.spool
         else:
             self.folder = territory.path / device.address
-            if not device.address or not self.folder.is_dir():
+            if not device.address:
                 raise SourceError("devices.no_folder", where=device.where, path=str(self.folder))
         self._runner = Runner(f"watch:{device.id}", self.turn, clock, self._close)
 
