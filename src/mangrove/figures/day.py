@@ -215,11 +215,21 @@ class _Plane:
     def clock(self) -> str:
         """The hours below the plot, every three of them."""
         parts = []
+        several = self.edges[-1] > 24  # noqa: PLR2004 - a day; then each one begins at 00:00
         for hour in range(math.ceil(self.edges[0] / 3) * 3, math.floor(self.edges[-1]) + 1, 3):
             x = self.x(hour)
             parts.append(svg.line(x, self.bottom, x, self.bottom + 4, MUTED))
             anchor = "end" if x > self.width - 12 else "middle"
-            parts.append(svg.label(x, self.bottom + 16, clock(hour), size=11, anchor=anchor, fill=MUTED))
+            parts.append(
+                svg.label(
+                    x,
+                    self.bottom + 16,
+                    clock(hour % 24 if several else hour),
+                    size=11,
+                    anchor=anchor,
+                    fill=MUTED,
+                )
+            )
         return "".join(parts)
 
     def marks(self, lost: Sequence[int]) -> str:

@@ -31,6 +31,8 @@ from mangrove.times import Span, Step
 _BACK, _AHEAD = timedelta(hours=36), timedelta(hours=12)
 """What the curve of the hours shows: yesterday, today until now, and the next half day."""
 _DAY = Step(seconds=86_400)
+_BOUGHT = 2
+"""Scope of electricity that comes from the grid."""
 _SHOWN = 8
 """Contributors drawn and listed by name; the others are added up."""
 
@@ -97,8 +99,10 @@ class _Builder:
         actual = self._grid(Span(now_model.before(self.span, _BACK), self.span.end), self.run)
         plan = self._plan(actual)
         whole = np.ones(len(actual.flows))
-        mine = np.array([self._mine(flow) for flow in actual.flows], dtype=float)
-        compared, base_run, base_span, reason = self._compared(actual, plan)
+        counted = {line.flow for line in actual.plan.lines if line.account == "inventory"}
+        inside = np.array([self._mine(flow) for flow in actual.flows], dtype=float)
+        mine = inside * np.array([flow in counted for flow in actual.flows])
+        compared, base_run, base_span, reason = self._compared(actual, plan, mine)
         groups, sectors, flows = self._rows(actual, compared, mine)
         projection = None
         if plan is not None and self.run in HAPPENED and self.span.end < self.view.period.end:
@@ -124,7 +128,7 @@ class _Builder:
             unplanned=compared.total(mine, "alone"),
             projection=replace(projection, unknown=()) if projection is not None and hidden else projection,
             hours=self._hours(actual, plan, mine),
-            cards=tuple(self._cards(actual, mine)),
+            cards=tuple(self._cards(actual, inside, mine)),
             run=self.run,
             health=_has_screen("health"),
         )
@@ -150,21 +154,24 @@ class _Builder:
         """A forecast over the hours of the plan."""
         return self._grid(span, run) if self.runs.stamp(run) else None
 
-    def _compared(self, actual: Grid, plan: Grid | None) -> tuple[Comparison, str, Span | None, str]:
-        """The comparison, its base (run and span), and why there is none."""
-        nothing = now_model.alone(actual, self.span)
-        word = self.view.compare
-        if word == "none":
-            return nothing, "", None, "none"
+    def _compared(
+        self, actual: Grid, plan: Grid | None, mine: Floats
+    ) -> tuple[Comparison, str, Span | None, str]:
+        """The comparison, its base (run and span), and why there is none: `none`, `plan` or `base`."""
+        word, run, span, base = self.view.compare, self.run, self.span, plan
+        if word == "none" or (word == "plan" and plan is None):
+            return now_model.alone(actual, self.span), "", None, word
         if word == "plan":
-            if plan is None:
-                return nothing, self.plan_run, None, "plan"
-            found = now_model.compare(actual, plan, self.span, self.span.start)
-            return found, self.plan_run, self.span, ""
-        earlier = self.view.span_before
-        span = Span(earlier.start, min(earlier.end, earlier.start + (self.span.end - self.span.start)))
-        base = self._grid(span, self.run)
-        return now_model.compare(actual, base, self.span, span.start), self.run, span, ""
+            run = self.plan_run
+        else:
+            earlier = self.view.span_before
+            span = Span(earlier.start, min(earlier.end, earlier.start + (self.span.end - self.span.start)))
+            base = self._grid(span, run)
+        assert base is not None
+        found = now_model.compare(actual, base, self.span, span.start)
+        if not found.total(mine, "base") and not found.total(mine, "waiting"):
+            return now_model.alone(actual, self.span), "", None, "base"
+        return found, run, span, ""
 
     def _answer(self, compared: Comparison, shares: Floats, reason: str) -> Answer:
         """How a group of flows stands."""
@@ -174,9 +181,7 @@ class _Builder:
         if not reason:
             if not compared.total(shares, "alone") and not actual:
                 reason = "values"
-            elif math.isnan(share):
-                reason = "base"
-            elif share < THRESHOLD:
+            elif math.isnan(share) or share < THRESHOLD:
                 reason = "coverage"
         elif not actual:
             reason = "values"
@@ -194,7 +199,8 @@ class _Builder:
         seen = {flow: (flow, 1.0) for flow in flows if self.scope.whole or flow in self.scope.flows}
         single = self._listed(compared, mine, seen, "flow", most=len(seen) or 1)
         column, members = self._level(actual, mine)
-        return self._listed(compared, mine, members, column), sectors, single
+        groups = self._listed(compared, mine, members, column)
+        return groups if any(not row.merged for row in groups) else (), sectors, single
 
     def _level(self, actual: Grid, mine: Floats) -> tuple[str, Any]:
         """By what the first table groups: wards of a city, the companies of a park, or the flows of one company."""
@@ -282,44 +288,30 @@ class _Builder:
                     bands[name] = one
         return now_model.hours(actual, plan, bands, mine, span=Span(start, end), until=self.span.end)
 
-    def _cards(self, actual: Grid, mine: Floats) -> list[Card]:
+    def _cards(self, actual: Grid, inside: Floats, mine: Floats) -> list[Card]:
         """Electricity of today, its renewable share and intensity, and how much of the values came in."""
+        flows = [self.territory.flows[name] for name in actual.flows]
+        if not self._may_total([x.id for x, one in zip(flows, inside, strict=True) if one]):
+            return []
         today = max(_DAY.floor(self.span.end - timedelta(microseconds=1), self.view.tz), actual.span.start)
         now = actual.window(today, self.span.end)
-        flows = [self.territory.flows[name] for name in actual.flows]
-        inside = [x.id for x, one in zip(flows, mine, strict=True) if one]
-        if not self._may_total(inside):
-            return []
-        bought = np.array([x.carrier.kind == "electricity" and x.scope == 2 for x in flows])  # noqa: PLR2004 - scope 2
-        own = np.array([x.method == "own_generation" and x.carrier.kind == "electricity" for x in flows])
-        grid = float(actual.energy(bought & (mine > 0))[now].sum())
-        sun = float(actual.energy(own & (mine > 0), "avoided")[now].sum())
-        kg = float(actual.co2e[bought & (mine > 0)][:, now].sum())
+        power = np.array([x.carrier.kind == "electricity" for x in flows])
+        bought = power & (mine > 0) & np.array([x.scope == _BOUGHT for x in flows])
+        own = power & (inside > 0) & np.array([x.method == "own_generation" for x in flows])
+        grid, sun = (float(x[now].sum()) for x in (actual.energy(bought), actual.energy(own, "avoided")))
+        kg, used = float(actual.co2e[bought][:, now].sum()), grid + sun
         cards = []
-        if (bought & (mine > 0)).any():
-            cards.append(
-                Card("electricity", grid + sun or None, "kWh", "electricity_more", {"grid": grid, "sun": sun})
-            )
-        if (own & (mine > 0)).any():
-            cards.append(
-                Card(
-                    "renewable",
-                    sun / (grid + sun) if grid + sun else None,
-                    "",
-                    "renewable_more",
-                    percent=True,
+        if bought.any():
+            parts = {"grid": grid, "sun": sun}
+            cards.append(Card("electricity", used or None, "kWh", "electricity_more", parts))
+            if own.any():
+                cards.append(
+                    Card("renewable", sun / used if used else None, "", "renewable_more", percent=True)
                 )
-            )
-        if (bought & (mine > 0)).any():
-            cards.append(
-                Card("intensity", kg / (grid + sun) if grid + sun else None, "kg CO2e/kWh", "intensity_more")
-            )
-        period = actual.window(self.span.start, self.span.end)
-        counted = np.array([x.account == "inventory" for x in flows]) & (mine > 0)
-        cover = actual.cover[counted][:, period]
+            cards.append(Card("intensity", kg / used if used else None, "kg CO2e/kWh", "intensity_more"))
+        cover = actual.cover[mine > 0][:, actual.window(self.span.start, self.span.end)]
+        data = {"flows": len(cover), "silent": int((cover.sum(axis=1) == 0).sum())}
         came = float(cover.mean()) if cover.size else None
-        silent = int((cover.sum(axis=1) == 0).sum())
-        data = {"flows": int(counted.sum()), "silent": silent}
         cards.append(Card("coverage", came, "", "coverage_more", data, percent=True))
         return cards
 

@@ -19,7 +19,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -470,15 +469,3 @@ def floor_hour(moment: datetime) -> datetime:
 def before(span: Span, most: timedelta) -> datetime:
     """The start of `span`, or as long before its end as asked when that is earlier."""
     return min(span.start, floor_hour(span.end - most))
-
-
-def plain(hours_: Hours) -> dict[str, Any]:
-    """The hours as data for a chart, t CO2e."""
-    parts = {name: getattr(hours_, name) for name in ("actual", "plan", "low", "middle", "high")}
-    return {
-        "start": list(hours_.starts),
-        "step_seconds": HOURLY.seconds,
-        "unit": "t CO2e",
-        "until": hours_.until,
-        **{name: [x / 1000 if math.isfinite(x) else None for x in values] for name, values in parts.items()},
-    }

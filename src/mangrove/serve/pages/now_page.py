@@ -19,8 +19,7 @@ import pyarrow as pa
 from mangrove import messages
 from mangrove.figures import Bar, Stage, Stretch, band_lines, interval_bars, numbers, waterfall
 from mangrove.figures.numbers import typeset
-from mangrove.serve.pages import now_model
-from mangrove.serve.pages.now_model import THRESHOLD, Hours, Projection
+from mangrove.serve.pages.now_model import THRESHOLD, Floats, Hours, Projection
 from mangrove.serve.view import View, written
 from mangrove.serve.words import Words
 from mangrove.times import Span
@@ -28,6 +27,8 @@ from mangrove.times import Span
 OTHERS = "page_now.others"
 _KG = 1000.0
 _ROUNDING = 1e-9
+_WHOLE = 10_000.0
+"""Differences from here on, in t, are shown without decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +167,7 @@ class Now:
         largest = max(
             (abs(row.difference if self.compared else row.actual) / _KG for row in rows), default=0.0
         )
-        return min(max(2 - math.floor(math.log10(largest)), 0), 4) if largest else 1
+        return min(max(2 - math.floor(math.log10(largest)), 1), 2) if 0 < largest < _WHOLE else 0
 
     def hours_note(self, w: Words) -> str:
         """What must be known to read the curve."""
@@ -223,7 +224,7 @@ class Now:
             "unplanned": self.unplanned,
             "projection": None if self.projection is None else _plain(self.projection) | {"total": self.projection.total},
             "cards": [_plain(card) for card in self.cards],
-            "hours": now_model.plain(self.hours),
+            **self._lines(),
         }  # fmt: skip
 
     def tables(self) -> dict[str, pa.Table]:
@@ -250,6 +251,22 @@ class Now:
             "hours": self._curve(title["hours"], lang),
         }
         return {name: drawn for name, drawn in found.items() if drawn}
+
+    def _lines(self) -> dict[str, Any]:
+        """The hours as `static/charts.js` draws them: columns in t CO2e an hour."""
+        one, lang = self.hours, self.view.lang
+
+        def line(name: str, **more: Any) -> dict[str, Any]:
+            said = messages.render(f"page_now.line_{name}", lang)
+            return {"name": said, "unit": "t CO2e/h", "values": _tonnes(getattr(one, name)), **more}
+
+        series = [line("actual")]
+        if np.isfinite(one.plan).any():
+            series.append(line("plan"))
+        if np.isfinite(one.middle).any():
+            series.append(line("middle", dash=True, low=_tonnes(one.low), high=_tonnes(one.high)))
+        table = self.view.link("now.csv", table="hours")
+        return {"x": [int(start.timestamp()) for start in one.starts], "series": series, "table": table}
 
     def _steps(self, rows: Sequence[Row], title: str, lang: str) -> str:
         """A waterfall from the base to what was measured; bars when there is nothing to compare with."""
@@ -314,6 +331,10 @@ def _days(starts: Sequence[datetime], offset: float, view: View, lang: str) -> l
             last = min(first + rest, offset + len(starts))
             found.append(Stretch(first, last, numbers.day(local.date(), lang), 1 if local.day % 2 else 0))
     return found
+
+
+def _tonnes(values: Floats) -> list[float | None]:
+    return [float(x) / _KG if math.isfinite(x) else None for x in values]
 
 
 def _table(rows: Sequence[Row]) -> pa.Table:
