@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from mangrove import cli_access, messages
+from mangrove import cli_access, cli_keeping, messages
 from mangrove.cli_words import Folder, From, Json, Lang, To, parts, say
 
 Host = Annotated[str, typer.Option("--host", help="Address to listen on.")]
@@ -22,10 +22,11 @@ Port = Annotated[int, typer.Option("--port", min=0, max=65535, help="Port to lis
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    commands: tuple[Callable[..., None], ...] = (serve, work, live, budget, grid)
+    commands: tuple[Callable[..., None], ...] = (serve, work, live, budget, grid, basemap)
     for command in commands:
         app.command()(command)
     cli_access.add(app)
+    cli_keeping.add(app)
 
 
 def serve(
@@ -145,3 +146,23 @@ def grid(
         out=typer.echo,
         lang=lang,
     )
+
+
+def basemap(
+    folder: Folder,
+    boundaries: Annotated[
+        list[Path] | None,
+        typer.Option("--boundaries", metavar="FILE", help="GeoJSON (WGS84) of places or of land around."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="File to write, .pmtiles.")
+    ] = None,
+    lang: Lang = "en",
+) -> None:
+    """Cuts boundaries into the tiles of a map of one's own."""
+    from mangrove import api
+    from mangrove.serve import basemap as tiles
+
+    path = tiles.build(api.open(folder).territory, boundaries or (), out)
+    size = max(round(path.stat().st_size / 1000), 1)
+    typer.echo(messages.render("page_map.written", lang, path=path, size=size))

@@ -34,6 +34,7 @@ from mangrove.serve.map_values import (
     Field,
     MapValues,
     amount_unit,
+    area_of,
     metrics_of,
     values,
 )
@@ -104,6 +105,22 @@ class MapPage:
         """The total of the focus with its unit, before dividing."""
         unit = Asked(self.asked.metric).unit
         return numbers.typeset(numbers.scale(self.found.total, unit, self.view.lang).full(self.found.total))
+
+    @property
+    def norms(self) -> tuple[str, ...]:
+        """What the amounts can be divided by: only what some place has a number for."""
+        places = [cell.place for cell in self.found.cells]
+        known = {
+            "none": True,
+            "person": any(place.population for place in places),
+            "area": any(area_of(place) for place in places),
+        }
+        return tuple(norm for norm in NORMS if known[norm])
+
+    @property
+    def schematic(self) -> bool:
+        """Whether the outlines are made up around centers."""
+        return any(one.schematic for one in self.shapes)
 
     @cached_property
     def shapes(self) -> Sequence[Shape]:

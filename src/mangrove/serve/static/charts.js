@@ -9,8 +9,8 @@ const COLORS = ["#1b2425", "#44aa99", "#332288", "#cc6677", "#117733", "#882255"
 const LANG = document.documentElement.lang === "en" ? "en" : "vi";
 const NUMBERS = new Intl.NumberFormat(LANG === "en" ? "en" : "vi", { maximumSignificantDigits: 4 });
 const WORDS = {
-  vi: { empty: "không có dữ liệu", table: "Bảng số liệu", range: "từ", to: "đến", last: "mới nhất", reset: "Xem cả kỳ", keys: "Phím + và − phóng to, thu nhỏ; mũi tên để dịch; 0 xem cả kỳ." },
-  en: { empty: "no data", table: "Table of the numbers", range: "from", to: "to", last: "latest", reset: "Whole period", keys: "Keys + and − zoom, arrows move, 0 shows the whole period." },
+  vi: { time: "Thời gian", empty: "không có dữ liệu", table: "Bảng số liệu", range: "từ", to: "đến", last: "mới nhất", keys: "Phím + và − phóng to, thu nhỏ; mũi tên để dịch; 0 xem cả kỳ." },
+  en: { time: "Time", empty: "no data", table: "Table of the numbers", range: "from", to: "to", last: "latest", keys: "Keys + and − zoom, arrows move, 0 shows the whole period." },
 }[LANG];
 
 const charts = new Map(); // element -> { plot, data, address }
@@ -98,7 +98,9 @@ function options(element, data, uPlot, local) {
   const kind = element.dataset.kind || "lines";
   const ink = token("--muted", "#4a5859");
   const grid = { stroke: token("--line", "#d3dcdb"), width: 1 };
-  const series = [{ value: (_plot, seconds) => (seconds === null ? "" : moment(local(seconds))) }];
+  // without a cursor on the chart there is no index, which is not a missing number
+  const shownNumber = (_plot, value, _series, index) => (index === null ? "–" : number(value));
+  const series = [{ label: WORDS.time, value: (_plot, seconds) => (seconds === null ? "–" : moment(local(seconds))) }];
   const bands = [];
   data.series.forEach((one, index) => {
     const color = one.color || COLORS[index % COLORS.length];
@@ -109,13 +111,13 @@ function options(element, data, uPlot, local) {
       dash: one.dash ? [6, 4] : undefined,
       spanGaps: false,
       points: { show: false },
-      value: (_plot, value) => number(value),
+      value: shownNumber,
     };
     if (kind === "bars") Object.assign(shown, { paths: uPlot.paths.bars({ size: [0.8, 64] }), fill: `${color}cc` });
     else shown.paths = uPlot.paths.stepped({ align: 1 });
     series.push(shown);
     if (one.low && one.high) {
-      const edge = { stroke: "transparent", width: 0, points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }), value: (_plot, value) => number(value) };
+      const edge = { stroke: "transparent", width: 0, points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }), value: shownNumber };
       series.push({ ...edge, label: `${one.name} ↑` }, { ...edge, label: `${one.name} ↓` });
       bands.push({ series: [series.length - 2, series.length - 1], fill: `${color}2e` });
     }
