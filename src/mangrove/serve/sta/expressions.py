@@ -96,6 +96,7 @@ FUNCTIONS: dict[str, tuple[tuple[str, ...], str]] = {
 _PRECEDENCE: tuple[tuple[str, ...], ...] = (
     ("or",), ("and",), ("eq", "ne"), ("gt", "ge", "lt", "le", "in"), ("add", "sub"), ("mul", "div", "mod"),
 )  # fmt: skip
+_COMPARISON = 2
 
 
 def parse_filter(text: str, model: Model, kind: Kind, now: Callable[[], int]) -> Node:
@@ -212,8 +213,8 @@ class _Parser:
         if self.depth > MOST_DEPTH:
             raise StaError("sta.too_deep", most=MOST_DEPTH)
         try:
-            if self.takes("name", "not"):
-                return self.made(Call("not", (_want(self.unary(), BOOL, self.text),), BOOL))
+            if self.takes("name", "not"):  # of a whole comparison: for truth values (not a) eq b is not (a eq b)
+                return self.made(Call("not", (_want(self.binary(_COMPARISON), BOOL, self.text),), BOOL))
             if self.takes("sign", "("):
                 node = self.binary(0)
                 self.need(")")

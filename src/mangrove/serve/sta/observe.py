@@ -148,6 +148,7 @@ class Observer:
             }
         )
         receipt = self.intake.offer(table, self.origin).result(_WAIT)
+        self.readings.touch()
         if receipt.rejected:
             raise StaError("sta.refused_row", reason="ledger.rejected")
         noted = [value for value in rows if value.extra]

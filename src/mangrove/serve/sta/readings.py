@@ -8,10 +8,13 @@ kept until a new batch arrives. Rows with the quality MISSING are no Observation
 
 from __future__ import annotations
 
+import json
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,13 +28,19 @@ from mangrove.ledger.types import Quality
 from mangrove.serve.sta.errors import BAD, SLOW, StaError
 from mangrove.serve.sta.expressions import Node, Order, paths
 from mangrove.serve.sta.model import BOOL, NUMBER, TIME, Model
-from mangrove.serve.sta.sql import VALUES_OF_FLOWS, Binds, Duck, Sqlite, window
+from mangrove.serve.sta.sql import VALUES_OF_FLOWS, Binds, Duck, Sqlite, is_start, window
 from mangrove.serve.sta.store import PATIENCE, Store
 from mangrove.sources.registers import SUFFIX
 from mangrove.territory.model import Territory
 
 Seen = Callable[[str, str], str]
 _FAR = 2**62
+_DAY = 86_400_000_000
+_LONG = 7 * _DAY
+_FRESH = 0.25
+"""Seconds for which the span of a Datastream is not looked up again, unless this process wrote."""
+_FEW, _SURE = 20, 3
+"""A page is looked for near an end of time only when there are 20 times as many values, in 3 times the length it should need."""
 _FOREVER = (0, _FAR)
 
 
@@ -84,12 +93,26 @@ class Readings:
         self._batches: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] = (np.empty(0, np.int64),) * 2
         self._spans: dict[str, list[int]] = {}
         self._spans_cut = 0
+        self._spans_at = -_FRESH
+        self.counts: dict[str, int] = {}
 
     def rows(self, question: Question) -> list[Reading]:
         """The values that the question asks for, in its order."""
         with self.view() as snapshot:
             query = _Query(self, snapshot, question)
-            return query.rows() if query.possible else []
+            if not query.possible:
+                return []
+            self._learn_spans(snapshot)
+            found = query.nearest()
+            if not question.group or not found:
+                return found or query.rows()
+            counts = Counter(reading.group for reading in found)
+            whole = [group for group, n in counts.items() if n == question.limit]
+            found = [reading for reading in found if counts[reading.group] == question.limit]
+            others = f"({question.where}) and t.{question.group} not in (select value from json_each(:found_groups))"
+            rest = replace(question, where=others, binds={**question.binds, "found_groups": json.dumps(whole)})
+            query = _Query(self, snapshot, rest)
+            return found + (query.rows() if query.possible else [])
 
     def count(self, question: Question) -> int:
         """How many values there are without limit and offset."""
@@ -134,26 +157,49 @@ class Readings:
         """Microseconds of the first start (0), the last end (1), the first (2) and the last (3) recording of a series."""
         if series is None:
             return None
-        with self.view() as snapshot:
-            self._learn_spans(snapshot)
+        with self._mutex:
+            if time.monotonic() - self._spans_at > _FRESH:  # asked four times for each Datastream of a page
+                with self.view() as snapshot:
+                    self._learn_spans(snapshot)
+                self._spans_at = time.monotonic()
             found = self._spans.get(series)
         return None if found is None else found[edge]
+
+    def touch(self) -> None:
+        """Says that this process wrote: spans are looked up anew."""
+        self._spans_at = -_FRESH
+
+    def known_span(self, series: str) -> tuple[int, int]:
+        """The first and the last start of a series, as far as known."""
+        known = self._spans.get(series, (0,) * 5)
+        return known[0], known[4]
 
     def _learn_spans(self, snapshot: Snapshot) -> None:
         """Adds what came since the last time; a deleted value does not make a span shorter."""
         if snapshot.cut <= self._spans_cut:
             return
-        text = snapshot.versions(None, f"batch > {self._spans_cut} and quality <> {int(Quality.MISSING)}")
+        with reader(self.ledger.root) as db:
+            low, high = db.execute(
+                "select min(start_min), max(start_max) from batch where id > ? and id <= ?",
+                (self._spans_cut, snapshot.cut),
+            ).fetchone()
+        windows = None if low is None else [(low, high + 1)]
+        text = snapshot.versions(
+            windows, f"batch > {self._spans_cut} and quality <> {int(Quality.MISSING)}"
+        )
         rows = self.run(
             snapshot,
-            f"select flow, epoch_us(min(start)), epoch_us(max(start)), min(batch), max(batch) from ({text}) group by flow",
+            "select flow, epoch_us(min(start)), epoch_us(max(start)), min(batch), max(batch), count(*) "
+            f"from ({text}) group by flow",
             {},
         )
         keys = {number: key for key, number in snapshot.flow_ids().items()}
-        for flow, first, last, batch_min, batch_max in rows:
+        for flow, first, last, batch_min, batch_max, n in rows:
             key = keys[flow]
             recorded = self.recorded([batch_min, batch_max])
-            known = self._spans.setdefault(key, [_FAR, -_FAR, _FAR, -_FAR])
+            self.counts[key] = self.counts.get(key, 0) + n
+            known = self._spans.setdefault(key, [_FAR, -_FAR, _FAR, -_FAR, -_FAR])
+            known[4] = max(known[4], last)
             known[0], known[1] = min(known[0], first), max(known[1], self.end_of(key, last))
             known[2], known[3] = min(known[2], recorded[0]), max(known[3], recorded[1])
         self._spans_cut = snapshot.cut
@@ -258,6 +304,7 @@ class _Query:
         self.in_filter = len(self.duck.columns)
         self.keys = [self.duck.emit(term.node) for term in question.order]
         self.many = False
+        self.window: tuple[int, int] | None = None
         self.numbers = snapshot.flow_ids()
         self.dim = self._root_dimension(root) if root else self._dimension()
 
@@ -331,7 +378,7 @@ class _Query:
 
     def _source(self) -> str:
         """The values of the flows that are asked for, only from files that can hold some that meet the filter."""
-        span = window(self.question.filter)
+        span = self.window or window(self.question.filter)
         low, high = span or _FOREVER
         windows = None if span is None else [(max(low, 0), max(min(high, 253_402_300_800_000_000), 1))]
         ids = sorted(set(self.dim.column("flow").to_pylist()))
@@ -380,6 +427,39 @@ class _Query:
                 },
             }
         )
+
+    def nearest(self) -> list[Reading]:
+        """The page, looked for only near the end of time at which it begins; empty when that is not the whole page.
+
+        Where the sort begins with the time, rows beyond a window cannot come before rows inside it: a window with rows
+        enough gives the page, and files of other days are not opened.
+        """
+        question = self.question
+        if not question.order or window(question.filter) is not None:
+            return []
+        first = question.order[0]
+        if not is_start(first.node):
+            return []
+        wanted = question.limit + question.offset
+        spans = [(*self.readings.known_span(series), self.readings.counts.get(series, 0)) for series in self.series]
+        low, high = min(span[0] for span in spans), max(span[1] for span in spans)
+        if question.group:  # each has its own last values; those that are silent for long are looked for apart
+            live = [
+                span for span in spans
+                if span[2] >= _FEW * wanted and abs((high - span[1]) if first.descending else (span[0] - low)) < _LONG
+            ]  # fmt: skip
+            needed = [int((last - start) * _SURE * wanted / n) for start, last, n in live]
+            length = max(needed) + _LONG if needed else -1
+        else:
+            rows = sum(span[2] for span in spans)
+            length = int((high - low) * _SURE * wanted / rows) if rows >= _FEW * wanted else -1
+        if length < 0 or not wanted or high - low <= length:
+            return []
+        length += _DAY
+        self.window = (high - length, high + 1) if first.descending else (low, low + length)
+        found = self.rows()
+        self.window = None
+        return found if question.group or len(found) == question.limit else []
 
     def rows(self) -> list[Reading]:
         question = self.question

@@ -375,7 +375,7 @@ def window(node: Node | None) -> tuple[int, int] | None:
         op = term.op
         if isinstance(left, Lit):
             left, right, op = right, left, {"gt": "lt", "ge": "le", "lt": "gt", "le": "ge"}.get(op, op)
-        if not (_is_start(left) and isinstance(right, Lit) and right.value is not None):
+        if not (is_start(left) and isinstance(right, Lit) and right.value is not None):
             continue
         first, last = right.value if right.type == PERIOD else (right.value, right.value)
         if op in ("ge", "gt", "eq"):
@@ -385,7 +385,8 @@ def window(node: Node | None) -> tuple[int, int] | None:
     return None if (low, high) == (-(2**62), 2**62) else (low, max(high, low))
 
 
-def _is_start(node: Node) -> bool:
+def is_start(node: Node) -> bool:
+    """Whether a node is the start of an Observation's phenomenonTime."""
     if isinstance(node, Call) and node.op == "start":
         node = node.args[0]
     return (
