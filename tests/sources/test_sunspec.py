@@ -2,6 +2,8 @@
 
 import csv
 import struct
+from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from itertools import pairwise
@@ -11,11 +13,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.sources.meters import PADDED, Meter, floats, sunspec
 
+import mangrove as mg
 from mangrove.errors import RuleError, SourceError
 from mangrove.operate.devices import HEARTBEAT, Guard, Limits, Setpoint
-from mangrove.sources.modbus import Link, ModbusReader
-from mangrove.sources.sunspec import COMMON, ModbusBattery, SunSpec, models, point_of, text_of
+from mangrove.sources.modbus import Link, ModbusReader, Register
+from mangrove.sources.sunspec import COMMON, ModbusBattery, SunSpec, batteries, models, point_of, text_of
 from mangrove.territory.model import Device, Point
+from mangrove.testing import energy_park
 
 NOON = datetime(2026, 6, 1, 5, tzinfo=UTC)
 
@@ -252,3 +256,28 @@ def test_an_inverter_that_cannot_return_by_itself_keeps_its_registers():
         one.write(setpoint(10.0))
         one._link.close()
         assert told(meter) == (3, 20.0, -20.0, 0xFFFF)
+
+
+def test_a_declared_battery_is_found_by_its_asset(tmp_path):
+    park = mg.open(energy_park(tmp_path))
+    with Meter(sunspec([(124, STORAGE)])) as meter:
+        device = Device(
+            "inv", "modbus", "works", f"tcp://127.0.0.1:{meter.port}", parameters={"asset": "works_battery"}
+        )
+        territory = replace(park.territory, devices={"inv": device})
+        later = NOON + timedelta(minutes=10)
+        one = batteries(territory, lambda: later)["works_battery"]
+        one.write(Setpoint("works_battery", 5.0, NOON, NOON + timedelta(minutes=15)))
+        assert told(meter) == (3, 10.0, -10.0, 300)  # what is left, not what was given
+        assert one.read().level == pytest.approx(80.0)  # 40 % of the declared 200 kWh
+        one._link.close()
+    wrong = replace(device, parameters={"asset": "works_batery"})
+    with pytest.raises(SourceError, match="did you mean 'works_battery'"):
+        batteries(replace(territory, devices={"inv": wrong}), lambda: NOON)
+
+
+@given(st.text(max_size=20))
+def test_any_text_is_a_point_or_a_named_error(text):
+    for read_address in (point_of, Register.parse):
+        with suppress(SourceError):  # and nothing else
+            read_address(text)

@@ -38,7 +38,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 MOST_KEPT = 10_000
 """Batches kept while the intake has no room; beyond, the oldest is given up and the health says so."""
 PARAMETERS = {
-    "modbus": (("unit", "timeout"), ("sf", "na", "integrate", "amount")),
+    "modbus": (("unit", "timeout", "asset"), ("sf", "na", "integrate", "amount")),
     "opcua": (("user", "security", "timeout"), ("integrate", "amount")),
     "file": (("mapping", "keep", "send"), ()),
     "ftp": (("mapping", "ca", "send"), ()),

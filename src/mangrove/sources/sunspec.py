@@ -26,8 +26,9 @@ from typing import NamedTuple
 
 from mangrove.errors import Problem, SourceError, Where, did_you_mean
 from mangrove.operate.devices import Reading, Setpoint
-from mangrove.sources.modbus import MOST_WORDS, Block, Link, RefusedError, Register, blocks, decode
-from mangrove.units import Unit, unit
+from mangrove.sources.modbus import MOST_WORDS, Block, Link, RefusedError, Register, blocks, decode, link_of
+from mangrove.territory.model import Territory
+from mangrove.units import Quantity, Unit, unit
 
 BASES = (40000, 50000, 0)
 """Where `SunS` may stand (SunSpec Device Information Model Specification 1.1)."""
@@ -371,6 +372,34 @@ class ModbusBattery:
         if not charge:
             raise SourceError("devices.not_writable", point="WChaMax", model=STORAGE)
         return charge / 1000, (found[_point(NAMEPLATE, "MaxDisChaRte")] or charge) / 1000
+
+
+def batteries(territory: Territory, now: Callable[[], datetime]) -> dict[str, ModbusBattery]:
+    """The batteries that can be told what to do: Modbus devices whose parameter `asset` names a battery, by asset.
+
+    Args:
+        territory: its devices and assets.
+        now: the clock.
+
+    Raises:
+        SourceError: `devices.bad_address`, `devices.bad_parameter`, `devices.no_battery`.
+    """
+    found: dict[str, ModbusBattery] = {}
+    for device in territory.devices.values():
+        named = device.parameters.get("asset")
+        if device.protocol != "modbus" or named is None:
+            continue
+        asset = territory.assets.get(named) if isinstance(named, str) else None
+        if asset is None or asset.type != "battery":
+            known = [one.id for one in territory.assets.values() if one.type == "battery"]
+            hint, options = did_you_mean(str(named), known), ", ".join(known)
+            raise SourceError(
+                "devices.no_battery", where=device.where, asset=str(named), hint=hint, options=options
+            )
+        energy = asset.parameters.get("energy")
+        capacity = energy.to("kWh") if isinstance(energy, Quantity) else None
+        found[asset.id] = ModbusBattery(asset.id, link_of(device), capacity, now)
+    return found
 
 
 def _point(model: int, name: str) -> ModelPoint:
