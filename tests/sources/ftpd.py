@@ -33,6 +33,7 @@ class Ftp:
 
         Handler.authorizer = authorizer
         Handler.passive_ports = None
+        Handler.auth_failed_timeout = 0
         self.loop = IOLoop()
         self.server = FTPServer(("127.0.0.1", self.port), Handler, ioloop=self.loop)
         self.port = self.server.address[1]

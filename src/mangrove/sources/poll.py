@@ -37,7 +37,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0
 """Seconds before a device that failed is asked again: doubled after each failure, up to a minute."""
 MOST_KEPT = 10_000
 """Batches kept while the intake has no room; beyond, the oldest is given up and the health says so."""
-PARAMETERS = {
+PARAMETERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "modbus": (("unit", "timeout", "asset"), ("sf", "na", "integrate", "amount")),
     "opcua": (("user", "security", "timeout"), ("integrate", "amount")),
     "file": (("mapping", "keep", "send"), ()),
