@@ -140,8 +140,8 @@ def _plane(costs: Sequence[float], longest: float, units: tuple[str, str], width
     low, high = extent(costs)
     across = numbers.scale(longest, units[0], lang)
     up = numbers.scale(max(high, -low), units[1], lang)
-    marks = [ticks(0.0, longest / across.divisor), ticks(low / up.divisor, high / up.divisor)]
-    return _Plane(*marks, width, across, up)
+    steps, heights = ticks(0.0, longest / across.divisor), ticks(low / up.divisor, high / up.divisor)
+    return _Plane(steps, heights, width, across, up)
 
 
 def _block(rank: int, block: Block, begin: float, plane: _Plane, fills: Fills) -> str:

@@ -89,7 +89,7 @@ def waterfall(
     told = "; ".join(
         f"{x.stage.label}: {' '.join(t for t in text if t)}" for x, text in zip(levels, texts, strict=True)
     )
-    cut = not plot.holds_zero and messages.render("figures.cut_axis", lang)
+    cut = "" if plot.holds_zero else messages.render("figures.cut_axis", lang)
     frame = svg.Frame(width, lang, title, " · ".join(filter(None, (scaling.label, cut))), told, heading)
     key, key_height = svg.legend(_legend(levels, plot), 0, frame.top + 6, width)
     top = frame.top + 10 + key_height

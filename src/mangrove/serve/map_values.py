@@ -254,7 +254,7 @@ class Field:
             for name in ("flow", "start", "value", "quality")
         )
         counted = np.isin(quality, [int(code) for code in COUNTED]) & np.isfinite(value)
-        found = {}
+        found: dict[str, tuple[float, float | None]] = {}
         for flow in flows:
             hours = hours_per_value(flow)
             own = counted & (ids == flow.id)
@@ -328,7 +328,7 @@ def _factor(flow: Flow, wanted: str, calorific: float | None) -> float | None:
         return calorific * _TJ_IN_MWH
     enthalpy = flow.parameters.get("enthalpy")
     if isinstance(enthalpy, Quantity) and own.converts_to("kg") and wanted == METRICS["energy"]:
-        return own.to("kg") * enthalpy.to("kJ/kg").value * unit("kJ").to("MWh")
+        return own.to("kg") * enthalpy.to("kJ/kg") * unit("kJ").to("MWh")
     return None
 
 

@@ -275,7 +275,7 @@ class MapPage:
     def tables(self) -> dict[str, pa.Table]:
         """The list, and the flows of the place in focus."""
         cells = self.listed
-        columns = {
+        columns: dict[str, Sequence[Any]] = {
             "place": [cell.place.id for cell in cells],
             "name": [cell.place.name for cell in cells],
             "value": [_known(cell.value) for cell in cells],
@@ -286,7 +286,7 @@ class MapPage:
             "coverage": [_known(cell.coverage) for cell in cells],
             "hidden": [cell.hidden for cell in cells],
         }
-        flows = {
+        flows: dict[str, Sequence[Any]] = {
             "flow": [row.flow.id for row in self.flows],
             "name": [row.flow.name for row in self.flows],
             "amount": [_known(row.amount) for row in self.flows],
