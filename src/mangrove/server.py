@@ -9,6 +9,7 @@ that read the store and send what they computed through the same door as everybo
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -158,8 +159,23 @@ def serve(
         stack.enter_context(_ticking(live))
         if options.workers:
             stack.enter_context(_working(running, park.territory.path, options, say))
-        uvicorn.Server(config).run(sockets=[listening])
+        with _told_once():
+            uvicorn.Server(config).run(sockets=[listening])
         accounts.audit.stopped()
+
+
+@contextmanager
+def _told_once() -> Iterator[None]:
+    """Lets the signal that ended the server end nothing else: uvicorn raises it again, and what was opened must still be closed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _check(options: Options) -> None:
