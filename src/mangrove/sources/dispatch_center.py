@@ -418,18 +418,26 @@ def _read_two_hours(line: str) -> tuple[date, list[Figure]]:
 
 
 def _read_load(text: str, day: date | None, published: Published) -> None:
-    """The answer of the load page: `result.data.phuTais`, a list of times (`thoiGian`) with the load of the system (`congSuatHT`)."""
+    """The answer of the load page: `result.data.phuTais`, a list of times (`thoiGian`) with the load of the system (`congSuatHT`).
+
+    The center does not say whether a time begins or ends its half hour; it is taken as the beginning.
+    """
     try:
         rows = json.loads(text)["result"]["data"]["phuTais"]
-        figures = [
-            Figure(LOAD, _moment(str(row["thoiGian"]), day), float(row["congSuatHT"]))
+        found = {
+            _moment(str(row["thoiGian"]), day): float(row["congSuatHT"])
             for row in rows
             if row.get("congSuatHT") is not None
-        ]
-    except (ValueError, KeyError, TypeError, RecursionError):
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise SourceError("grid.unknown_form", beginning=text[:60]) from None
-    for one in figures:
-        published.days.setdefault(one.start.astimezone(VIETNAM).date(), []).append(one)
+    for start, value in found.items():
+        if 0.0 <= value < float("inf"):
+            of_day = published.days.setdefault(start.astimezone(VIETNAM).date(), [])
+            of_day.append(Figure(LOAD, start, value))
+        else:
+            reason = Problem("grid.bad_line", {"text": str(value)}, severity="warning")
+            published.rejected.append(Rejected(f"{start.isoformat()} {value}", reason))
 
 
 def _moment(written: str, day: date | None) -> datetime:

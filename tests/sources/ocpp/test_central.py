@@ -6,14 +6,22 @@ from datetime import timedelta
 
 import pytest
 import websockets
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tests.sources.ocpp.rig import NOON, PARAMETERS, Rig, charger_park, when
 
-from mangrove.errors import RequestError, SourceError
+from mangrove.errors import MissingExtraError, RequestError, SourceError
 from mangrove.ledger.types import Quality
 from mangrove.operate.devices import Guard, Limits, Setpoint
-from mangrove.sources.ocpp import OcppCharger, Period
+from mangrove.serve.clock import Clock
+from mangrove.sources.ocpp import CentralSystem, OcppCharger, Period
 
 VERSIONS = ("ocpp1.6", "ocpp2.0.1")
+WORDS = (
+    "BootNotification", "Heartbeat", "StartTransaction", "StopTransaction", "MeterValues", "TransactionEvent", "StatusNotification",
+    "Authorize", "connectorId", "idTag", "meterStart", "meterStop", "timestamp", "transactionId", "meterValue", "evseId", "Started",
+    "2024-06-05T05:00:00Z", "eventType", "transactionInfo", "seqNo", "triggerReason", "sampledValue", "value",
+)  # fmt: skip
 
 
 @pytest.fixture
@@ -424,6 +432,67 @@ def test_a_full_queue_is_no_acknowledgement_and_the_charger_can_send_again(park,
         assert [one["value"] for one in rig.values("CP1.kwh#register")] == [0.005]
 
 
+def test_a_connection_that_ends_while_an_answer_is_awaited_is_told_at_once(park):
+    one = [Period(NOON, NOON + timedelta(hours=1), 5.0)]
+
+    async def story(rig):
+        async with rig.connect() as wire:
+            await wire.send('[2,"1","Heartbeat",{}]')
+            await wire.recv()
+            sending = asyncio.create_task(rig.asked(rig.system.set_profile("CP1", 1, one)))
+            assert json.loads(await wire.recv())[2] == "SetChargingProfile"
+        with pytest.raises(RequestError) as error:
+            await sending
+        assert error.value.code == "ocpp.no_answer"
+
+    with Rig(park) as rig:
+        asyncio.run(story(rig))
+
+
+FRAMES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.sampled_from(WORDS),
+    lambda inner: (
+        st.lists(inner, max_size=5)
+        | st.dictionaries(st.sampled_from(WORDS) | st.text(max_size=4), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+CALLS = st.tuples(
+    st.just(2),
+    st.text(max_size=40),
+    st.sampled_from(WORDS),
+    st.dictionaries(st.sampled_from(WORDS), FRAMES, max_size=5),
+)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_no_frame_ends_the_connection_or_the_server(park, version):
+    with Rig(park) as rig, asyncio.Runner() as runner:
+        wire = runner.run(rig.connect("CP1", version).__aenter__())
+
+        @settings(
+            max_examples=60,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(st.lists(FRAMES | CALLS, min_size=1, max_size=4))
+        def send(frames):
+            async def story():
+                for frame in frames:
+                    await wire.send(json.dumps(frame))
+                await wire.send('[2,"the last one","Heartbeat",{}]')
+                async with asyncio.timeout(20):
+                    while json.loads(await wire.recv())[:2] != [3, "the last one"]:
+                        pass
+
+            runner.run(story())
+
+        send()
+        runner.run(wire.close())
+
+
 def test_what_cannot_be_sent_says_why(park):
     one = [Period(NOON, NOON + timedelta(hours=1), 5.0)]
     with Rig(park) as rig:
@@ -431,3 +500,10 @@ def test_what_cannot_be_sent_says_why(park):
             with pytest.raises(RequestError) as error:
                 asyncio.run(rig.system.set_profile(device, 1, one))
             assert error.value.code == code
+
+
+def test_without_the_package_the_way_to_install_it_is_named(park, monkeypatch):
+    monkeypatch.setattr("mangrove.sources.ocpp.central.find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError) as error:
+        CentralSystem(None, park.territory, Clock(NOON, speed=0), lambda *_: True)
+    assert "mangrove[devices]" in str(error.value)

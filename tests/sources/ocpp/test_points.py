@@ -108,3 +108,16 @@ def test_a_clock_that_was_never_set_marks_the_value(territory):
     never = datetime(1970, 1, 1, 0, 5, tzinfo=UTC)
     table, _ = Wiring(territory, "CP1", NOON).values([Sample(1, REGISTER, never, 1.0)], NOON)
     assert rows(table)[0][3] == Quality.CLOCK
+
+
+def test_an_old_backlog_gives_means_too_while_present_powers_are_remembered(territory):
+    wiring = Wiring(territory, "CP1", NOON - timedelta(days=30))
+    now = NOON + timedelta(hours=2)
+    recent = [Sample(1, POWER, NOON + timedelta(minutes=15 * k), 1000.0) for k in range(6)]
+    wiring.values(recent, now)
+    old = [NOON - timedelta(days=20) + timedelta(minutes=minute) for minute in (1, 8, 14)]
+    last = {}
+    for at, power in zip(old, (3000.0, 6000.0, 9000.0), strict=True):
+        table, _ = wiring.values([Sample(1, POWER, at, power)], now)
+        last |= {start: value for _, start, value, _ in rows(table)}
+    assert last == {NOON - timedelta(days=20): 6.0}

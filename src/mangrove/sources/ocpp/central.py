@@ -14,6 +14,7 @@ import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 from mangrove.errors import MangroveError, MissingExtraError, Problem, RequestError, did_you_mean
@@ -68,11 +69,14 @@ class CentralSystem:
 
     Raises:
         DeclarationError: a parameter or a point of a charger makes no sense.
+        MissingExtraError: the `ocpp` package is not installed.
     """
 
     def __init__(
         self, intake: Intake, territory: Territory, clock: Clock, authorize: Callable[[str, str], bool]
     ) -> None:
+        if find_spec("ocpp") is None:
+            raise MissingExtraError("devices")
         self.territory = territory
         self.loop: asyncio.AbstractEventLoop | None = None
         self._intake, self._clock, self._authorize = intake, clock, authorize
@@ -207,6 +211,7 @@ class CentralSystem:
         except GoneError:
             pass
         finally:
+            link.charger.gone.set()
             for task in link.tasks:
                 task.cancel()
             if self._links.get(identity) is link:
@@ -288,23 +293,16 @@ def router(system: CentralSystem) -> APIRouter:
 
 
 def _speaks(offered: Sequence[str]) -> tuple[str, Any] | None:
-    """The first version that the charger offers and we speak, with its class.
+    """The first version that the charger offers and we speak, with its class."""
+    for name in offered:
+        if name == "ocpp1.6":
+            from mangrove.sources.ocpp.v16 import Charger16
 
-    Raises:
-        MissingExtraError: the `ocpp` package is not installed.
-    """
-    try:
-        for name in offered:
-            if name == "ocpp1.6":
-                from mangrove.sources.ocpp.v16 import Charger16
+            return name, Charger16
+        if name == "ocpp2.0.1":
+            from mangrove.sources.ocpp.v201 import Charger201
 
-                return name, Charger16
-            if name == "ocpp2.0.1":
-                from mangrove.sources.ocpp.v201 import Charger201
-
-                return name, Charger201
-    except ImportError as error:
-        raise MissingExtraError("devices") from error
+            return name, Charger201
     return None
 
 

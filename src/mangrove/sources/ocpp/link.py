@@ -70,9 +70,13 @@ class Socket:
 
 
 class Guarded:
-    """Mixed into a charge point of the `ocpp` package: no frame ends the loop, and no answer nobody waits for is kept."""
+    """Mixed into a charge point of the `ocpp` package: no frame ends the loop, and no answer nobody waits for is kept.
+
+    `gone` is set when the connection has ended, so that nobody waits for an answer that cannot come.
+    """
 
     id: str
+    gone: asyncio.Event
     _ocpp_version: str
     _call_lock: asyncio.Lock
     _response_queue: asyncio.Queue[Any]
@@ -115,12 +119,19 @@ class Guarded:
             RequestError: `ocpp.no_answer` when it does not answer in time, answers with an error, or the connection ends.
         """
         action = type(payload).__name__
+        call = asyncio.ensure_future(self.call(payload, suppress=False))  # type: ignore[attr-defined]
+        gone = asyncio.ensure_future(self.gone.wait())
         try:
-            return await self.call(payload, suppress=False)  # type: ignore[attr-defined]
-        except Exception as error:
-            raise RequestError(
-                "ocpp.no_answer", device=self.id, action=action, reason=_first_words(error)
-            ) from error
+            await asyncio.wait({call, gone}, return_when=asyncio.FIRST_COMPLETED)
+            error = call.exception() if call.done() else GoneError("closed")
+        finally:
+            call.cancel()
+            gone.cancel()
+        if error is None:
+            return call.result()
+        raise RequestError(
+            "ocpp.no_answer", device=self.id, action=action, reason=_first_words(error)
+        ) from error
 
 
 def routes(answers: Mapping[str, Callable[..., Any]]) -> dict[str, dict[str, Any]]:
@@ -131,6 +142,6 @@ def routes(answers: Mapping[str, Callable[..., Any]]) -> dict[str, dict[str, Any
     }
 
 
-def _first_words(error: Exception) -> str:
+def _first_words(error: BaseException) -> str:
     lines = str(error).splitlines() or [type(error).__name__]
     return lines[0][:200]

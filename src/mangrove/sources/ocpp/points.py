@@ -114,10 +114,12 @@ class Wiring:
             return sample.at, value, quality
         start = flow.step.floor(sample.at, self.territory.tz)
         steps = self._powers.setdefault(flow.id, {})
-        powers = steps.setdefault(start, {})
+        powers = steps[start] = steps.pop(start, {})
         powers[sample.at] = value
         while len(steps) > _STEPS_KEPT:
-            del steps[min(steps)]
+            del steps[
+                next(iter(steps))
+            ]  # the one that was touched longest ago: a backlog of old steps comes in turn
         if start < self.since < flow.step.after(start, self.territory.tz):
             quality = Quality.FILLED
         return start, math.fsum(powers.values()) / len(powers), quality

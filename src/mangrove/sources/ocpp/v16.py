@@ -7,6 +7,7 @@ stored what the message carried, and the profiles of a charger that speaks 1.6. 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -41,6 +42,7 @@ class Charger16(Guarded, ChargePoint):  # type: ignore[misc]
     ) -> None:
         super().__init__(desk.device, socket, response_timeout=30, logger=LOGGER)
         self.desk, self.now, self.beat, self.booted = desk, now, beat, booted
+        self.gone = asyncio.Event()
         self.route_map = routes(
             {
                 "BootNotification": self._boot,
