@@ -97,11 +97,15 @@ def ward() -> APIRouter:
 
 
 @pytest.fixture
-def serve(folder: Path, accounts: Accounts) -> Callable[..., tuple[FastAPI, Access]]:
-    """Makes a server; its settings are the table that an operator writes."""
+def serve(
+    folder: Path, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., tuple[FastAPI, Access]]:
+    """Makes a server without screens; its settings are the table that an operator writes."""
     from mangrove.serve import app as frame
     from mangrove.serve.access import routes
     from mangrove.serve.state import Live
+
+    monkeypatch.setattr("mangrove.serve.screens.screens", tuple)
 
     def make(**settings: Any) -> tuple[FastAPI, Access]:
         park = mg.open(folder)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import threading
 import unicodedata
 from datetime import timedelta
 
@@ -312,6 +313,45 @@ def test_delays_grow_to_a_quarter_of_an_hour():
     assert seconds == [0, 0, 0, 1, 2, 4, 8, 16, 32, 900, 900]
     assert limits.MOST_TRIES <= 100  # SP 800-63B: no more than 100 in a row
     assert limits.delay(10) == timedelta(minutes=15)
+
+
+def test_tries_at_the_same_moment_are_all_counted(accounts, admin, monkeypatch):
+    looked = []
+
+    def slow(password: str, kept: str | None) -> tuple[bool, None]:
+        looked.append(password)
+        barrier.wait(timeout=5)
+        return False, None
+
+    barrier = threading.Barrier(limits.FREE_TRIES + 1)
+    monkeypatch.setattr(accounts.users.hasher, "verify", slow)
+    outcomes: list[str] = []
+
+    def attempt() -> None:
+        try:
+            accounts.users.attempt(ADMIN, "x")
+        except DeniedError as error:
+            outcomes.append(error.code)
+
+    threads = [threading.Thread(target=attempt) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(looked) == limits.FREE_TRIES + 1, "the next one has to wait for a second"
+    assert outcomes.count("access.locked") == 20 - len(looked)
+
+
+def test_a_file_that_another_process_holds_is_told_and_nothing_is_written(folder, accounts, admin):
+    accounts.store.row("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(accounts.store.path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with refused("store_refuses"):
+        accounts.users.add("An", "operator", by=admin)
+    other.execute("ROLLBACK")
+    other.close()
+    assert accounts.users.add("An", "operator", by=admin).name == "An"
+    assert accounts.audit.verify() == []
 
 
 def test_an_administrator_unlocks_with_a_new_link(accounts, admin, clock):

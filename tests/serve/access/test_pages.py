@@ -195,6 +195,10 @@ def test_an_administrator_invites_changes_and_disables(serve, browse, accounts, 
     assert guest.http.cookies["lang"] == "en"
     assert guest.get("/places/mill").status_code == 200
     id_ = accounts.users.find("Lê An").id
+    edit = browser.get(f"/access/users?edit={id_}").text
+    Form(edit).check()
+    assert f'action="/access/users/{id_}"' in edit
+    assert browser.get("/access/users?edit=999").status_code == 404
     assert (
         browser.post(f"/access/users/{id_}", {"csrf": token, "role": "operator", "place": ""}).status_code
         == 200
@@ -275,7 +279,13 @@ def test_a_key_of_an_administrator_does_not_make_other_keys_visible_to_guests(se
     assert browse(app).get("/access/keys").status_code == 403
     _, secret = accounts.keys.add("k", "admin", by=ROOT)
     headers = {"authorization": f"Bearer {secret}", "accept": "application/json"}
-    assert browse(app).ask("GET", "/account", headers=headers).status_code == 403
+    for method, path in (
+        ("GET", "/account"),
+        ("GET", "/access/keys"),
+        ("POST", "/access/keys"),
+        ("POST", "/access/users"),
+    ):
+        assert browse(app).ask(method, path, headers=headers).status_code == 403, "a key makes no other keys"
 
 
 def test_the_log_is_shown_with_its_head_and_what_is_wrong_with_it(serve, browse, accounts, admin):
@@ -314,5 +324,5 @@ def test_both_languages_say_everything(serve, browse, accounts, admin):
     for path in ("/account", "/access/users", "/access/keys", "/access/audit"):
         for lang in ("vi", "en"):
             page = browser.get(f"{path}?lang={lang}").text
-            assert f'<html lang="{lang}">' in page
+            assert f'<html lang="{lang}"' in page
             assert not re.search(r"access\.[a-z_]+\b", re.sub(r"user\.login|/access/\w+", "", page)), path

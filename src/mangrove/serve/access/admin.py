@@ -26,7 +26,8 @@ from mangrove.serve.scope import ROLES, Principal
 
 SHOWN = 200
 """Records of the log on its page."""
-_admin = Depends(need("admin", guests=False))
+_DIGITS = 15
+_admin = Depends(need("admin", guests=False, keys=False))
 
 
 def router() -> APIRouter:
@@ -44,8 +45,11 @@ def router() -> APIRouter:
 
 
 async def users_page(request: Request, principal: Principal = _admin) -> Response:
-    """All users."""
-    return await _users(request, principal)
+    """All users, and the form of the one that is to be changed (`?edit=3`)."""
+    asked = request.query_params.get("edit", "")
+    users = access_of(request).accounts.users
+    edited = users.get(int(asked)) if asked.isascii() and asked.isdigit() and len(asked) < _DIGITS else None
+    return await _users(request, principal, edited=edited)
 
 
 async def add_user(request: Request, principal: Principal = _admin) -> Response:
@@ -190,6 +194,7 @@ async def _users(request: Request, principal: Principal, *, status: int = 200, *
         "places": _places(access),
         "link": "",
         "linked": None,
+        "edited": None,
         "origin": access.origin(request),
         **found,
     }

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +28,7 @@ SYSTEM = Principal("system", "mangrove", "system", "worker")
 """The server itself."""
 _ACTION = re.compile(r"[a-z]+\.[a-z_]+")
 _HEAD = re.compile(r"(\d{1,18}) ([0-9a-f]{64})")
+_PIECE = 5_000
 _COLUMNS = "id, at, who, action, detail, prev, hash"
 
 
@@ -163,8 +164,7 @@ class Audit:
         """
         problems: list[Problem] = []
         last, kept = Head(), ""
-        for row in self._store.rows(f"SELECT {_COLUMNS} FROM audit ORDER BY id"):
-            record = Record(*row)
+        for record in self._each():
             problem = _broken(record, last)
             if problem and not problems:
                 problems.append(problem)
@@ -177,6 +177,14 @@ class Audit:
             elif kept != head.hash:
                 problems.append(_problem("audit_other", head.id))
         return problems
+
+    def _each(self) -> Iterator[Record]:
+        """All records in order, some thousands at a time, so that others may write between."""
+        after = -1
+        question = f"SELECT {_COLUMNS} FROM audit WHERE id > ? ORDER BY id LIMIT {_PIECE}"
+        while rows := self._store.rows(question, after):
+            yield from (Record(*row) for row in rows)
+            after = rows[-1][0]
 
 
 def verify(folder: Path, head: Head | None = None) -> list[Problem]:

@@ -95,9 +95,9 @@ class Access:
     setattr(scope, ROLES, scopes.ROLES)
 
     @staticmethod
-    def need(*roles: str, guests: bool = True) -> Allowed:
+    def need(*roles: str, guests: bool = True, keys: bool = True) -> Allowed:
         """See `need`."""
-        return need(*roles, guests=guests)
+        return need(*roles, guests=guests, keys=keys)
 
     def visible(self, principal: Principal, place: str) -> str:
         """`place`, when the principal sees it in detail.
@@ -275,12 +275,13 @@ class Access:
         return said if isinstance(said, str) else ""
 
 
-def need(*roles: str, guests: bool = True) -> Allowed:
+def need(*roles: str, guests: bool = True, keys: bool = True) -> Allowed:
     """A dependency that gives the principal of a request when it has one of `roles`.
 
     Args:
         roles: of `mangrove.serve.scope.ROLES`.
         guests: whether somebody who did not sign in may pass, where the server lets guests look at all.
+        keys: whether a program with a key may pass.
 
     Raises:
         DeniedError: by the dependency: as `Access.caller`; `access.not_for_role` (403).
@@ -292,6 +293,8 @@ def need(*roles: str, guests: bool = True) -> Allowed:
     async def allowed(request: HTTPConnection) -> Principal:
         access: Access = request.app.state.access
         principal = await access.caller(request)
+        if principal.kind == "key" and not keys:
+            raise DeniedError("access.not_for_keys", status=403)
         if principal.role not in roles or (principal.kind == GUEST and not guests):
             raise DeniedError("access.not_for_role", status=403, role=principal.role)
         return principal

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from mangrove.handle import STORE
-from mangrove.serve.access.problems import AccessError
+from mangrove.serve.access.problems import AccessError, DeniedError
 
 FILE = "access.db"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -113,10 +113,14 @@ class Store:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it is on disk when the outermost block ends, or nothing of it."""
+        """A transaction: all of it is on disk when the outermost block ends, or nothing of it.
+
+        Raises:
+            DeniedError: `access.store_refuses` (503).
+        """
         with self._lock:
             if self._depth == 0:
-                self._db.execute("BEGIN IMMEDIATE")
+                self._run("BEGIN IMMEDIATE")
             self._depth += 1
             try:
                 yield self._db
@@ -127,7 +131,16 @@ class Store:
                 raise
             self._depth -= 1
             if self._depth == 0:
-                self._db.execute("COMMIT")
+                self._run("COMMIT")
+
+    def _run(self, statement: str) -> None:
+        """Begins or ends a transaction; a file that is locked or a disk that is full is told, and nothing was written."""
+        try:
+            self._db.execute(statement)
+        except sqlite3.OperationalError as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise DeniedError("access.store_refuses", status=503, reason=error) from None
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """All rows of a question."""

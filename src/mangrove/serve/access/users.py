@@ -82,39 +82,46 @@ class Users:
             DeniedError: `access.locked` (429, also for the right password), `access.wrong` (401).
         """
         key = name_key(name)
-        row = self._store.row(
-            "SELECT id, hash, disabled, failed, locked_until FROM users WHERE name_key = ?", key
-        )
-        id_, kept, disabled, _, until = row or (0, None, 0, *self.unknown.of(key))
-        now = self._store.stamp()
-        if until and until > now:
-            raise too_often("access.locked", (until - now) / _MILLION)
-        same, renewed = self.hasher.verify(password, None if disabled else kept)
+        id_, kept, failed = self._counted(key)
+        same, renewed = self.hasher.verify(password, kept)
         if not same:
-            self._failed(id_, key, address)
+            action = "user.locked" if failed >= limits.MOST_TRIES else "user.login_failed"
+            who = (
+                self.get(id_).principal if id_ else STRANGER
+            )  # an unknown name may be a password typed in the wrong field
+            self._audit.record(action, who, {"address": address, "tries": failed})
             raise DeniedError("access.wrong", status=401)
         with self._store.write() as db:
             db.execute(
                 "UPDATE users SET failed = 0, locked_until = NULL, last_login = ?, hash = ? WHERE id = ?",
-                (now, renewed or kept, id_),
+                (self._store.stamp(), renewed or kept, id_),
             )
             user = self.get(id_)
             self._audit.record("user.login", user.principal, {"address": address})
         return user
 
-    def _failed(self, id_: int, key: str, address: str) -> None:
-        """Counts a wrong password; a name that nobody has is not written down, for it may be a password typed in the wrong field."""
+    def _counted(self, key: str) -> tuple[int, str | None, int]:
+        """Counts a try before its password is looked at, so that many at the same moment are not one.
+
+        Returns:
+            The number of the user (0 for nobody), its hash (None when nothing opens it), the tries in a row with this one.
+        """
         with self._store.write() as db:
-            found = self._store.row("SELECT failed FROM users WHERE id = ?", id_)
-            failed = (found or self.unknown.of(key))[0] + 1
-            until = self._store.stamp() + int(limits.delay(failed).total_seconds() * _MILLION)
+            row = self._store.row(
+                "SELECT id, hash, disabled, failed, locked_until FROM users WHERE name_key = ?", key
+            )
+            id_, kept, disabled, failed, until = row or (0, None, 0, *self.unknown.of(key))
+            now = self._store.stamp()
+            if until and until > now:
+                raise too_often("access.locked", (until - now) / _MILLION)
+            until = now + int(limits.delay(failed + 1).total_seconds() * _MILLION)
             if id_:
-                db.execute("UPDATE users SET failed = ?, locked_until = ? WHERE id = ?", (failed, until, id_))
+                db.execute(
+                    "UPDATE users SET failed = ?, locked_until = ? WHERE id = ?", (failed + 1, until, id_)
+                )
             else:
-                self.unknown.put(key, failed, until)
-            action = "user.locked" if failed >= limits.MOST_TRIES else "user.login_failed"
-            who = self.get(id_).principal if id_ else STRANGER
-            self._audit.record(action, who, {"address": address, "tries": failed})
+                self.unknown.put(key, failed + 1, until)
+            return id_, None if disabled else kept, failed + 1
 
     def add(
         self,
