@@ -28,7 +28,7 @@ from mangrove.sources.poll import Clock, Health, Pace, Runner, problem_of, secre
 from mangrove.sources.tables import SUFFIXES
 from mangrove.territory.model import Device, Territory
 
-LOOK_EVERY = 60.0
+LOOK_EVERY = {"file": 5.0, "ftp": 60.0}
 """Seconds between two looks at a folder or a server, or less when the device declares less."""
 SETTLE = 2.0
 """Seconds without change after which a file counts as complete."""
@@ -71,8 +71,9 @@ class Watcher:
         self._mapping = _mapping(device, territory)
         self._left: dict[str, tuple[int, int]] = {}
         self._pace = Pace()
-        every = device.every.hours * 3600 if device.every is not None else LOOK_EVERY
-        self._every = timedelta(seconds=min(every, LOOK_EVERY))
+        most = LOOK_EVERY[device.protocol]
+        every = device.every.hours * 3600 if device.every is not None else most
+        self._every = timedelta(seconds=min(every, most))
         self._mirror: _Mirror | None = None
         if device.protocol == "ftp":
             self._mirror = _Mirror(device, territory, folder, clock)
