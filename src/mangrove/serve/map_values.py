@@ -152,6 +152,11 @@ def day_of(territory: Territory, view: View) -> date:
     return day if isinstance(day, date) else view.span.last_day(view.tz)
 
 
+def levels_of(territory: Territory) -> tuple[str, ...]:
+    """The levels in the order in which they are offered: a park opens with its sites, a city with its parts."""
+    return LEVELS if territory.kind == "city" else LEVELS[::-1]
+
+
 def metrics_of(territory: Territory) -> tuple[str, ...]:
     """The metrics for which the territory has flows."""
     return tuple(

@@ -166,6 +166,9 @@ def test_a_tenant_sees_its_own_place_and_one_sum_of_the_others(live):
         "empty",
     }
     assert own["places"]["shop"]["texture"] == "hidden"
+    for path in ("/map", "/map.json", "/map.csv", "/map.svg", "/map/places.geojson"):
+        assert "Xưởng đúc" not in get(live, path, TENANT).text, path
+        assert "Xưởng đúc" in get(live, path, CITY).text, path
 
 
 def test_no_twin_of_a_tenant_holds_a_number_of_another(live):

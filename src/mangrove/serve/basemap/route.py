@@ -16,7 +16,7 @@ from fastapi.responses import FileResponse
 
 from mangrove.serve import view as views
 from mangrove.serve.basemap import FILE, default_path, outlines
-from mangrove.serve.map_values import LEVELS, day_of, root_of, rows_below
+from mangrove.serve.map_values import day_of, levels_of, root_of, rows_below
 from mangrove.serve.scope import Principal
 from mangrove.serve.state import Live
 
@@ -51,12 +51,17 @@ def router(live: Live, access: Guard) -> APIRouter:
         view = views.read(
             live.territory, dict(request.query_params), now=live.clock.now(), principal=principal
         )
-        level = view.params.get("level", "")
         territory, day = live.territory, day_of(live.territory, view)
+        levels = levels_of(territory)
+        level = view.params.get("level", "")
         focus = territory.places.get(view.place) or root_of(territory)
-        rows = tuple(rows_below(territory, focus, level if level in LEVELS else LEVELS[0], day))
+        rows = tuple(rows_below(territory, focus, level if level in levels else levels[0], day))
         key = ("outlines", territory.content_hash, rows, principal.key)
-        made = live.kept.get(key, lambda: orjson.dumps(outlines.collection(territory, rows, view.scope.sees)))
+
+        def named(place: str) -> bool:
+            return view.scope.suppresses or view.scope.sees(place)  # the city holds back amounts, not names
+
+        made = live.kept.get(key, lambda: orjson.dumps(outlines.collection(territory, rows, named)))
         return Response(made, media_type="application/geo+json", headers={"cache-control": "no-cache"})
 
     return routes

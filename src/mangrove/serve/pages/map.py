@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
@@ -27,7 +27,6 @@ from mangrove.measure.result import Emissions
 from mangrove.serve.basemap import default_path, outlines
 from mangrove.serve.basemap.route import BASEMAP, PLACES
 from mangrove.serve.map_values import (
-    LEVELS,
     NORMS,
     Asked,
     Cell,
@@ -35,6 +34,7 @@ from mangrove.serve.map_values import (
     MapValues,
     amount_unit,
     area_of,
+    levels_of,
     metrics_of,
     values,
 )
@@ -125,7 +125,9 @@ class MapPage:
     @cached_property
     def shapes(self) -> Sequence[Shape]:
         """The outlines of the places."""
-        return outlines.shapes(self.view.territory, [cell.place.id for cell in self.found.cells])
+        drawn = outlines.shapes(self.view.territory, [cell.place.id for cell in self.found.cells])
+        names = {cell.place.id: self.name(cell) for cell in self.found.cells}
+        return [replace(one, name=names[one.id]) for one in drawn]
 
     @cached_property
     def breaks(self) -> tuple[float, ...]:
@@ -144,13 +146,22 @@ class MapPage:
     def listed(self) -> Sequence[Cell]:
         """The list beside the map: in the order asked for, and only names that hold what is looked for."""
         wanted = words.fold(self.search)
-        found = [cell for cell in self.found.cells if wanted in words.fold(cell.place.name)]
+        known = [cell for cell in self.found.cells if self.named(cell)]
+        found = [cell for cell in known if wanted in words.fold(cell.place.name)]
         last = len(self.found.cells) + 1
         if self.sort == "name":
             return sorted(found, key=lambda cell: (words.sort_key(cell.place.name), cell.place.id))
         return sorted(
             found, key=lambda cell: (self.ranks.get(cell.place.id, last), words.sort_key(cell.place.name))
         )
+
+    def named(self, cell: Cell) -> bool:
+        """Whether the reader may know whose place it is; the others of a park are one row and nameless areas to a tenant."""
+        return not cell.hidden or self.view.scope.suppresses
+
+    def name(self, cell: Cell) -> str:
+        """The name of a place for the reader."""
+        return cell.place.name if self.named(cell) else messages.render("page_map.another", self.view.lang)
 
     def color(self, cell: Cell) -> str:
         """The color of a place."""
@@ -256,7 +267,7 @@ class MapPage:
 
     def _cell(self, cell: Cell) -> dict[str, Any]:
         return {
-            "name": cell.place.name,
+            "name": self.name(cell),
             "kind": cell.place.kind,
             "value": cell.value,
             "low": cell.low,
@@ -321,7 +332,7 @@ def build(live: Live, view: View) -> MapPage:
     """
     territory = live.territory
     metrics = metrics_of(territory)
-    levels = LEVELS if territory.kind == "city" else LEVELS[::-1]  # a park opens with its sites
+    levels = levels_of(territory)
     asked = Asked(
         metric=_choice(view, "metric", metrics),
         norm=_choice(view, "norm", NORMS),
