@@ -26,7 +26,9 @@ def stored(world, sql):
 def test_a_number_becomes_a_value_of_the_ledger_before_it_is_acknowledged(world):
     stream = world.stream("mill.power")
     answer = write(world, stream, result=42, phenomenonTime="2024-06-04T10:00:00+07:00")
-    assert stored(world, "select value, quality, epoch_us(start) from reading") == [(42.0, 0, 1717470000000000)]
+    assert stored(world, "select value, quality, epoch_us(start) from reading") == [
+        (42.0, 0, 1717470000000000)
+    ]
     assert stored(world, "select source from batch") == [("sta:boss",)]
     assert answer.headers["location"].endswith(f"/Observations('{answer.json()['@iot.id']}')")
     assert answer.json()["phenomenonTime"] == "2024-06-04T03:00:00Z/2024-06-04T04:00:00Z"
@@ -60,12 +62,19 @@ def test_a_deletion_is_a_row_that_says_so_and_a_value_may_come_again(world):
 
 def test_what_was_said_beside_a_number_is_kept_with_it(world):
     stream = world.stream("mill.power")
-    said = {"resultTime": "2024-06-04T02:00:00Z", "validTime": "2024-06-04T00:00:00Z/2024-06-05T00:00:00Z", "parameters": {"a": 1}}
+    said = {
+        "resultTime": "2024-06-04T02:00:00Z",
+        "validTime": "2024-06-04T00:00:00Z/2024-06-05T00:00:00Z",
+        "parameters": {"a": 1},
+    }
     write(world, stream, result=1, phenomenonTime="2024-06-04T00:00:00Z", resultQuality="manual", **said)
     write(world, stream, result=2, phenomenonTime="2024-06-04T01:00:00Z")
     found = world.get("Observations", filter="resultTime eq 2024-06-04T02:00:00Z").json()["value"]
     assert len(found) == 1
-    assert found[0] | said | {"parameters": {"a": 1, "batch": 1}, "resultQuality": {"code": 8, "name": "manual"}} == found[0]
+    assert (
+        found[0] | said | {"parameters": {"a": 1, "batch": 1}, "resultQuality": {"code": 8, "name": "manual"}}
+        == found[0]
+    )
     assert len(world.ids("Observations", filter="validTime ge 2024-06-04T00:00:00Z")) == 1
     assert len(world.ids("Observations", filter="resultTime gt 2025-01-01T00:00:00Z")) == 1
 
@@ -93,7 +102,12 @@ def test_text_and_own_features_stand_in_the_store_and_in_the_same_list(world):
     stream = world.stream("mill.power")
     world.fill("mill.power", [1.0, 2.0, 3.0, 4.0])
     write(world, stream, result="stopped", phenomenonTime="2024-06-01T01:30:00Z")
-    place = {"name": "gate", "description": "x", "encodingType": "application/geo+json", "feature": {"type": "Point", "coordinates": [1, 2]}}
+    place = {
+        "name": "gate",
+        "description": "x",
+        "encodingType": "application/geo+json",
+        "feature": {"type": "Point", "coordinates": [1, 2]},
+    }
     write(world, stream, result=2.5, phenomenonTime="2024-06-01T01:45:00Z", FeatureOfInterest=place)
     assert stored(world, "select count(*) from version") == [(4,)]
     path, seen = f"Datastreams({stream})/Observations", []
@@ -111,16 +125,33 @@ def test_a_counter_shows_its_register_and_its_amounts_apart(world):
     register, amounts = world.ids("Datastreams", filter="properties/flow eq 'shop.water'", orderby="id")
     for hour, reading in enumerate((100, 103, 107)):
         write(world, register, result=reading, phenomenonTime=f"2024-06-01T0{hour}:00:00Z")
-    assert [row["result"] for row in world.get(f"Datastreams({register})/Observations").json()["value"]] == [100, 103, 107]
+    assert [row["result"] for row in world.get(f"Datastreams({register})/Observations").json()["value"]] == [
+        100,
+        103,
+        107,
+    ]
     write(world, amounts, status=409, result=1, phenomenonTime="2024-06-01T00:00:00Z")
     world.intake.stop()  # derives what is due
-    assert [row["result"] for row in world.get(f"Datastreams({amounts})/Observations").json()["value"]] == [3, 4]
+    assert [row["result"] for row in world.get(f"Datastreams({amounts})/Observations").json()["value"]] == [
+        3,
+        4,
+    ]
 
 
 def test_declared_entities_are_changed_in_the_folder_only(world):
     stream = world.stream("mill.power")
-    for path in (f"Datastreams({stream})", "Things(1)", "Sensors(1)", "FeaturesOfInterest(1)", "Locations(1)", "ObservedProperties(1)"):
-        for answer in (world.client.patch(f"{ROOT}/{path}", json={"name": "x"}), world.client.delete(f"{ROOT}/{path}")):
+    for path in (
+        f"Datastreams({stream})",
+        "Things(1)",
+        "Sensors(1)",
+        "FeaturesOfInterest(1)",
+        "Locations(1)",
+        "ObservedProperties(1)",
+    ):
+        for answer in (
+            world.client.patch(f"{ROOT}/{path}", json={"name": "x"}),
+            world.client.delete(f"{ROOT}/{path}"),
+        ):
             assert answer.status_code == 403
             assert answer.json()["type"] == "sta.declared"
     place = {"name": "x", "description": "x", "encodingType": "text/plain", "location": "here"}
@@ -133,11 +164,17 @@ def test_ids_stay_when_the_declaration_changes(world):
     import mangrove as mg
     from mangrove.serve.sta import SensorThings
 
-    before = {row["properties"]["flow"]: row["@iot.id"] for row in world.get("Datastreams", filter="properties/semantics ne 'sum' or true").json()["value"]}
+    before = {
+        row["properties"]["flow"]: row["@iot.id"]
+        for row in world.get("Datastreams", filter="properties/semantics ne 'sum' or true").json()["value"]
+    }
     path = world.park.territory.path
     text = (path / "flows.csv").read_text(encoding="utf-8")
     kept = [line for line in text.splitlines() if not line.startswith("mill.coal")]
-    (path / "flows.csv").write_text("\n".join([*kept, "mill.gas,mill,fuel:natural_gas,m3,1d,steel,,sum,,2 %,G-1,Khí"]) + "\n", encoding="utf-8")
+    (path / "flows.csv").write_text(
+        "\n".join([*kept, "mill.gas,mill,fuel:natural_gas,m3,1d,steel,,sum,,2 %,G-1,Khí"]) + "\n",
+        encoding="utf-8",
+    )
     with SensorThings(mg.open(path).territory, world.reader, world.park.store, clock=world.clock) as changed:
         world.sta.store, world.sta.territory = changed.store, changed.territory
         rows = world.get("Datastreams", top="100").json()["value"]
@@ -183,7 +220,11 @@ def test_201_comes_only_after_the_commit(world, monkeypatch):
 def test_the_same_key_sent_again_changes_nothing(world):
     stream = world.stream("mill.power")
     for _ in range(2):
-        world.client.post(f"{ROOT}/Datastreams({stream})/Observations", headers={"idempotency-key": "k1"}, json={"result": 1, "phenomenonTime": "2024-06-04T00:00:00Z"})
+        world.client.post(
+            f"{ROOT}/Datastreams({stream})/Observations",
+            headers={"idempotency-key": "k1"},
+            json={"result": 1, "phenomenonTime": "2024-06-04T00:00:00Z"},
+        )
     assert stored(world, "select count(*) from version") == [(1,)]
 
 
@@ -197,15 +238,42 @@ def test_a_stranger_is_401_and_the_entities_of_others_do_not_exist(world):
     assert {row["name"] for row in client.get(f"{ROOT}/Things").json()["value"]} == {"Nhà máy thép"}
     assert [row["result"] for row in client.get(f"{ROOT}/Observations").json()["value"]] == [1.0]
     hidden = world.get(f"Datastreams({shop})/Observations").json()["value"][0]["@iot.id"]
-    for path in (f"Datastreams({shop})", f"Datastreams({shop})/Observations", f"Observations('{hidden}')", "Things(3)", "FeaturesOfInterest(3)"):
+    for path in (
+        f"Datastreams({shop})",
+        f"Datastreams({shop})/Observations",
+        f"Observations('{hidden}')",
+        "Things(3)",
+        "FeaturesOfInterest(3)",
+    ):
         assert client.get(f"{ROOT}/{path}").status_code == 404
     assert client.post(f"{ROOT}/Datastreams({shop})/Observations", json={"result": 1}).status_code == 404
-    assert client.post(f"{ROOT}/Observations", json={"result": 1, "Datastream": {"@iot.id": shop}}).status_code == 400
-    assert client.get(f"{ROOT}/Things", params={"$filter": "Datastreams/Observations/result gt 0"}).json()["value"][0]["@iot.id"] == 2
-    assert client.get(f"{ROOT}/Sensors", params={"$filter": "Datastreams/Observations/result eq 2"}).json()["value"] == []
+    assert (
+        client.post(f"{ROOT}/Observations", json={"result": 1, "Datastream": {"@iot.id": shop}}).status_code
+        == 400
+    )
+    assert (
+        client.get(f"{ROOT}/Things", params={"$filter": "Datastreams/Observations/result gt 0"}).json()[
+            "value"
+        ][0]["@iot.id"]
+        == 2
+    )
+    assert (
+        client.get(f"{ROOT}/Sensors", params={"$filter": "Datastreams/Observations/result eq 2"}).json()[
+            "value"
+        ]
+        == []
+    )
     assert client.post(f"{ROOT}/Things", json={"name": "x", "description": "x"}).status_code == 403
     write(world, mill, who="mill", result=5, phenomenonTime="2024-06-04T00:00:00Z")
-    for name in ("Things", "Datastreams", "Observations", "Locations", "FeaturesOfInterest", "Sensors", "HistoricalLocations"):
+    for name in (
+        "Things",
+        "Datastreams",
+        "Observations",
+        "Locations",
+        "FeaturesOfInterest",
+        "Sensors",
+        "HistoricalLocations",
+    ):
         assert world.as_("city").get(f"{ROOT}/{name}").json()["value"] == []
 
 
@@ -215,7 +283,9 @@ def test_a_device_writes_its_own_flows_and_reads_nothing(world):
     assert answer.headers["location"]
     write(world, mill, who="meter", status=404, result=1)
     assert world.as_("meter").get(f"{ROOT}/Datastreams").status_code == 403
-    assert world.as_("meter").post(f"{ROOT}/Things", json={"name": "x", "description": "x"}).status_code == 403
+    assert (
+        world.as_("meter").post(f"{ROOT}/Things", json={"name": "x", "description": "x"}).status_code == 403
+    )
 
 
 def test_entities_of_clients_belong_to_the_place_that_they_name(world):
@@ -243,10 +313,15 @@ def test_the_newest_page_is_right_however_the_values_lie(world):
     world.fill("mill.power", [1000.0, 1001.0], start=datetime(2024, 5, 1, tzinfo=UTC))
     world.fill("shop.power", dense, start=datetime(2024, 5, 1, tzinfo=UTC))
     stream = world.stream("mill.power")
-    for order, expected in (("phenomenonTime desc", [1001.0, 1000.0, 399.0]), ("phenomenonTime asc", [0.0, 1.0, 2.0])):
+    for order, expected in (
+        ("phenomenonTime desc", [1001.0, 1000.0, 399.0]),
+        ("phenomenonTime asc", [0.0, 1.0, 2.0]),
+    ):
         page = world.get(f"Datastreams({stream})/Observations", orderby=order, top="3").json()["value"]
         assert [row["result"] for row in page] == expected
-    rows = world.get("Datastreams", expand="Observations($top=2;$orderby=phenomenonTime desc;$select=result)", orderby="id").json()["value"]
+    rows = world.get(
+        "Datastreams", expand="Observations($top=2;$orderby=phenomenonTime desc;$select=result)", orderby="id"
+    ).json()["value"]
     last = {row["properties"]["flow"]: [one["result"] for one in row["Observations"]] for row in rows}
     assert last["mill.power"] == [1001.0, 1000.0]
     assert last["shop.power"] == [399.0, 398.0]

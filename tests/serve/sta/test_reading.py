@@ -72,7 +72,9 @@ def test_datamodel_every_entity_has_control_information_properties_and_relations
 def test_resource_path_the_root_lists_all_sets_and_the_requirements(shared):
     root = shared.get("").json()
     assert {one["name"] for one in root["value"]} == set(SETS)
-    assert "http://www.opengis.net/spec/iot_sensing/1.1/req/datamodel" in root["serverSettings"]["conformance"]
+    assert (
+        "http://www.opengis.net/spec/iot_sensing/1.1/req/datamodel" in root["serverSettings"]["conformance"]
+    )
 
 
 def test_resource_path_every_usage_leads_where_it_says(shared, oven):
@@ -133,20 +135,28 @@ def test_order_filter_count_orderby_skip_top_are_evaluated_in_this_order(shared,
 
 
 def test_expand_and_select_in_every_usage(shared, oven):
-    one = shared.get(f"Datastreams({oven})", expand="Observations($filter=result eq 3;$select=result),ObservedProperty").json()
+    one = shared.get(
+        f"Datastreams({oven})", expand="Observations($filter=result eq 3;$select=result),ObservedProperty"
+    ).json()
     assert one["Observations"] == [{"result": 3.0}]
     assert one["ObservedProperty"]["name"] == "heat"
     one = shared.get(f"Datastreams({oven})", select="id", expand="Observations/FeatureOfInterest").json()
     assert one.keys() == {"@iot.id", "Observations"}
     assert one["Observations"][0]["FeatureOfInterest"]["name"] == "yard"
-    things = shared.get("Things", expand="Datastreams($expand=Observations($top=2;$count=true;$orderby=result desc))").json()
+    things = shared.get(
+        "Things", expand="Datastreams($expand=Observations($top=2;$count=true;$orderby=result desc))"
+    ).json()
     stream = next(one for one in things["value"] if one["name"] == "oven")["Datastreams"][0]
     assert stream["Observations@iot.count"] == 8
     assert [one["result"] for one in stream["Observations"]] == [12.0, 10.5]
     following = shared.client.get(stream["Observations@iot.nextLink"]).json()["value"]
     assert [one["result"] for one in following] == [9.0, 7.5]
-    assert shared.get("Things", select="properties/color", filter="name eq 'oven'").json()["value"] == [{"properties": {"color": "black"}}]
-    both = shared.get(f"Datastreams({oven})", expand="Thing/Locations,Thing/HistoricalLocations").json()["Thing"]
+    assert shared.get("Things", select="properties/color", filter="name eq 'oven'").json()["value"] == [
+        {"properties": {"color": "black"}}
+    ]
+    both = shared.get(f"Datastreams({oven})", expand="Thing/Locations,Thing/HistoricalLocations").json()[
+        "Thing"
+    ]
     assert {"Locations", "HistoricalLocations"} <= both.keys()
 
 
@@ -228,7 +238,9 @@ def test_filter_means_the_same_for_values_of_the_ledger(shared, oven, text):
 
 
 def test_filter_entities_by_their_observations_stored_or_in_the_ledger(shared, oven):
-    names = {row["name"] for row in shared.get("Datastreams", filter="Observations/result gt 2.5").json()["value"]}
+    names = {
+        row["name"] for row in shared.get("Datastreams", filter="Observations/result gt 2.5").json()["value"]
+    }
     assert names == {"temperature", "Điện lò hồ quang"}
     text = "Datastreams/Observations/FeatureOfInterest/name eq 'yard' and Datastreams/Observations/resultTime ge 2015-03-08T00:00:00Z"
     assert [row["name"] for row in shared.get("Things", filter=text).json()["value"]] == ["oven"]
@@ -236,8 +248,16 @@ def test_filter_entities_by_their_observations_stored_or_in_the_ledger(shared, o
     assert [row["name"] for row in shared.get("Things", filter=text).json()["value"]] == ["oven"]
     text = "Datastreams/Observations/result gt 2.9 and Datastreams/Observations/phenomenonTime ge 2024-01-01T00:00:00Z"
     assert [row["name"] for row in shared.get("Things", filter=text).json()["value"]] == ["Nhà máy thép"]
-    assert shared.get("Datastreams", filter="unitOfMeasurement/symbol eq '°C'").json()["value"][0]["@iot.id"] == oven
-    assert shared.get("Datastreams", filter="phenomenonTime ge 2024-01-01T00:00:00Z", count="true").json()["@iot.count"] == 1
+    assert (
+        shared.get("Datastreams", filter="unitOfMeasurement/symbol eq '°C'").json()["value"][0]["@iot.id"]
+        == oven
+    )
+    assert (
+        shared.get("Datastreams", filter="phenomenonTime ge 2024-01-01T00:00:00Z", count="true").json()[
+            "@iot.count"
+        ]
+        == 1
+    )
 
 
 def test_derived_a_datastream_tells_the_span_of_its_observations(shared, oven):
@@ -258,6 +278,9 @@ def test_data_array_groups_observations_by_datastream(shared, oven):
 
 
 def test_a_batch_answers_each_request_for_itself(shared, oven):
-    requests = [{"id": "1", "method": "get", "url": "Things(1)"}, {"id": "2", "method": "get", "url": "Things(99999)"}]
+    requests = [
+        {"id": "1", "method": "get", "url": "Things(1)"},
+        {"id": "2", "method": "get", "url": "Things(99999)"},
+    ]
     answer = shared.client.post("/sta/v1.1/$batch", content=json.dumps({"requests": requests}))
     assert [one["status"] for one in answer.json()["responses"]] == [200, 404]

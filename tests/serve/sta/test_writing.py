@@ -10,7 +10,12 @@ LOCATION = {
     "name": "yard", "description": "the yard", "encodingType": "application/geo+json",
     "location": {"type": "Point", "coordinates": [10, 10]},
 }  # fmt: skip
-SENSOR = {"name": "DS18B20", "description": "x", "encodingType": "application/pdf", "metadata": "http://example.org/x.pdf"}
+SENSOR = {
+    "name": "DS18B20",
+    "description": "x",
+    "encodingType": "application/pdf",
+    "metadata": "http://example.org/x.pdf",
+}
 OBSERVED = {"name": "heat", "description": "x", "definition": "http://example.org/heat"}
 DATASTREAM = {
     "name": "temperature", "description": "of the oven",
@@ -19,7 +24,16 @@ DATASTREAM = {
     "Sensor": SENSOR, "ObservedProperty": OBSERVED,
 }  # fmt: skip
 THING = {"name": "oven", "description": "an oven", "Locations": [LOCATION], "Datastreams": [DATASTREAM]}
-TABLES = ("Things", "Locations", "HistoricalLocations", "Datastreams", "Sensors", "ObservedProperties", "Observations", "FeaturesOfInterest")
+TABLES = (
+    "Things",
+    "Locations",
+    "HistoricalLocations",
+    "Datastreams",
+    "Sensors",
+    "ObservedProperties",
+    "Observations",
+    "FeaturesOfInterest",
+)
 
 
 def post(world, path, body, status=201):
@@ -43,7 +57,11 @@ def oven(world):
 
 def test_create_with_related_entities_in_one_request(world):
     before = counts(world)
-    post(world, "Things", {**THING, "Datastreams": [{**DATASTREAM, "Observations": [{"result": 1}, {"result": "two"}]}]})
+    post(
+        world,
+        "Things",
+        {**THING, "Datastreams": [{**DATASTREAM, "Observations": [{"result": 1}, {"result": "two"}]}]},
+    )
     added = {name: n - before[name] for name, n in counts(world).items()}
     assert added == dict.fromkeys(TABLES, 1) | {"Observations": 2}
 
@@ -53,7 +71,10 @@ def test_create_that_fails_leaves_nothing(world):
     broken = copy.deepcopy(THING)
     del broken["Datastreams"][0]["ObservedProperty"]["definition"]
     post(world, "Things", broken, 400)
-    broken = {**THING, "Datastreams": [{**DATASTREAM, "Observations": [{"phenomenonTime": "not a time", "result": 1}]}]}
+    broken = {
+        **THING,
+        "Datastreams": [{**DATASTREAM, "Observations": [{"phenomenonTime": "not a time", "result": 1}]}],
+    }
     post(world, "Things", broken, 400)
     assert counts(world) == before
 
@@ -82,7 +103,11 @@ def test_create_a_body_that_is_no_json_is_400(world):
 
 
 def test_create_links_to_entities_that_exist(world):
-    thing, sensor, observed = post(world, "Things", {"name": "a", "description": "b"}), post(world, "Sensors", SENSOR), post(world, "ObservedProperties", OBSERVED)
+    thing, sensor, observed = (
+        post(world, "Things", {"name": "a", "description": "b"}),
+        post(world, "Sensors", SENSOR),
+        post(world, "ObservedProperties", OBSERVED),
+    )
     body = {**DATASTREAM, "Sensor": {"@iot.id": sensor}, "ObservedProperty": {"@iot.id": observed}}
     under = post(world, f"Things({thing})/Datastreams", body)
     assert world.get(f"Datastreams({under})/Thing").json()["@iot.id"] == thing
@@ -98,7 +123,9 @@ def test_create_an_observation_takes_the_feature_of_its_things_location(world):
     assert features[0]["feature"] == LOCATION["location"]
     homeless = post(world, "Things", {"name": "a", "description": "b", "Datastreams": [DATASTREAM]})
     nowhere = world.ids(f"Things({homeless})/Datastreams")[0]
-    assert post(world, f"Datastreams({nowhere})/Observations", {"result": 1}, 400)["type"] == "sta.no_location"
+    assert (
+        post(world, f"Datastreams({nowhere})/Observations", {"result": 1}, 400)["type"] == "sta.no_location"
+    )
 
 
 def test_create_times_that_are_left_out_are_now_and_null(world):
@@ -108,7 +135,9 @@ def test_create_times_that_are_left_out_are_now_and_null(world):
     assert one["resultTime"] is None
 
 
-@pytest.mark.parametrize("result", [1, 1.5, -(2**70), "text", "", True, False, {"a": [1, {"b": None}]}, [1, 2], None])
+@pytest.mark.parametrize(
+    "result", [1, 1.5, -(2**70), "text", "", True, False, {"a": [1, {"b": None}]}, [1, 2], None]
+)
 def test_create_any_json_value_as_result_comes_back_as_it_was(world, result):
     _, stream = oven(world)
     one = world.client.post(f"{ROOT}/Datastreams({stream})/Observations", json={"result": result}).json()
@@ -123,10 +152,18 @@ def test_a_location_of_a_thing_writes_history(world):
     assert world.ids(f"Things({thing})/Locations") == [moved]
     history = world.get(f"Things({thing})/HistoricalLocations", expand="Locations").json()["value"]
     assert [one["Locations"][0]["name"] for one in history] == ["yard", "hall"]
-    later = {"time": "2030-01-01T00:00:00Z", "Thing": {"@iot.id": thing}, "Locations": [{**LOCATION, "name": "later"}]}
+    later = {
+        "time": "2030-01-01T00:00:00Z",
+        "Thing": {"@iot.id": thing},
+        "Locations": [{**LOCATION, "name": "later"}],
+    }
     post(world, "HistoricalLocations", later)
     assert world.get(f"Things({thing})/Locations").json()["value"][0]["name"] == "later"
-    post(world, "HistoricalLocations", {**later, "time": "2001-01-01T00:00:00Z", "Locations": [{**LOCATION, "name": "once"}]})
+    post(
+        world,
+        "HistoricalLocations",
+        {**later, "time": "2001-01-01T00:00:00Z", "Locations": [{**LOCATION, "name": "once"}]},
+    )
     assert world.get(f"Things({thing})/Locations").json()["value"][0]["name"] == "later"
 
 
@@ -135,14 +172,22 @@ def test_update_merges_with_patch_and_replaces_with_put(world):
     url = f"{ROOT}/Things({thing})"
     changed = world.client.patch(url, json={"description": "hot", "properties": {"a": 1}, "@iot.id": 7})
     assert changed.status_code == 200
-    assert changed.json() | {"name": "oven", "description": "hot", "properties": {"a": 1}, "@iot.id": thing} == changed.json()
+    assert (
+        changed.json() | {"name": "oven", "description": "hot", "properties": {"a": 1}, "@iot.id": thing}
+        == changed.json()
+    )
     replaced = world.client.put(url, json={"name": "kiln", "description": "cold"}).json()
     assert replaced["name"] == "kiln"
     assert "properties" not in replaced
     assert world.client.put(url, json={"name": "kiln"}).status_code == 400
     assert world.ids(f"Things({thing})/Datastreams") == [stream]
-    operations = [{"op": "add", "path": "/properties", "value": {"b": 2}}, {"op": "test", "path": "/name", "value": "kiln"}]
-    patched = world.client.patch(url, content=json.dumps(operations), headers={"content-type": "application/json-patch+json"})
+    operations = [
+        {"op": "add", "path": "/properties", "value": {"b": 2}},
+        {"op": "test", "path": "/name", "value": "kiln"},
+    ]
+    patched = world.client.patch(
+        url, content=json.dumps(operations), headers={"content-type": "application/json-patch+json"}
+    )
     assert patched.json()["properties"] == {"b": 2}
     assert world.client.patch(f"{ROOT}/Things(99999)", json={"name": "x"}).status_code == 404
 
@@ -151,13 +196,24 @@ def test_update_with_inline_entities_is_400_and_with_ids_changes_links(world):
     thing, stream = oven(world)
     assert world.client.patch(f"{ROOT}/Datastreams({stream})", json={"Sensor": SENSOR}).status_code == 400
     assert world.client.patch(f"{ROOT}/Things({thing})", json={"Locations": [LOCATION]}).status_code == 400
-    sensor, place = post(world, "Sensors", {**SENSOR, "name": "new"}), post(world, "Locations", {**LOCATION, "name": "new"})
-    assert world.client.patch(f"{ROOT}/Datastreams({stream})", json={"Sensor": {"@iot.id": sensor}}).status_code == 200
+    sensor, place = (
+        post(world, "Sensors", {**SENSOR, "name": "new"}),
+        post(world, "Locations", {**LOCATION, "name": "new"}),
+    )
+    assert (
+        world.client.patch(f"{ROOT}/Datastreams({stream})", json={"Sensor": {"@iot.id": sensor}}).status_code
+        == 200
+    )
     assert world.get(f"Datastreams({stream})/Sensor").json()["name"] == "new"
-    assert world.client.patch(f"{ROOT}/Things({thing})", json={"Locations": [{"@iot.id": place}]}).status_code == 200
+    assert (
+        world.client.patch(f"{ROOT}/Things({thing})", json={"Locations": [{"@iot.id": place}]}).status_code
+        == 200
+    )
     assert world.ids(f"Things({thing})/Locations") == [place]
     observation = post(world, f"Datastreams({stream})/Observations", {"result": 1})
-    changed = world.client.patch(f"{ROOT}/Observations('{observation}')", json={"result": "ok", "parameters": {"p": 1}}).json()
+    changed = world.client.patch(
+        f"{ROOT}/Observations('{observation}')", json={"result": "ok", "parameters": {"p": 1}}
+    ).json()
     assert (changed["result"], changed["parameters"]) == ("ok", {"p": 1})
 
 
@@ -209,9 +265,16 @@ def test_data_array_creates_many_and_names_the_ones_that_failed(world):
     ]  # fmt: skip
     links = post_raw(world, body)
     assert [link == "error" for link in links] == [False, True, False, False, False, True]
-    assert [world.client.get(link).json()["result"] for link in links if link != "error"] == [1, "three", 10.0, 20.0]
+    assert [world.client.get(link).json()["result"] for link in links if link != "error"] == [
+        1,
+        "three",
+        10.0,
+        20.0,
+    ]
     with world.ledger.snapshot() as snapshot:
-        assert snapshot.connection.sql("select sum(value), count(distinct batch) from reading").fetchall() == [(30.0, 1)]
+        assert snapshot.connection.sql(
+            "select sum(value), count(distinct batch) from reading"
+        ).fetchall() == [(30.0, 1)]
 
 
 def post_raw(world, body):

@@ -190,10 +190,10 @@ class _Parser:
         node = self.binary(0)
         if node.type in (GEO, OBJECT) or (isinstance(node, Path) and node.type == OBJECT):
             raise StaError("sta.wrong_type", text=self.text, expected="primitive", found=node.type)
-        descending = self.takes("name", "desc")
-        if not descending:
-            self.takes("name", "asc")
-        return Order(node, descending)
+        word = self.token.text.lower() if self.token.kind == "name" else ""  # some clients write DESC
+        if word in ("asc", "desc"):
+            self.at += 1
+        return Order(node, word == "desc")
 
     def binary(self, level: int) -> Node:
         if level == len(_PRECEDENCE):
@@ -213,7 +213,9 @@ class _Parser:
         if self.depth > MOST_DEPTH:
             raise StaError("sta.too_deep", most=MOST_DEPTH)
         try:
-            if self.takes("name", "not"):  # of a whole comparison: for truth values (not a) eq b is not (a eq b)
+            if self.takes(
+                "name", "not"
+            ):  # of a whole comparison: for truth values (not a) eq b is not (a eq b)
                 return self.made(Call("not", (_want(self.binary(_COMPARISON), BOOL, self.text),), BOOL))
             if self.takes("sign", "("):
                 node = self.binary(0)

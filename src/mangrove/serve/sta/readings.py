@@ -110,7 +110,9 @@ class Readings:
             whole = [group for group, n in counts.items() if n == question.limit]
             found = [reading for reading in found if counts[reading.group] == question.limit]
             others = f"({question.where}) and t.{question.group} not in (select value from json_each(:found_groups))"
-            rest = replace(question, where=others, binds={**question.binds, "found_groups": json.dumps(whole)})
+            rest = replace(
+                question, where=others, binds={**question.binds, "found_groups": json.dumps(whole)}
+            )
             query = _Query(self, snapshot, rest)
             return found + (query.rows() if query.possible else [])
 
@@ -184,9 +186,7 @@ class Readings:
                 (self._spans_cut, snapshot.cut),
             ).fetchone()
         windows = None if low is None else [(low, high + 1)]
-        text = snapshot.versions(
-            windows, f"batch > {self._spans_cut} and quality <> {int(Quality.MISSING)}"
-        )
+        text = snapshot.versions(windows, f"batch > {self._spans_cut} and quality <> {int(Quality.MISSING)}")
         rows = self.run(
             snapshot,
             "select flow, epoch_us(min(start)), epoch_us(max(start)), min(batch), max(batch), count(*) "
@@ -441,9 +441,13 @@ class _Query:
         if not is_start(first.node):
             return []
         wanted = question.limit + question.offset
-        spans = [(*self.readings.known_span(series), self.readings.counts.get(series, 0)) for series in self.series]
+        spans = [
+            (*self.readings.known_span(series), self.readings.counts.get(series, 0)) for series in self.series
+        ]
         low, high = min(span[0] for span in spans), max(span[1] for span in spans)
-        if question.group:  # each has its own last values; those that are silent for long are looked for apart
+        if (
+            question.group
+        ):  # each has its own last values; those that are silent for long are looked for apart
             live = [
                 span for span in spans
                 if span[2] >= _FEW * wanted and abs((high - span[1]) if first.descending else (span[0] - low)) < _LONG
