@@ -270,6 +270,10 @@ def test_tokens_and_secrets_are_compared_in_constant_time(monkeypatch, accounts)
     assert all(secret not in (left, right) for left, right in compared), "only its hash is compared"
 
 
+def test_nobody_has_a_token_without_a_cookie():
+    assert not csrf.good(csrf.token(""), "")
+
+
 def test_a_token_looks_different_on_every_page():
     assert len({csrf.token("anchor") for _ in range(50)}) == 50
 

@@ -295,10 +295,11 @@ def test_the_log_is_shown_with_its_head_and_what_is_wrong_with_it(serve, browse,
     assert str(accounts.audit.head()) in page
     assert "user.login" in page
     Form(page).check()
+    assert 'role="status"' in browser.get("/access/audit?verify=1").text
     with accounts.store.write() as db:
         db.execute("DROP TRIGGER audit_no_update")
         db.execute("UPDATE audit SET detail = '{}' WHERE id = 2")
-    broken = browser.get("/access/audit").text
+    broken = browser.get("/access/audit?verify=1").text
     assert Form(broken).alerts == 1
 
 
