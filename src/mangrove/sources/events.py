@@ -81,7 +81,9 @@ class Events:
     def seen(self, values: Values) -> None:
         """Remembers which events and samples a stored batch brought, and of when."""
         for index, name in enumerate(values.names):
-            starts = values.start[values.flow == index] if name.endswith((EVENT, SAMPLE)) else ()
+            if not name.endswith((EVENT, SAMPLE)):
+                continue
+            starts = values.start[values.flow == index]
             if len(starts):
                 self._touch(name, int(starts.min()), int(starts.max()))
 

@@ -174,7 +174,7 @@ class Columns:
     def cut(self, rows: int) -> None:
         """Takes back all readings after the first `rows`: their message turned out to be bad."""
         for column in (self.message, self.channel, self.at, self.value, self.quality):
-            del column[rows:]  # type: ignore[attr-defined]
+            del column[rows:]
         for row in [row for row in self.apart if row >= rows]:
             del self.apart[row]
 
@@ -186,9 +186,8 @@ class Columns:
         message = np.array(self.message, dtype=np.int64)
         keep = self._judge(at, message)
         if not keep.all():
-            at, channel, message, value, quality = (
-                one[keep] for one in (at, channel, message, value, quality)
-            )
+            at, channel, message = at[keep], channel[keep], message[keep]
+            value, quality = value[keep], quality[keep]
         late = (at > _micro(now + AHEAD)) & (quality == Quality.GOOD)
         quality = np.where(late, np.uint8(Quality.CLOCK), quality)
         used = np.unique(channel)

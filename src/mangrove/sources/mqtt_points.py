@@ -197,8 +197,8 @@ class Routes:
         elif form == "swap":
             value = swap.value(point.address)
             channel = self._channel_of(point, event=value.event)
-            identity = ("id",) if value.event else None
-            route.targets.append(Target(value.path, channel, (("ts",),), identity, value.take))
+            its = ("id",) if value.event else None
+            route.targets.append(Target(value.path, channel, (("ts",),), its, value.take))
         else:
             identity = said_path(point, "id")
             channel = self._channel_of(point, event=identity is not None)

@@ -51,7 +51,7 @@ def payload_class() -> Any:
     inner = outer.nested_type.add(name="Metric")
     for message, fields in ((outer, _PAYLOAD), (inner, _METRIC)):
         for number, name, kind in fields:
-            made = message.field.add(name=name, number=number, type=kind, label=3 if kind == 11 else 1)  # type: ignore[arg-type]  # noqa: PLR2004
+            made = message.field.add(name=name, number=number, type=kind, label=3 if kind == 11 else 1)  # noqa: PLR2004
             if made.type == made.TYPE_MESSAGE:
                 made.type_name = ".mangrove.Payload.Metric"
     pool = descriptor_pool.DescriptorPool()

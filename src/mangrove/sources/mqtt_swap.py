@@ -54,7 +54,7 @@ def _slots(document: Any) -> list[dict[str, Any]]:
 
 def _total(key: str) -> Callable[[Any], Any]:
     def take(slots: Any) -> Any:
-        cells = [one.get(key) for one in _slots(slots)]
+        cells: list[Any] = [one.get(key) for one in _slots(slots)]
         if not all(isinstance(one, int | float) and not isinstance(one, bool) for one in cells):
             raise BadMessageError("sources.bad_number", text=str(cells)[:80], column=key)
         return float(sum(cells))
