@@ -158,7 +158,7 @@ def _add_file(tar: tarfile.TarFile, entry: Entry, source: Path) -> None:
     try:
         with source.open("rb") as file:
             through = _Hashing(file)
-            tar.addfile(_member(entry.path, entry.bytes), through)  # type: ignore[arg-type]
+            tar.addfile(_member(entry.path, entry.bytes), through)
             if file.read(1) or through.hash.hexdigest() != entry.sha256:
                 raise LedgerError("keeping.source_changed", path=source)
     except (FileNotFoundError, tarfile.TarError) as error:
@@ -302,7 +302,7 @@ def _write(tar: tarfile.TarFile, member: tarfile.TarInfo, entry: Entry, out: Pat
     out.parent.mkdir(parents=True, exist_ok=True)
     through = _Hashing(file)
     with _private(out).open("wb") as target:
-        shutil.copyfileobj(through, target, 1 << 20)  # type: ignore[misc]
+        shutil.copyfileobj(through, target, 1 << 20)
         target.flush()
         os.fsync(target.fileno())
         size = target.tell()

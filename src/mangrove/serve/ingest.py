@@ -18,7 +18,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 from uuid import uuid4
 
 import numpy as np
@@ -312,7 +312,7 @@ def _runs(api: APIRouter, door: Door, access: Any) -> None:
             target = door.names(principal).find(given.flow)
             if target is None:
                 raise SourceError("ingest.no_flow", flow=given.flow)
-            flow = door.names(principal).ids[target.index]
+            flow = door.names(principal).ids[target.flow]
             table = stays(given, door.names(principal))
             id_ = await door.call(lambda ledger: sessions.put(ledger, flow, table, f"http:{principal.id}"))
         except MangroveError as error:
@@ -357,15 +357,11 @@ def _bytes(payload: str) -> bytes:
         raise SourceError("ingest.bad_payload") from None
 
 
-def _form(request: Request) -> Literal["application/vnd.apache.arrow.stream", "application/json", "text/csv"]:
+def _form(request: Request) -> str:
     """The content type of a body; JSON when none is said."""
-    said = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-    if said == ARROW:
-        return ARROW
-    if said == CSV:
-        return CSV
-    if said in {JSON, ""}:
-        return JSON
+    said = (request.headers.get("content-type") or JSON).partition(";")[0].strip().lower()
+    if said in {ARROW, JSON, CSV}:
+        return said
     raise SourceError("ingest.bad_type", found=said[:80], options=f"{ARROW}, {JSON}, {CSV}")
 
 

@@ -27,7 +27,6 @@ from mangrove.ledger.types import HAPPENED, Quality, Rejected
 from mangrove.sources import stamps
 from mangrove.sources.sheet import (
     NO_QUALITY,
-    Bools,
     Decoded,
     Names,
     Sheet,
@@ -38,7 +37,7 @@ from mangrove.sources.sheet import (
     values_of,
     within,
 )
-from mangrove.sources.stamps import WallClock
+from mangrove.sources.stamps import Bools, WallClock
 
 COLUMNS = ("flow", "ts", "end", "value", "quality", "unit")
 MOST_ROWS = 400_000

@@ -26,8 +26,8 @@ from mangrove.errors import Problem, SourceError
 from mangrove.ledger.types import Rejected
 from mangrove.sources import stamps
 from mangrove.sources.bodies import MOST_ROWS
-from mangrove.sources.sheet import Bools, Decoded, Ints, Names, Sheet, Target, values_of
-from mangrove.sources.stamps import WallClock
+from mangrove.sources.sheet import Decoded, Names, Sheet, Target, values_of
+from mangrove.sources.stamps import Bools, Ints, WallClock
 from mangrove.territory.model import Point
 
 PRECISIONS = {"ns": 1e-3, "us": 1, "u": 1, "ms": 10**3, "s": 10**6, "m": 60 * 10**6, "h": 3600 * 10**6}

@@ -51,7 +51,7 @@ FINE, NO_FLOW, UNKNOWN, TIME, STEP, UNIT, QUALITY, NUMBER = range(8)
 class Target(NamedTuple):
     """The flow that a name means: its position in `Names.flows`, the factor of numbers without a unit, and the bare scale."""
 
-    index: int
+    flow: int
     factor: float
     scale: float = 1.0
 
@@ -178,9 +178,9 @@ def values_of(sheet: Sheet, names: Names, now: datetime, *, ahead: bool = False)
         SourceError: `ingest.not_yours`: a name is unknown or of a flow that a limited sender may not write (it is not told
             which); `ingest.too_many_bad`.
     """
-    used = sorted({target.index for target in sheet.targets if target is not None})
+    used = sorted({target.flow for target in sheet.targets if target is not None})
     position = {index: i for i, index in enumerate(used)}
-    places = np.array([-1 if t is None else position[t.index] for t in sheet.targets] or [-1], dtype=np.int32)
+    places = np.array([-1 if t is None else position[t.flow] for t in sheet.targets] or [-1], dtype=np.int32)
     flow = places[sheet.flow]
     fault = np.zeros(len(sheet), dtype=np.uint8)
     if len(sheet) and ((places < 0).any() or sheet.flow.min() < 0):
@@ -252,7 +252,7 @@ def _converted(sheet: Sheet, fault: Bytes, names: Names) -> Floats:
         if target is None:
             continue
         written = sheet.units[which - 1].strip() if which else ""
-        declared = names.flows[target.index]
+        declared = names.flows[target.flow]
         try:
             table[i] = (
                 target.scale * conversion(unit(written), declared, declared.step)[0]
