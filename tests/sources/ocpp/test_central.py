@@ -1,9 +1,11 @@
 """Chargers of both versions over real websockets: what they say is stored once, what they are told they obey, and nothing they send ends the server."""
 
 import asyncio
+import contextlib
 import json
 from datetime import timedelta
 
+import pyarrow as pa
 import pytest
 import websockets
 from hypothesis import HealthCheck, given, settings
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from tests.sources.ocpp.rig import NOON, PARAMETERS, Rig, charger_park, when
 
 from mangrove.errors import MissingExtraError, RequestError, SourceError
-from mangrove.ledger.types import Quality
+from mangrove.ledger.types import Origin, Quality
 from mangrove.operate.devices import Guard, Limits, Setpoint
 from mangrove.serve.clock import Clock
 from mangrove.sources.ocpp import CentralSystem, OcppCharger, Period
@@ -263,19 +265,8 @@ def test_a_charger_behind_the_guard_of_operate_never_hears_more_than_its_limits(
 
 
 def test_the_schedule_of_operate_reaches_the_charger_as_a_profile(park):
-    import pyarrow as pa
-
-    from mangrove.ledger import Origin
-
     starts = [NOON + timedelta(minutes=15) * k for k in range(4)]
-    rows = pa.table(
-        {
-            "flow": ["CP1.kw"] * 4,
-            "start": pa.array(starts, pa.timestamp("us", tz="UTC")),
-            "value": [11.0, 11.0, 7.0, 0.0],
-            "quality": pa.array([0] * 4, pa.uint8()),
-        }
-    )
+    rows = schedule_of([11.0, 11.0, 7.0, 0.0])
 
     async def story(rig):
         async with rig.charger() as charger:
@@ -287,6 +278,53 @@ def test_the_schedule_of_operate_reaches_the_charger_as_a_profile(park):
             assert (
                 charger.allowed(starts[-1] + timedelta(minutes=15)) is None
             )  # over, and this one never booted
+
+    with Rig(park) as rig:
+        asyncio.run(story(rig))
+
+
+def schedule_of(powers, first=NOON):
+    """A schedule of kW by quarters of an hour as operate writes it."""
+    starts = [first + timedelta(minutes=15) * k for k in range(len(powers))]
+    return pa.table(
+        {
+            "flow": ["CP1.kw"] * len(powers),
+            "start": pa.array(starts, pa.timestamp("us", tz="UTC")),
+            "value": powers,
+            "quality": pa.array([0] * len(powers), pa.uint8()),
+        }
+    )
+
+
+def test_chargers_are_kept_on_the_schedule_when_it_changes_when_they_charge_and_when_they_come_back(park):
+    @contextlib.contextmanager
+    def snapshots():
+        with park.reader() as ledger, ledger.snapshot() as snapshot:
+            yield snapshot
+
+    def plan(rig, number, powers):
+        rig.intake.offer(schedule_of(powers), Origin("operate:shop", number, "schedule")).result(10)
+
+    async def story(rig):
+        async with rig.charger() as charger:
+            await charger.boot()
+            plan(rig, "1", [11.0, 7.0])
+            task = asyncio.run_coroutine_threadsafe(rig.system.follow(snapshots, every=0.05), rig.system.loop)
+            await until(lambda: charger.allowed(NOON) == 11_000.0)
+            plan(rig, "2", [6.0, 7.0])
+            await until(lambda: charger.allowed(NOON) == 6000.0)
+            await charger.begin(-5, 0)
+            await until(
+                lambda: any(
+                    said["charging_profile_purpose"] == "TxProfile" for said in charger.profiles.values()
+                )
+            )
+            told = dict(charger.profiles)
+            await asyncio.sleep(0.3)
+            assert charger.profiles == told  # nothing changed: nothing is said again
+        async with rig.charger() as again:
+            await until(lambda: again.profiles)
+            task.cancel()
 
     with Rig(park) as rig:
         asyncio.run(story(rig))

@@ -12,6 +12,7 @@ import asyncio
 import base64
 import binascii
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.util import find_spec
@@ -40,6 +41,9 @@ _UNAUTHORIZED, _UNKNOWN = 401, 404
 _PROTOCOL_ERROR = 1002
 """RFC 6455: a charger that offers no version that we speak is let in and sent away at once (OCPP 1.6-J, section 3.1.2)."""
 _ACCEPTED, _FREE = "Accepted", "Available"
+
+Plan = tuple[str, int, tuple[Period, ...]]
+"""Charger, connector, and powers over time."""
 
 
 class Clock(Protocol):
@@ -170,31 +174,70 @@ class CentralSystem:
     async def apply_schedule(
         self, snapshot: Snapshot, horizon: timedelta = timedelta(hours=24)
     ) -> list[Sent | Problem]:
-        """Sends every charger what the run `schedule` of its flows says from now on; one that fails stops no other.
+        """Sends every charger what the run `schedule` of its flows says from now on; one that fails stops no other."""
+        return [await self._send(plan) for plan in self._plans(snapshot, horizon)]
 
-        A flow with a schedule belongs to one connector: the one whose register, power or transactions it counts.
+    async def follow(
+        self,
+        snapshots: Callable[[], AbstractContextManager[Snapshot]],
+        every: float = 60.0,
+        horizon: timedelta = timedelta(hours=24),
+    ) -> None:
+        """Keeps the chargers on the run `schedule` until it is canceled.
+
+        A charger is told again when the plan changed, a step of it passed, a transaction began or ended, or it came back.
+
+        Args:
+            snapshots: opens what the ledger holds; used in a thread.
+            every: seconds between two looks.
+            horizon: how far ahead a charger is told.
         """
-        now = self._clock.now()
-        known = set(snapshot.flow_ids())
-        found: list[Sent | Problem] = []
-        for device, wiring in self._wirings.items():
-            flows = {(key[0], point.flow) for key, point in wiring.points.items() if key[0] > 0}
-            for connector, flow in sorted(flows):
-                if series(flow, "schedule") not in known:
-                    continue
-                periods = planned(snapshot, self.territory, flow, now, now + horizon)
-                if not periods:
-                    continue
-                try:
-                    found.append(await self.set_profile(device, connector, periods))
-                except MangroveError as error:
-                    found.append(error.problem)
-        return found
+
+        def look() -> list[Plan]:
+            with snapshots() as snapshot:
+                return self._plans(snapshot, horizon)
+
+        told: dict[tuple[str, int], object] = {}
+        while True:
+            with suppress(MangroveError):  # a ledger that cannot be read now is looked at again later
+                for plan in await asyncio.to_thread(look):
+                    device, connector, periods = plan
+                    link = self._links.get(device)
+                    if link is None:
+                        continue
+                    steps = tuple((one.end, one.power) for one in periods)
+                    state = (id(link), self._running(device, connector), steps)
+                    if told.get((device, connector)) != state and isinstance(await self._send(plan), Sent):
+                        told[device, connector] = state
+            await asyncio.sleep(every)
 
     async def close(self) -> None:
         """Closes all connections; chargers keep what they were told and come again."""
         for link in list(self._links.values()):
             await link.socket.close(1001)
+
+    def _plans(self, snapshot: Snapshot, horizon: timedelta) -> list[Plan]:
+        """What the run `schedule` says from now on: charger, connector, powers.
+
+        A flow with a schedule belongs to one connector: the one whose register, power or transactions it counts.
+        """
+        now = self._clock.now()
+        known = set(snapshot.flow_ids())
+        found: list[Plan] = []
+        for device, wiring in self._wirings.items():
+            flows = {(key[0], point.flow) for key, point in wiring.points.items() if key[0] > 0}
+            for connector, flow in sorted(flows):
+                if series(flow, "schedule") in known:
+                    periods = planned(snapshot, self.territory, flow, now, now + horizon)
+                    found += [(device, connector, periods)] if periods else []
+        return found
+
+    async def _send(self, plan: Plan) -> Sent | Problem:
+        """Sends a plan; what went wrong when it cannot be sent."""
+        try:
+            return await self.set_profile(*plan)
+        except MangroveError as error:
+            return error.problem
 
     async def _listen(self, identity: str, link: _Link, desk: Desk) -> None:
         """Reads messages until the connection ends."""
