@@ -279,6 +279,7 @@ class MapPage:
             "basis": cell.basis,
             "coverage": cell.coverage,
             "hidden": cell.hidden,
+            "named": self.named(cell),
             "color": self.color(cell),
             "texture": self.texture(cell),
         }

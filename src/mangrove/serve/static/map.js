@@ -151,6 +151,12 @@ function own() {
   return ["in", ["get", "id"], ["literal", Object.keys(data.places)]];
 }
 
+// Only names that the reader may know; the basemap holds them all.
+function named() {
+  const ids = Object.keys(data.places).filter((id) => data.places[id].named);
+  return ["in", ["get", "id"], ["literal", ids]];
+}
+
 function style() {
   const tiles = data.geometry.kind === "pmtiles";
   const address = new URL(data.geometry.address, location.href).href;
@@ -174,9 +180,9 @@ function style() {
   );
   if (tiles) {
     layers.push({ id: "around", ...from("label"), ...text(["==", ["get", "kind"], "land"], { "symbol-sort-key": ["get", "rank"] }) });
-    layers.push({ id: "names", ...from("label"), ...text(own(), { "symbol-sort-key": ["get", "rank"] }) });
+    layers.push({ id: "names", ...from("label"), ...text(named(), { "symbol-sort-key": ["get", "rank"] }) });
   } else {
-    layers.push({ id: "names", ...from("area"), ...text(own(), {}) });
+    layers.push({ id: "names", ...from("area"), ...text(named(), {}) });
   }
   return { version: 8, sources: { places: source }, layers };
 }
