@@ -2,21 +2,27 @@
 """The connector of a server against a real Mosquitto: acknowledged means stored, whatever breaks on the way."""
 
 import json
+import shutil
+import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
-from tests.brokers import Mosquitto, client, publish, until
+from tests.brokers import Mosquitto, client, free_port, publish, until
 from tests.swap_station import SwapStation
 
 from mangrove.errors import LedgerError, SourceError
-from mangrove.ledger import Quality
+from mangrove.ledger import Ledger, Quality
+from mangrove.sources import mqtt
 from mangrove.sources.broker import broker_files, password_of
 from mangrove.sources.intake import Intake
 from mangrove.sources.mqtt import MqttConnector
+from mangrove.sources.mqtt_sparkplug import payload_class
 from mangrove.territory.model import Device, Point
 
 pytestmark = pytest.mark.mosquitto
@@ -255,3 +261,141 @@ def test_a_broker_that_is_not_there_yet_is_waited_for(broker, park, ledger, rows
         until(lambda: connector.connected, "the connector did not find the broker")
         connector.stop()
     assert threading.active_count() < 20
+
+
+CONSUMER = """
+import sys, time
+from pathlib import Path
+sys.path[:0] = sys.argv[3:]
+from datetime import UTC, datetime
+from mangrove.ledger import Ledger
+from mangrove.sources.intake import Intake
+from mangrove.sources.mqtt import Machine, MqttConnector
+from mangrove.territory.model import Carrier, Device, Flow, Place, Point, Territory
+from mangrove.times import Step
+from mangrove.units import unit
+step = Step.parse("15min")
+flows = {
+    "f0": Flow("f0", "p", Carrier("electricity"), unit("kWh"), Step.parse("1min")),
+    "swaps": Flow("swaps", "p", Carrier("material", "battery_pack"), unit("item"), step),
+}
+park = Territory(
+    Path("p"), "P", "park", "Asia/Ho_Chi_Minh", "VND", "vi", None, {"p": Place("p", "P", "park")}, flows,
+    devices={"hub": Device("hub", "mqtt", "p")}, points=(Point("hub", "mg/hub/swap/event#count", "swaps"),),
+)
+with Ledger.open(Path(sys.argv[1])) as ledger, Intake(ledger, park) as intake:
+    intake.subscribe(lambda arrival: print(arrival.cut, flush=True))
+    MqttConnector(intake, park, Machine(), port=int(sys.argv[2]), group=100, wait=0.05).start()
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_server_loses_nothing_and_counts_no_swap_twice(broker, tmp_path):
+    first = client(
+        broker.port, "mangrove", clean_session=False
+    )  # from now on the broker keeps messages for it
+    first.subscribe("mg/#", qos=1)
+    time.sleep(0.3)
+    first.disconnect()
+    first.loop_stop()
+    sent = [reading(0, minute, minute) for minute in range(1500)]
+    for i in range(300):
+        swap = {"ts": (START + timedelta(minutes=2 * i)).isoformat(), "id": f"s{i}"}
+        sent[5 * i] = ("mg/hub/swap/event", json.dumps(swap).encode())
+    publisher = threading.Thread(target=publish, args=(broker.port, sent), daemon=True)
+    publisher.start()
+    store, source = tmp_path / "store", str(Path(mqtt.__file__).parents[2])
+    for commits in (2, 3, None):
+        consumer = subprocess.Popen(
+            [sys.executable, "-c", CONSUMER, str(store), str(broker.port), source],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        watchdog = threading.Timer(30, consumer.kill)
+        watchdog.start()
+        if commits is None:
+            publisher.join()
+            until(lambda: counted(store) == (1200, 300.0), str(counted(store)))
+        else:
+            for _ in zip(range(commits + 1), iter(consumer.stdout.readline, ""), strict=False):
+                pass
+        consumer.kill()
+        watchdog.cancel()
+        consumer.wait()
+        consumer.stdout.close()
+    with Ledger.open(store, read_only=True) as ledger, ledger.snapshot() as snapshot:
+        versions = snapshot.connection.execute("select count(*) from version").fetchall()[0][0]
+        steps = snapshot.values(["swaps"], START, START + timedelta(days=2))
+    assert steps.num_rows == 300 * 2 // 15
+    assert versions >= 1200 + 300 + 300 * 2 // 15
+
+
+def counted(store: Path) -> tuple[int, float]:
+    """How many readings of f0 are stored, and how many swaps were counted."""
+    if not store.exists():
+        return 0, 0.0
+    with Ledger.open(store, read_only=True) as ledger, ledger.snapshot() as snapshot:
+        readings, swaps = (
+            snapshot.values([flow], START, START + timedelta(days=2)) for flow in ("f0", "swaps")
+        )
+    return readings.num_rows, sum(swaps.column("value").to_pylist())
+
+
+def test_a_sparkplug_node_is_asked_for_its_birth_and_understood_after_it(broker, park, ledger, rows):
+    point = Point("gateway", "spBv1.0/P/+/edge#Energy", "import", None, "sparkplug")
+    asked = threading.Event()
+    node = client(broker.port, "edge")
+    node.on_message = lambda *_: asked.set()
+    node.subscribe("spBv1.0/P/NCMD/edge")
+    said = payload_class()
+    at = int(START.timestamp() * 1000)
+
+    def say(kind: str, seq: int, **metric: object) -> None:
+        message = said(timestamp=at, seq=seq)
+        message.metrics.add(timestamp=at + seq * 900_000, datatype=10, **metric)
+        node.publish(f"spBv1.0/P/{kind}/edge", message.SerializeToString())
+
+    world = replace(park, points=(point,))
+    with serving(world, ledger, broker.port) as connector:
+        say("NDATA", 4, alias=7, double_value=1.0)
+        assert asked.wait(30)
+        say("NBIRTH", 0, alias=7, name="Energy", double_value=100.0)
+        say("NDATA", 1, alias=7, double_value=103.5)
+        until(lambda: connector.report.messages >= 3, str(connector.report))
+    node.disconnect()
+    node.loop_stop()
+    assert rows("import") == [("2026-11-01T00:00", 3.5, 0)]
+    assert ledger.quarantine().column("code").to_pylist() == ["mqtt.no_birth"]
+
+
+def test_a_network_listener_speaks_tls(park, tmp_path, rows, ledger):
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("openssl is not installed")
+    folder, tls = tmp_path / "broker", free_port()
+    folder.mkdir()
+    subprocess.run(
+        [
+            openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
+            "-subj", "/CN=broker", "-addext", "subjectAltName=IP:127.0.0.1",
+            "-keyout", folder / "server.key", "-out", folder / "server.crt",
+        ],
+        check=True, capture_output=True,
+    )  # fmt: skip
+
+    def write(port: int) -> Path:
+        path = broker_files(folder, park, port, tls_port=tls)
+        path.write_text(path.read_text().replace(f"listener {tls}", f"listener {tls} 127.0.0.1"))
+        return path
+
+    with Mosquitto(write) as running:
+        access = {"username": "mangrove", "password": password_of(folder), "ca_file": folder / "server.crt"}
+        with serving(park, ledger, tls, **access) as connector:
+            sent = [reading(0, minute, minute) for minute in range(3000)]
+            publish(running.port, sent, "gateway", password_of(folder, "gateway"))
+            until(lambda: connector.report.messages >= 3000, str(connector.report))
+        with serving(park, ledger, tls, **access) as connector:
+            time.sleep(0.5)
+            assert connector.report.messages == 0  # all were acknowledged
+    assert len(rows("f0")) == 3000
