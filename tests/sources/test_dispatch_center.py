@@ -86,6 +86,35 @@ def test_the_load_of_half_hours_is_read_from_the_answer_of_its_page(tmp_path):
     assert published.days[DAY][0].start == datetime(2023, 6, 4, 17, tzinfo=UTC)
 
 
+def test_pages_as_html_give_the_same_as_their_lines(tmp_path):
+    cells = TWO_HOURS.strip().strip("|").split("|")[1:]
+    table = "".join(f"<td class='text-center p-1'> {cell}\n</td>" for cell in cells)
+    html = f"<!DOCTYPE html><html><body><table><tr><td>Tổng</td>{table}</tr></table></body></html>"
+    assert figures(read_file(written(tmp_path, "two_hours_2023-06-05.html", html))) == figures(
+        read_file(written(tmp_path, "t.csv", TWO_HOURS))
+    )
+    parts = OPERATION.strip().strip("|").split("|")
+    head = "<div class='row px-5 py-3 fw-bold fs-6 text-gray-800'>"
+    rows = "".join(
+        f"<div class='row'><div class='col px-5'>Nguồn</div><div class='col px-5'><b>{value}</b></div><div class='col px-5 text-left'>triệu kWh</div></div>"
+        for value in parts[4::2]
+    )
+    html = f"<html>{head}Công suất lớn nhất: {parts[2]} (Lúc {parts[1]})</div>{head}Sản lượng: {parts[3]}</div>{rows}</html>"
+    assert figures(read_file(written(tmp_path, "operation_2023-06-05.html", html))) == figures(
+        read_file(written(tmp_path, "o.csv", OPERATION))
+    )
+
+
+@pytest.mark.parametrize(
+    "html", ["<html></html>", "<html>" + "<td class='text-center'>1</td>" * 7, "<" * 5000]
+)
+def test_a_page_that_differs_is_refused_and_never_guessed_at(tmp_path, html):
+    for name in ("operation_2023-06-05.html", "without-a-day.html"):
+        with pytest.raises(SourceError) as error:
+            read_file(written(tmp_path, name, html))
+        assert error.value.code == "grid.unknown_form"
+
+
 @pytest.mark.parametrize("text", ["", "a,b\n1,2\n", "{}", '{"phuTais": 3}', "[" * 5000])
 def test_a_file_of_no_known_form_is_refused_by_name(tmp_path, text):
     with pytest.raises(SourceError) as error:
@@ -202,9 +231,18 @@ def test_the_network_is_asked_only_when_it_was_allowed(tmp_path):
     with pytest.raises(RequestError) as error:
         Fetcher(get).fetch(DAY, tmp_path)
     assert (error.value.code, asked) == ("grid.fetch_disabled", [])
-    (path,) = Fetcher(get, enabled=True).fetch(DAY, tmp_path / "new")
-    assert asked == ["https://www.nsmo.vn/api/services/app/Pages/GetChartPhuTaiVM?day=05/06/2023"]
-    assert path.read_bytes() == b"{}"
+    paths = Fetcher(get, enabled=True).fetch(DAY, tmp_path / "new")
+    assert asked == [
+        "https://www.nsmo.vn/HTDThongSoVH?day=05/06/2023",
+        "https://www.nsmo.vn/HTDCongSuatHD?day=05/06/2023",
+        "https://www.nsmo.vn/api/services/app/Pages/GetChartPhuTaiVM?day=05/06/2023",
+    ]
+    assert [path.name for path in paths] == [
+        "operation_2023-06-05.html",
+        "two_hours_2023-06-05.html",
+        "load_2023-06-05.json",
+    ]
+    assert {path.read_bytes() for path in paths} == {b"{}"}
 
 
 @pytest.mark.data

@@ -27,6 +27,7 @@ from mangrove.errors import MangroveError, Problem, RequestError, SourceError, W
 from mangrove.ledger.types import Origin, Quality, Receipt, Rejected
 from mangrove.measure.grid_intensity import SOURCES, grid_flows
 from mangrove.sources.convert import Values
+from mangrove.sources.dispatch_pages import line_of
 from mangrove.sources.poll import Health
 from mangrove.territory.model import Flow, Territory
 
@@ -163,10 +164,16 @@ def read_file(path: Path) -> Published:
         text = path.read_text(encoding="utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
         raise SourceError("sources.unreadable", reason=str(error)[:200]) from None
+    day = _day_in(path.name)
+    if text.lstrip().startswith("<"):
+        page = line_of(text, day) if day is not None else None
+        if page is None:
+            raise SourceError("grid.unknown_form", beginning=text.strip()[:60])
+        text = page[1]
     form = form_of(text)
     published = Published(form)
     if form == "load":
-        _read_load(text, _day_in(path.name), published)
+        _read_load(text, day, published)
     elif form in ("generation", "mix"):
         _read_table(text, _GENERATION if form == "generation" else _MIX, published)
     else:
@@ -281,8 +288,8 @@ class Fetcher:
     def __init__(self, get: Callable[[str], bytes], *, enabled: bool = False) -> None:
         self._get, self.enabled = get, enabled
 
-    def fetch(self, day: date, folder: Path, pages: Iterable[str] = ("load",)) -> list[Path]:
-        """Keeps the pages of one day as they are; `load` is read by `replay`, the others are HTML and are only kept.
+    def fetch(self, day: date, folder: Path, pages: Iterable[str] = tuple(PAGES)) -> list[Path]:
+        """Keeps the pages of one day as they are, for `replay` to read.
 
         Raises:
             RequestError: `grid.fetch_disabled`.
