@@ -109,6 +109,15 @@ def test_the_answer_to_a_wrong_name_is_the_answer_to_a_wrong_password(serve, bro
     assert masked[0] == masked[1]
 
 
+def test_the_language_that_was_chosen_at_the_door_stays(serve, browse, admin):
+    browser = browse(serve()[0])
+    assert '<html lang="vi"' in browser.get("/login", **{"accept-language": "en"}).text, "the territory's"
+    assert '<html lang="en"' in browser.get("/login?lang=en").text
+    browser.sign_in(ADMIN, PASSWORD)
+    assert '<html lang="en"' in browser.get("/account").text
+    assert browser.get("/login?lang=xx").status_code == 200
+
+
 @pytest.mark.parametrize(
     "target",
     [

@@ -43,6 +43,13 @@ def test_a_disabled_user_has_no_session_from_that_moment_on(accounts, admin, ser
     assert browser.get("/places/mill").status_code == 303, "the old session does not come back"
 
 
+def test_a_session_of_a_disabled_user_is_worthless_even_where_it_was_left_behind(accounts, admin):
+    token = accounts.sessions.open(accounts.users.find(ADMIN))
+    with accounts.store.write() as db:
+        db.execute("UPDATE users SET disabled = 1")
+    assert accounts.sessions.find(token) is None
+
+
 def test_a_new_role_holds_from_the_next_request_on(accounts, admin, serve, browse):
     app, _ = serve()
     tenant = user(accounts, "An", "tenant", "mill")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mangrove.serve.access.gate import Access
     from mangrove.serve.app import Site
 
+_A_YEAR = 31_536_000
 _BAD_REQUEST, _NOT_FOUND = 400, 404
 _MISSING = frozenset({"access.no_user", "access.no_key", "access.bad_link"})
 
@@ -59,7 +60,15 @@ def door(
         problems=context.pop("problems", []),
         **context,
     )
-    return HTMLResponse(text, status, headers)
+    answer = HTMLResponse(text, status, headers)
+    if request.query_params.get("lang") == lang:
+        keep_language(answer, lang)
+    return answer
+
+
+def keep_language(answer: Response, lang: str) -> None:
+    """Keeps the language of a reader in a cookie, as the switch of the other pages does."""
+    answer.set_cookie("lang", lang, max_age=_A_YEAR, samesite="lax", httponly=True)
 
 
 def room(
@@ -73,13 +82,11 @@ def room(
 
 
 def language(request: HTTPConnection) -> str:
-    """The language of a reader whom nobody knows yet: asked for, kept, the browser's, the territory's."""
-    territory = access_of(request).territory.lang
-    browser = request.headers.get("accept-language", "")[:2].lower()
-    for word in (request.query_params.get("lang", ""), request.cookies.get("lang", ""), browser):
+    """The language of a reader: asked for, kept, or the territory's."""
+    for word in (request.query_params.get("lang", ""), request.cookies.get("lang", "")):
         if word in LANGUAGES:
             return word
-    return territory
+    return access_of(request).territory.lang
 
 
 async def fields(request: Request) -> dict[str, str]:

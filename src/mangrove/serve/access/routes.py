@@ -19,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 
 from mangrove.serve.access import csrf, passwords
 from mangrove.serve.access.gate import Access, need, public
-from mangrove.serve.access.pages import access_of, door, fields, language, room
+from mangrove.serve.access.pages import access_of, door, fields, keep_language, language, room
 from mangrove.serve.access.problems import AccessError, DeniedError, too_often
 from mangrove.serve.access.sessions import OneTime
 from mangrove.serve.access.users import User
@@ -28,7 +28,6 @@ from mangrove.serve.scope import Principal
 T = TypeVar("T")
 MOST_WAITING = 32
 """Sign-ins that wait for a password to be hashed; more are told to come back."""
-_A_YEAR = 31_536_000
 _MISMATCH = AccessError("access.password_mismatch")
 _people = need("admin", "operator", "tenant", "city", guests=False, keys=False)
 
@@ -146,7 +145,7 @@ async def admit(request: Request, user: User, next_: str) -> Response:
     access.begin(request, token)
     answer = RedirectResponse(next_, 303)
     if user.lang:
-        answer.set_cookie("lang", user.lang, max_age=_A_YEAR, samesite="lax", httponly=True)
+        keep_language(answer, user.lang)
     return answer
 
 
