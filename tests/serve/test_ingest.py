@@ -439,7 +439,7 @@ def test_a_correction_is_a_later_row_with_its_reason_and_the_reading_stays(park)
         assert here.ledger.batches().to_pylist()[-1]["note"] == given["reason"]
         action, principal, detail = here.heard[-1]
         assert (action, principal.id, detail["batch"], detail["reason"]) == (
-            "correction",
+            "reading.corrected",
             "2",
             said["batch"],
             given["reason"],
