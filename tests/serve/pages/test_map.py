@@ -248,6 +248,14 @@ def test_every_emission_on_the_list_leads_to_a_proof_of_the_same_number(live):
     assert proof.json()["co2e_kg"] / 1000 == pytest.approx(amounts(get(live).json())["mill"], rel=1e-9)
 
 
+def test_who_may_not_open_a_proof_gets_no_link_to_it(live):
+    page = get(live, "/map", CITY, level="parts").text
+    assert "Lô Bắc" in page
+    assert "/why?" not in page
+    own = get(live, "/map", TENANT).text
+    assert re.findall(r"key=(\w+)", " ".join(re.findall(r'href="(/why\?[^"]+)"', own))) == ["mill"]
+
+
 def test_outlines_and_the_frame_of_the_map_fit_the_places(live):
     geometry = get(live).json()["geometry"]
     assert geometry["kind"] == "geojson"

@@ -225,8 +225,9 @@ class MapPage:
         return {name: self.view.params[name] for name in _OWN if self.view.params.get(name)}
 
     def why(self, cell: Cell) -> str:
-        """The address of the proof of an emission; empty for what a measurement does not show in one row."""
-        if self.asked.metric != "emission" or not self.found.column or not math.isfinite(cell.low):
+        """The address of the proof of an emission; empty for what no single row of a measurement shows, or the reader may not open."""
+        proved = self.asked.metric == "emission" and self.found.column and math.isfinite(cell.low)
+        if not proved or not self.view.scope.sees(cell.place.id):
             return ""
         if self.asked.sector:
             return self.view.why(by=f"{self.found.column},sector", key=f"{cell.place.id},{self.asked.sector}")
@@ -309,20 +310,27 @@ class MapPage:
 
     def figures(self, lang: str) -> dict[str, str]:
         """The drawn map."""
+        if lang not in self._drawn:
+            self._drawn[lang] = self._draw(lang)
+        return {"map": self._drawn[lang]}
+
+    @cached_property
+    def _drawn(self) -> dict[str, str]:
+        return {}
+
+    def _draw(self, lang: str) -> str:
         cells = self.found.cells
-        return {
-            "map": choropleth(
-                self.shapes,
-                {cell.place.id: cell.value for cell in cells if math.isfinite(cell.value)},
-                title=self.title(lang),
-                unit=self.asked.unit,
-                lang=lang,
-                basis={cell.place.id: cell.basis for cell in cells},
-                hidden=[cell.place.id for cell in cells if cell.hidden],
-                keyed=True,
-                heading=False,
-            )
-        }
+        return choropleth(
+            self.shapes,
+            {cell.place.id: cell.value for cell in cells if math.isfinite(cell.value)},
+            title=self.title(lang),
+            unit=self.asked.unit,
+            lang=lang,
+            basis={cell.place.id: cell.basis for cell in cells},
+            hidden=[cell.place.id for cell in cells if cell.hidden],
+            keyed=True,
+            heading=False,
+        )
 
 
 def build(live: Live, view: View) -> MapPage:
