@@ -247,8 +247,11 @@ def _corrections(api: APIRouter, door: Door, access: Any, audit: Audit | None) -
         except MangroveError as error:
             return requests.refused(error, lang)
         if audit is not None and not receipt.duplicate:
-            audit(
-                "correction", principal, {"batch": receipt.batch, "hash": receipt.hash, **given.model_dump()}
+            await asyncio.to_thread(
+                audit,
+                "reading.corrected",
+                principal,
+                {"batch": receipt.batch, "hash": receipt.hash, **given.model_dump()},
             )
         return requests.answer({**receipt_of(receipt), "problems": []})
 
