@@ -24,6 +24,7 @@ from mangrove.sources.ocpp import journal as journals
 from mangrove.sources.ocpp.journal import End, Journal, Start, energy, micros, moment
 from mangrove.sources.ocpp.points import POWER, REGISTER, Sample, Wiring, table_of, wrong_clock
 from mangrove.sources.ocpp.profiles import Charger
+from mangrove.sources.registers import register_modulus
 from mangrove.units import unit
 
 if TYPE_CHECKING:
@@ -148,8 +149,12 @@ class Desk:
         first, last = self.registers.pop(number, (None, None))
         if flow is None:
             return
+        declared = self.wiring.territory.flows[flow]
+        whole = register_modulus(declared)
         gained = energy(
-            start.meter if start.meter is not None else first, end.meter if end.meter is not None else last
+            start.meter if start.meter is not None else first,
+            end.meter if end.meter is not None else last,
+            None if whole is None else whole * declared.unit.to("Wh"),
         )
         code = ""
         if end.at <= start.at or wrong_clock(moment(end.at), now):
@@ -159,7 +164,7 @@ class Desk:
         if code:
             await self.refuse(f"session:{number}", Problem(code, {"number": number[:64]}))
             return
-        amount = (gained or 0.0) * unit("Wh").to(self.wiring.territory.flows[flow].unit)
+        amount = (gained or 0.0) * unit("Wh").to(declared.unit)
         stamp = pa.timestamp("us", tz="UTC")
         stay = pa.table(
             {

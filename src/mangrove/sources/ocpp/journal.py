@@ -71,6 +71,7 @@ class Journal:
     ends: dict[tuple[str, str], End] = field(default_factory=dict)
     last: int = 0
     _said: dict[tuple[str, int, int, float | None, str], Start] = field(default_factory=dict)
+    _open: dict[tuple[str, int], dict[str, Start]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, ledger: Ledger) -> Journal:
@@ -101,22 +102,25 @@ class Journal:
 
     def note(self, one: Start | End) -> None:
         """Keeps in memory what stands in the ledger; the first word about a transaction counts."""
+        key = (one.device, one.number)
         if isinstance(one, End):
-            self.ends.setdefault((one.device, one.number), one)
-            return
-        self.starts.setdefault((one.device, one.number), one)
-        self._said.setdefault(one.said, one)
-        if one.ours:
-            self.last = max(self.last, int(one.number))
+            self.ends.setdefault(key, one)
+        else:
+            self.starts.setdefault(key, one)
+            self._said.setdefault(one.said, one)
+            self.last = max(self.last, int(one.number)) if one.ours else self.last
+        start = self.starts.get(key)
+        if start is not None:
+            of_connector = self._open.setdefault((start.device, start.connector), {})
+            if key in self.ends:
+                of_connector.pop(start.number, None)
+            else:
+                of_connector[start.number] = start
 
     def running(self, device: str, connector: int) -> Start | None:
         """The transaction that began last on a connector and has not ended."""
-        found = [
-            one
-            for key, one in self.starts.items()
-            if one.device == device and one.connector == connector and key not in self.ends
-        ]
-        return max(found, key=lambda one: one.at, default=None)
+        found = self._open.get((device, connector), {})
+        return max(found.values(), key=lambda one: one.at, default=None)
 
 
 def record(ledger: Ledger, one: Start | End) -> str:
