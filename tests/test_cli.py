@@ -224,7 +224,7 @@ def measured_station(out: Path) -> Path:
     return folder
 
 
-RUNS_ON = {"listen", "demo"}
+RUNS_ON = {"listen", "demo", "serve", "work", "live"}
 """Commands with tests of their own: tests/test_live.py and tests/test_demo.py."""
 
 
