@@ -2,8 +2,8 @@
 """The routes that give a replica away: what there is, and any file of it by its SHA-256.
 
 Comes in: requests of another server with a key. Goes out: a manifest with a copy of the catalogue of this moment, and files. A replica
-holds everything that a territory measured, in detail, so only keys of administrators and workers get it, and keys of the city when
-the park's operator says so.
+holds everything that a territory measured, in detail, so administrators and workers get it, and of the city only the key that the park's
+administrator named `replica` for this purpose; it can read nothing else in detail and write nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from mangrove.serve.scope import Principal, Scope
 from mangrove.serve.state import Live
 
 FOLDER = "replica"
+KEY_NAME = "replica"
 KEPT = 2
 """Copies of the catalogue that are kept: the latest, and the one that somebody may still be fetching."""
 FRESH = 600.0
@@ -32,24 +33,17 @@ FRESH = 600.0
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
-def router(live: Live, access: Any, *, city: bool = False) -> APIRouter:
-    """The routes.
-
-    Args:
-        live: what is served.
-        access: `access.need(*roles, guests=False)` gives the `Principal` or refuses.
-        city: whether keys of the role `city` get a replica too; it shows them what each company measured.
-    """
+def router(live: Live, access: Any) -> APIRouter:
+    """The routes; `access.need(*roles, guests=False)` gives the `Principal` or refuses."""
     copies = Copies(live)
     api = APIRouter(tags=["replica"])
-    roles = ("admin", "worker", "city") if city else ("admin", "worker")
-    who: Any = Depends(access.need(*roles, guests=False))
+    who: Any = Depends(access.need("admin", "worker", "city", guests=False))
 
     @api.get("/api/v1/replica/manifest")
     def manifest(principal: Principal = who) -> Response:
         """What a replica of this moment consists of."""
         try:
-            _whole(live, principal)
+            _may(live, principal)
             return requests.answer(copies.fresh().document())
         except MangroveError as error:
             return requests.refused(error)
@@ -58,7 +52,7 @@ def router(live: Live, access: Any, *, city: bool = False) -> APIRouter:
     def file(sha256: str, principal: Principal = who) -> Response:
         """One file of a manifest that was given."""
         try:
-            _whole(live, principal)
+            _may(live, principal)
             path = copies.path(sha256)
         except MangroveError as error:
             return requests.refused(error)
@@ -67,10 +61,14 @@ def router(live: Live, access: Any, *, city: bool = False) -> APIRouter:
     return api
 
 
-def _whole(live: Live, principal: Principal) -> None:
-    """A key that belongs to a part of the territory does not get all of it."""
-    if principal.role != "city" and not Scope(live.territory, principal).whole:
-        raise SourceError("ingest.no_flow", flow="*")
+def _may(live: Live, principal: Principal) -> None:
+    """Refuses a key of a part of the territory, and every key of the city but the one named `replica`."""
+    if principal.role == "city":
+        allowed = principal.kind == "key" and principal.name == KEY_NAME and not principal.place
+    else:
+        allowed = Scope(live.territory, principal).whole
+    if not allowed:
+        raise SourceError("keeping.not_for_key")
 
 
 class Copies:

@@ -37,7 +37,7 @@ _STATUS = {
     "ingest.not_yours": 403, "ingest.run_needs_worker": 403, "ingest.no_flow": 404, "ingest.too_many_rows": 413,
     "ingest.body_too_large": 413, "ingest.unpacked_too_large": 413, "ingest.too_much": 413, "ingest.bad_encoding": 415,
     "ingest.bad_type": 415, "ingest.too_many_bad": 422, "sources.busy": 429, "sources.closed": 503, "ledger.locked": 503,
-    "ledger.disk": 507, "ledger.missing": 404, "ledger.run": 400, "ledger.reserved_flow": 400, "keeping.no_file": 404,
+    "ledger.disk": 507, "ledger.missing": 404, "ledger.run": 400, "ledger.reserved_flow": 400, "keeping.no_file": 404, "keeping.not_for_key": 403,
 }  # fmt: skip
 
 
