@@ -103,7 +103,10 @@ def parse_filter(text: str, model: Model, kind: Kind, now: Callable[[], int]) ->
     """The tree of a `$filter`; its type is bool.
 
     Args:
-        text: the expression; kind: of the entities that are filtered; now: microseconds, for `now()`.
+        text: the expression.
+        model: the vocabulary.
+        kind: of the entities that are filtered.
+        now: gives microseconds, for `now()`.
 
     Raises:
         StaError: `sta.syntax`, `sta.no_property`, `sta.wrong_type` (400), `sta.no_function` (501), `sta.too_deep`.
@@ -114,8 +117,7 @@ def parse_filter(text: str, model: Model, kind: Kind, now: Callable[[], int]) ->
         'gt'
     """
     parser = _Parser(text, model, kind, now)
-    node = _want(parser.whole(), BOOL, text)
-    return node
+    return _want(parser.whole(), BOOL, text)
 
 
 def parse_orderby(text: str, model: Model, kind: Kind, now: Callable[[], int]) -> list[Order]:
@@ -315,7 +317,7 @@ def resolve(names: Sequence[str], model: Model, kind: Kind) -> Path:
 
 def _want(node: Node, kind: str, text: str) -> Node:
     """`node` as a value of `kind`; raises `StaError` when it never is one."""
-    if node.type == kind or node.type == NULL:
+    if node.type in (kind, NULL):
         return Lit(None, kind) if node.type == NULL else node
     if node.type == ANY and kind in (NUMBER, TEXT, BOOL, TIME, GEO):
         return Call(f"to:{kind}", (node,), kind)
@@ -328,7 +330,7 @@ def _compare(op: str, left: Node, right: Node, text: str) -> Node:
     for one, other in ((left, right), (right, left)):
         if one.type == NULL:
             if op not in ("eq", "ne"):
-                return Lit(False, BOOL)
+                return Lit(value=False, type=BOOL)
             return Call("isnull" if op == "eq" else "notnull", (other,), BOOL)
     if {left.type, right.type} <= {TIME, PERIOD}:
         return Call(op, (left, right), BOOL)

@@ -141,7 +141,10 @@ def _kinds(version: int) -> dict[str, Kind]:
             _plain("observationType", "observation_type", mandatory=True),
             _plain("unitOfMeasurement", "unit", OBJECT, mandatory=True),
         )
-        more = (_plain("resultQuality", "quality", ANY), _plain("parameters", "parameters", OBJECT))
+        more: tuple[Prop, ...] = (
+            _plain("resultQuality", "quality", ANY),
+            _plain("parameters", "parameters", OBJECT),
+        )
     else:
         result_props = (
             _plain("definition", "definition"),
@@ -154,55 +157,55 @@ def _kinds(version: int) -> dict[str, Kind]:
     turned = [(table, right, left) for table, left, right in (located, been)]
     kinds = [
         Kind("Thing", "Things", "thing", _props(name, description, *define, properties), _navs(
-            Nav("Locations", "Location", True, pairs=located, inverse="Things"),
-            Nav("HistoricalLocations", "HistoricalLocation", True, back="thing", inverse="Thing"),
-            Nav("Datastreams", "Datastream", True, back="thing", inverse="Thing"))),
+            Nav("Locations", "Location", many=True, pairs=located, inverse="Things"),
+            Nav("HistoricalLocations", "HistoricalLocation", many=True, back="thing", inverse="Thing"),
+            Nav("Datastreams", "Datastream", many=True, back="thing", inverse="Thing"))),
         Kind("Location", "Locations", "location", _props(
             name, description, *define, encoding, _plain("location", "location", GEO, mandatory=True), properties), _navs(
-            Nav("Things", "Thing", True, pairs=turned[0], inverse="Locations"),
-            Nav("HistoricalLocations", "HistoricalLocation", True, pairs=turned[1], inverse="Locations"))),
+            Nav("Things", "Thing", many=True, pairs=turned[0], inverse="Locations"),
+            Nav("HistoricalLocations", "HistoricalLocation", many=True, pairs=turned[1], inverse="Locations"))),
         Kind("HistoricalLocation", "HistoricalLocations", "historical_location", _props(
             _plain("time", "time", TIME, mandatory=True)), _navs(
-            Nav("Thing", "Thing", False, fk="thing", mandatory=True, inverse="HistoricalLocations"),
-            Nav("Locations", "Location", True, pairs=been, mandatory=True, inverse="HistoricalLocations"))),
+            Nav("Thing", "Thing", many=False, fk="thing", mandatory=True, inverse="HistoricalLocations"),
+            Nav("Locations", "Location", many=True, pairs=been, mandatory=True, inverse="HistoricalLocations"))),
         Kind("Datastream", "Datastreams", "datastream", _props(
             name, description, *result_props, *_SPANS, properties), _navs(
-            Nav("Thing", "Thing", False, fk="thing", mandatory=True, inverse="Datastreams"),
-            Nav("Sensor", "Sensor", False, fk="sensor", mandatory=True, inverse="Datastreams"),
-            Nav("ObservedProperty" if old else "ObservedProperties", "ObservedProperty", not old,
+            Nav("Thing", "Thing", many=False, fk="thing", mandatory=True, inverse="Datastreams"),
+            Nav("Sensor", "Sensor", many=False, fk="sensor", mandatory=True, inverse="Datastreams"),
+            Nav("ObservedProperty" if old else "ObservedProperties", "ObservedProperty", many=not old,
                 fk="observed_property", mandatory=True, inverse="Datastreams"),
-            Nav("Observations", "Observation", True, back="datastream", inverse="Datastream"),
+            Nav("Observations", "Observation", many=True, back="datastream", inverse="Datastream"),
             *(() if old else (
-                Nav(role, feature, False, fk="feature", inverse="DatastreamsProximate"),
-                Nav("UltimateFeaturesOfInterest", feature, True,
+                Nav(role, feature, many=False, fk="feature", inverse="DatastreamsProximate"),
+                Nav("UltimateFeaturesOfInterest", feature, many=True,
                     pairs=("datastream_ultimate", "datastream", "feature"), inverse="DatastreamsUltimate"))))),
         Kind("Sensor", "Sensors", "sensor", _props(
             name, description, *define, _plain("encodingType", "encoding_type", mandatory=old),
             _plain("metadata", "metadata", ANY, mandatory=old), properties), _navs(
-            Nav("Datastreams", "Datastream", True, back="sensor", inverse="Sensor"))),
+            Nav("Datastreams", "Datastream", many=True, back="sensor", inverse="Sensor"))),
         Kind("ObservedProperty", "ObservedProperties", "observed_property", _props(
             name, _plain("definition", "definition", mandatory=True), description, properties), _navs(
-            Nav("Datastreams", "Datastream", True, back="observed_property",
+            Nav("Datastreams", "Datastream", many=True, back="observed_property",
                 inverse="ObservedProperty" if old else "ObservedProperties"))),
         Kind("Observation", "Observations", "observation", _props(
             _PHENOMENON, _RESULT, _RESULT_TIME, _VALID, *more), _navs(
-            Nav("Datastream", "Datastream", False, fk="datastream", mandatory=True, inverse="Observations"),
-            Nav(role, feature, False, fk="feature", inverse="Observations"))),
+            Nav("Datastream", "Datastream", many=False, fk="datastream", mandatory=True, inverse="Observations"),
+            Nav(role, feature, many=False, fk="feature", inverse="Observations"))),
         Kind(feature, features, "feature", _props(
             name, description, *define, encoding, _plain("feature", "feature", GEO, mandatory=True), properties), _navs(
-            Nav("Observations", "Observation", True, back="feature", inverse=role),
+            Nav("Observations", "Observation", many=True, back="feature", inverse=role),
             *(() if old else (
-                Nav("DatastreamsProximate", "Datastream", True, back="feature", inverse=role),
-                Nav("DatastreamsUltimate", "Datastream", True,
+                Nav("DatastreamsProximate", "Datastream", many=True, back="feature", inverse=role),
+                Nav("DatastreamsUltimate", "Datastream", many=True,
                     pairs=("datastream_ultimate", "feature", "datastream"), inverse="UltimateFeaturesOfInterest"),
-                Nav("FeatureTypes", "FeatureType", True,
+                Nav("FeatureTypes", "FeatureType", many=True,
                     pairs=("feature_feature_type", "feature", "feature_type"), inverse="Features"))))),
     ]  # fmt: skip
     if not old:
         back = ("feature_feature_type", "feature_type", "feature")
         kinds.append(
             Kind("FeatureType", "FeatureTypes", "feature_type", _props(name, *define, description, properties),
-                 _navs(Nav("Features", "Feature", True, pairs=back, inverse="FeatureTypes")))
+                 _navs(Nav("Features", "Feature", many=True, pairs=back, inverse="FeatureTypes")))
         )  # fmt: skip
     return {kind.name: kind for kind in kinds}
 

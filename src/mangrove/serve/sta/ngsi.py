@@ -31,11 +31,17 @@ _URN = re.compile(r"urn:ngsi-ld:(Place|Device|Flow):(.+)")
 Json = dict[str, Any]
 
 
-def answer(sta: SensorThings, sight: Sight, path: str, params: dict[str, str], base: str) -> tuple[int, Any]:
+def answer(  # noqa: PLR0911 - one line for each refusal
+    sta: SensorThings, sight: Sight, path: str, params: dict[str, str], base: str
+) -> tuple[int, Any]:
     """Status and body of one request.
 
     Args:
+        sta: the service, for the territory and its values.
+        sight: what the caller may see.
         path: after `/ngsi-ld/v1` (`/entities`, `/entities/URN`, `/types`), or the path of the context.
+        params: of the query: `type`, `limit`, `offset`.
+        base: scheme and host of the URL.
     """
     if path.endswith("/context.jsonld"):
         return 200, context()

@@ -68,7 +68,14 @@ class Observer:
     """
 
     def __init__(
-        self, store: Store, readings: Readings, intake: Intake | None, clock: Clock, who: str, seq: str = ""
+        self,
+        store: Store,
+        readings: Readings,
+        intake: Intake | None,
+        clock: Clock,
+        who: str,
+        *,
+        seq: str = "",
     ) -> None:
         self.store, self.readings, self.intake, self.clock = store, readings, intake, clock
         self.origin = Origin(f"sta:{who}", seq or uuid.uuid4().hex)

@@ -15,15 +15,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mangrove.errors import LedgerError
 from mangrove.ledger import Ledger, Snapshot
-from mangrove.ledger.catalog import from_us, reader, to_us
+from mangrove.ledger.catalog import CATALOG, from_us, reader, to_us
+from mangrove.ledger.store import GRACE
 from mangrove.ledger.types import Quality
 from mangrove.serve.sta.errors import BAD, SLOW, StaError
 from mangrove.serve.sta.expressions import Node, Order, paths
@@ -37,6 +38,8 @@ Seen = Callable[[str, str], str]
 _FAR = 2**62
 _DAY = 86_400_000_000
 _LONG = 7 * _DAY
+_KEEP = GRACE.total_seconds() / 2
+"""Seconds after which a snapshot is taken anew, although nothing came: files that it knows stay for the grace period."""
 _FRESH = 0.25
 """Seconds for which the span of a Datastream is not looked up again, unless this process wrote."""
 _FEW, _SURE = 20, 3
@@ -91,13 +94,21 @@ class Readings:
         self._mutex = threading.RLock()
         self._snapshot: Snapshot | None = None
         self._batches: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]] = (np.empty(0, np.int64),) * 2
+        self._taken = 0.0
         self._spans: dict[str, list[int]] = {}
         self._spans_cut = 0
         self._spans_at = -_FRESH
         self.counts: dict[str, int] = {}
 
+    @property
+    def none(self) -> bool:
+        """Whether there is no ledger yet."""
+        return not (self.ledger.root / CATALOG).is_file()
+
     def rows(self, question: Question) -> list[Reading]:
         """The values that the question asks for, in its order."""
+        if self.none:
+            return []
         with self.view() as snapshot:
             query = _Query(self, snapshot, question)
             if not query.possible:
@@ -118,18 +129,24 @@ class Readings:
 
     def count(self, question: Question) -> int:
         """How many values there are without limit and offset."""
+        if self.none:
+            return 0
         with self.view() as snapshot:
             query = _Query(self, snapshot, question)
             return query.count() if query.possible else 0
 
     def roots(self, question: Question, kind: str) -> list[int]:
         """Ids of the entities of `kind` for which some value of the ledger meets a filter that leads to Observations."""
+        if self.none:
+            return []
         with self.view() as snapshot:
             query = _Query(self, snapshot, question, root=kind)
             return query.roots() if query.possible else []
 
     def one(self, flow: int, start: int, batch: int | None = None) -> tuple[str, Reading] | None:
         """The series and the current version (or that of `batch`) of one value; None when there is none."""
+        if self.none:
+            return None
         with self.view() as snapshot:
             keys = {number: key for key, number in snapshot.flow_ids().items()}
             if flow not in keys:
@@ -157,7 +174,7 @@ class Readings:
 
     def span(self, series: str | None, edge: int) -> int | None:
         """Microseconds of the first start (0), the last end (1), the first (2) and the last (3) recording of a series."""
-        if series is None:
+        if series is None or self.none:
             return None
         with self._mutex:
             if time.monotonic() - self._spans_at > _FRESH:  # asked four times for each Datastream of a page
@@ -217,16 +234,11 @@ class Readings:
     def view(self) -> Iterator[Snapshot]:
         """The newest snapshot, for one thread at a time."""
         with self._mutex:
-            try:
-                cut = self.ledger.cut()
-            except LedgerError as error:
-                if error.code != "ledger.missing":
-                    raise
-                raise StaError("sta.no_values", SLOW) from None
-            if self._snapshot is None or self._snapshot.cut < cut:
+            cut, now = self.ledger.cut(), time.monotonic()
+            if self._snapshot is None or self._snapshot.cut < cut or now - self._taken > _KEEP:
                 if self._snapshot is not None:
                     self._snapshot.close()
-                self._snapshot = self.ledger.snapshot()
+                self._snapshot, self._taken = self.ledger.snapshot(), now
                 self._learn_batches(self._snapshot.cut)
             yield self._snapshot
 
@@ -254,7 +266,7 @@ class Readings:
             db.register(name, table)
         timer.start()
         try:
-            return db.execute(sql, binds or None).fetchall()
+            rows: list[tuple[Any, ...]] = db.execute(sql, binds or None).fetchall()
         except duckdb.InterruptException:
             raise StaError("sta.slow", SLOW, seconds=PATIENCE) from None
         except (duckdb.OutOfRangeException, duckdb.ConversionException) as error:
@@ -263,6 +275,7 @@ class Readings:
             timer.cancel()
             for name in tables:
                 db.unregister(name)
+        return rows
 
     def batches(self) -> pa.Table:
         """Batch and time of recording (microseconds)."""
@@ -311,7 +324,7 @@ class _Query:
     @property
     def possible(self) -> bool:
         """Whether any flow with values is asked for."""
-        return self.dim.num_rows > 0
+        return bool(self.dim.num_rows)
 
     def _dimension(self) -> pa.Table:
         """One row for each Datastream whose values are asked for (more when a filter leads to a collection)."""
@@ -363,7 +376,7 @@ class _Query:
         for index, name in enumerate(names, start=1):
             columns[name] = pa.array([row[index] for row in known], pa.int64())
         tz = self.readings.territory.tz
-        offset = tz.utcoffset(from_us(0).replace(tzinfo=None))
+        offset = datetime.now(tz).utcoffset()
         columns["shift"] = pa.array(
             [int(offset.total_seconds() * 1e6) if offset else 0] * len(known), pa.int64()
         )

@@ -86,7 +86,7 @@ class Represent:
                 answer[f"{nav.name}{control('navigationLink')}"] = f"{link}/{nav.name}"
         return answer
 
-    def value(self, kind: Kind, prop: Prop, row: Row) -> Any:
+    def value(self, kind: Kind, prop: Prop, row: Row) -> Any:  # noqa: PLR0911 - one line for each type
         """The value of one property."""
         if kind.table == "observation":
             if prop.name in ("result", "resultQuality", "parameters", "properties"):
@@ -124,7 +124,7 @@ class Represent:
         if target.table == "observation" and nav.back:
             many = self.rows.many_observations(nav.back, [row["id"] for row in rows], options)
         for row, answer in zip(rows, answers, strict=True):
-            where = self.rows.linked(kind, row, nav)
+            where = self.rows.linked(row, nav)
             found, more = many[row["id"]] if row["id"] in many else self.rows.page(target, where, options)
             if options.count:
                 answer[f"{nav.name}{self.model.control('count')}"] = self.rows.count(
@@ -139,7 +139,7 @@ class Represent:
         nav, target = expand.nav, expand.kind
         ids = sorted({row[nav.fk] for row in rows if row[nav.fk] is not None})
         where = Where("t.id in (select value from json_each(:ids))", {"ids": json.dumps(ids)})
-        limits = Options(top=len(ids))
+        limits = Options(top=len(ids), filter=expand.options.filter)
         found, _ = self.rows.page(target, where, limits)
         shown = {
             row["id"]: one

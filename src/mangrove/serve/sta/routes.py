@@ -15,6 +15,7 @@ import orjson
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from mangrove.errors import LedgerError
 from mangrove.serve.scope import Principal, Scope
 from mangrove.serve.sta import ngsi
 from mangrove.serve.sta.errors import BAD, TOO_LARGE, StaError
@@ -40,7 +41,8 @@ def router(sta: SensorThings, access: Access) -> APIRouter:
     """The routes of both versions and of NGSI-LD.
 
     Args:
-        sta: the service; access: gives the dependency `need(*roles)` that yields the principal.
+        sta: the service.
+        access: gives the dependency `need(*roles)` that yields the principal.
     """
     routes = APIRouter()
 
@@ -86,9 +88,12 @@ def _add_ngsi(routes: APIRouter, sta: SensorThings, access: Access) -> None:
     def answer(request: Request, principal: Principal = Depends(caller)) -> Response:  # noqa: B008 - how FastAPI says it
         scope = Scope(sta.territory, principal)
         path = unquote(request.url.path).removeprefix("/ngsi-ld/v1")
-        status, body = ngsi.answer(
-            sta, sta.sight(scope), path, dict(request.query_params), _base(request.url)
-        )
+        params, base = dict(request.query_params), _base(request.url)
+        try:
+            status, body = ngsi.answer(sta, sta.sight(scope), path, params, base)
+        except (StaError, LedgerError) as error:
+            status = 503
+            body = {"type": "https://uri.etsi.org/ngsi-ld/errors/InternalError", "title": str(error)}
         return Response(orjson.dumps(body), status, media_type="application/ld+json")
 
     for path in (

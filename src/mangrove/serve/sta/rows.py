@@ -45,7 +45,7 @@ class Sight:
         """The values that `condition` refers to."""
         return {"sight_places": json.dumps(self.places), "sight_flows": json.dumps(self.flows)}
 
-    def condition(self, table: str, alias: str) -> str:
+    def condition(self, table: str, alias: str) -> str:  # noqa: PLR0911 - one line for each kind
         """SQL that is true for a row of `table` that may be seen; empty when all may be."""
         if self.whole:
             return ""
@@ -114,7 +114,7 @@ class Rows:
         found = self._entities(kind, narrowed, Options(), 1, 0)
         return found[0] if found else None
 
-    def linked(self, kind: Kind, row: Row, nav: Nav) -> Where:
+    def linked(self, row: Row, nav: Nav) -> Where:
         """The condition for what a link of an entity leads to."""
         if nav.pairs:
             table, mine, other = nav.pairs

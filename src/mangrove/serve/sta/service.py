@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from mangrove.errors import LedgerError, SourceError
 from mangrove.ledger import Ledger
@@ -28,7 +28,7 @@ from mangrove.serve.sta.represent import Represent
 from mangrove.serve.sta.rows import Row, Rows, Sight, Where
 from mangrove.serve.sta.store import Store
 from mangrove.serve.sta.url import Target, parse_options, parse_path
-from mangrove.serve.sta.write import Writer, declared
+from mangrove.serve.sta.write import Writer, declared, named
 from mangrove.territory.model import Territory
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ MOST_BODY = 8 << 20
 MOST_BATCH, MOST_ARRAY = 100, 100_000
 """Requests in one batch; Observations in one CreateObservations."""
 _RETRY = {"Retry-After": "1"}
+Note = Callable[[str, str, Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class SensorThings:
         territory: what is declared; ledger: opened read-only; folder: where `things.db` stands (the ledger's folder).
         intake: the writer of values; None for a service that only reads them.
         clock: says what time it is.
+        audit: told of every change and deletion by a client: action, who, detail.
     """
 
     def __init__(
@@ -84,11 +86,18 @@ class SensorThings:
         *,
         intake: Intake | None = None,
         clock: Clock | None = None,
+        audit: Note | None = None,
     ) -> None:
         self.territory, self.intake, self.clock = territory, intake, clock or Clock()
         self.readings = Readings(ledger, territory)
         self.store = Store(folder, self.readings.span)
         self.readings.store = self.store
+        self.audit = audit
+        synchronize(self.store, territory, self.clock)
+
+    def refresh(self, territory: Territory) -> None:
+        """Takes a changed declaration; entities keep their ids."""
+        self.territory = self.readings.territory = territory
         synchronize(self.store, territory, self.clock)
 
     def handle(self, version: str, call: Call, scope: Scope) -> Answer:
@@ -112,14 +121,14 @@ class SensorThings:
             return Sight()
         places = tuple(place for place in self.territory.places if scope.sees(place))
         flows = scope.flows | scope.writes if writes else scope.flows
-        return Sight(False, places, tuple(sorted(flows)))
+        return Sight(whole=False, places=places, flows=tuple(sorted(flows)))
 
     def close(self) -> None:
         """Closes the store and the snapshot."""
         self.readings.close()
         self.store.close()
 
-    def __enter__(self) -> SensorThings:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -165,7 +174,7 @@ class _Request:
 
     # Reading
 
-    def read(self, path: str) -> Answer:
+    def read(self, path: str) -> Answer:  # noqa: PLR0911 - one line for each kind of target
         if not path:
             return Answer(200, documents.service(self.model, self.call.root))
         if path == "$metadata" and not self.model.prefix:
@@ -214,7 +223,7 @@ class _Request:
             if step.nav is not None:
                 assert row is not None
                 assert before is not None
-                where = self.rows.linked(before, row, step.nav)
+                where = self.rows.linked(row, step.nav)
             if step.many:
                 return where, None
             if step.id is not None:
@@ -288,7 +297,7 @@ class _Request:
     def observer(self) -> Observer:
         service = self.service
         return Observer(
-            self.store, service.readings, service.intake, service.clock, self.call.who, self.call.key
+            self.store, service.readings, service.intake, service.clock, self.call.who, seq=self.call.key
         )
 
     def writer(self, db: Any) -> Writer:
@@ -350,8 +359,7 @@ class _Request:
         """The Datastream that a body names; None when it brings its own."""
         if not isinstance(value, dict):
             raise StaError("sta.missing", kind="Observation", name="Datastream")
-        with self.store.writing() as db:
-            id_ = self.writer(db).named(self.model.kinds["Datastream"], value)
+        id_ = named(self.model, self.model.kinds["Datastream"], value)
         if id_ is None:
             return None
         if self.rows.one(self.model.kinds["Datastream"], str(id_), Where()) is None:
@@ -390,7 +398,8 @@ class _Request:
             for stream, item in self.elements(groups):
                 try:
                     if stream is None:
-                        raise StaError("sta.bad_link", kind="Observation", name="Datastream")
+                        answers.append("error")
+                        continue
                     self.require_stream(stream)
                     writer.properties(kind, item, complete=True)
                     value = observer.for_ledger(stream, item, self.model)
@@ -446,11 +455,23 @@ class _Request:
             stream = self.observer().stream(row["datastream"])
             assert stream is not None
             self.require_stream(stream)
+            self.note(kind, row)
             return kind, row
         self.require_whole()
         if declared(row.get("key")):
             raise StaError("sta.declared", FORBIDDEN, path=f"{kind.plural}({row['id']})")
+        self.note(kind, row)
         return kind, row
+
+    def note(self, kind: Kind, row: Row) -> None:
+        """Tells the audit log before anything changes: a change that cannot be recorded does not happen."""
+        if self.service.audit is not None:
+            action = "sta.deleted" if self.call.method == "DELETE" else "sta.changed"
+            detail = {
+                "entity": f"{kind.plural}({row['id']})",
+                "body": self.call.body.decode("utf-8", "replace")[:2000],
+            }
+            self.service.audit(action, self.call.who, detail)
 
     def update(self, target: Target) -> Answer:
         kind, row = self.changeable(target)
@@ -465,6 +486,8 @@ class _Request:
             body, replace = patches.apply(document, body), True
         if not isinstance(body, dict):
             raise StaError("sta.not_object")
+        if kind.table == "observation" and any(name in body for name in kind.navs):
+            self.require_whole()  # it would move into another Datastream
         with self.store.writing() as db:
             writer = self.writer(db)
             if kind.table == "observation" and "batch" in row:

@@ -90,7 +90,8 @@ class Emitter:
         text = self.emit(node)
         return text, text
 
-    def call(self, node: Call) -> str:
+    def call(self, node: Call) -> str:  # noqa: C901, PLR0911 - one line for each operator
+        """A call of an operator or a function."""
         op, args = node.op, node.args
         if op.startswith("to:"):
             return self.cast(args[0], op[3:])
@@ -192,6 +193,7 @@ class Sqlite(Emitter):
         return f"left join {source} {there} on {on}{also}"
 
     def path(self, path: Path) -> str:
+        """See `Emitter.path`."""
         alias = self.reach(path.navs)
         if path.prop == "id":
             return f"'s' || {alias}.id" if path.kind.table == "observation" else f"{alias}.id"
@@ -210,6 +212,7 @@ class Sqlite(Emitter):
         return self.binds.add("$" + "".join(f'."{name}"' for name in path.sub))
 
     def pair(self, path: Path) -> Pair:
+        """See `Emitter.pair`."""
         alias = self.reach(path.navs)
         texts = [text.format(t=alias) for text in path.kind.props[path.prop].sql]
         if path.sub:
@@ -218,6 +221,7 @@ class Sqlite(Emitter):
         return texts[0], texts[-1]
 
     def cast(self, node: Node, kind: str) -> str:
+        """See `Emitter.cast`."""
         if not isinstance(node, Path):
             return self.emit(node)
         text = self.path(node)
@@ -235,7 +239,8 @@ class Sqlite(Emitter):
         source = f"(case when {alias}.result_kind = 'j' then {column} end)" if guard else column
         return f"(case when json_type({source}, {self.place(node)}) in ({_JSON_TYPES[kind]}) then {text} end)"
 
-    def function(self, name: str, args: list[str]) -> str:
+    def function(self, name: str, args: list[str]) -> str:  # noqa: PLR0911 - one line for each function
+        """See `Emitter.function`."""
         if name == "substringof":
             return f"(instr({args[1]}, {args[0]}) > 0)"
         if name == "startswith":
@@ -277,6 +282,7 @@ class Duck(Emitter):
         self.uses_batch = False
 
     def emit(self, node: Node) -> str:
+        """See `Emitter.emit`."""
         if not isinstance(node, Lit) and not any(path.kind.table == "observation" for path in paths(node)):
             if node.type == ANY:
                 node = Call(f"to:{NUMBER}", (node,), NUMBER)
@@ -290,6 +296,7 @@ class Duck(Emitter):
         return f"dim.c{self.columns.index(node)}"
 
     def times(self, node: Node) -> Pair:
+        """See `Emitter.times`."""
         if isinstance(node, Path) and node.kind.table != "observation" and node.type == PERIOD:
             return self.dimension(Call("edge:0", (node,), TIME)), self.dimension(
                 Call("edge:1", (node,), TIME)
@@ -297,6 +304,7 @@ class Duck(Emitter):
         return super().times(node)
 
     def path(self, path: Path) -> str:
+        """See `Emitter.path`."""
         if path.prop == "id":
             return "(r.flow || '-' || epoch_us(r.start))"
         if path.prop == "result":
@@ -310,6 +318,7 @@ class Duck(Emitter):
         return "null"
 
     def pair(self, path: Path) -> Pair:
+        """See `Emitter.pair`."""
         if path.prop == "phenomenonTime":
             end = (
                 "(case when dim.months > 0 then epoch_us(r.start + to_microseconds(dim.shift) + to_months(dim.months)) "
@@ -330,6 +339,7 @@ class Duck(Emitter):
         return pair
 
     def cast(self, node: Node, kind: str) -> str:
+        """See `Emitter.cast`."""
         if not isinstance(node, Path):
             return self.emit(node)
         fits = {"result": NUMBER, "resultQuality": TEXT if node.sub == ("name",) else NUMBER}.get(
@@ -338,13 +348,16 @@ class Duck(Emitter):
         return self.path(node) if kind == fits else f"null::{_DUCK_TYPES.get(kind, 'varchar')}"
 
     def literal(self, node: Lit) -> str:
+        """See `Emitter.literal`."""
         text = super().literal(node)
         return f"{text}::double" if node.type == NUMBER and node.value is not None else text
 
     def same(self, one: str, other: str) -> str:
+        """See `Emitter.same`."""
         return f"({one} is not distinct from {other})"
 
     def function(self, name: str, args: list[str]) -> str:
+        """See `Emitter.function`."""
         if name in _DUCK:
             return _DUCK[name].format(*args)
         return f"{name}(make_timestamp(cast({args[0]} as bigint)))"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from mangrove.ledger.catalog import from_us
 from mangrove.serve.sta import geometry, moments
@@ -54,6 +54,9 @@ class Store:
         self._span = span
         self._local = threading.local()
         self._mutex = threading.RLock()
+        self._listing = (
+            threading.Lock()
+        )  # not `_mutex`: who reads the ledger must never wait for who writes here
         self._all: list[sqlite3.Connection] = []
         self._db = self._connect()
         self._db.execute("pragma journal_mode = wal")
@@ -62,7 +65,8 @@ class Store:
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
-        self._all.append(db)
+        with self._listing:
+            self._all.append(db)
         for name, count, function in _FUNCTIONS:
             db.create_function(name, count, function, deterministic=True)
         db.create_function("ledger_span", 2, self._span)
@@ -84,8 +88,7 @@ class Store:
         """The connection of this thread; it cannot write."""
         db: sqlite3.Connection | None = getattr(self._local, "db", None)
         if db is None:
-            with self._mutex:
-                db = self._connect()
+            db = self._connect()
             db.execute("pragma query_only = on")
             self._local.db = db
         return db
@@ -131,12 +134,12 @@ class Store:
 
     def close(self) -> None:
         """Closes all connections."""
-        with self._mutex:
+        with self._mutex, self._listing:
             for db in self._all:
                 db.close()
             self._all.clear()
 
-    def __enter__(self) -> Store:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

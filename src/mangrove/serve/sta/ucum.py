@@ -42,7 +42,8 @@ def ucum(written: str) -> str:
     """
     parts = []
     for part in written.replace("(", " ").replace(")", " ").split("/"):
-        units, words = [], []
+        units: list[str] = []
+        words: list[str] = []
         for token in _tokens(part):
             name = _ALIASES.get(token, token)
             if name in _UCUM and not words:

@@ -124,7 +124,9 @@ def _segments(path: str) -> Iterator[str]:
         yield path[start:]
 
 
-def _next(target: Target, segment: str, model: Model, path: str) -> Target:
+def _next(  # noqa: C901, PLR0911, PLR0912 - one branch for each usage of a segment
+    target: Target, segment: str, model: Model, path: str
+) -> Target:
     missing = StaError("sta.no_path", MISSING, path=path[:200])
     if target.raw or target.ref or target.counted:
         raise missing
@@ -184,7 +186,7 @@ def parse_options(
     return _options(raw, model, kind, _COLLECTION if collection else _SINGLE, now, MOST_EXPAND)
 
 
-def _options(
+def _options(  # noqa: C901, PLR0912, PLR0917 - one branch for each option
     raw: Mapping[str, str], model: Model, kind: Kind, allowed: set[str], now: Callable[[], int], depth: int
 ) -> Options:
     for name in raw:

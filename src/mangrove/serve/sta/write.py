@@ -56,10 +56,12 @@ class Writer:
     ) -> None:
         self.model, self.store, self.db, self.now, self.places = model, store, db, now, places
 
-    def create(self, kind: Kind, body: Any, given: Mapping[str, Any] | None = None) -> int:
+    def create(self, kind: Kind, body: Any, given: Mapping[str, Any] | None = None) -> int:  # noqa: C901 - step by step
         """Inserts an entity and what is inline in it; returns its id.
 
         Args:
+            kind: of the entity.
+            body: its JSON.
             given: columns that the place of the request settles (`Things(1)/Datastreams`: thing).
 
         Raises:
@@ -106,6 +108,13 @@ class Writer:
         for nav in kind.navs.values():
             if nav.fk and body.get(nav.name) is not None:
                 columns[nav.fk] = self.single(kind, nav, body[nav.name])
+        if kind.table == "datastream" and ("unit" in columns) != ("result_type" in columns):
+            said = self.db.execute(
+                "select name, observed_property from datastream where id = ?", (id_,)
+            ).fetchone()
+            known = {"name": said[0], "observed_property": said[1], **columns}
+            self.describe(known)
+            columns |= {name: known[name] for name in ("unit", "result_type")}
         if columns:
             sets = ", ".join(f"{name} = :{name}" for name in columns)
             self.db.execute(f"update {kind.table} set {sets} where id = :row_id", {**columns, "row_id": id_})
@@ -151,7 +160,7 @@ class Writer:
 
     # Properties
 
-    def properties(self, kind: Kind, body: Json, *, complete: bool) -> dict[str, Any]:
+    def properties(self, kind: Kind, body: Json, *, complete: bool) -> dict[str, Any]:  # noqa: C901 - all checks of a body
         """The columns that the properties in `body` set."""
         columns: dict[str, Any] = {}
         for name, value in body.items():
@@ -197,7 +206,7 @@ class Writer:
         if columns.get("result_type") is None:
             unit = json.loads(columns["unit"])
             definition = str(unit.get("definition") or "")
-            code = definition.removeprefix(UNITS).removeprefix("ucum:")
+            code: str | None = definition.removeprefix(UNITS).removeprefix("ucum:")
             uom = {"code": code} if code != definition else {"href": definition}
             columns["result_type"] = json.dumps({
                 "type": "Quantity", "label": columns["name"], "definition": f"ObservedProperties({columns['observed_property']})",
@@ -259,20 +268,8 @@ class Writer:
         return id_
 
     def named(self, kind: Kind, value: Json) -> int | None:
-        """The id in `{"@iot.id": 1}` (2.0: `{"@id": "Things(1)"}` or `{"id": 1}`); None when an entity is inline."""
-        control = self.model.control("id")
-        id_ = value.get(control)
-        if id_ is None and set(value) == {"id"}:
-            id_ = value["id"]
-        if id_ is None:
-            return None
-        text = str(id_)
-        if not self.model.prefix and "(" in text:
-            text = text.rpartition("(")[2].rstrip(")")
-        text = text.strip("'")
-        if not text.isdecimal() or len(text) > 18:  # noqa: PLR2004 - digits of a 64-bit number
-            raise StaError("sta.bad_link", kind=kind.name, name=control)
-        return int(text)
+        """See `named`."""
+        return named(self.model, kind, value)
 
     def many(self, kind: Kind, id_: int, nav: Nav, value: Any) -> None:
         """Links to, or creates, the entities of a collection."""
@@ -348,6 +345,27 @@ class Writer:
                 isinstance(one, dict) and self.named(kind, one) is not None and len(one) == 1
             ):
                 raise StaError("sta.inline", kind=kind.name, name=nav.name)
+
+
+def named(model: Model, kind: Kind, value: Json) -> int | None:
+    """The id in `{"@iot.id": 1}` (2.0: `{"@id": "Things(1)"}` or `{"id": 1}`); None when an entity is inline.
+
+    Raises:
+        StaError: `sta.bad_link`: it is no id.
+    """
+    control = model.control("id")
+    id_ = value.get(control)
+    if id_ is None and set(value) == {"id"}:
+        id_ = value["id"]
+    if id_ is None:
+        return None
+    text = str(id_)
+    if not model.prefix and "(" in text:
+        text = text.rpartition("(")[2].rstrip(")")
+    text = text.strip("'")
+    if not (text.isascii() and text.isdecimal()) or len(text) > 18:  # noqa: PLR2004 - digits of a 64-bit number
+        raise StaError("sta.bad_link", kind=kind.name, name=control)
+    return int(text)
 
 
 def encode(kind: Kind, prop: Prop, value: Any) -> dict[str, Any]:
