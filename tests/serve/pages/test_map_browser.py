@@ -190,6 +190,9 @@ def test_with_webgl_the_map_can_be_moved_and_names_the_place_below_the_pointer(o
         page.wait_for_timeout(100)
     assert page.inner_text(".map-tip").startswith("Xưởng đúc Ấp Bắc: ")
     assert page.locator("tr.on").get_attribute("data-place") == "shop"
+    with page.expect_response("**/map.json*") as again:
+        page.evaluate("document.dispatchEvent(new CustomEvent('mg:tick'))")
+    assert again.value.ok
 
 
 def test_without_webgl_the_drawn_map_stays_and_follows_the_list(opened, plain):

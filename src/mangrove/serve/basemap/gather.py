@@ -102,8 +102,8 @@ def mercator(degrees: NDArray[np.float64]) -> NDArray[np.float64]:
     """Longitude and latitude (n, 2) to the unit square: x = lon/360 + 1/2, y = 1/2 - asinh(tan lat)/(2 pi).
 
     Example:
-        >>> mercator(np.array([[0.0, 0.0], [180.0, MOST_NORTH]])).round(6).tolist()
-        [[0.5, 0.5], [1.0, 0.0]]
+        >>> mercator(np.array([[0.0, 0.0], [90.0, 0.0]])).tolist()
+        [[0.5, 0.5], [0.75, 0.5]]
     """
     lat = np.radians(np.clip(degrees[:, 1], -MOST_NORTH, MOST_NORTH))
     return np.column_stack([degrees[:, 0] / 360 + 0.5, 0.5 - np.arcsinh(np.tan(lat)) / (2 * math.pi)])

@@ -58,6 +58,63 @@ class FlowRow:
     tonnes: float
 
 
+class Look:
+    """How amounts become colors, textures and words of a legend; the same for the drawing and for the map that can be moved."""
+
+    def __init__(self, cells: Sequence[Cell], scaling: numbers.Scale) -> None:
+        self.cells = cells
+        self.scaling = scaling
+
+    @cached_property
+    def breaks(self) -> tuple[float, ...]:
+        """Inner limits of the classes of color."""
+        known = [cell.value for cell in self.cells if math.isfinite(cell.value) and cell.value >= 0]
+        return tuple(class_breaks(known))
+
+    def color(self, cell: Cell) -> str:
+        """The color of a place."""
+        if not math.isfinite(cell.value):
+            return NO_DATA
+        if cell.value < 0:
+            return REMOVAL
+        return classes(len(self.breaks) + 1)[sum(cell.value >= limit for limit in self.breaks)]
+
+    def texture(self, cell: Cell) -> str:
+        """The texture of a place: how its number came about, that it has none, or that it is not shown."""
+        if cell.hidden:
+            return "hidden"
+        return TEXTURES.get(cell.basis, "dots") if math.isfinite(cell.value) else "hatch"
+
+    @cached_property
+    def legend(self) -> Sequence[tuple[str, str, str]]:
+        """Color, texture and words of each class, the largest first, then of each texture in use."""
+        lang, cells = self.scaling.lang, self.cells
+        known = [cell.value for cell in cells if math.isfinite(cell.value) and cell.value >= 0]
+        rows = []
+        if known:
+            edges = [self.scaling.text(edge) for edge in (min(known), *self.breaks, max(known))]
+            colors = classes(len(self.breaks) + 1)
+            rows = [
+                (color, "plain", f"{a} – {b}" if a != b else a)
+                for color, a, b in zip(colors, edges, edges[1:], strict=False)
+            ][::-1]
+        if any(cell.value < 0 for cell in cells):
+            rows.append((REMOVAL, "plain", messages.render("figures.removal", lang)))
+        used = dict.fromkeys(self.texture(cell) for cell in cells)
+        middle = classes(3)[1]
+        named: dict[str, list[str]] = {}
+        for basis in dict.fromkeys(cell.basis for cell in cells if cell.basis and math.isfinite(cell.value)):
+            named.setdefault(TEXTURES.get(basis, "dots"), []).append(
+                messages.render(f"figures.basis_{basis}", lang)
+            )
+        rows += [(middle, texture, ", ".join(said)) for texture, said in named.items()]
+        if "hatch" in used:
+            rows.append((NO_DATA, "hatch", numbers.no_data(lang)))
+        if "hidden" in used:
+            rows.append((NO_DATA, "hidden", messages.render("figures.not_shown", lang)))
+        return rows
+
+
 @dataclass(frozen=True)
 class MapPage:
     """What the map shows.
@@ -130,10 +187,9 @@ class MapPage:
         return [replace(one, name=names[one.id]) for one in drawn]
 
     @cached_property
-    def breaks(self) -> tuple[float, ...]:
-        """Inner limits of the classes of color."""
-        known = [cell.value for cell in self.found.cells if math.isfinite(cell.value) and cell.value >= 0]
-        return tuple(class_breaks(known))
+    def look(self) -> Look:
+        """Colors, textures and legend."""
+        return Look(self.found.cells, self.scaling)
 
     @cached_property
     def ranks(self) -> Mapping[str, int]:
@@ -162,49 +218,6 @@ class MapPage:
     def name(self, cell: Cell) -> str:
         """The name of a place for the reader."""
         return cell.place.name if self.named(cell) else messages.render("page_map.another", self.view.lang)
-
-    def color(self, cell: Cell) -> str:
-        """The color of a place."""
-        if not math.isfinite(cell.value):
-            return NO_DATA
-        if cell.value < 0:
-            return REMOVAL
-        return classes(len(self.breaks) + 1)[sum(cell.value >= limit for limit in self.breaks)]
-
-    def texture(self, cell: Cell) -> str:
-        """The texture of a place: how its number came about, that it has none, or that it is not shown."""
-        if cell.hidden:
-            return "hidden"
-        return TEXTURES.get(cell.basis, "dots") if math.isfinite(cell.value) else "hatch"
-
-    @cached_property
-    def legend(self) -> Sequence[tuple[str, str, str]]:
-        """Color, texture and words of each class, the largest first, then of each texture in use."""
-        lang, cells = self.view.lang, self.found.cells
-        known = [cell.value for cell in cells if math.isfinite(cell.value) and cell.value >= 0]
-        rows = []
-        if known:
-            edges = [self.scaling.text(edge) for edge in (min(known), *self.breaks, max(known))]
-            colors = classes(len(self.breaks) + 1)
-            rows = [
-                (color, "plain", f"{a} – {b}" if a != b else a)
-                for color, a, b in zip(colors, edges, edges[1:], strict=False)
-            ][::-1]
-        if any(cell.value < 0 for cell in cells):
-            rows.append((REMOVAL, "plain", messages.render("figures.removal", lang)))
-        used = dict.fromkeys(self.texture(cell) for cell in cells)
-        middle = classes(3)[1]
-        named: dict[str, list[str]] = {}
-        for basis in dict.fromkeys(cell.basis for cell in cells if cell.basis and math.isfinite(cell.value)):
-            named.setdefault(TEXTURES.get(basis, "dots"), []).append(
-                messages.render(f"figures.basis_{basis}", lang)
-            )
-        rows += [(middle, texture, ", ".join(said)) for texture, said in named.items()]
-        if "hatch" in used:
-            rows.append((NO_DATA, "hatch", numbers.no_data(lang)))
-        if "hidden" in used:
-            rows.append((NO_DATA, "hidden", messages.render("figures.not_shown", lang)))
-        return rows
 
     def link(self, **changes: str) -> str:
         """The address of this map with one thing changed."""
@@ -257,7 +270,7 @@ class MapPage:
             "total_unit": Asked(self.asked.metric).unit,
             "elsewhere": found.elsewhere,
             "others": found.rest,
-            "breaks": self.breaks,
+            "breaks": self.look.breaks,
             "geometry": {
                 "kind": "pmtiles" if self.tiles else "geojson",
                 "address": self.geometry(),
@@ -281,8 +294,8 @@ class MapPage:
             "coverage": cell.coverage,
             "hidden": cell.hidden,
             "named": self.named(cell),
-            "color": self.color(cell),
-            "texture": self.texture(cell),
+            "color": self.look.color(cell),
+            "texture": self.look.texture(cell),
         }
 
     def tables(self) -> dict[str, pa.Table]:
