@@ -354,6 +354,15 @@ def test_a_file_that_another_process_holds_is_told_and_nothing_is_written(folder
     assert accounts.audit.verify() == []
 
 
+def test_the_right_password_of_a_disabled_user_is_wrong(accounts, admin):
+    principal = user(accounts, "An", "operator")
+    accounts.users.change(int(principal.id[1:]), by=admin, disabled=True)
+    with refused("wrong"):
+        accounts.users.attempt("An", PASSWORD)
+    accounts.users.change(int(principal.id[1:]), by=admin, disabled=False)
+    assert accounts.users.attempt("An", PASSWORD).principal == principal
+
+
 def test_an_administrator_unlocks_with_a_new_link(accounts, admin, clock):
     principal = user(accounts, "An", "operator")
     for _ in range(30):
