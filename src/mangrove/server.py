@@ -285,17 +285,32 @@ def build(
     from mangrove.serve.access.gate import PUBLIC, guard
 
     routers = _routers(live, access, sta)
+    background = []
     if chargers is not None:
         from mangrove.sources.ocpp.central import router
 
         routers.append(router(chargers))
+        background.append(lambda: _follow(chargers, live))
     application = web.create(
-        live, access=access, routers=routers, middleware=[lambda app: guard(app, access)], started=started
+        live,
+        access=access,
+        routers=routers,
+        middleware=[lambda app: guard(app, access)],
+        started=started,
+        background=background,
     )
     application.state.roles["/ocpp/{identity}"] = (
         PUBLIC  # the central system asks for the charger's password itself
     )
     return application
+
+
+async def _follow(chargers: CentralSystem, live: Live) -> None:
+    """Tells chargers what the schedule lets them draw, and closes their connections at the end."""
+    try:
+        await chargers.follow(live.snapshot)
+    finally:
+        await chargers.close()
 
 
 def _routers(live: Live, access: Access, sta: SensorThings) -> list[APIRouter]:

@@ -8,7 +8,7 @@ holds no state of its own. A person's error is answered in the person's language
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -152,6 +152,7 @@ def create(
     routers: Sequence[APIRouter] = (),
     middleware: Sequence[Callable[[FastAPI], None]] = (),
     started: Callable[[], None] | None = None,
+    background: Sequence[Callable[[], Coroutine[Any, Any, None]]] = (),
 ) -> FastAPI:
     """The application.
 
@@ -161,15 +162,20 @@ def create(
         routers: further routes.
         middleware: functions that add middleware, the outermost last.
         started: called once the application is up.
+        background: coroutines that run as long as it does; they are canceled at its end.
     """
 
     @asynccontextmanager
     async def life(_app: FastAPI) -> AsyncIterator[None]:
         live.hub.bind(asyncio.get_running_loop())
+        tasks = [asyncio.create_task(run()) for run in background]
         if started is not None:
             started()
         yield
         live.hub.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     app = FastAPI(
         title=f"Mangrove: {live.territory.name}",

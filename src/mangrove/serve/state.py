@@ -2,7 +2,7 @@
 """The live state: an opened territory whose values grow, and the answers that all readers share.
 
 Comes in: a handle, a clock, maybe the intake of the writer. Goes out: measurements and snapshots as of one cut of the ledger, each
-computed once however many people look at it. The cut moves at most every two seconds, so a page, its figures and its twins that
+computed once however many people look at it. The cut moves every two seconds or more slowly, so a page, its figures and its twins that
 are asked for together agree with each other.
 """
 
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REFRESH = 2.0
-"""Seconds for which all readers look at the same cut of the ledger."""
+"""Seconds for which all readers look at the same cut of the ledger, at least."""
+EASE = 10.0
+"""The cut stays for so many times the seconds that computing at it has taken: pages take a tenth of a core at most."""
 MOST_KEPT = 256
 """Answers kept; the ones asked for longest ago go first."""
 
@@ -44,6 +46,7 @@ class Kept:
     """Answers by question, each computed once also when several threads ask at the same time."""
 
     def __init__(self, most: int = MOST_KEPT) -> None:
+        self.spent = 0.0
         self._most = most
         self._answers: OrderedDict[object, Any] = OrderedDict()
         self._locks: dict[object, threading.Lock] = {}
@@ -60,9 +63,11 @@ class Kept:
             with self._mutex:
                 if key in self._answers:
                     return self._answers[key]  # type: ignore[no-any-return]
+            begun = time.thread_time()
             try:
                 answer = make()
                 with self._mutex:
+                    self.spent += time.thread_time() - begun
                     self._answers[key] = answer
                     while len(self._answers) > self._most:
                         self._answers.popitem(last=False)
@@ -107,7 +112,8 @@ class Live:
     def cut(self) -> int:
         """The batch up to which readers look; 0 when there is no ledger yet."""
         with self._mutex:
-            if time.monotonic() - self._looked >= REFRESH:
+            if time.monotonic() - self._looked >= max(REFRESH, EASE * self.kept.spent):
+                self.kept.spent = 0.0
                 from mangrove.ledger.catalog import CATALOG
 
                 if (self.store / CATALOG).is_file():
