@@ -114,6 +114,7 @@ def test_a_charger_may_send_the_bytes_whose_hex_form_its_key_is(accounts):
     assert accounts.device_password("charger-1", secret)
     assert accounts.device_password("charger-1", bytes.fromhex(secret))
     assert not accounts.device_password("gate-1", secret)
+    assert not accounts.device_password(accounts.keys.all()[0].principal.id, secret)
     assert not accounts.device_password("charger-1", bytes.fromhex(secret)[:-1])
     assert not accounts.device_password("charger-1", "")
 

@@ -18,7 +18,8 @@ from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 from tests.serve.access.conftest import ADMIN, ROOT
 
-from mangrove.serve.access.problems import AccessError
+from mangrove.serve.access.oidc import Visits
+from mangrove.serve.access.problems import AccessError, DeniedError
 from mangrove.serve.access.settings import Settings
 
 OURS = RSAKey.generate_key(2048, {"kid": "k1", "use": "sig"})
@@ -321,6 +322,24 @@ def test_a_sign_in_belongs_to_the_browser_that_began_it_and_works_once(visit, br
     assert mine.get(back).status_code == 403
     assert mine.get("/login/oidc/back?code=x&state=made-up").status_code == 403
     assert mine.get("/login/oidc/back").status_code == 403
+
+
+def test_a_state_is_taken_once_within_ten_minutes_and_a_thousand_are_kept():
+    now = [0.0]
+    visits = Visits(lambda: now[0])
+    state, visit = visits.begin("browser", "/")
+    assert visits.take(state, "browser") == visit
+    late, _ = visits.begin("browser", "/")
+    first, _ = visits.begin("browser", "/")
+    for _ in range(1_000):
+        last, _ = visits.begin("browser", "/")
+    for gone in (state, first):
+        with pytest.raises(DeniedError):
+            visits.take(gone, "browser")
+    now[0] = 600.0
+    for old in (late, last):
+        with pytest.raises(DeniedError):
+            visits.take(old, "browser")
 
 
 def test_what_the_provider_refuses_is_said(visit, browse, provider):

@@ -114,6 +114,12 @@ def test_a_link_opens_once_also_when_many_try_at_the_same_moment(accounts, admin
     assert sorted(outcomes) == ["access.bad_link"] * 7 + ["in"]
 
 
+def test_entering_by_a_link_is_a_sign_in(accounts, admin):
+    record = accounts.audit.show(action="user.login")[0]
+    assert (record.who, record.data) == (f"{admin.id} {ADMIN}", {"link": "first"})
+    assert accounts.users.find(ADMIN).last_login
+
+
 def test_a_link_of_a_disabled_user_is_worthless(accounts, admin):
     made = accounts.users.add("An", "operator", by=admin)
     token = accounts.links.make("invite", made, by=admin).rpartition("/")[2]

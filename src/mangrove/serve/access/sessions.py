@@ -140,4 +140,4 @@ class Links:
                 user = self._users.add(name, "admin", by=by)
             db.execute("UPDATE links SET used = ? WHERE digest = ?", (self._store.stamp(), digest(token)))
             self._users.keep_password(user.id, kept, by=user.principal)
-            return self._users.get(user.id)
+            return self._users.signed_in(user.id, {"link": link.purpose})

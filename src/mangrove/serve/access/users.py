@@ -211,7 +211,7 @@ class Users:
             db.execute("DELETE FROM links WHERE user = ? AND used IS NULL", (id_,))
 
     def signed_in(self, id_: int, detail: dict[str, str]) -> User:
-        """Records that someone was signed in elsewhere."""
+        """Records that someone was signed in without a password: by a link, or elsewhere."""
         with self._store.write() as db:
             db.execute("UPDATE users SET last_login = ? WHERE id = ?", (self._store.stamp(), id_))
             user = self.get(id_)
