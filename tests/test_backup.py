@@ -216,3 +216,27 @@ def test_a_territory_without_a_ledger_is_saved_too(tmp_path):
     restore(tmp_path / "b.tar", tmp_path / "back")
     assert mg.open(tmp_path / "back").territory.name == mg.open(folder).territory.name
     assert not Path(tmp_path / "back" / ".mangrove" / "catalog.db").exists()
+
+
+def test_files_that_come_and_go_meanwhile_do_not_stop_a_backup(park, tmp_path, monkeypatch):
+    from mangrove import backup as module
+
+    inbox = park.territory.path / "inbox"
+    inbox.mkdir()
+    (inbox / "going.txt").write_text("a")
+    (inbox / "growing.txt").write_text("a")
+    digest = module.replica.digest
+
+    def while_it_changes(path):
+        found = digest(path)
+        (inbox / "growing.txt").write_text("changed and longer")
+        return found
+
+    listed = list(module._declared(park.territory.path))
+    monkeypatch.setattr(module, "_declared", lambda _: listed)
+    monkeypatch.setattr(module.replica, "digest", while_it_changes)
+    (inbox / "going.txt").unlink()
+    backup(park.territory.path, tmp_path / "b.tar")
+    monkeypatch.undo()
+    restore(tmp_path / "b.tar", tmp_path / "back")
+    assert [path.name for path in (tmp_path / "back" / "inbox").iterdir()] == ["growing.txt"]

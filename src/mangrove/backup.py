@@ -81,7 +81,7 @@ def backup(folder: Path, target: Path) -> Backup:
 
 
 def _gather(folder: Path, work: Path) -> tuple[Backup, dict[str, Path]]:
-    """What belongs to the backup, and where each file is; databases are copied into `work`."""
+    """What belongs to the backup, and where each file is; what may change while it is read is copied into `work` first."""
     store = folder / STORE
     entries: list[Entry] = []
     sources: dict[str, Path] = {}
@@ -99,16 +99,16 @@ def _gather(folder: Path, work: Path) -> tuple[Backup, dict[str, Path]]:
         for entry in replica.files(copy):
             sources[f"{STORE}/{entry.path}"] = store / entry.path
             entries.append(Entry(f"{STORE}/{entry.path}", entry.sha256, entry.bytes))
-    for path in _beside(store):
-        name = str(PurePosixPath(STORE, *path.relative_to(store).parts))
-        if path.suffix == ".db":
-            copy = work / f"{len(sources)}.db"
-            _copy_database(path, copy)
-            take(name, copy)
-        else:
-            take(name, path)
-    for path in _declared(folder):
-        take(str(PurePosixPath(*path.relative_to(folder).parts)), path)
+    for path in (*_beside(store), *_declared(folder)):
+        copy = work / f"{len(sources)}.copy"
+        try:
+            if path.suffix == ".db":
+                _copy_database(path, copy)
+            else:
+                shutil.copyfile(path, copy)
+        except FileNotFoundError:  # it was moved meanwhile, as files of a drop folder are
+            continue
+        take(str(PurePosixPath(*path.relative_to(folder).parts)), copy)
     made = datetime.now(UTC).isoformat(timespec="seconds")
     return Backup(tuple(entries), head.batch, head.hash, made, version("mangrove")), sources
 
@@ -137,6 +137,8 @@ def _declared(folder: Path) -> Iterator[Path]:
 
 def _copy_database(source: Path, out: Path) -> None:
     """A consistent copy of a database that may be written to."""
+    if not source.is_file():  # connecting would make it
+        raise FileNotFoundError(source)
     with closing(sqlite3.connect(source, timeout=30)) as db, closing(sqlite3.connect(out)) as copy:
         db.backup(copy)
         copy.execute("pragma journal_mode = delete")
