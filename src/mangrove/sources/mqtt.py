@@ -40,7 +40,7 @@ from mangrove.sources.registers import SUFFIX, Pending
 from mangrove.territory.model import Territory
 
 GROUP = 5000
-"""Messages per commit at most: at about 30 us a message, a sixth of a second of work between two syncs."""
+"""Messages per commit at most: at about 15 us a message, less than a tenth of a second of work between two syncs."""
 GROUP_BYTES = 16 << 20
 """Bytes of payloads per commit: the shipped broker takes messages of 4 MiB, and a group of those must not fill the memory."""
 WAIT = 0.2
