@@ -445,8 +445,8 @@ def instants(cells: Sequence[Any], tz: ZoneInfo) -> np.ndarray:
     """UTC microseconds of times as JSON writes them; -1 where a cell is no time.
 
     Example:
-        >>> instants(["1970-01-01T07:00:01", 2, "?"], ZoneInfo("Asia/Ho_Chi_Minh")).tolist()
-        [1000000, 2000000, -1]
+        >>> instants(["2024-06-05T07:00:00", 1717545601, "?"], ZoneInfo("Asia/Ho_Chi_Minh")).tolist()
+        [1717545600000000, 1717545601000000, -1]
     """
     clock = _clock(list(cells), len(cells))
     at, codes = stamps.to_utc(within(clock), tz)
