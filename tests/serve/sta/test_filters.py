@@ -155,7 +155,7 @@ def test_a_filter_selects_what_python_selects(shared, rows, expression):
 TIMES = st.integers(0, 16)
 
 
-@settings(max_examples=60, **QUIET)
+@settings(max_examples=40, **QUIET)
 @given(op=COMPARISONS, hour=TIMES)
 def test_times_compare_as_documented(shared, rows, op, hour):
     def meant(row):
@@ -171,7 +171,7 @@ def test_times_compare_as_documented(shared, rows, op, hour):
     assert {row["@iot.id"] for row in answer.json()["value"]} == {row[0] for row in rows if meant(row)}
 
 
-@settings(max_examples=40, **QUIET)
+@settings(max_examples=20, **QUIET)
 @given(
     page=st.integers(1, 9),
     order=st.sampled_from(
@@ -217,7 +217,7 @@ OPTION = st.sampled_from(
 )
 
 
-@settings(max_examples=400, **QUIET)
+@settings(max_examples=200, **QUIET)
 @given(kind=KINDS, option=OPTION, text=NONSENSE)
 def test_no_query_is_a_server_error(shared, rows, kind, option, text):
     for version in ("v1.1", "v2.0"):
@@ -226,7 +226,7 @@ def test_no_query_is_a_server_error(shared, rows, kind, option, text):
         assert answer.status_code in {200, 400, 404, 413, 501}, answer.text
 
 
-@settings(max_examples=250, **QUIET)
+@settings(max_examples=120, **QUIET)
 @given(method=st.sampled_from(["GET", "PATCH", "DELETE", "PUT"]), text=NONSENSE)
 def test_no_path_is_a_server_error(shared, rows, method, text):
     path = quote(text.encode("utf-8", "replace"))

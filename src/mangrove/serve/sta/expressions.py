@@ -269,13 +269,10 @@ class _Parser:
         if not fewest <= len(args) <= len(expected):
             raise StaError("sta.arguments", name=name, expected=len(expected), found=len(args))
         wanted = tuple(_want(arg, kind, self.text) for arg, kind in zip(args, expected, strict=False))
-        if name in ("now", "mindatetime", "maxdatetime"):
-            us = {
-                "now": self.now,
-                "mindatetime": lambda: moments.EARLIEST,
-                "maxdatetime": lambda: moments.LATEST,
-            }
-            return Lit(us[name](), TIME)
+        if name == "now":
+            return Lit(self.now(), TIME)
+        if name in ("mindatetime", "maxdatetime"):
+            return Lit(moments.EARLIEST if name == "mindatetime" else moments.LATEST, TIME)
         if name == "contains":
             return Call("substringof", wanted[::-1], result)
         return Call(name, wanted, result)

@@ -126,92 +126,121 @@ _SPANS = (
 )
 
 
-def _kinds(version: int) -> dict[str, Kind]:
-    """The kinds of 1.1 or 2.0: what differs are the Feature, the description of results and what must be given."""
-    old = version == 1
-    name = _plain("name", "name", mandatory=True)
-    description = _plain("description", "description", mandatory=old)
-    properties = _plain("properties", "properties", OBJECT)
-    define = () if old else (_plain("definition", "definition"),)
-    encoding = _plain("encodingType", "encoding_type", mandatory=True)
-    feature, features = ("FeatureOfInterest", "FeaturesOfInterest") if old else ("Feature", "Features")
-    role = "FeatureOfInterest" if old else "ProximateFeatureOfInterest"
-    if old:
-        result_props: tuple[Prop, ...] = (
-            _plain("observationType", "observation_type", mandatory=True),
-            _plain("unitOfMeasurement", "unit", OBJECT, mandatory=True),
-        )
-        more: tuple[Prop, ...] = (
-            _plain("resultQuality", "quality", ANY),
-            _plain("parameters", "parameters", OBJECT),
-        )
-    else:
-        result_props = (
+class _Words:
+    """What 1.1 and 2.0 write differently: the Feature, the description of results, and what must be given."""
+
+    def __init__(self, version: int) -> None:
+        self.old = version == 1
+        self.name = _plain("name", "name", mandatory=True)
+        self.description = _plain("description", "description", mandatory=self.old)
+        self.properties = _plain("properties", "properties", OBJECT)
+        self.define = () if self.old else (_plain("definition", "definition"),)
+        self.encoding = _plain("encodingType", "encoding_type", mandatory=True)
+        self.feature = "FeatureOfInterest" if self.old else "Feature"
+        self.features = "FeaturesOfInterest" if self.old else "Features"
+        self.role = "FeatureOfInterest" if self.old else "ProximateFeatureOfInterest"
+        self.property_role = "ObservedProperty" if self.old else "ObservedProperties"
+
+    @property
+    def results(self) -> tuple[Prop, ...]:
+        """How a Datastream describes its results."""
+        if self.old:
+            return (
+                _plain("observationType", "observation_type", mandatory=True),
+                _plain("unitOfMeasurement", "unit", OBJECT, mandatory=True),
+            )
+        return (
             _plain("definition", "definition"),
             _plain("resultType", "result_type", OBJECT, mandatory=True),
             _plain("resultEncoding", "result_encoding", OBJECT),
         )
-        more = (_plain("properties", "parameters", OBJECT),)
+
+    @property
+    def beside(self) -> tuple[Prop, ...]:
+        """What stands beside the result of an Observation."""
+        if self.old:
+            return (_plain("resultQuality", "quality", ANY), _plain("parameters", "parameters", OBJECT))
+        return (_plain("properties", "parameters", OBJECT),)
+
+
+def _where(w: _Words) -> list[Kind]:
+    """Things and where they are and were."""
     located = ("thing_location", "thing", "location")
     been = ("historical_location_location", "historical_location", "location")
     turned = [(table, right, left) for table, left, right in (located, been)]
-    kinds = [
-        Kind("Thing", "Things", "thing", _props(name, description, *define, properties), _navs(
+    place = _plain("location", "location", GEO, mandatory=True)
+    return [
+        Kind("Thing", "Things", "thing", _props(w.name, w.description, *w.define, w.properties), _navs(
             Nav("Locations", "Location", many=True, pairs=located, inverse="Things"),
             Nav("HistoricalLocations", "HistoricalLocation", many=True, back="thing", inverse="Thing"),
             Nav("Datastreams", "Datastream", many=True, back="thing", inverse="Thing"))),
         Kind("Location", "Locations", "location", _props(
-            name, description, *define, encoding, _plain("location", "location", GEO, mandatory=True), properties), _navs(
+            w.name, w.description, *w.define, w.encoding, place, w.properties), _navs(
             Nav("Things", "Thing", many=True, pairs=turned[0], inverse="Locations"),
             Nav("HistoricalLocations", "HistoricalLocation", many=True, pairs=turned[1], inverse="Locations"))),
         Kind("HistoricalLocation", "HistoricalLocations", "historical_location", _props(
             _plain("time", "time", TIME, mandatory=True)), _navs(
             Nav("Thing", "Thing", many=False, fk="thing", mandatory=True, inverse="HistoricalLocations"),
             Nav("Locations", "Location", many=True, pairs=been, mandatory=True, inverse="HistoricalLocations"))),
+    ]  # fmt: skip
+
+
+def _how(w: _Words) -> list[Kind]:
+    """Datastreams, with what and of what they are measured."""
+    features = () if w.old else (
+        Nav(w.role, w.feature, many=False, fk="feature", inverse="DatastreamsProximate"),
+        Nav("UltimateFeaturesOfInterest", w.feature, many=True,
+            pairs=("datastream_ultimate", "datastream", "feature"), inverse="DatastreamsUltimate"),
+    )  # fmt: skip
+    return [
         Kind("Datastream", "Datastreams", "datastream", _props(
-            name, description, *result_props, *_SPANS, properties), _navs(
+            w.name, w.description, *w.results, *_SPANS, w.properties), _navs(
             Nav("Thing", "Thing", many=False, fk="thing", mandatory=True, inverse="Datastreams"),
             Nav("Sensor", "Sensor", many=False, fk="sensor", mandatory=True, inverse="Datastreams"),
-            Nav("ObservedProperty" if old else "ObservedProperties", "ObservedProperty", many=not old,
-                fk="observed_property", mandatory=True, inverse="Datastreams"),
+            Nav(w.property_role, "ObservedProperty", many=not w.old, fk="observed_property", mandatory=True,
+                inverse="Datastreams"),
             Nav("Observations", "Observation", many=True, back="datastream", inverse="Datastream"),
-            *(() if old else (
-                Nav(role, feature, many=False, fk="feature", inverse="DatastreamsProximate"),
-                Nav("UltimateFeaturesOfInterest", feature, many=True,
-                    pairs=("datastream_ultimate", "datastream", "feature"), inverse="DatastreamsUltimate"))))),
+            *features)),
         Kind("Sensor", "Sensors", "sensor", _props(
-            name, description, *define, _plain("encodingType", "encoding_type", mandatory=old),
-            _plain("metadata", "metadata", ANY, mandatory=old), properties), _navs(
+            w.name, w.description, *w.define, _plain("encodingType", "encoding_type", mandatory=w.old),
+            _plain("metadata", "metadata", ANY, mandatory=w.old), w.properties), _navs(
             Nav("Datastreams", "Datastream", many=True, back="sensor", inverse="Sensor"))),
         Kind("ObservedProperty", "ObservedProperties", "observed_property", _props(
-            name, _plain("definition", "definition", mandatory=True), description, properties), _navs(
-            Nav("Datastreams", "Datastream", many=True, back="observed_property",
-                inverse="ObservedProperty" if old else "ObservedProperties"))),
-        Kind("Observation", "Observations", "observation", _props(
-            _PHENOMENON, _RESULT, _RESULT_TIME, _VALID, *more), _navs(
-            Nav("Datastream", "Datastream", many=False, fk="datastream", mandatory=True, inverse="Observations"),
-            Nav(role, feature, many=False, fk="feature", inverse="Observations"))),
-        Kind(feature, features, "feature", _props(
-            name, description, *define, encoding, _plain("feature", "feature", GEO, mandatory=True), properties), _navs(
-            Nav("Observations", "Observation", many=True, back="feature", inverse=role),
-            *(() if old else (
-                Nav("DatastreamsProximate", "Datastream", many=True, back="feature", inverse=role),
-                Nav("DatastreamsUltimate", "Datastream", many=True,
-                    pairs=("datastream_ultimate", "feature", "datastream"), inverse="UltimateFeaturesOfInterest"),
-                Nav("FeatureTypes", "FeatureType", many=True,
-                    pairs=("feature_feature_type", "feature", "feature_type"), inverse="Features"))))),
+            w.name, _plain("definition", "definition", mandatory=True), w.description, w.properties), _navs(
+            Nav("Datastreams", "Datastream", many=True, back="observed_property", inverse=w.property_role))),
     ]  # fmt: skip
-    if not old:
-        back = ("feature_feature_type", "feature_type", "feature")
-        kinds.append(
-            Kind("FeatureType", "FeatureTypes", "feature_type", _props(name, *define, description, properties),
-                 _navs(Nav("Features", "Feature", many=True, pairs=back, inverse="FeatureTypes")))
-        )  # fmt: skip
-    return {kind.name: kind for kind in kinds}
+
+
+def _what(w: _Words) -> list[Kind]:
+    """Observations and the features that they are about."""
+    pairs = ("feature_feature_type", "feature", "feature_type")
+    roles = () if w.old else (
+        Nav("DatastreamsProximate", "Datastream", many=True, back="feature", inverse=w.role),
+        Nav("DatastreamsUltimate", "Datastream", many=True,
+            pairs=("datastream_ultimate", "feature", "datastream"), inverse="UltimateFeaturesOfInterest"),
+        Nav("FeatureTypes", "FeatureType", many=True, pairs=pairs, inverse="Features"),
+    )  # fmt: skip
+    shape = _plain("feature", "feature", GEO, mandatory=True)
+    kinds = [
+        Kind("Observation", "Observations", "observation", _props(
+            _PHENOMENON, _RESULT, _RESULT_TIME, _VALID, *w.beside), _navs(
+            Nav("Datastream", "Datastream", many=False, fk="datastream", mandatory=True, inverse="Observations"),
+            Nav(w.role, w.feature, many=False, fk="feature", inverse="Observations"))),
+        Kind(w.feature, w.features, "feature", _props(
+            w.name, w.description, *w.define, w.encoding, shape, w.properties), _navs(
+            Nav("Observations", "Observation", many=True, back="feature", inverse=w.role), *roles)),
+    ]  # fmt: skip
+    if w.old:
+        return kinds
+    back = (pairs[0], pairs[2], pairs[1])
+    features = Nav("Features", "Feature", many=True, pairs=back, inverse="FeatureTypes")
+    props = _props(w.name, *w.define, w.description, w.properties)
+    return [*kinds, Kind("FeatureType", "FeatureTypes", "feature_type", props, _navs(features))]
 
 
 def _model(version: str, prefix: str, number: int) -> Model:
-    kinds = _kinds(number)
+    words = _Words(number)
+    kinds = {kind.name: kind for kind in (*_where(words), *_how(words), *_what(words))}
     return Model(version, prefix, kinds, {kind.plural: kind for kind in kinds.values()})
 
 

@@ -48,8 +48,11 @@ _FOREVER = (0, _FAR)
 
 
 class Reading(NamedTuple):
-    """One value: number of the flow in the ledger, start and end (microseconds; end None for an instant), value, quality, batch,
-    Datastream and Feature (ids), the group of an expanded entity, and the sort keys.
+    """One value.
+
+    Attributes:
+        flow: its number in the ledger; start, end: microseconds, end None for an instant; value, quality, batch.
+        datastream, feature: ids; group: id of the entity under which it is expanded; keys: what it is sorted by.
     """
 
     flow: int

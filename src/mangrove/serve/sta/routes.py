@@ -18,8 +18,10 @@ from starlette.concurrency import run_in_threadpool
 from mangrove.errors import LedgerError
 from mangrove.serve.scope import Principal, Scope
 from mangrove.serve.sta import ngsi
+from mangrove.serve.sta.change import MOST_BODY
 from mangrove.serve.sta.errors import BAD, TOO_LARGE, StaError
-from mangrove.serve.sta.service import MODELS, MOST_BODY, Answer, Call, SensorThings
+from mangrove.serve.sta.request import Answer, Call
+from mangrove.serve.sta.service import MODELS, SensorThings
 
 if TYPE_CHECKING:
     from starlette.datastructures import URL

@@ -8,6 +8,7 @@ else follows the three-valued logic that OData and SQL share.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +41,7 @@ class Binds:
         return f"{self.mark}{name}"
 
 
-class Emitter:
+class Emitter(ABC):
     """What both dialects share; a dialect says how a path and the functions outside the common subset are written."""
 
     greatest = "max"
@@ -48,21 +49,21 @@ class Emitter:
     def __init__(self, binds: Binds) -> None:
         self.binds = binds
 
+    @abstractmethod
     def path(self, path: Path) -> str:
         """A property as one value."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pair(self, path: Path) -> Pair:
         """A property of type time or period as start and end."""
-        raise NotImplementedError
 
+    @abstractmethod
     def cast(self, node: Node, kind: str) -> str:
         """A value of type `any` as `kind`, null for rows where it is of another type."""
-        raise NotImplementedError
 
+    @abstractmethod
     def function(self, name: str, args: list[str]) -> str:
         """A function that the dialects write differently."""
-        raise NotImplementedError
 
     def emit(self, node: Node) -> str:
         """One value."""
