@@ -31,6 +31,7 @@ class Change(Request):
     """One request that writes, while it is answered."""
 
     def answer(self) -> Answer:
+        """The answer to any request of this service."""
         method, path = self.call.method, self.call.path.strip("/")
         if method == "POST" and path == "CreateObservations" and self.model.prefix:
             return self.create_observations()
@@ -59,14 +60,14 @@ class Change(Request):
         return read_json(self.call.body)
 
     def observer(self) -> Observer:
-        """The answer to any request of this service."""
+        """Writes Observations in the name of the caller."""
         service = self.service
         return Observer(
             self.store, service.readings, service.intake, service.clock, self.call.who, seq=self.call.key
         )
 
     def writer(self, db: Any) -> Writer:
-        """Writes Observations in the name of the caller."""
+        """Writes entities in a transaction."""
         return Writer(self.model, self.store, db, self.now(), frozenset(self.service.territory.places))
 
     def require_whole(self) -> None:
@@ -80,7 +81,7 @@ class Change(Request):
             raise StaError("sta.forbidden", FORBIDDEN, who=self.call.who)
 
     def create(self, target: Target) -> Answer:
-        """Writes entities in a transaction."""
+        """POST: an entity in a collection; 201 with its URL."""
         kind, nav = target.last.kind, target.last.nav
         parent: tuple[Kind, Row] | None = None
         if nav is not None:
@@ -132,7 +133,7 @@ class Change(Request):
         return self.observer().stream(id_)
 
     def create_observation(self, body: dict[str, Any]) -> str:
-        """POST: an entity in a collection; 201 with its URL."""
+        """Writes one Observation into the ledger or the store; its id."""
         stream = self.stream_of(body.get("Datastream"))
         if stream is None:
             self.require_whole()
@@ -240,7 +241,7 @@ class Change(Request):
             self.service.audit(action, self.call.who, detail)
 
     def update(self, target: Target) -> Answer:
-        """Writes one Observation into the ledger or the store; its id."""
+        """PATCH, PUT and JSON Patch of one entity."""
         kind, row = self.changeable(target)
         body, replace = self.body(), self.call.method == "PUT"
         if self.call.content_type.startswith("application/json-patch+json"):
@@ -269,7 +270,7 @@ class Change(Request):
         return Answer(200, self.in_context(shown, f"{kind.plural}/$entity"))
 
     def delete(self, target: Target) -> Answer:
-        """PATCH, PUT and JSON Patch of one entity."""
+        """DELETE of one entity and of what cannot be without it."""
         kind, row = self.changeable(target)
         if kind.table == "observation" and "batch" in row:
             self.observer().forget(row)
@@ -311,7 +312,6 @@ class Change(Request):
 
 
 def read_json(body: bytes) -> Any:
-        """DELETE of one entity and of what cannot be without it."""
     """JSON of a client; raises `StaError` `sta.not_json` also for NaN and for halves of characters."""
     if len(body) > MOST_BODY:
         raise StaError("sta.too_long", 413, most=MOST_BODY)

@@ -59,12 +59,13 @@ class Request:
         self.show = Represent(model, call.root, self.rows)
 
     def now(self) -> int:
+        """The server's time, microseconds."""
         return to_us(self.service.clock.now())
 
     # Reading
 
     def read(self, path: str) -> Answer:  # noqa: PLR0911 - one line for each kind of target
-        """The server's time, microseconds."""
+        """GET: whatever the path leads to."""
         if not path:
             return Answer(200, documents.service(self.model, self.call.root))
         if path == "$metadata" and not self.model.prefix:
@@ -131,7 +132,7 @@ class Request:
         return where, row
 
     def property(self, target: Target, kind: Kind, row: Row) -> Answer:
-        """GET: whatever the path leads to."""
+        """One property, or its raw value; nothing (204) when it is null."""
         name, *rest = target.prop
         if name in ("id", self.model.control("id")):
             value: Any = row["id"]
@@ -156,7 +157,7 @@ class Request:
         )
 
     def references(self, target: Target, where: Where, row: Row | None) -> Answer:
-        """One property, or its raw value; nothing (204) when it is null."""
+        """The URLs of what a path leads to."""
         kind = target.last.kind
         name = self.model.control("selfLink" if self.model.prefix else "id")
         if row is not None:
