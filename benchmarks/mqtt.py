@@ -61,8 +61,8 @@ def payload(i: int, flows: int, form: str) -> bytes:
     if form == "number":
         return f"{i % 977 / 10}".encode()
     if form == "array":
-        at = [START + 60 * (PER_ARRAY * minute + k) for k in range(PER_ARRAY)]
-        return json.dumps({"ts": at, "value": [(i + k) % 977 / 10 for k in range(PER_ARRAY)]}).encode()
+        stamps = [START + 60 * (PER_ARRAY * minute + k) for k in range(PER_ARRAY)]
+        return json.dumps({"ts": stamps, "value": [(i + k) % 977 / 10 for k in range(PER_ARRAY)]}).encode()
     at = datetime.fromtimestamp(START + 60 * minute, UTC).isoformat()
     return json.dumps({"ts": at, "value": i % 977 / 10}).encode()
 

@@ -55,10 +55,8 @@ def broker_files(
     network = ""
     if tls_port is not None:
         network = _text("tls").substitute(settings, tls_port=str(tls_port))
-    access = access_list(territory) if territory is not None else _shipped("mosquitto.acl")
-    (folder / "mosquitto.acl").write_text(access, encoding="utf-8")
-    (folder / "mosquitto.acl").chmod(_OWNER_ONLY)
     if territory is not None:
+        _write_private(folder / "mosquitto.acl", access_list(territory))
         write_users(folder, [READER, *_devices(territory)])
     path = folder / "mosquitto.conf"
     path.write_text(_text("conf").substitute(settings, users=users, tls=network), encoding="utf-8")
