@@ -276,7 +276,8 @@ def test_a_name_without_an_account_costs_a_hash_too(accounts, monkeypatch):
     with refused("wrong"):
         accounts.users.attempt("nobody", "x")
     assert looked == [None], "the hasher compares with the hash of nobody, which takes as long"
-    assert Hasher(passes=1, memory=32).verify("x", None) == (False, None)
+    for typed in ("x", "the hash of nobody's password"):
+        assert Hasher(passes=1, memory=32).verify(typed, None) == (False, None)
 
 
 # --- too many tries --------------------------------------------------------------------------------------------------
