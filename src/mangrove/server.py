@@ -282,7 +282,8 @@ def build(
         started: called once the application is up.
     """
     from mangrove.serve import app as web
-    from mangrove.serve.access.gate import PUBLIC, guard
+    from mangrove.serve.access import guard
+    from mangrove.serve.access.table import PUBLIC
 
     routers = _routers(live, access, sta)
     background = []

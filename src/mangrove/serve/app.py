@@ -99,8 +99,8 @@ class Site:
     access: Guard
     pages: Environment
 
-    def view(self, request: Request, principal: Principal, period: str = "month") -> View:
-        """The view of a request."""
+    def view(self, request: Request, principal: Principal, screen: Screen | None = None) -> View:
+        """The view of a request, for a screen when there is one."""
         asked = request.headers.get("accept-language", "")[:2].lower()
         lang = asked if asked in messages.LANGUAGES else ""
         return views.read(
@@ -109,7 +109,7 @@ class Site:
             now=self.live.clock.now(),
             principal=principal,
             lang=request.cookies.get("lang") or (lang if not self.live.territory.lang else ""),
-            period=period,
+            **({"period": screen.period, "screen": screen.name, "keeps": screen.keeps} if screen else {}),
         )
 
     def page(
@@ -243,7 +243,7 @@ def _screen(site: Site, screen: Screen) -> APIRouter:
     who = Depends(site.access.need(*screen.roles))
 
     def model(request: Request, principal: Principal) -> tuple[View, Any]:
-        view = site.view(request, principal, screen.period)
+        view = site.view(request, principal, screen)
         return view, registry.build(screen, site.live, view)
 
     @router.get(f"/{screen.name}", response_class=HTMLResponse, name=screen.name)
@@ -336,11 +336,12 @@ def _refused(site: Site) -> Callable[[Request, Exception], Any]:
         assert isinstance(error, MangroveError)
         status = status_of(error)
         page = "text/html" in request.headers.get("accept", "")
-        if page and getattr(error, "location", ""):
-            return RedirectResponse(error.location, 303)  # type: ignore[attr-defined]
+        elsewhere: str = getattr(error, "location", "")
+        if page and elsewhere:
+            return RedirectResponse(elsewhere, 303)
         lang = request.query_params.get("lang") or request.cookies.get("lang") or site.live.territory.lang
         lang = lang if lang in messages.LANGUAGES else site.live.territory.lang
-        headers = dict(getattr(error, "headers", {})) or (
+        headers = dict(getattr(error, "headers", None) or {}) or (
             {"retry-after": "1"} if status in {429, 503} else {}
         )
         if page:
@@ -362,7 +363,8 @@ def _refused(site: Site) -> Callable[[Request, Exception], Any]:
 
 def status_of(error: MangroveError) -> int:
     """The HTTP status of an error; a refusal of access carries its own."""
-    if isinstance(status := getattr(error, "status", None), int):
+    status = getattr(error, "status", None)
+    if isinstance(status, int):
         return status
     if error.code in _STATUS:
         return _STATUS[error.code]

@@ -43,7 +43,7 @@ class Screen:
         name: its path, and the code `live.screen_<name>` of its title; order: its place in the menu.
         model: builds what it shows; template: the file in `templates/`.
         period: the period when the address says none; roles: who may open it, everyone who may see totals when empty.
-        menu: whether it stands in the menu.
+        menu: whether it stands in the menu; keeps: choices of its own (names in the address) that its links keep.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Screen:
     period: str = "month"
     roles: tuple[str, ...] = ("admin", "operator", "tenant", "city", "worker")
     menu: bool = True
+    keeps: tuple[str, ...] = ()
 
 
 @cache

@@ -42,6 +42,7 @@ class View:
             last quarter of an hour.
         compare: one of `COMPARISONS`; scenario: whose values (a run of the ledger).
         place: id of the place in focus, empty for the territory; params: everything that the address says.
+        screen: name of the screen that is looked at; keeps: choices of its own that its links keep.
     """
 
     territory: Territory
@@ -56,6 +57,8 @@ class View:
     scenario: str = "measured"
     place: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
+    screen: str = ""
+    keeps: tuple[str, ...] = ()
 
     @property
     def tz(self) -> ZoneInfo:
@@ -89,12 +92,18 @@ class View:
         said = {name: text for name, text in self.params.items() if name in _KEPT} | changes
         return urlencode({name: text for name, text in said.items() if text})
 
+    @property
+    def own(self) -> dict[str, str]:
+        """The choices of this screen that stand in the address."""
+        return {name: text for name, text in self.params.items() if name in self.keeps and text}
+
     def link(self, screen: str, **changes: str) -> str:
         """The address of a page that keeps what was chosen here.
 
         Example: `view.link("map", place="ward_1")` is `/map?period=month&place=ward_1`.
         """
-        query = self.query(**changes)
+        own = self.own if screen.partition(".")[0] == self.screen else {}
+        query = self.query(**(own | changes))
         return f"/{screen}" + (f"?{query}" if query else "")
 
     def why(self, **question: str) -> str:
@@ -116,6 +125,8 @@ def read(
     principal: Principal,
     lang: str = "",
     period: str = "month",
+    screen: str = "",
+    keeps: tuple[str, ...] = (),
 ) -> View:
     """The view that an address asks for.
 
@@ -126,6 +137,8 @@ def read(
         principal: who asks.
         lang: language of the reader when the address does not say one; the territory's when empty.
         period: the period when the address does not say one.
+        screen: name of the screen that is looked at.
+        keeps: choices of its own that its links keep.
 
     Raises:
         RequestError: `live.bad_period`, `live.future_period`, `live.unknown_choice`, `live.no_place`.
@@ -158,6 +171,8 @@ def read(
         scenario=scenario,
         place=place,
         params=dict(params),
+        screen=screen,
+        keeps=keeps,
     )
 
 

@@ -279,7 +279,7 @@ class _Inspection:
         if count is None or count.coverage is None or count.coverage >= _COMPLETE:
             return 0
         intervals = int(self.view.span.hours * 3600 // step.seconds)
-        present = count.counted + count.excluded
+        present: int = count.counted + count.excluded
         return max(intervals - present - late - 1, 0)
 
     @cached_property
@@ -397,7 +397,7 @@ def late_intervals(step: Step | None, last: datetime, now: datetime, view: View)
     if step is None:
         return 0
     if step.seconds:
-        waiting = int((now - last) / timedelta(seconds=step.seconds)) - 1
+        waiting = (now - last) // timedelta(seconds=step.seconds) - 1
         patience = _PATIENCE if step.seconds <= _SHORT_STEP else 1
     else:
         waiting, end = -1, last

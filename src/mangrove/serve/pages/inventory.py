@@ -353,4 +353,4 @@ def _known(kilograms: float | None) -> float | None:
     return None if kilograms is None or not math.isfinite(kilograms) else kilograms / 1000
 
 
-SCREEN = Screen("inventory", order=30, model=build, template="inventory.html", period="year")
+SCREEN = Screen("inventory", order=30, model=build, template="inventory.html", period="year", keeps=("by",))

@@ -380,7 +380,7 @@ def build(live: Live, view: View) -> MapPage:
         sectors=dict(sorted(sectors.items(), key=lambda item: words.sort_key(item[1]))),
         flows=tuple(_flows(live, view, focus)) if focus is not None else (),
         above=territory.places.get(focus.parent or "") if focus is not None else None,
-        tiles=drawn and default_path(territory).is_file(),
+        tiles=drawn and view.scope.whole and default_path(territory).is_file(),
     )
 
 
@@ -429,4 +429,10 @@ def _table(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
     return pa.table({name: pa.array(cells, kinds.get(name, pa.string())) for name, cells in columns.items()})
 
 
-SCREEN = Screen("map", order=20, model=build, template="map.html")
+SCREEN = Screen(
+    "map",
+    order=25,
+    model=build,
+    template="map.html",
+    keeps=("metric", "norm", "level", "sector", "sort", "q"),
+)
