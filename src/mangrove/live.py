@@ -59,10 +59,8 @@ def write_broker(out: Path, folder: Path | None, *, port: int, tls_port: int | N
     """Writes the files of a broker, with the MQTT devices of the territory in `folder` as its users.
 
     Raises:
-        RequestError: `mqtt.tls_needs_users`: a listener for the network without a territory would let nobody in.
+        RequestError: `mqtt.tls_needs_users`.
     """
-    if folder is None and tls_port is not None:
-        raise RequestError("mqtt.tls_needs_users")
     territory = api.open(folder).territory if folder is not None else None
     return broker.broker_files(out, territory, port, tls_port=tls_port)
 

@@ -20,6 +20,7 @@ from importlib import resources
 from pathlib import Path
 from string import Template
 
+from mangrove.errors import RequestError
 from mangrove.sources import mqtt_points, mqtt_swap
 from mangrove.territory.devices import READER, topic_of
 from mangrove.territory.model import Point, Territory
@@ -47,7 +48,12 @@ def broker_files(
         port: of the listener on the loopback interface.
         tls_port: of a listener for the plant network, with `server.crt` and `server.key` in `folder`; None: there is none.
         anonymous: whether the loopback listener asks for no password; by default only without a territory.
+
+    Raises:
+        RequestError: `mqtt.tls_needs_users`: a listener for the network without a territory would let nobody in.
     """
+    if tls_port is not None and territory is None:
+        raise RequestError("mqtt.tls_needs_users")
     folder.mkdir(parents=True, exist_ok=True)
     open_ = territory is None if anonymous is None else anonymous
     settings = {"port": str(port), "folder": str(folder.resolve())}
