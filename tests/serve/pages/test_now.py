@@ -164,6 +164,34 @@ def test_what_has_not_arrived_is_left_out_and_never_counts_as_zero(park, tmp_pat
     assert model.answer.status == "above"
 
 
+def test_a_bill_of_the_month_is_not_late_before_the_month_is_over(park, tmp_path):
+    put(
+        park,
+        hourly("mill.power", 160, 24 * 30) + hourly("shop.power", 15, 24 * 30) + daily("mill.coal", 2, 30),
+    )
+    planned(park, tmp_path, *PLAN, "shop.diesel,2023-06,3000,L")
+    june = page(Live(park, Clock(NOW, 0)))
+    assert (june.answer.status, june.answer.share, june.waiting) == ("above", 1.0, 0.0)
+    assert june.early == pytest.approx(
+        total(Live(park, Clock(NOW, 0)), "plan/board", "shop.diesel"), rel=1e-9
+    )
+    assert june.answer.counted == pytest.approx(june.answer.base / (june.answer.base + june.early), rel=1e-9)
+    july = page(Live(park, Clock(MIDNIGHT + timedelta(days=31), 0)), period="2023-06")
+    assert july.early == 0.0
+    assert july.waiting == pytest.approx(june.early * 720 / HOURS, rel=1e-9)
+    diesel = next(row for row in july.flows if row.key == "shop.diesel")
+    assert diesel.silent
+    with client(Live(park, Clock(NOW, 0))) as http:
+        assert "Not due yet" in http.get("/now", params={"lang": "en"}).text
+
+
+def test_when_most_is_billed_by_the_month_there_is_no_answer_before_its_end(park, tmp_path):
+    put(park, hourly("shop.power", 15))
+    planned(park, tmp_path, PLAN[1], "shop.diesel,2023-06,90000,L")
+    answer = page(Live(park, Clock(NOW, 0))).answer
+    assert (answer.status, answer.reason, answer.share) == ("unknown", "early", 1.0)
+
+
 def test_with_too_little_of_the_planned_emissions_there_is_no_answer(park, tmp_path):
     put(park, hourly("shop.power", 20))
     planned(park, tmp_path, *PLAN)

@@ -21,7 +21,7 @@ from mangrove.errors import RequestError
 from mangrove.ledger.types import HAPPENED
 from mangrove.measure.grouping import Grouping
 from mangrove.serve.pages import now_model
-from mangrove.serve.pages.now_model import THRESHOLD, Comparison, Floats, Grid, Hours, Runs
+from mangrove.serve.pages.now_model import MOST, THRESHOLD, Comparison, Floats, Grid, Hours, Runs
 from mangrove.serve.pages.now_page import Answer, Card, Now, Row
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
@@ -168,8 +168,8 @@ class _Builder:
             span = Span(earlier.start, min(earlier.end, earlier.start + (self.span.end - self.span.start)))
             base = self._grid(span, run)
         assert base is not None
-        found = now_model.compare(actual, base, self.span, span.start)
-        if not found.total(mine, "base") and not found.total(mine, "waiting"):
+        found = now_model.compare(actual, base, self.span, span.start, self.view.now)
+        if not any(found.total(mine, part) for part in ("base", "waiting", "early")):
             return now_model.alone(actual, self.span), "", None, "base"
         return found, run, span, ""
 
@@ -177,16 +177,20 @@ class _Builder:
         """How a group of flows stands."""
         difference, low, high = compared.difference(shares)
         actual, base = compared.total(shares, "actual"), compared.total(shares, "base")
-        share = compared.share(shares)
+        share, counted = (compared.share(shares, due=due) for due in (True, False))
         if not reason:
             if not compared.total(shares, "alone") and not actual:
                 reason = "values"
-            elif math.isnan(share) or share < THRESHOLD:
+            elif share < THRESHOLD:
                 reason = "coverage"
+            elif not counted >= MOST:
+                reason = "early"
         elif not actual:
             reason = "values"
         status = "alone" if reason == "none" else "unknown" if reason else _side(difference, low, high, base)
-        return Answer(status, "" if reason == "none" else reason, actual, base, difference, low, high, share)
+        return Answer(
+            status, "" if reason == "none" else reason, actual, base, difference, low, high, share, counted
+        )
 
     # Contributors
 
@@ -230,7 +234,7 @@ class _Builder:
                 shares.setdefault(key, np.zeros(len(compared.flows)))[number[flow]] += share
                 names.setdefault(key, []).append(flow)
         sizes = {
-            key: compared.total(part, "actual") + compared.total(part, "waiting")
+            key: sum(compared.total(part, x) for x in ("actual", "waiting", "early"))
             for key, part in shares.items()
         }
         shown = self.scope.disclosed(sizes, names)
@@ -269,6 +273,7 @@ class _Builder:
             low,
             high,
             compared.total(shares, "waiting"),
+            compared.total(shares, "early"),
             place,
             merged,
         )
@@ -303,7 +308,7 @@ class _Builder:
         cards = []
         if bought.any():
             parts = {"grid": grid, "sun": sun}
-            cards.append(Card("electricity", used or None, "kWh", "electricity_more", parts))
+            cards.append(Card("electricity", used or None, "kWh", "electricity_more" if used else "", parts))
             if own.any():
                 cards.append(
                     Card("renewable", sun / used if used else None, "", "renewable_more", percent=True)

@@ -38,8 +38,10 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 HOURLY = Step(seconds=3600)
+MOST = 0.5
+"""Least share of all emissions compared with that an answer must speak of: most of them, due or not."""
 THRESHOLD = 0.75
-"""Least share of the emissions compared with that must have a counterpart before an answer is given: the share of its parts that a
+"""Least share of the emissions compared with and due that must have a counterpart before an answer is given: the share of its parts that a
 mean value needs to be valid in Directive 2008/50/EC on ambient air quality, annex XI (75 % of the hours of a day)."""
 _ACCOUNTS = ("inventory", "avoided")
 
@@ -206,7 +208,8 @@ class Comparison:
 
     Attributes:
         actual, base: kg by flow and hour that have a counterpart, (F, H), rows of the actual grid.
-        waiting: kg of the base without a counterpart yet, (F, H); alone: kg measured that the base knows nothing of, (F, H).
+        waiting: kg of the base without a counterpart that should be there, (F, H); early: the same where the value is not due yet,
+            because it stands for a day or a month that is not over; alone: kg measured that the base knows nothing of, (F, H).
         errors: signed change of the difference per standard deviation of each error, (F, E).
         causes: per flow the difference by amount and by factor, (F, 2).
     """
@@ -215,6 +218,7 @@ class Comparison:
     actual: Floats
     base: Floats
     waiting: Floats
+    early: Floats
     alone: Floats
     errors: Floats
     causes: Floats
@@ -232,19 +236,20 @@ class Comparison:
         return value, value - half, value + half
 
     def total(self, shares: Floats, part: str) -> float:
-        """Mass (kg CO2e) of a group in one of the arrays `actual`, `base`, `waiting`, `alone`."""
+        """Mass (kg CO2e) of a group in one of the arrays `actual`, `base`, `waiting`, `early`, `alone`."""
         return float(shares @ getattr(self, part).sum(axis=1))
 
-    def share(self, shares: Floats) -> float:
-        """Share of the base of a group that has a counterpart; NaN without a base."""
+    def share(self, shares: Floats, *, due: bool) -> float:
+        """Share of the base of a group that has a counterpart, of all of it or of what is `due`; NaN without a base."""
         both, waiting = self.total(shares, "base"), self.total(shares, "waiting")
+        waiting += 0.0 if due else self.total(shares, "early")
         return both / (both + waiting) if both + waiting else math.nan
 
 
-def compare(actual: Grid, base: Grid, span: Span, base_start: datetime) -> Comparison:
+def compare(actual: Grid, base: Grid, span: Span, base_start: datetime, now: datetime) -> Comparison:
     """Sets the hours of `span` beside those of the base that begin at `base_start`, in order.
 
-    Hours that the base does not hold have no counterpart.
+    Hours that the base does not hold have no counterpart. What stands for a time that is not over at `now` is not due yet.
     """
     mine = actual.window(span.start, span.end)
     count = mine.stop - mine.start
@@ -256,6 +261,7 @@ def compare(actual: Grid, base: Grid, span: Span, base_start: datetime) -> Compa
     both = np.minimum(cover_a, cover_b)
     part_a = np.divide(both, cover_a, out=np.zeros(a.shape), where=cover_a > 0)
     part_b = np.divide(both, cover_b, out=np.zeros(a.shape), where=cover_b > 0)
+    due = _due(actual, span, now)
     weight_a = np.zeros(actual.co2e.shape)
     weight_a[:, mine] = part_a
     weight_b = np.zeros(base.co2e.shape)
@@ -266,11 +272,29 @@ def compare(actual: Grid, base: Grid, span: Span, base_start: datetime) -> Compa
         flows=actual.flows,
         actual=a * part_a,
         base=b * part_b,
-        waiting=b * (1 - part_b),
+        waiting=b * (1 - part_b) * due,
+        early=b * (1 - part_b) * ~due,
         alone=a * (1 - part_a),
         errors=_errors(actual, weight_a, base, weight_b),
         causes=_causes(actual, weight_a, base, weight_b),
     )
+
+
+def _due(actual: Grid, span: Span, now: datetime) -> npt.NDArray[np.bool_]:
+    """Whether a value of each flow and hour can be there at `now`: when the time that it stands for is over, (F, H)."""
+    hours_ = actual.starts[actual.window(span.start, span.end)]
+    found = np.ones((len(actual.flows), len(hours_)), dtype=bool)
+    tz = actual.plan.territory.tz
+    ends: dict[Step, npt.NDArray[np.bool_]] = {}
+    for row, flow in enumerate(actual.flows):
+        step = actual.plan.flows[flow].step
+        if step is None or step.hours <= 1:
+            continue
+        if step not in ends:
+            running = step.floor(now, tz)  # the step that is not over
+            ends[step] = hours_ < instants([running])[0]
+        found[row] = ends[step]
+    return found
 
 
 def alone(actual: Grid, span: Span) -> Comparison:
@@ -281,7 +305,7 @@ def alone(actual: Grid, span: Span) -> Comparison:
     kg = actual.co2e[:, mine]
     nothing = np.zeros(kg.shape)
     errors = _errors(actual, weight, None, weight)
-    return Comparison(actual.flows, kg, nothing, nothing, nothing, errors, np.zeros((len(kg), 2)))
+    return Comparison(actual.flows, kg, nothing, nothing, nothing, nothing, errors, np.zeros((len(kg), 2)))
 
 
 def _errors(actual: Grid, weight: Floats, base: Grid | None, base_weight: Floats) -> Floats:
@@ -427,9 +451,10 @@ def hours(
     cover = actual.cover[:, past]
     mine = shares > 0
     kept = mine & (cover.mean(axis=1) >= 0.5) if seen else mine  # noqa: PLR2004 - half
+    kept = kept if kept.any() else mine
     weight = np.where(kept, shares, 0.0)
     line = np.full(count, np.nan)
-    if seen and kept.any():
+    if seen and mine.any():
         whole = (cover[kept] > 1 - 1e-9).all(axis=0)
         line[:seen] = np.where(whole, weight @ actual.co2e[:, past], np.nan)
     planned, ends = np.full(count, np.nan), {}

@@ -19,7 +19,7 @@ import pyarrow as pa
 from mangrove import messages
 from mangrove.figures import Bar, Stage, Stretch, band_lines, interval_bars, numbers, waterfall
 from mangrove.figures.numbers import typeset
-from mangrove.serve.pages.now_model import THRESHOLD, Floats, Hours, Projection
+from mangrove.serve.pages.now_model import MOST, THRESHOLD, Floats, Hours, Projection
 from mangrove.serve.view import View, written
 from mangrove.serve.words import Words
 from mangrove.times import Span
@@ -37,9 +37,10 @@ class Answer:
 
     Attributes:
         status: `above`, `below`, `on` (the difference is smaller than its interval), `unknown`, or `alone` (compared with nothing).
-        reason: why it is unknown: `plan`, `base`, `values` or `coverage`; empty otherwise.
+        reason: why it is unknown: `plan`, `base`, `values`, `coverage` (too little of what is due) or `early` (too little is due);
+            empty otherwise.
         difference, low, high: with its 95 % interval, NaN where no error is stated.
-        share: share of the base that has a counterpart.
+        share: share of what is due of the base that has a counterpart; counted: share of all of the base.
     """
 
     status: str
@@ -50,6 +51,7 @@ class Answer:
     low: float
     high: float
     share: float
+    counted: float
 
     @property
     def percent(self) -> float:
@@ -61,7 +63,8 @@ class Answer:
 class Row:
     """One contributor: a tenant, a ward, a sector, a flow, or the others together (then `key` is empty and `merged` set).
 
-    Amounts are kg CO2e: `actual` and `base` of what both have, `waiting` of the base without a value yet.
+    Amounts are kg CO2e: `actual` and `base` of what both have, `waiting` of the base without a value that is
+    due, `early` without one that is not due yet.
     """
 
     column: str
@@ -73,8 +76,14 @@ class Row:
     low: float
     high: float
     waiting: float
+    early: float
     place: str = ""
     merged: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether nothing at all has arrived: then there is no number, and never a zero."""
+        return not self.actual and self.waiting + self.early > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +150,15 @@ class Now:
         return self.answer.status != "alone" and self.answer.reason not in {"plan", "base", "values"}
 
     @property
+    def threshold(self) -> dict[str, float]:
+        """What an answer needs, by the reason for which there is none."""
+        return {"coverage": THRESHOLD, "early": MOST} | dict.fromkeys(("plan", "base", "values"), THRESHOLD)
+
+    @property
     def level(self) -> str:
         """By what the first table groups: `place`, `ward` or `flow`."""
         found = {row.column for row in self.groups}
         return found.pop() if found in ({"ward"}, {"flow"}) else "place"
-
-    @property
-    def waiting(self) -> float:
-        """Mass (kg CO2e) of the base without a counterpart yet."""
-        share = self.answer.share
-        return self.answer.base * (1 - share) / share if share else sum(row.waiting for row in self.groups)
 
     @property
     def factor(self) -> float:
@@ -197,6 +205,16 @@ class Now:
         elif self.focus:
             question |= {"by": self.view.territory.places[self.focus].kind, "key": self.focus}
         return self.view.why(**question)
+
+    @property
+    def waiting(self) -> float:
+        """Mass (kg CO2e) of the base without a value that is due."""
+        return math.fsum(row.waiting for row in self.sectors)
+
+    @property
+    def early(self) -> float:
+        """Mass (kg CO2e) of the base without a value because it is not due yet."""
+        return math.fsum(row.early for row in self.sectors)
 
     def late(self) -> list[Row]:
         """The contributors of which something has not arrived, largest first."""
@@ -278,13 +296,18 @@ class Now:
         ends = [(messages.render(f"page_now.side_{self.view.compare}", lang), self.answer.base)]
         ends.append((messages.render("page_now.side_actual", lang), self.answer.actual))
         first, last = (Stage(typeset(label), value / _KG, total=True) for label, value in ends)
-        steps = [Stage(_name(x, lang), x.difference / _KG, x.low / _KG, x.high / _KG) for x in rows]
+        steps = [
+            Stage(_name(x, lang), None)
+            if x.silent
+            else Stage(_name(x, lang), x.difference / _KG, x.low / _KG, x.high / _KG)
+            for x in rows
+        ]
         return waterfall([first, *steps, last], title=title, lang=lang, heading=False)
 
     def _curve(self, title: str, lang: str) -> str:
         """The last and the next hours as lines."""
         one, tz = self.hours, self.view.tz
-        if not len(one.starts) or not np.isfinite(one.actual).any():
+        if not np.isfinite(one.actual).any() and not np.isfinite(one.plan).any():
             return ""
         begin = one.starts[0].astimezone(tz)
         offset = begin.hour + begin.minute / 60
@@ -338,7 +361,7 @@ def _tonnes(values: Floats) -> list[float | None]:
 
 
 def _table(rows: Sequence[Row]) -> pa.Table:
-    names = ("actual", "base", "difference", "low", "high", "waiting")
+    names = ("actual", "base", "difference", "low", "high", "waiting", "early")
     columns: dict[str, Any] = {
         "column": [row.column for row in rows],
         "key": [row.key for row in rows],
