@@ -325,3 +325,26 @@ def test_the_newest_page_is_right_however_the_values_lie(world):
     last = {row["properties"]["flow"]: [one["result"] for one in row["Observations"]] for row in rows}
     assert last["mill.power"] == [1001.0, 1000.0]
     assert last["shop.power"] == [399.0, 398.0]
+
+
+def test_changes_and_deletions_are_told_to_the_audit_log_before_they_happen(world):
+    told = []
+    world.sta.audit = lambda action, principal, detail: told.append((action, principal.id, detail["entity"]))
+    one = write(world, world.stream("mill.power"), result=1, phenomenonTime="2024-06-04T00:00:00Z").json()[
+        "@iot.id"
+    ]
+    world.client.patch(f"{ROOT}/Observations('{one}')", json={"result": 2})
+    thing = world.client.post(f"{ROOT}/Things", json={"name": "x", "description": "x"}).json()["@iot.id"]
+    world.client.delete(f"{ROOT}/Things({thing})")
+    assert told == [
+        ("reading.corrected", "boss", f"Observations({one})"),
+        ("sta.deleted", "boss", f"Things({thing})"),
+    ]
+
+    def refuse(*_):
+        raise RuntimeError
+
+    world.sta.audit = refuse
+    with pytest.raises(RuntimeError):
+        world.client.delete(f"{ROOT}/Observations('{one}')")
+    assert world.client.get(f"{ROOT}/Observations('{one}')").json()["result"] == 2.0

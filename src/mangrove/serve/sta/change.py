@@ -234,11 +234,14 @@ class Change(Request):
         """Tells the audit log before anything changes: a change that cannot be recorded does not happen."""
         if self.service.audit is not None:
             action = "sta.deleted" if self.call.method == "DELETE" else "sta.changed"
+            if "batch" in row:
+                action = "reading.corrected"
             detail = {
+                "method": self.call.method,
                 "entity": f"{kind.plural}({row['id']})",
                 "body": self.call.body.decode("utf-8", "replace")[:2000],
             }
-            self.service.audit(action, self.call.who, detail)
+            self.service.audit(action, self.scope.principal, detail)
 
     def update(self, target: Target) -> Answer:
         """PATCH, PUT and JSON Patch of one entity."""

@@ -25,12 +25,12 @@ from mangrove.serve.sta.store import Store
 from mangrove.territory.model import Territory
 
 if TYPE_CHECKING:
-    from mangrove.serve.scope import Scope
+    from mangrove.serve.scope import Principal, Scope
     from mangrove.sources.intake import Intake
 
 MODELS: Mapping[str, Model] = {"v1.1": V11, "v2.0": V20}
 _RETRY = {"Retry-After": "1"}
-Note = Callable[[str, str, Mapping[str, Any]], None]
+Note = Callable[[str, "Principal", Mapping[str, Any]], Any]
 
 
 class SensorThings:
@@ -40,7 +40,7 @@ class SensorThings:
         territory: what is declared; ledger: opened read-only; folder: where `things.db` stands (the ledger's folder).
         intake: the writer of values; None for a service that only reads them.
         clock: says what time it is.
-        audit: told of every change and deletion by a client: action, who, detail.
+        audit: told of every change and deletion by a client (`Audit.record` of the access rules).
     """
 
     def __init__(

@@ -26,7 +26,7 @@ _UCUM = {
 # UN/CEFACT Recommendation 20, revision 17, annexes I and II.
 _CEFACT = {
     "kg": "KGM", "g": "GRM", "mg": "MGM", "t": "TNE", "kt": "KTN", "m": "MTR", "km": "KMT", "cm": "CMT", "mm": "MMT", "m2": "MTK",
-    "km2": "KMK", "ha": "HAR", "m3": "MTQ", "L": "LTR", "mL": "MLT", "s": "SEC", "min": "MIN", "h": "HUR", "day": "DAY",
+    "km2": "KMK", "m3": "MTQ", "L": "LTR", "mL": "MLT", "s": "SEC", "min": "MIN", "h": "HUR", "day": "DAY",
     "J": "JOU", "kJ": "KJO", "MJ": "3B", "GJ": "GV", "TJ": "D30", "Wh": "WHR", "kWh": "KWH", "MWh": "MWH", "GWh": "GWH",
     "TWh": "D32", "W": "WTT", "kW": "KWT", "MW": "MAW", "GW": "A90", "Pa": "PAL", "kPa": "KPA", "MPa": "MPA", "bar": "BAR",
     "K": "KEL", "degC": "CEL", "%": "P1", "1": "C62", "ppm": "59",
