@@ -23,6 +23,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mangrove.ledger import catalog
 from mangrove.ledger.types import HAPPENED
@@ -151,11 +152,11 @@ def _grid(live: Live, span: Span, run: str) -> Grid:
     starts = instants(HOURLY.starts(span, live.territory.tz))
     shape = (len(flows), len(starts))
     made = Grid(run, span, result.plan, flows, starts, *(np.zeros(shape) for _ in range(3)))
-    row = np.array([made.row[name] for name in table.column("flow").to_pylist()], dtype=np.int64)
+    row = pc.index_in(table.column("flow"), pa.array(flows, pa.string())).to_numpy()
     hour = np.searchsorted(
         starts, table.column("start").cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
     )
-    own = np.array([name == "inventory" for name in table.column("account").to_pylist()], dtype=bool)
+    own = pc.equal(table.column("account"), "inventory").to_numpy()
     kg = np.nan_to_num(table.column("co2e_kg").to_numpy())
     cover = np.nan_to_num(table.column("coverage").to_numpy(), nan=1.0)
     made.co2e[row[own], hour[own]] = kg[own]
