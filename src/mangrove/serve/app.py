@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -28,7 +28,7 @@ from mangrove.errors import LedgerError, MangroveError, RequestError, SourceErro
 from mangrove.printing import as_csv
 from mangrove.serve import screens as registry
 from mangrove.serve import view as views
-from mangrove.serve.scope import Principal
+from mangrove.serve.scope import Guard, Principal
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
@@ -58,17 +58,6 @@ _STATUS = {
 }
 
 
-class Guard(Protocol):
-    """Who may pass: what `mangrove.serve.access.Access` is, or `Fixed`."""
-
-    @property
-    def caller(self) -> Callable[..., Any]:
-        """A dependency of FastAPI that gives the `Principal` of a request, or refuses it."""
-
-    def need(self, *roles: str) -> Callable[..., Any]:
-        """The same for principals with one of the roles only."""
-
-
 @dataclass(frozen=True)
 class Fixed:
     """Everyone is one principal: for tests and notebooks."""
@@ -90,6 +79,10 @@ class Fixed:
 
         return allowed
 
+    def alive(self, principal: Principal) -> bool:
+        """Nobody is ever sent away."""
+        return principal == self.principal
+
 
 @dataclass(frozen=True)
 class Site:
@@ -109,7 +102,9 @@ class Site:
             now=self.live.clock.now(),
             principal=principal,
             lang=request.cookies.get("lang") or (lang if not self.live.territory.lang else ""),
-            **({"period": screen.period, "screen": screen.name, "keeps": screen.keeps} if screen else {}),
+            period=screen.period if screen else "month",
+            screen=screen.name if screen else "",
+            keeps=screen.keeps if screen else (),
         )
 
     def page(
@@ -284,10 +279,12 @@ def _frame(site: Site) -> APIRouter:
     def first() -> RedirectResponse:
         return RedirectResponse(f"/{registry.screens()[0].name}", 303)
 
-    @router.get("/events", response_class=StreamingResponse, dependencies=[who])
-    async def events() -> StreamingResponse:
+    @router.get("/events", response_class=StreamingResponse)
+    async def events(principal: Principal = who) -> StreamingResponse:
         return StreamingResponse(
-            live.hub.stream(), media_type="text/event-stream", headers={"x-accel-buffering": "no"}
+            live.hub.stream(lambda: site.access.alive(principal)),
+            media_type="text/event-stream",
+            headers={"x-accel-buffering": "no"},
         )
 
     @router.get("/why", response_class=HTMLResponse)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -51,8 +51,8 @@ class Hub:
                 queue.get_nowait()  # what was not read yet is older than this
             queue.put_nowait(message)
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        """The messages of one page, beginning with the latest one."""
+    async def stream(self, alive: Callable[[], bool] = lambda: True) -> AsyncIterator[bytes]:
+        """The messages of one page, beginning with the latest one, as long as the reader may have them (`alive`)."""
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(1)
         self._streams.add(queue)
         try:
@@ -61,9 +61,8 @@ class Hub:
                 try:
                     message = await asyncio.wait_for(queue.get(), HEARTBEAT)
                 except TimeoutError:
-                    yield b": here\n\n"
-                    continue
-                if message is None:
+                    message = b": here\n\n"
+                if message is None or not alive():
                     return
                 yield message
         finally:

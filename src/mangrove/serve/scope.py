@@ -8,9 +8,10 @@ knows of passwords: see `mangrove.serve.access`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Protocol
 
 from mangrove.territory.model import Flow, Territory
 
@@ -44,6 +45,20 @@ class Principal:
     def key(self) -> tuple[str, str, str]:
         """What decides about what is seen: two principals with the same key see the same pages."""
         return (self.role, self.place, self.device)
+
+
+class Guard(Protocol):
+    """Who may pass: what `mangrove.serve.access.Access` is, or `Fixed`."""
+
+    @property
+    def caller(self) -> Callable[..., Any]:
+        """A dependency of FastAPI that gives the `Principal` of a request, or refuses it."""
+
+    def need(self, *roles: str) -> Callable[..., Any]:
+        """The same for principals with one of the roles only."""
+
+    def alive(self, principal: Principal) -> bool:
+        """Whether a principal that was let in may still stay."""
 
 
 GUEST = "guest"

@@ -66,13 +66,13 @@ class Values:
         return Values(self.names, *cut)
 
     def table(self) -> pa.Table:
-        """The rows as the ledger takes them: flow (string), start (timestamp us, UTC), value, quality."""
+        """The rows as the ledger takes them: flow (dictionary of strings), start (timestamp us, UTC), value, quality."""
         flow = pa.DictionaryArray.from_arrays(
             pa.array(self.flow, pa.int32()), pa.array(self.names, pa.string())
         )
         return pa.table(
             {
-                "flow": flow.cast(pa.string()),
+                "flow": flow,
                 "start": pa.array(self.start, pa.int64()).cast(pa.timestamp("us", tz="UTC")),
                 "value": pa.array(self.value, pa.float64()),
                 "quality": pa.array(self.quality, pa.uint8()),

@@ -26,6 +26,7 @@ import pyarrow as pa
 
 from mangrove.errors import LedgerError, MangroveError, SourceError
 from mangrove.ledger import Ledger
+from mangrove.ledger.door import NEVER
 from mangrove.ledger.types import Origin, Receipt, Rejected
 from mangrove.sources.convert import Values
 from mangrove.sources.registers import SUFFIX, Pending
@@ -37,6 +38,8 @@ DERIVE_EVERY = 5.0
 """Seconds between two derivations of amounts from registers."""
 SEAL_EVERY = 300.0
 """Seconds after which rows that arrived are sealed into files, however few they are."""
+_OWN = SUFFIX[0]
+"""Registers, samples and events stand under keys of their own: the flow's id, this sign, and a word."""
 _EMPTY_ROWS = 1
 """Rows that a batch without values counts for, so that a flood of empty batches is bounded too."""
 _REFUSED = frozenset({"ledger.disk", "ledger.file", "ledger.catalog", "ledger.damaged", "ledger.read_only"})
@@ -346,12 +349,12 @@ class Intake:
         for values, table, batch, receipt in zip(renamed, tables, batches, receipts, strict=True):
             if isinstance(values, Values):
                 self._registers.seen(values, receipt)
-            _raise_last(last, table)
+            _raise_last(last, values if isinstance(values, Values) else _as_values(table))
             self._count(receipt)
             with suppress(InvalidStateError):
                 batch.done.set_result(receipt)
         self.counters.commits += 1
-        names = frozenset(name.removesuffix(SUFFIX) for name in last)
+        names = frozenset(name.partition(_OWN)[0] for name in last)
         self._tell(Arrival(tuple(receipts), names, max(one.batch for one in receipts), last))
 
     def _renamed(self, values: Values | pa.Table) -> Values | pa.Table:
@@ -454,14 +457,12 @@ def _as_values(table: pa.Table) -> Values:
     )
 
 
-def _raise_last(last: dict[str, int], table: pa.Table) -> None:
-    """Notes the latest start of each flow of a table."""
-    if not table.num_rows:
+def _raise_last(last: dict[str, int], values: Values) -> None:
+    """Notes the latest start of each flow of some values."""
+    if not len(values):
         return
-    encoded = _encoded(table)
-    names = encoded.dictionary.to_pylist()
-    latest = np.full(len(names), np.iinfo(np.int64).min)
-    start = table.column("start").cast(pa.timestamp("us", "UTC")).cast(pa.int64()).to_numpy()
-    np.maximum.at(latest, encoded.indices.to_numpy(zero_copy_only=False), start)
-    for name, at in zip(names, latest.tolist(), strict=True):
-        last[name] = max(last.get(name, at), at)
+    latest = np.full(len(values.names), NEVER)
+    np.maximum.at(latest, values.flow, values.start)
+    for name, at in zip(values.names, latest.tolist(), strict=True):
+        if at != NEVER:
+            last[name] = max(last.get(name, at), at)

@@ -99,6 +99,10 @@ class Access:
         """See `need`."""
         return need(*roles, guests=guests, keys=keys)
 
+    def alive(self, principal: Principal) -> bool:
+        """Whether a principal may still do what it could when a long connection began."""
+        return self.accounts.alive(principal)
+
     def visible(self, principal: Principal, place: str) -> str:
         """`place`, when the principal sees it in detail.
 

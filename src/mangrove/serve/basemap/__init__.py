@@ -18,7 +18,7 @@ from mangrove.handle import STORE
 if TYPE_CHECKING:
     from fastapi import APIRouter
 
-    from mangrove.serve.basemap.route import Guard
+    from mangrove.serve.scope import Guard
     from mangrove.serve.state import Live
     from mangrove.territory.model import Territory
 

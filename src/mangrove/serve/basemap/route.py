@@ -7,8 +7,7 @@ file) and `/map/places.geojson`. Outlines carry no amounts; names of places that
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
@@ -17,19 +16,12 @@ from fastapi.responses import FileResponse
 from mangrove.serve import view as views
 from mangrove.serve.basemap import FILE, default_path, outlines
 from mangrove.serve.map_values import day_of, levels_of, root_of, rows_below
-from mangrove.serve.scope import Principal, Scope
+from mangrove.serve.scope import Guard, Principal, Scope
 from mangrove.serve.state import Live
 
 BASEMAP, PLACES = f"/{FILE}", "/map/places.geojson"
 ROLES = ("admin", "operator", "tenant", "city", "worker")
 """Who may open the map may have its outlines."""
-
-
-class Guard(Protocol):
-    """Who may pass."""
-
-    def need(self, *roles: str) -> Callable[..., Any]:
-        """A dependency that gives the principal with one of the roles, or refuses."""
 
 
 def router(live: Live, access: Guard) -> APIRouter:

@@ -8,7 +8,7 @@ rules of the server before anything here runs; paths are not parsed by the frame
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 import orjson
@@ -16,9 +16,9 @@ from fastapi import APIRouter, Depends, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from mangrove.errors import LedgerError
-from mangrove.serve.scope import Principal, Scope
+from mangrove.serve.scope import Guard, Principal, Scope
 from mangrove.serve.sta import ngsi
-from mangrove.serve.sta.change import MOST_BODY
+from mangrove.serve.sta.change import EDITORS, MOST_BODY
 from mangrove.serve.sta.errors import BAD, TOO_LARGE, StaError
 from mangrove.serve.sta.request import Answer, Call
 from mangrove.serve.sta.service import MODELS, SensorThings
@@ -28,18 +28,10 @@ if TYPE_CHECKING:
 
 READERS = ("admin", "operator", "tenant", "city", "worker")
 WRITERS = ("admin", "operator", "tenant", "device", "worker")
-EDITORS = ("admin", "operator", "tenant", "device")
 """Roles of the routes; what each may see or change inside is decided by its scope."""
 
 
-class Access(Protocol):
-    """What the server's access rules offer: a dependency that gives the principal, when it has one of the roles."""
-
-    def need(self, *roles: str) -> Callable[..., Principal]:
-        """A dependency; it answers 401 for a stranger and 403 for another role."""
-
-
-def router(sta: SensorThings, access: Access) -> APIRouter:
+def router(sta: SensorThings, access: Guard) -> APIRouter:
     """The routes of both versions and of NGSI-LD.
 
     Args:
@@ -68,7 +60,8 @@ def router(sta: SensorThings, access: Access) -> APIRouter:
             (["POST"], WRITERS),
             (["PATCH", "PUT", "DELETE"], EDITORS),
         ):
-            _add(routes, f"/sta/{version}", methods, serve(version), access.need(*roles))
+            caller = access.need(*roles, guests=methods[0] == "GET")
+            _add(routes, f"/sta/{version}", methods, serve(version), caller)
     _add_ngsi(routes, sta, access)
     return routes
 
@@ -84,7 +77,7 @@ def _add(routes: APIRouter, prefix: str, methods: list[str], serve: Callable[...
         routes.add_api_route(path, answer, methods=methods, include_in_schema=False)
 
 
-def _add_ngsi(routes: APIRouter, sta: SensorThings, access: Access) -> None:
+def _add_ngsi(routes: APIRouter, sta: SensorThings, access: Guard) -> None:
     caller = access.need(*READERS)
 
     def answer(request: Request, principal: Principal = Depends(caller)) -> Response:  # noqa: B008 - how FastAPI says it
