@@ -348,3 +348,51 @@ def test_changes_and_deletions_are_told_to_the_audit_log_before_they_happen(worl
     with pytest.raises(RuntimeError):
         world.client.delete(f"{ROOT}/Observations('{one}')")
     assert world.client.get(f"{ROOT}/Observations('{one}')").json()["result"] == 2.0
+
+
+def test_a_batch_is_no_way_around_the_roles(world):
+    import json
+
+    one = write(
+        world, world.stream("mill.power"), who="mill", result=1, phenomenonTime="2024-06-04T00:00:00Z"
+    ).json()["@iot.id"]
+    url = f"Observations('{one}')"
+    assert world.as_("mill").patch(f"{ROOT}/{url}", json={"result": 2}).status_code == 403
+    inner = [
+        {"id": "1", "method": "patch", "url": url, "body": {"result": 2}}, {"id": "2", "method": "delete", "url": url},
+        {"id": "3", "method": "post", "url": "Things", "body": {"name": "x", "description": "x"}},
+    ]  # fmt: skip
+    answer = world.as_("mill").post(f"{ROOT}/$batch", content=json.dumps({"requests": inner}))
+    assert [part["status"] for part in answer.json()["responses"]] == [403, 403, 403]
+    asked = {"requests": [{"id": "1", "method": "get", "url": "ObservedProperties"}]}
+    answer = world.as_("meter").post(f"{ROOT}/$batch", content=json.dumps(asked))
+    assert [part["status"] for part in answer.json()["responses"]] == [403]
+    assert world.get(url).json()["result"] == 1.0
+
+
+def test_readers_and_writers_at_once_get_answers(world):
+    world.fill("mill.power", [float(i) for i in range(50)])
+    mill, wrong = world.stream("mill.power"), []
+
+    def work(number):
+        client = world.as_("boss")
+        for turn in range(6):
+            day = f"2024-05-{number + 1:02}T{turn:02}:00:00Z"
+            answers = [
+                client.post(
+                    f"{ROOT}/Datastreams({mill})/Observations", json={"result": turn, "phenomenonTime": day}
+                ),
+                client.post(f"{ROOT}/Things", json={"name": "t", "description": "d"}),
+                client.get(f"{ROOT}/Datastreams", params={"$expand": "Observations($top=1),Thing"}),
+                client.get(f"{ROOT}/Things", params={"$filter": "Datastreams/Observations/result gt 10"}),
+            ]
+            wrong.extend(answer.text for answer in answers if answer.status_code >= 400)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    assert not wrong
+    assert world.get(f"Datastreams({mill})/Observations", count="true", top="0").json()["@iot.count"] == 86

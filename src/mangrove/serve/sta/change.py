@@ -27,6 +27,10 @@ MOST_BATCH, MOST_ARRAY = 100, 100_000
 """Requests in one batch; Observations in one CreateObservations."""
 
 
+EDITORS = ("admin", "operator")
+"""Roles that change and delete; a batch is asked too, because it comes in as a POST."""
+
+
 class Change(Request):
     """One request that writes, while it is answered."""
 
@@ -38,6 +42,8 @@ class Change(Request):
         if method == "POST" and path == "$batch":
             return self.batch()
         if method in ("GET", "HEAD"):
+            if self.scope.principal.role == "device":  # it reads nothing, also not inside a batch
+                raise StaError("sta.forbidden", FORBIDDEN, who=self.call.who)
             return self.read(path)
         actions: dict[str, Callable[[Target], Answer]] = {
             "POST": self.create, "PATCH": self.update, "PUT": self.update, "DELETE": self.delete,
@@ -218,6 +224,8 @@ class Change(Request):
         _, row = self.walk(target)
         assert row is not None
         kind = target.last.kind
+        if self.scope.principal.role not in EDITORS:
+            raise StaError("sta.forbidden", FORBIDDEN, who=self.call.who)
         if kind.table == "observation":
             stream = self.observer().stream(row["datastream"])
             assert stream is not None
