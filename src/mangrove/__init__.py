@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mangrove.api import (
         backtest,
         bill,
+        budget,
         check,
         diff,
         each_site,
@@ -50,6 +51,8 @@ _HOMES = {
         (
             "backtest",
             "bill",
+    "budget",
+            "budget",
             "check",
             "diff",
             "each_site",

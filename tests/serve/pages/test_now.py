@@ -370,6 +370,15 @@ def test_a_tenant_may_not_ask_for_the_place_of_another(full):
             assert "live.not_yours" in answer.text
 
 
+def test_a_tenant_that_looks_at_the_whole_sees_the_others_as_one(full):
+    with client(full, TENANT) as http:
+        data = http.get("/now.json", params={"place": "park"}).json()
+        text = http.get("/now", params={"place": "park"}).text
+    assert [(row["key"], row["merged"]) for row in data["groups"]] == [("shop", False), ("", True)]
+    assert {row["key"] for row in data["flows"]} == {"shop.power", "shop.diesel"}
+    assert not re.search("mill|Nhà máy thép|steel|Điện lò", text + json.dumps(data))
+
+
 def test_the_city_sees_no_total_of_fewer_than_three_companies(full):
     with client(full, guest("city")) as http:
         data = http.get("/now.json").json()
