@@ -24,6 +24,7 @@ PEOPLE = {
     "mill": Principal("mill", "Mill", "user", "tenant", "mill"),
     "shop": Principal("shop", "Shop", "user", "tenant", "shop"),
     "city": Principal("city", "City", "user", "city"),
+    "guest": Principal("guest", "guest", "guest", "operator"),
     "meter": Principal("meter", "Meter", "key", "device", "", "gateway"),
 }
 
@@ -31,7 +32,7 @@ PEOPLE = {
 class Keys:
     """Access as the server gives it, with names instead of keys."""
 
-    def need(self, *roles, guests=True):
+    def need(self, *roles):
         def caller(request: Request) -> Principal:
             said = request.headers.get("authorization", "")
             if said.startswith("Basic "):  # name and password, as the clients of the standard send them

@@ -396,3 +396,12 @@ def test_readers_and_writers_at_once_get_answers(world):
     assert not any(thread.is_alive() for thread in threads)
     assert not wrong
     assert world.get(f"Datastreams({mill})/Observations", count="true", top="0").json()["@iot.count"] == 86
+
+
+def test_who_looks_without_signing_in_changes_nothing(world):
+    stream = world.stream("mill.power")
+    assert world.as_("guest").get(f"{ROOT}/Datastreams({stream})").status_code == 200
+    write(world, stream, who="guest", status=403, result=1)
+    assert (
+        world.as_("guest").post(f"{ROOT}/Things", json={"name": "x", "description": "x"}).status_code == 403
+    )

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from mangrove.serve.scope import GUEST
 from mangrove.serve.sta import patches
 from mangrove.serve.sta.errors import BAD, FORBIDDEN, NOT_IMPLEMENTED, StaError
 from mangrove.serve.sta.model import Kind
@@ -37,6 +38,8 @@ class Change(Request):
     def answer(self) -> Answer:
         """The answer to any request of this service."""
         method, path = self.call.method, self.call.path.strip("/")
+        if method not in ("GET", "HEAD") and self.scope.principal.kind == GUEST:
+            raise StaError("sta.forbidden", FORBIDDEN, who=self.call.who)
         if method == "POST" and path == "CreateObservations" and self.model.prefix:
             return self.create_observations()
         if method == "POST" and path == "$batch":

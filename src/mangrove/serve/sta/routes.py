@@ -60,8 +60,7 @@ def router(sta: SensorThings, access: Guard) -> APIRouter:
             (["POST"], WRITERS),
             (["PATCH", "PUT", "DELETE"], EDITORS),
         ):
-            caller = access.need(*roles, guests=methods[0] == "GET")
-            _add(routes, f"/sta/{version}", methods, serve(version), caller)
+            _add(routes, f"/sta/{version}", methods, serve(version), access.need(*roles))
     _add_ngsi(routes, sta, access)
     return routes
 
