@@ -58,11 +58,19 @@ def listen(folder: Path, *, host: str, port: int, user: str | None, say: Say, la
 def write_broker(out: Path, folder: Path | None, *, port: int, tls_port: int | None) -> Path:
     """Writes the files of a broker, with the MQTT devices of the territory in `folder` as its users.
 
+    A device with an API key opens the broker with that key; the others get a password of their own.
+
     Raises:
         RequestError: `mqtt.tls_needs_users`.
     """
-    territory = api.open(folder).territory if folder is not None else None
-    return broker.broker_files(out, territory, port, tls_port=tls_port)
+    if folder is None:
+        return broker.broker_files(out, None, port, tls_port=tls_port)
+    from mangrove.serve.access import Accounts
+
+    territory = api.open(folder).territory
+    with Accounts(folder) as accounts:
+        keys = accounts.keys.broker_hashes()
+    return broker.broker_files(out, territory, port, tls_port=tls_port, keys=keys)
 
 
 def drop(folder: Path, inbox: Path, *, watch: bool, say: Say, lang: str) -> None:

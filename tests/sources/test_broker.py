@@ -150,3 +150,14 @@ def test_a_user_writes_its_own_topics_and_no_other(broker, user, allowed, denied
     for one in (sender, *ears):
         one.disconnect()
         one.loop_stop()
+
+
+def test_a_device_with_a_key_has_no_other_password(tmp_path, park):
+    plain = password_of
+    broker_files(tmp_path / "b", park)
+    device = next(one.id for one in park.devices.values() if one.protocol == "mqtt")
+    assert plain(tmp_path / "b", device)
+    broker_files(tmp_path / "b", park, keys={device: hashed("key", b"0123456789ab", 101)})
+    assert plain(tmp_path / "b", device) is None
+    lines = (tmp_path / "b" / "passwords").read_text().splitlines()
+    assert f"{device}:{hashed('key', b'0123456789ab', 101)}" in lines

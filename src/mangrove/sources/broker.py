@@ -39,6 +39,7 @@ def broker_files(
     *,
     tls_port: int | None = None,
     anonymous: bool | None = None,
+    keys: Mapping[str, str] | None = None,
 ) -> Path:
     """Writes the files of a Mosquitto broker; start it with `mosquitto -c <the path that is returned>`.
 
@@ -48,6 +49,7 @@ def broker_files(
         port: of the listener on the loopback interface.
         tls_port: of a listener for the plant network, with `server.crt` and `server.key` in `folder`; None: there is none.
         anonymous: whether the loopback listener asks for no password; by default only without a territory.
+        keys: hashed passwords of devices that have an API key: the key opens the broker too.
 
     Raises:
         RequestError: `mqtt.tls_needs_users`: a listener for the network without a territory would let nobody in.
@@ -63,7 +65,7 @@ def broker_files(
         network = _text("tls").substitute(settings, tls_port=str(tls_port))
     if territory is not None:
         _write_private(folder / "mosquitto.acl", access_list(territory))
-        write_users(folder, [READER, *_devices(territory)])
+        write_users(folder, [READER, *_devices(territory)], keys or {})
     path = folder / "mosquitto.conf"
     path.write_text(_text("conf").substitute(settings, users=users, tls=network), encoding="utf-8")
     return path
@@ -112,10 +114,10 @@ def _reads(device: str, points: Iterable[Point]) -> Iterable[str]:
             yield f"spBv1.0/{group}/NCMD/{node}"
 
 
-def write_users(folder: Path, users: Iterable[str]) -> None:
-    """Passwords for `users`: those that have one keep it, the others get a random one; all others are removed."""
-    hashes = _read_hashes(folder / "passwords")
-    plain = _read_plain(folder / "credentials.csv")
+def write_users(folder: Path, users: Iterable[str], keys: Mapping[str, str]) -> None:
+    """Passwords for `users`: the key of a device that has one; else what it had before, or a random one; all others are removed."""
+    hashes = _read_hashes(folder / "passwords") | keys
+    plain = {user: word for user, word in _read_plain(folder / "credentials.csv").items() if user not in keys}
     kept: dict[str, str] = {}
     for user in users:
         if user not in hashes:

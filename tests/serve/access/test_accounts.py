@@ -420,19 +420,19 @@ def test_the_time_of_last_use_is_written_once_a_minute(accounts, clock):
     assert seen[0] == seen[1] < seen[2]
 
 
-def test_the_password_file_of_the_broker_holds_each_devices_newest_key(accounts):
-    first = accounts.keys.device_secret("gate-1", by=ROOT)
-    second = accounts.keys.device_secret("gate-1", by=ROOT)
-    assert not accounts.device_password("gate-1", first)
-    assert accounts.device_password("gate-1", second)
+def test_the_broker_knows_each_device_by_its_newest_key(accounts):
+    _, first = accounts.keys.add("gate", "device", device="gate-1", by=ROOT)
+    _, second = accounts.keys.add("gate again", "device", device="gate-1", by=ROOT)
     accounts.keys.add("person", "operator", by=ROOT)
-    lines = accounts.keys.broker_lines()
-    assert list(lines) == ["gate-1"]
-    name, kept = lines["gate-1"].split(":")
-    _, kind, rounds, salt, hashed = kept.split("$")
-    assert (name, kind) == ("gate-1", "7")
+    found = accounts.keys.broker_hashes()
+    assert list(found) == ["gate-1"]
+    _, kind, rounds, salt, hashed = found["gate-1"].split("$")
+    assert kind == "7"
     import base64
     import hashlib
 
-    again = hashlib.pbkdf2_hmac("sha512", second.encode(), base64.b64decode(salt), int(rounds))
-    assert base64.b64encode(again).decode() == hashed
+    def again(secret):
+        key = hashlib.pbkdf2_hmac("sha512", secret.encode(), base64.b64decode(salt), int(rounds))
+        return base64.b64encode(key).decode()
+
+    assert again(second) == hashed != again(first)

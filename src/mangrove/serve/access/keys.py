@@ -7,10 +7,7 @@ is also its password for the MQTT broker, so its hash in the broker's own form i
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
-import os
 import secrets
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
@@ -20,7 +17,7 @@ from zoneinfo import ZoneInfo
 from mangrove.serve.access.audit import Audit
 from mangrove.serve.access.problems import AccessError
 from mangrove.serve.access.store import Store, digest, maybe, moment_of, stamp
-from mangrove.serve.access.users import LONGEST_NAME, check_role, proper_name
+from mangrove.serve.access.users import check_role, proper_name
 from mangrove.serve.scope import ROLES, Principal
 from mangrove.times import parse_date
 
@@ -32,8 +29,6 @@ security for OCPP 1.6-J, 2nd edition; OCPP 2.0.1 part 2, A00.FR.205: 16 to 40 ch
 _SHOWN = 8
 _USED_EVERY = 60_000_000
 """Microseconds: the time of last use is written down at most once a minute."""
-_BROKER_ROUNDS = 101
-"""Rounds of PBKDF2 that mosquitto_passwd uses by default; more would add nothing to a secret of 160 random bits."""
 _COLUMNS = "id, name, role, place, device, prefix, created, expires, revoked, last_used"
 
 
@@ -100,6 +95,8 @@ class Keys:
             AccessError: `access.bad_name`, `access.bad_role`, `access.place_needed`, `access.place_refused`,
                 `access.device_needed`, `access.device_refused`, `access.bad_expiry`.
         """
+        from mangrove.sources.broker import hashed
+
         said = proper_name(name)
         check_role(role, place, ROLES)
         if (role == "device") != bool(device):
@@ -109,7 +106,7 @@ class Keys:
         if expires is not None and expires <= self._store.clock.now():
             raise AccessError("access.bad_expiry", when=expires.isoformat())
         secret = secrets.token_hex(_SHORT_BYTES) if short else MARK + secrets.token_urlsafe(_BYTES)
-        broker = broker_hash(secret) if device else ""
+        broker = hashed(secret) if device else ""
         with self._store.write() as db:
             made = db.execute(
                 "INSERT INTO keys (name, role, place, device, digest, prefix, broker, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -172,33 +169,14 @@ class Keys:
         """Every key, newest first."""
         return [_key_of(row) for row in self._store.rows(f"SELECT {_COLUMNS} FROM keys ORDER BY id DESC")]
 
-    def device_secret(self, device: str, *, short: bool = False, by: Principal) -> str:
-        """A new password for a declared device, in place of its earlier ones.
-
-        For the broker's password file: see `broker_lines`, which needs no secret.
-        """
-        with self._store.write():
-            now = self._store.clock.now()
-            for key in self.all():
-                if key.device == device and key.works(now):
-                    self.revoke(key.id, by=by)
-            return self.add(device[:LONGEST_NAME], "device", device=device, short=short, by=by)[1]
-
-    def broker_lines(self) -> dict[str, str]:
-        """The line of each device in the password file of a Mosquitto broker, from its newest working key."""
-        now, lines = self._store.clock.now(), {}
+    def broker_hashes(self) -> dict[str, str]:
+        """The password of each device as a Mosquitto broker keeps it, from its newest working key."""
+        now, found = self._store.clock.now(), {}
         for row in self._store.rows(f"SELECT broker, {_COLUMNS} FROM keys WHERE broker <> '' ORDER BY id"):
             key = _key_of(row[1:])
             if key.works(now):
-                lines[key.device] = f"{key.device}:{row[0]}"
-        return lines
-
-
-def broker_hash(secret: str) -> str:
-    """A password as Mosquitto 2 keeps it: `$7$rounds$salt$hash`, PBKDF2 with SHA-512."""
-    salt = os.urandom(12)
-    hashed = hashlib.pbkdf2_hmac("sha512", secret.encode(), salt, _BROKER_ROUNDS, 64)
-    return f"$7${_BROKER_ROUNDS}${base64.b64encode(salt).decode()}${base64.b64encode(hashed).decode()}"
+                found[key.device] = row[0]
+        return found
 
 
 def number_of(word: str) -> int:
