@@ -134,7 +134,7 @@ def serve(
         running = Running(f"http://{_shown(host)}:{port}", live, accounts)
         stack.callback(running.close)
         connectors = connect(live, options)
-        sta = stack.enter_context(_things(live))
+        sta = stack.enter_context(_things(live, accounts))
         chargers = _chargers(live, accounts)
         live.health.extend(one.state for one in (*connectors, *([chargers] if chargers else ())))
         for connector in connectors:
@@ -335,13 +335,20 @@ def _routers(live: Live, access: Access, sta: SensorThings) -> list[APIRouter]:
 
 
 @contextmanager
-def _things(live: Live) -> Iterator[SensorThings]:
+def _things(live: Live, accounts: Accounts) -> Iterator[SensorThings]:
     """The SensorThings service over the ledger as readers see it."""
     from mangrove.serve.sta import SensorThings
 
     with (
         live.park.reader() as ledger,
-        SensorThings(live.territory, ledger, live.store, intake=live.intake, clock=live.clock) as sta,
+        SensorThings(
+            live.territory,
+            ledger,
+            live.store,
+            intake=live.intake,
+            clock=live.clock,
+            audit=accounts.audit.record,
+        ) as sta,
     ):
         yield sta
 
