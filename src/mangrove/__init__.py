@@ -51,7 +51,6 @@ _HOMES = {
         (
             "backtest",
             "bill",
-    "budget",
             "budget",
             "check",
             "diff",
@@ -98,6 +97,7 @@ __all__ = [
     "SourceError",
     "backtest",
     "bill",
+    "budget",
     "check",
     "diff",
     "each_site",

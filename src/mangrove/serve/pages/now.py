@@ -100,7 +100,7 @@ class _Builder:
         plan = self._plan(actual)
         whole = np.ones(len(actual.flows))
         counted = {line.flow for line in actual.plan.lines if line.account == "inventory"}
-        inside = np.array([self._mine(flow) for flow in actual.flows], dtype=float)
+        inside = self._inside(actual)
         mine = inside * np.array([flow in counted for flow in actual.flows])
         compared, base_run, base_span, reason = self._compared(actual, plan, mine)
         groups, sectors, flows = self._rows(actual, compared, mine)
@@ -133,8 +133,24 @@ class _Builder:
             health=_has_screen("health"),
         )
 
-    def _mine(self, flow: str) -> bool:
-        return not self.focus or self._lies_in(self.territory.flows[flow].place, self.focus)
+    def _inside(self, actual: Grid) -> Floats:
+        """How much of each flow belongs to the focus, (F,): in a city, flows that stand for many wards have shares in each."""
+        if not self.focus:
+            return np.ones(len(actual.flows))
+        if self.territory.kind != "city":
+            places = [self.territory.flows[flow].place for flow in actual.flows]
+            return np.array([self._lies_in(place, self.focus) for place in places], dtype=float)
+        found = np.zeros(len(actual.flows))
+        for flow, key, share in self._members(actual, self.territory.places[self.focus].kind):
+            found[actual.row[flow]] += share if key == self.focus else 0.0
+        return found
+
+    def _members(self, actual: Grid, column: str) -> list[tuple[str, str, float]]:
+        """Flow, place of a kind, share of the flow that stands for it."""
+        question = replace(actual.plan.question, by=(column,), every=None, accounts=("inventory",))
+        grouping = Grouping(actual.plan, question)
+        keys = list(grouping.groups)
+        return [(flow, keys[group][0], share) for flow, group, share in grouping.view.members]
 
     def _all_seen(self, flows: Sequence[str]) -> bool:
         return self.scope.whole or set(flows) <= self.scope.flows
@@ -210,10 +226,9 @@ class _Builder:
         """By what the first table groups: wards of a city, the companies of a park, or the flows of one company."""
         inside = [flow for flow, one in zip(actual.flows, mine, strict=True) if one]
         if self.territory.kind == "city" and any(x.kind == "ward" for x in self.territory.places.values()):
-            question = replace(actual.plan.question, by=("ward",), every=None, accounts=("inventory",))
-            grouping = Grouping(actual.plan, question)
-            keys = list(grouping.groups)
-            return "ward", [(flow, keys[group][0], share) for flow, group, share in grouping.view.members]
+            if not self.focus or self.territory.places[self.focus].kind != "ward":
+                return "ward", self._members(actual, "ward")
+            return "flow", {flow: (flow, 1.0) for flow in inside}
         companies = {flow: self.scope.company_of(self.territory.flows[flow].place) for flow in inside}
         if self.scope.companies(inside) <= 1 and self._all_seen(inside):
             return "flow", {flow: (flow, 1.0) for flow in inside}
@@ -231,7 +246,8 @@ class _Builder:
         names: dict[str, list[str]] = {}
         for flow, key, share in listed:
             if mine[number[flow]]:
-                shares.setdefault(key, np.zeros(len(compared.flows)))[number[flow]] += share
+                part = shares.setdefault(key, np.zeros(len(compared.flows)))
+                part[number[flow]] += share * mine[number[flow]]
                 names.setdefault(key, []).append(flow)
         sizes = {
             key: sum(compared.total(part, x) for x in ("actual", "waiting", "early"))
