@@ -1,6 +1,7 @@
 """The poller: readings on the step, gaps where none came, growing pauses, and what a reading becomes."""
 
 import threading
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -478,3 +479,12 @@ def test_only_devices_that_are_asked_can_be_asked(tmp_path):
     with pytest.raises(RequestError) as error:
         ask(park.territory, "c", tmp_path, At())
     assert error.value.code == "devices.not_asked"
+
+
+def test_a_folder_of_the_dispatch_center_is_watched_by_its_own_connector(tmp_path, world):
+    from mangrove.sources.dispatch_center import DispatchCenter
+
+    device = Device("nsmo", "file", "park", "files", parameters={"form": "dispatch_center"})
+    park = replace(world(), devices={"nsmo": device})
+    (fleet,) = connectors(park, None, Clock(), tmp_path / ".mangrove")
+    assert [type(one) for one in fleet.members] == [DispatchCenter]

@@ -40,10 +40,12 @@ MOST_KEPT = 10_000
 PARAMETERS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "modbus": (("unit", "timeout", "asset"), ("sf", "na", "integrate", "amount")),
     "opcua": (("user", "security", "timeout"), ("integrate", "amount")),
-    "file": (("mapping", "keep", "send"), ()),
+    "file": (("mapping", "keep", "send", "form"), ()),
     "ftp": (("mapping", "ca", "send"), ()),
 }
 """What a device of each protocol may say besides, and what its points may."""
+_DISPATCH = "dispatch_center"
+"""The parameter `form` of a folder with the files of the national dispatch center."""
 STATUSES = ("ok", "late", "failing", "never")
 _LONGEST_WAIT, _SHORTEST_WAIT = 5.0, 0.02
 
@@ -493,6 +495,10 @@ def _connector(
         from mangrove.sources.outbox import Outbox
 
         return Outbox(device, territory, clock, folder)
+    if device.parameters.get("form") == _DISPATCH:
+        from mangrove.sources.dispatch_center import DispatchCenter
+
+        return DispatchCenter(intake, territory, clock, folder.parent / device.address)
     if device.protocol in ("file", "ftp"):
         from mangrove.sources.watch import Watcher
 
