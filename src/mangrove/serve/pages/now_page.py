@@ -177,6 +177,16 @@ class Now:
         )
         return min(max(2 - math.floor(math.log10(largest)), 1), 2) if 0 < largest < _WHOLE else 0
 
+    @property
+    def over(self) -> bool:
+        """Whether the period is over."""
+        return self.span.end >= self.view.period.end
+
+    def day(self, w: Words) -> str:
+        """The last day that is looked at: "today", or its date."""
+        last = self.span.last_day(self.view.tz)
+        return w.t("page_now.today") if last == self.view.now.astimezone(self.view.tz).date() else w.day(last)
+
     def hours_note(self, w: Words) -> str:
         """What must be known to read the curve."""
         one, said = self.hours, []
@@ -187,7 +197,7 @@ class Now:
             said.append(w.t("page_now.hours_left_out", count=one.left_out))
         if np.isfinite(one.low).any():
             said.append(w.t("page_now.hours_band"))
-        elif np.isfinite(one.plan).any():
+        elif np.isfinite(one.plan).any() and one.starts[-1] >= one.until:
             said.append(w.t("page_now.hours_no_band", threshold=w.percent(THRESHOLD, 0)))
         return " ".join(said)
 
