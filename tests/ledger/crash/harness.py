@@ -62,10 +62,10 @@ class Victim:
             child.wait()
         assert child.returncode == -signal.SIGKILL, (child.returncode, lines[-3:])
         if self.shim:
-            self._lose_power()
+            self.lose_power()
         return lines
 
-    def _lose_power(self) -> None:
+    def lose_power(self) -> None:
         """Replaces the folder by the image: every byte that was not synced is gone."""
         for leftover in self.image.rglob("*.shim-*"):
             leftover.unlink()  # a copy that the kill interrupted; its sync had not returned
