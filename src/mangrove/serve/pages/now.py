@@ -330,7 +330,8 @@ class _Builder:
                     Card("renewable", sun / used if used else None, "", "renewable_more", percent=True)
                 )
             cards.append(Card("intensity", kg / used if used else None, "kg CO2e/kWh", "intensity_more"))
-        cover = actual.cover[mine > 0][:, actual.window(self.span.start, self.span.end)]
+        metered = (mine > 0) & now_model.fine(actual)
+        cover = actual.cover[metered][:, actual.window(self.span.start, self.span.end)]
         data = {"flows": len(cover), "silent": int((cover.sum(axis=1) == 0).sum())}
         came = float(cover.mean()) if cover.size else None
         cards.append(Card("coverage", came, "", "coverage_more", data, percent=True))

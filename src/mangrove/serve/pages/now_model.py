@@ -433,7 +433,8 @@ def hours(
 ) -> Hours:
     """The hours of `span`: what was measured until `until`, the plan, and the band of the forecast.
 
-    Flows of which less than half came in are left out of every line, so that the lines can be compared. An hour in which others are
+    Flows of which less than half came in are left out of every line, so that the lines can be compared; of those that are read less often than by the
+    hour all must be there, for their last value is always still to come. An hour in which others are
     missing is NaN. The band is drawn where forecasts exist for `THRESHOLD` of the planned emissions; the rest is taken from the plan.
     Its ends add up the ends of the flows, as if all went wrong together: it is the widest that fits.
 
@@ -451,8 +452,8 @@ def hours(
     seen = past.stop - past.start
     cover = actual.cover[:, past]
     mine = shares > 0
-    kept = mine & (cover.mean(axis=1) >= 0.5) if seen else mine  # noqa: PLR2004 - half
-    kept = kept if kept.any() else mine
+    came = np.where(fine(actual), cover.mean(axis=1) >= 0.5, (cover > 1 - 1e-9).all(axis=1)) if seen else mine  # noqa: PLR2004 - half
+    kept = mine & came if (mine & came).any() else mine
     weight = np.where(kept, shares, 0.0)
     line = np.full(count, np.nan)
     if seen and mine.any():
@@ -467,6 +468,13 @@ def hours(
         ends = {name: _band(kg, weight, one, actual.flows, span) for name, one in bands.items()}
     low, middle, high = (ends.get(name, np.full(count, np.nan)) for name in ("low", "middle", "high"))
     return Hours(starts, line, planned, low, middle, high, until, int((mine & ~kept).sum()))
+
+
+def fine(grid: Grid) -> npt.NDArray[np.bool_]:
+    """Which flows are read by the hour or more often."""
+    flows = grid.plan.territory.flows
+    steps = [flows[name].step for name in grid.flows]
+    return np.array([step is not None and 0 < step.hours <= 1 for step in steps], dtype=bool)
 
 
 def _band(plan: Floats, weight: Floats, one: Grid, flows: Sequence[str], span: Span) -> Floats:

@@ -117,7 +117,7 @@ function options(element, data, uPlot, local) {
     else shown.paths = uPlot.paths.stepped({ align: 1 });
     series.push(shown);
     if (one.low && one.high) {
-      const edge = { stroke: "transparent", width: 0, points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }), value: shownNumber };
+      const edge = { stroke: `${color}66`, width: 0, points: { show: false }, paths: uPlot.paths.stepped({ align: 1 }), value: shownNumber };
       series.push({ ...edge, label: `${one.name} ↑` }, { ...edge, label: `${one.name} ↓` });
       bands.push({ series: [series.length - 2, series.length - 1], fill: `${color}2e` });
     }
