@@ -124,6 +124,8 @@ def serve(
     """
     import uvicorn
 
+    from mangrove import setpoints
+
     _check(options)
     park = api.open(folder)
     listening = _bind(options)
@@ -136,12 +138,13 @@ def serve(
         connectors = connect(live, options)
         sta = stack.enter_context(_things(live, accounts))
         chargers = _chargers(live, accounts)
-        live.health.extend(one.state for one in (*connectors, *([chargers] if chargers else ())))
-        for connector in connectors:
+        orders = setpoints.setpoints(live, connectors, chargers)
+        live.health.extend(one.state for one in (*connectors, *([chargers] if chargers else ()), orders))
+        for connector in (*connectors, orders):
             stack.callback(connector.stop)
 
         def up() -> None:
-            for connector in connectors:
+            for connector in (*connectors, orders):
                 connector.start()
             threading.Thread(target=_greet, args=(running, options, say, started), daemon=True).start()
 
@@ -317,7 +320,7 @@ async def _follow(chargers: CentralSystem, live: Live) -> None:
 def _routers(live: Live, access: Access, sta: SensorThings) -> list[APIRouter]:
     """All routes beside those of the pages."""
     from mangrove import replicate
-    from mangrove.serve import basemap, exports, ingest, metrics, values_out
+    from mangrove.serve import basemap, exports, ingest, metrics, overrides, values_out
     from mangrove.serve import sta as things
     from mangrove.serve.access import audited
     from mangrove.serve.access import routes as accounts
@@ -329,6 +332,7 @@ def _routers(live: Live, access: Access, sta: SensorThings) -> list[APIRouter]:
         metrics.router(live, access),
         basemap.router(live, access),
         exports.router(live, audited("export.made", "admin", "operator")),
+        overrides.router(live, access, access.accounts.audit.record),
         things.router(sta, access),
         replicate.router(live, access),
     ]

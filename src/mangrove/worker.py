@@ -154,6 +154,13 @@ def _forecast(park: RemoteHandle, now: datetime) -> str:
 
 
 def _operate(park: RemoteHandle, now: datetime) -> str:
-    """Plans the sites from now on."""
+    """Plans the sites from now on, and keeps of each plan what a page and the devices need."""
+    from mangrove.serve import schedules
+
     made = api.operate(park, now, models=_MODELS)
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        documents = [schedules.document(park.territory, snapshot, one) for one in made]
+    with park.writer() as ledger:
+        for document in documents:
+            ledger.put_record(schedules.SCHEDULE, document)
     return f"{len(made)}"
