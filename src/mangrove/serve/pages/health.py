@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from mangrove import messages
-from mangrove.errors import Problem
+from mangrove.errors import Problem, RequestError
 from mangrove.figures import Bar, Coverage, coverage_strip, interval_bars
 from mangrove.ledger.types import COUNTED, Quality
 from mangrove.measure.result import Emissions
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 KINDS = ("never", "late", "excluded", "missing", "device", "quarantine", "estimated")
 """Kinds of faults in the order in which they are told when they touch the same: code `page_health.kind_<kind>`."""
+_ESTIMATED = KINDS[-1]
 _FAULTY = {
     Quality.CALIBRATING: "calibrating", Quality.FAULT: "fault", Quality.RANGE: "range", Quality.SPIKE: "spike",
     Quality.STUCK: "stuck", Quality.CLOCK: "clock", Quality.MISSING: "gap",
@@ -78,10 +79,10 @@ class Fault:
     problem: Problem | None = None
 
     @property
-    def rank(self) -> tuple[float, int, str]:
-        """What touches more comes first; what nobody knows comes before what touches nothing."""
+    def rank(self) -> tuple[bool, float, int, str]:
+        """What touches more comes first, what nobody knows before it; estimates, which are in the total, come last."""
         touched = math.inf if self.touches is None and self.kind == "never" else abs(self.touches or 0.0)
-        return (-touched, KINDS.index(self.kind), self.flow)
+        return (self.kind == _ESTIMATED, -touched, KINDS.index(self.kind), self.flow)
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,8 @@ class Health:
     """The page.
 
     Attributes:
-        faults: worst first; total: t CO2e of the year so far; year: the year; touched: t CO2e that rest on inputs with a fault.
+        faults: worst first; total: t CO2e of the year so far; year: the year; touched: t CO2e that rest on inputs with a fault,
+            nan when too few companies have them to tell.
         inputs: how many flows are watched; fine: how many have no fault; strips: daily coverage of the worst inputs.
         first: first day of the strips; detailed: whether the reader may see single inputs.
     """
@@ -115,7 +117,7 @@ class Health:
         """`fine`, `touched` or `empty`."""
         if not self.inputs or math.isnan(self.total):
             return "empty"
-        return "touched" if self.faults else "fine"
+        return "touched" if self.fine < self.inputs else "fine"
 
     def json(self) -> dict[str, Any]:
         """Everything as data."""
@@ -172,8 +174,15 @@ class Health:
 
 
 def build(live: Live, view: View) -> Health:
-    """The page for one view."""
-    return _Inspection(live, view).page()
+    """The page for one view.
+
+    Raises:
+        RequestError: `live.not_yours`: too few companies are at the place in focus.
+    """
+    inspection = _Inspection(live, view)
+    if view.place and not view.scope.tells([flow.id for flow in inspection.flows]):
+        raise RequestError("live.not_yours", cell=view.place)
+    return inspection.page()
 
 
 class _Inspection:
@@ -196,11 +205,17 @@ class _Inspection:
 
     def page(self) -> Health:
         faults = sorted(self._faults(), key=lambda fault: fault.rank) if self.live.cut() else []
-        faulty = {fault.flow for fault in faults if fault.flow}
+        faulty = {
+            fault.flow: abs(fault.touches or 0.0)
+            for fault in faults
+            if fault.flow and fault.kind != _ESTIMATED
+        }
         return Health(
             faults=tuple(faults),
             total=self.total,
-            touched=math.fsum({f.flow: abs(f.touches or 0.0) for f in faults if f.flow}.values()),
+            touched=math.fsum({f.flow: abs(f.touches or 0.0) for f in faults if f.flow}.values())
+            if self.view.scope.tells(faulty)
+            else math.nan,
             year=self.year.start.astimezone(self.view.tz).year,
             inputs=len(self.flows),
             fine=sum(flow.id not in faulty for flow in self.flows),
@@ -261,7 +276,7 @@ class _Inspection:
             assert step is not None
             yield self._fault("late", flow, since=_after(step, last, self.view), count=late)
         for code, (count, since) in sorted(codes.items(), key=lambda item: -item[1][0]):
-            if code in _FAULTY:
+            if code in _FAULTY and not (late and code == Quality.MISSING and since >= last):
                 yield self._fault("excluded", flow, since=since, count=count, detail=_FAULTY[Quality(code)])
         if Quality.FILLED in codes:
             count, since = codes[Quality.FILLED]
