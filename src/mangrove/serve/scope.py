@@ -8,7 +8,7 @@ knows of passwords: see `mangrove.serve.access`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -112,6 +112,15 @@ class Scope:
         root = self.principal.place
         return bool(root) and any(node.id == root for node in self.territory.ancestors(place))
 
+    def knows(self, place: str) -> bool:
+        """Whether a page may be about `place`: it is seen in detail, or above what is seen; the city looks at totals of any."""
+        if place not in self.territory.places or not self.totals:
+            return False
+        if self.sees(place) or self.suppresses:
+            return True
+        root = self.principal.place
+        return bool(root) and any(node.id == place for node in self.territory.ancestors(root))
+
     @cached_property
     def flows(self) -> frozenset[str]:
         """Ids of the flows whose readings may be read."""
@@ -149,6 +158,12 @@ class Scope:
         """How many companies stand behind a total over `flows`."""
         return len({self.company_of(self.territory.flows[flow].place) for flow in flows})
 
+    def tells(self, flows: Collection[str]) -> bool:
+        """Whether a total over `flows` may be told beside the one of all flows: companies enough are in it, and in what is left."""
+        rest = self.territory.flows.keys() - set(flows)
+        enough = all(self.companies(sorted(part)) >= self.threshold for part in (flows, rest) if part)
+        return not self.suppresses or not rest or enough
+
     def disclosed(self, totals: Mapping[str, float], members: Mapping[str, Sequence[str]]) -> frozenset[str]:
         """The keys of a one-way table that may be shown, beside its sum.
 
@@ -157,13 +172,20 @@ class Scope:
             members: the flows behind each cell.
 
         Returns:
-            All keys, unless this scope suppresses: then those with companies enough. When exactly one cell would be held back it
-            could be computed from the sum, so the smallest other one is held back with it.
+            All keys, unless this scope suppresses: then those with companies enough. What is held back can be computed together
+            from the sum, so the smallest other cells are held back with it until companies enough are in that too: of two that
+            are held back alone, each would read the other's figure.
         """
         if not self.suppresses:
             return frozenset(totals)
         shown = {key for key in totals if self.companies(members.get(key, ())) >= self.threshold}
         hidden = set(totals) - shown
-        if len(hidden) == 1 and shown:
-            shown.remove(min(shown, key=lambda key: abs(totals[key])))
+        while shown and hidden and self.companies(_together(members, hidden)) < self.threshold:
+            least = min(shown, key=lambda key: abs(totals[key]))
+            shown.remove(least)
+            hidden.add(least)
         return frozenset(shown)
+
+
+def _together(members: Mapping[str, Sequence[str]], keys: set[str]) -> list[str]:
+    return [flow for key in keys for flow in members.get(key, ())]

@@ -150,8 +150,9 @@ def read(
     _choose("compare", compare, COMPARISONS)
     scenario = known_run(params.get("scenario") or RUNS[0])
     place = params.get("place") or ""
-    if place and (place not in territory.places or not (scope.sees(place) or scope.totals)):
-        raise RequestError("live.no_place", place=place, hint=did_you_mean(place, territory.places))
+    if place and not scope.knows(place):
+        known = [one for one in territory.places if scope.knows(one)]
+        raise RequestError("live.no_place", place=place[:40], hint=did_you_mean(place, known))
     word = params.get("period") or period
     whole = period_of(word, now, territory.tz)
     if whole.start >= now and scenario == RUNS[0]:

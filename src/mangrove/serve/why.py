@@ -84,9 +84,13 @@ def prove(live: Live, view: View) -> Proof:
     keys = tuple(part.strip() for part in view.params.get("key", "").split(",")) if by else ()
     if len(by) != len(keys):
         raise RequestError("live.no_cell", cell=view.params.get("key", "")[:60])
+    wanted = dict(zip(by, keys, strict=True))
+    flows = _flows_of(live, wanted)
+    detail = view.scope.whole or bool(flows and flows <= view.scope.flows)
+    if not detail and (by or not view.scope.totals):  # said before anybody looks whether there is such a cell
+        raise RequestError("live.not_yours", cell=", ".join(keys)[:60])
     run = view.params.get("run") or "measured"
     result = live.measure(view.period if run != "measured" else view.span, by=by, run=run)
-    wanted = dict(zip(by, keys, strict=True))
     found = [
         row
         for row in result.to_arrow().to_pylist()
@@ -95,10 +99,6 @@ def prove(live: Live, view: View) -> Proof:
     if not found:
         raise RequestError("live.no_cell", cell=", ".join(keys)[:60] or view.territory.name)
     row = found[0]
-    flows = _flows_of(live, wanted)
-    detail = view.scope.whole or flows <= view.scope.flows
-    if not detail and (by or not view.scope.totals):
-        raise RequestError("live.not_yours", cell=", ".join(keys)[:60])
     start, end = (moment.astimezone(view.tz).isoformat() for moment in (view.span.start, view.span.end))
     command = f"mangrove measure {view.territory.path.name} --from {start} --to {end}" + (
         f" --by {','.join(by)}" if by else ""

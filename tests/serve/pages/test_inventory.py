@@ -110,9 +110,10 @@ def test_a_tenant_reads_the_inventory_of_its_own(park):
     assert "steel" not in str(found.json()) + str(found.tables()) + str(found.figures("vi"))
 
 
-def test_the_city_is_told_no_total_of_two_companies(park):
+def test_the_city_is_told_the_total_of_the_territory_and_of_no_company_in_it(park):
+    assert page(park, CITY).total.total == pytest.approx(page(park).total.total, rel=1e-12)
     with pytest.raises(RequestError) as refused:
-        page(park, CITY)
+        page(park, CITY, place="mill")
     assert refused.value.code == "live.not_yours"
 
 

@@ -57,22 +57,33 @@ WATER = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def live(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("map") / "park"
+def world(folder, more=()):
+    """The park; `more` are facilities of the southern lot besides those that it has, each with 30 kW."""
     flows = [flow(place) for place in SECTORS] + [WATER]
+    flows += [flow("depot") | {"id": f"{place}.power", "place": place} for place in more]
     park_of(folder, flows)
     with (folder / "places.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, ["id", "name", "kind", "parent", "area_km2", "lon", "lat"])
         writer.writeheader()
         writer.writerows(PLACES)
+        writer.writerows(
+            {"id": place, "name": place, "kind": "facility", "parent": "south"} for place in more
+        )
     park = mg.open(folder)
+    amounts = KW | dict.fromkeys(more, 30.0)
     rows = [
-        (f"{place}.power", START + timedelta(hours=i), kw) for place, kw in KW.items() for i in range(HOURS)
+        (f"{place}.power", START + timedelta(hours=i), kw)
+        for place, kw in amounts.items()
+        for i in range(HOURS)
     ] + [("dairy.water", START + timedelta(hours=i), 2.5) for i in range(HOURS)]
     with park.writer() as ledger:
         ledger.append(values(rows), Origin("file:test", "1"))
     return Live(park, Clock(NOW, 0))
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory):
+    return world(tmp_path_factory.mktemp("map") / "park")
 
 
 def get(live, path="/map.json", who=None, **params):
@@ -177,10 +188,8 @@ def test_no_twin_of_a_tenant_holds_a_number_of_another(live):
     for path in ("/map", "/map.json", "/map.csv", "/map.svg"):
         for level in ("sites", "parts"):
             assert not secret.search(get(live, path, TENANT, level=level).text), path
-    one = get(live, who=TENANT, place="dairy").json()
-    assert amounts(one) == {}
-    assert one["total"] is None
-    assert one["others"] is None
+    one = get(live, who=TENANT, place="dairy")
+    assert (one.status_code, one.json()["problems"][0]["code"]) == (404, "live.no_place")
 
 
 def test_a_tenant_does_not_learn_one_company_through_a_sector(live):
@@ -188,19 +197,26 @@ def test_a_tenant_does_not_learn_one_company_through_a_sector(live):
     assert (found["total"], found["others"], amounts(found)) == (None, None, {})
 
 
-def test_the_city_sees_places_with_companies_enough_and_no_others(live):
+def test_the_city_sees_places_with_companies_enough_and_no_others(tmp_path):
+    live = world(tmp_path / "park", ["yard"])
     sites = get(live, who=CITY).json()
     assert amounts(sites) == {}
     assert sites["total"] is not None
     parts, true = get(live, who=CITY, level="parts").json(), amounts(get(live, level="parts").json())
     assert amounts(parts) == {"north": pytest.approx(true["north"])}, "three companies"
-    assert parts["places"]["south"]["hidden"], "one company"
+    assert parts["places"]["south"]["hidden"], "two companies"
     assert parts["elsewhere"] is None
-    assert parts["others"] == pytest.approx(parts["total"] - true["north"]), "two cells together"
+    assert parts["others"] == pytest.approx(parts["total"] - true["north"]), "three companies in two cells"
     inside = get(live, who=CITY, place="north").json()
     assert (amounts(inside), inside["total"]) == ({}, pytest.approx(true["north"]))
     south = get(live, who=CITY, place="south").json()
     assert (amounts(south), south["total"], south["others"]) == ({}, None, None)
+
+
+def test_the_city_sees_no_place_when_two_companies_would_remain(live):
+    parts = get(live, who=CITY, level="parts").json()
+    assert amounts(parts) == {}, "the depot and the park itself remain: each would read the other's figure"
+    assert parts["total"] is not None
 
 
 def test_the_city_learns_no_sector_of_a_lot_from_the_others(live):

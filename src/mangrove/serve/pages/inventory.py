@@ -153,14 +153,17 @@ def build(live: Live, view: View) -> Inventory:
     """The page for one view.
 
     Raises:
-        RequestError: `page_inventory.unknown_rows`.
+        RequestError: `page_inventory.unknown_rows`, `live.not_yours`.
     """
     by = view.params.get("by") or ("gpc" if live.territory.kind == "city" else "sector")
     if by not in ROWS or (by == "flow" and view.scope.suppresses):
         raise RequestError(
             "page_inventory.unknown_rows", word=by[:40], options=", ".join(ROWS), hint=did_you_mean(by, ROWS)
         )
-    return _Making(live, view, by).page()
+    making = _Making(live, view, by)
+    if not view.scope.tells(making.seen):
+        raise RequestError("live.not_yours", cell=view.place)
+    return making.page()
 
 
 class _Making:
