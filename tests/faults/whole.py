@@ -48,15 +48,17 @@ START, END = datetime(2023, 1, 1, tzinfo=UTC), datetime(2040, 1, 1, tzinfo=UTC)
 PATIENCE = 60.0
 
 
-def land(folder: Path) -> Path:
-    """The park of these tests; its settings let a sender send as fast as it can."""
+def land(folder: Path, beside: Path | None = None) -> Path:
+    """The park of these tests; settings in the folder `beside` (or around it) let a sender send as fast as it can."""
     flows = [
         {"id": name, "carrier": "electricity", "unit": "kWh", "step": "1min"}
         for name in (*SENDERS, *METERS, COUNTER)
     ]
     flows[-1]["semantics"] = "counter"
     park_of(folder, flows)
-    (folder.parent / "settings.yaml").write_text("access: {api_rate: 100000, api_burst: 100000}\n")
+    ((beside or folder.parent) / "settings.yaml").write_text(
+        "access: {api_rate: 100000, api_burst: 100000}\n"
+    )
     return folder
 
 
@@ -91,12 +93,13 @@ class Server:
 
 
 def launch(
-    folder: Path, *options: str, env: dict[str, str] | None = None
+    folder: Path, *options: str, env: dict[str, str] | None = None, logs: Path | None = None
 ) -> tuple[subprocess.Popen[bytes], Path]:
-    """Starts a server without waiting for it; gives the process and the file with what it says."""
-    log = folder.parent / f"server-{time.monotonic_ns()}.log"
+    """Starts a server without waiting for it; gives the process and the file in `logs` with what it says."""
+    logs = logs or folder.parent
+    log = logs / f"server-{time.monotonic_ns()}.log"
     command = [sys.executable, "-m", "tests.faults.full", "serve", str(folder), "--port", "0", "--no-work"]
-    settings = folder.parent / "settings.yaml"
+    settings = logs / "settings.yaml"
     command += ["--settings", str(settings)] if settings.exists() else []
     with log.open("wb") as said:
         process = subprocess.Popen(

@@ -133,8 +133,7 @@ class Keys:
         if not key.works(now):
             return None
         if key.last_used is None or stamp(now) - stamp(key.last_used) >= _USED_EVERY:
-            with self._store.write() as db:
-                db.execute("UPDATE keys SET last_used = ? WHERE id = ?", (stamp(now), key.id))
+            self._store.note("UPDATE keys SET last_used = ? WHERE id = ?", stamp(now), key.id)
         return key
 
     def of_pair(self, username: str, password: str | bytes) -> Key | None:

@@ -56,14 +56,13 @@ class Sessions:
             return None
         id_, seen, expires = row
         if now >= expires or now - seen >= IDLE // _MICROSECOND:
-            self.close(token)
+            self._store.note("DELETE FROM sessions WHERE digest = ?", hashed)
             return None
         user = self._users.get(id_)
         if user.disabled:
             return None
         if now - seen >= _SEEN_EVERY // _MICROSECOND:
-            with self._store.write() as db:
-                db.execute("UPDATE sessions SET seen = ? WHERE digest = ?", (now, hashed))
+            self._store.note("UPDATE sessions SET seen = ? WHERE digest = ?", now, hashed)
         return user
 
     def close(self, token: str) -> None:

@@ -13,7 +13,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,7 +116,7 @@ class Store:
         """A transaction: all of it is on disk when the outermost block ends, or nothing of it.
 
         Raises:
-            DeniedError: `access.store_refuses` (503).
+            DeniedError: `access.store_refuses`: the file is locked (503) or the disk is full (507).
         """
         with self._lock:
             if self._depth == 0:
@@ -124,10 +124,12 @@ class Store:
             self._depth += 1
             try:
                 yield self._db
-            except BaseException:
+            except BaseException as error:
                 self._depth -= 1
-                if self._depth == 0:
+                if self._depth == 0 and self._db.in_transaction:  # a full disk has undone it already
                     self._db.execute("ROLLBACK")
+                if isinstance(error, sqlite3.OperationalError):
+                    raise _refusal(error) from None
                 raise
             self._depth -= 1
             if self._depth == 0:
@@ -140,7 +142,12 @@ class Store:
         except sqlite3.OperationalError as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            raise DeniedError("access.store_refuses", status=503, reason=error) from None
+            raise _refusal(error) from None
+
+    def note(self, sql: str, *values: object) -> None:
+        """Writes down what nobody is refused for when it cannot be written, such as the time of last use."""
+        with suppress(DeniedError), self.write() as db:
+            db.execute(sql, values)
 
     def rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         """All rows of a question."""
@@ -161,6 +168,11 @@ class Store:
         """Ends the connection."""
         with self._lock:
             self._db.close()
+
+
+def _refusal(error: sqlite3.OperationalError) -> DeniedError:
+    full = error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+    return DeniedError("access.store_refuses", status=507 if full else 503, reason=error)
 
 
 def stamp(moment: datetime) -> int:

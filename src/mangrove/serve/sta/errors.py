@@ -10,8 +10,8 @@ from typing import Any
 
 from mangrove.errors import MangroveError
 
-BAD, FORBIDDEN, MISSING, CONFLICT, TOO_LARGE, BUSY, NOT_IMPLEMENTED, SLOW = (
-    400, 403, 404, 409, 413, 429, 501, 503,
+BAD, FORBIDDEN, MISSING, CONFLICT, TOO_LARGE, BUSY, NOT_IMPLEMENTED, SLOW, FULL = (
+    400, 403, 404, 409, 413, 429, 501, 503, 507,
 )  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from mangrove.ledger import Ledger
 from mangrove.serve.clock import Clock
 from mangrove.serve.sta.change import Change
 from mangrove.serve.sta.declared import synchronize
-from mangrove.serve.sta.errors import BUSY, SLOW, StaError
+from mangrove.serve.sta.errors import BUSY, FULL, SLOW, StaError
 from mangrove.serve.sta.model import V11, V20, Model
 from mangrove.serve.sta.readings import Readings
 from mangrove.serve.sta.request import Answer, Call
@@ -78,7 +78,8 @@ class SensorThings:
             return Answer(BUSY, body, _RETRY)
         except (LedgerError, TimeoutError) as error:
             text = error.text(call.lang) if isinstance(error, LedgerError) else "timeout"
-            return Answer(SLOW, {"code": SLOW, "type": "ledger", "message": text}, _RETRY)
+            status = FULL if isinstance(error, LedgerError) and error.code == "ledger.disk" else SLOW
+            return Answer(status, {"code": status, "type": "ledger", "message": text}, _RETRY)
 
     def sight(self, scope: Scope, *, writes: bool = False) -> Sight:
         """What a scope may see; with `writes` also the Datastreams that it may only write to."""

@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from mangrove.ledger.catalog import from_us
 from mangrove.serve.sta import geometry, moments
-from mangrove.serve.sta.errors import SLOW, StaError
+from mangrove.serve.sta.errors import FULL, SLOW, StaError
 
 FILE = "things.db"
 PATIENCE = 10.0
@@ -59,9 +59,13 @@ class Store:
         )  # not `_mutex`: who reads the ledger must never wait for who writes here
         self._all: list[sqlite3.Connection] = []
         self._db = self._connect()
-        self._db.execute("pragma journal_mode = wal")
-        self._db.execute("pragma synchronous = full")
-        self._migrate()
+        try:
+            self._db.execute("pragma journal_mode = wal")
+            self._db.execute("pragma synchronous = full")
+            self._migrate()
+        except sqlite3.DatabaseError as error:
+            self.close()
+            raise StaError("sta.bad_store", path=self.path, reason=str(error)) from None
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=30)
@@ -115,16 +119,22 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """One transaction: everything or nothing; on disk when the block is left. Inside it, `rows` sees what was written."""
+        """One transaction: everything or nothing; on disk when the block is left. Inside it, `rows` sees what was written.
+
+        Raises:
+            StaError: `sta.full` (507) when the disk is full.
+        """
         with self._mutex:
             if getattr(self._local, "writing", None) is not None:  # part of the transaction around it
                 yield self._db
                 return
-            self._db.execute("begin immediate")
+            with _told():
+                self._db.execute("begin immediate")
             self._local.writing = self._db
             try:
-                yield self._db
-                self._db.execute("commit")
+                with _told():
+                    yield self._db
+                    self._db.execute("commit")
             except BaseException:
                 if self._db.in_transaction:
                     self._db.execute("rollback")
@@ -144,6 +154,17 @@ class Store:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Gives a full disk its name."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF in {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}:
+            raise StaError("sta.full", FULL, reason=str(error)) from error
+        raise
 
 
 MIGRATIONS = ("things.sql",)
