@@ -11,10 +11,10 @@ catalogue in the reader's language (see `mangrove.messages`). The tree of except
     ├── LedgerError                  the store refuses: locked, full, damaged
     ├── RequestError                 an argument of a verb makes no sense
     ├── MissingExtraError            an optional library is not installed
-    ├── AccessError                  an account, a key or the audit log cannot be used so (mangrove.serve.access)
-    │   └── DeniedError              a request is refused: who, in which role, how often
     ├── InfeasibleError              exit code 3: wishes contradict each other
     └── DataQualityError             exit code 4: the data is not good enough for what was asked
+
+Doors raise errors of their own below these (`sources.problems`, `serve.access.problems`).
 """
 
 from __future__ import annotations
