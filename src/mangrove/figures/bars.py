@@ -16,15 +16,13 @@ from mangrove.figures.axis import extent, ticks
 from mangrove.figures.palette import (
     ALARM,
     CATEGORIES,
-    GRID,
     INK,
     MUTED,
     REMOVAL,
     Fills,
     category_colors,
 )
-
-_ROW, _BAR = 28.0, 16.0
+from mangrove.figures.rows import BAR, ROW, Plane, room
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,20 +91,10 @@ def stacked_bars(
 
 
 @dataclass(frozen=True, slots=True)
-class _Plot:
-    """The plane of a bar chart: where an amount lies, how numbers read, which fills are in use."""
+class _Plot(Plane):
+    """The plane of a bar chart, and the color of each part."""
 
-    left: float
-    right: float
-    low: float
-    high: float
-    scaling: numbers.Scale
-    fills: Fills
     palette: Mapping[str, str]
-
-    def x(self, value: float) -> float:
-        share = (value - self.low) / (self.high - self.low)
-        return self.left + share * (self.right - self.left)
 
 
 def _chart(
@@ -124,19 +112,17 @@ def _chart(
     marks = ticks(low / scaling.divisor, high / scaling.divisor)
     left = min(max((svg.text_width(r.label) for r in rows), default=0.0) + 14, width * 0.34)
     texts = [_texts(row, scaling) for row in rows]
-    ends_width = max((svg.text_width(t[1], 11) + 8 for t in texts if t[1]), default=0.0)
-    values_width = max((svg.text_width(t[0], bold=True) for t in texts), default=0.0)
-    right = width - ends_width - values_width - 14
+    ends_width, right = room(texts, width)
     fills = Fills()
     ends = (marks[0] * scaling.divisor, marks[-1] * scaling.divisor)
     plot = _Plot(left, right, *ends, scaling, fills, palette)
     frame = svg.Frame(width, lang, title, scaling.label, _summary(rows, texts, scaling), heading)
     key, key_height = svg.legend(_legend(rows, plot), 0, frame.top + 6, width)
     top = frame.top + 10 + key_height
-    bottom = top + len(rows) * _ROW
-    body = key + _grid(plot, marks, top, bottom)
+    bottom = top + len(rows) * ROW
+    body = key + plot.grid(marks, top, bottom)
     for index, (row, text) in enumerate(zip(rows, texts, strict=True)):
-        body += _row(row, text, plot, top + index * _ROW, (width - ends_width, width))
+        body += _row(row, text, plot, top + index * ROW, (width - ends_width, width))
     body += svg.line(plot.x(0.0), top, plot.x(0.0), bottom, MUTED)
     return frame.document(body, bottom + 24, fills)
 
@@ -162,16 +148,16 @@ def _total(row: Bar) -> float | None:
 
 def _row(row: Bar, text: tuple[str, str], plot: _Plot, y: float, columns: tuple[float, float]) -> str:
     """The label, the bar or its hatch, the whiskers and the numbers of one row."""
-    level = y + _ROW / 2 + 4
-    top = y + (_ROW - _BAR) / 2
+    level = y + ROW / 2 + 4
+    top = y + (ROW - BAR) / 2
     parts = [svg.label(0, level, row.label, limit=plot.left - 12)]
     known = numbers.is_number(_total(row))
     if not known and not any(numbers.is_number(v) for v in row.parts.values()):
-        parts.append(svg.rect(plot.x(0), top, plot.right - plot.x(0), _BAR, plot.fills.no_data()))
+        parts.append(svg.rect(plot.x(0), top, plot.right - plot.x(0), BAR, plot.fills.no_data()))
         parts.append(svg.label(columns[1], level, text[0], anchor="end", fill=ALARM, bold=True))
         return "".join(parts)
     parts.append(_stack(row, plot, top) if plot.palette else _whole(row, plot, top))
-    parts.append(_whisker(row, plot, y + _ROW / 2))
+    parts.append(_whisker(row, plot, y + ROW / 2))
     if text[1]:
         parts.append(svg.label(columns[1], level, text[1], size=11, anchor="end", fill=MUTED))
     place = columns[0] if known else columns[1]
@@ -184,7 +170,7 @@ def _whole(row: Bar, plot: _Plot, top: float) -> str:
     start, end = sorted((plot.x(0.0), plot.x(value)))
     fill = plot.fills.fill(REMOVAL if value < 0 else CATEGORIES[0], row.basis)
     return svg.rect(
-        start, top, max(end - start, 0.5), _BAR, fill, tip=f"{row.label}: {plot.scaling.full(value)}"
+        start, top, max(end - start, 0.5), BAR, fill, tip=f"{row.label}: {plot.scaling.full(value)}"
     )
 
 
@@ -194,12 +180,12 @@ def _stack(row: Bar, plot: _Plot, top: float) -> str:
     for name, value in row.parts.items():
         tip = f"{row.label}, {name}: {plot.scaling.full(value)}"
         if not numbers.is_number(value):
-            drawn.append(svg.rect(plot.x(ahead), top, 10, _BAR, plot.fills.no_data(), tip=tip))
+            drawn.append(svg.rect(plot.x(ahead), top, 10, BAR, plot.fills.no_data(), tip=tip))
             continue
         base = ahead if value >= 0 else behind
         start, end = sorted((plot.x(base), plot.x(base + value)))
         fill = plot.fills.fill(plot.palette[name], row.basis)
-        drawn.append(svg.rect(start, top, end - start, _BAR, fill, tip=tip))
+        drawn.append(svg.rect(start, top, end - start, BAR, fill, tip=tip))
         ahead, behind = (base + value, behind) if value >= 0 else (ahead, base + value)
     return "".join(drawn)
 
@@ -207,21 +193,7 @@ def _stack(row: Bar, plot: _Plot, top: float) -> str:
 def _whisker(row: Bar, plot: _Plot, y: float) -> str:
     if row.low is None or row.high is None or not numbers.is_number(row.high - row.low):
         return ""
-    a, b = (svg.num(plot.x(end)) for end in sorted((row.low, row.high)))
-    top, low, middle = svg.num(y - 4), svg.num(y + 4), svg.num(y)
-    shape = f"M{a},{top}V{low}M{b},{top}V{low}M{a},{middle}H{b}"
-    under = svg.tag("path", d=shape, fill="none", stroke="#ffffff", stroke_width=4, stroke_opacity="0.8")
-    return under + svg.tag("path", d=shape, fill="none", stroke=INK, stroke_width="1.4")
-
-
-def _grid(plot: _Plot, marks: Sequence[float], top: float, bottom: float) -> str:
-    parts = []
-    for mark in marks:
-        x = plot.x(mark * plot.scaling.divisor)
-        parts.append(svg.line(x, top, x, bottom, GRID))
-        shown = numbers.number(mark, plot.scaling.lang)
-        parts.append(svg.label(x, bottom + 15, shown, size=11, anchor="middle", fill=MUTED))
-    return "".join(parts)
+    return plot.whisker(min(row.low, row.high), max(row.low, row.high), y)
 
 
 def _legend(rows: Sequence[Bar], plot: _Plot) -> list[tuple[str, str]]:

@@ -15,9 +15,10 @@ from statistics import median
 from mangrove import messages
 from mangrove.figures import numbers, svg
 from mangrove.figures.axis import extent, ticks
-from mangrove.figures.palette import ALARM, CATEGORIES, FAINT, GRID, INK, MUTED, NO_DATA, PAPER, Fills
+from mangrove.figures.palette import ALARM, CATEGORIES, FAINT, INK, MUTED, NO_DATA, PAPER, Fills
+from mangrove.figures.rows import BAR, ROW, Plane, room
 
-_ROW, _BAR, _BREAK = 28.0, 16.0, 8.0
+_BREAK = 8.0
 _NEAR = 0.35
 """Contributions are drawn on an axis that leaves zero out when they span less than this share of the largest total."""
 _ROUNDING = 1e-9
@@ -82,10 +83,9 @@ def waterfall(
     left = min(
         max((svg.text_width(x.stage.label, bold=True) for x in levels), default=0.0) + 14, width * 0.34
     )
-    ends_width = max((svg.text_width(t[1], 11) + 8 for t in texts if t[1]), default=0.0)
-    right = width - ends_width - max((svg.text_width(t[0], bold=True) for t in texts), default=0.0) - 14
+    ends_width, right = room(texts, width)
     fills = Fills()
-    plot = _Plot(left, right, marks[0] * scaling.divisor, marks[-1] * scaling.divisor, scaling, fills)
+    plot = Plane(left, right, marks[0] * scaling.divisor, marks[-1] * scaling.divisor, scaling, fills)
     told = "; ".join(
         f"{x.stage.label}: {' '.join(t for t in text if t)}" for x, text in zip(levels, texts, strict=True)
     )
@@ -93,11 +93,11 @@ def waterfall(
     frame = svg.Frame(width, lang, title, " · ".join(filter(None, (scaling.label, cut))), told, heading)
     key, key_height = svg.legend(_legend(levels, plot), 0, frame.top + 6, width)
     top = frame.top + 10 + key_height
-    bottom = top + len(levels) * _ROW
-    body = key + _grid(plot, marks, top, bottom)
+    bottom = top + len(levels) * ROW
+    body = key + plot.grid(marks, top, bottom, digits=5)
     for index, (level, text) in enumerate(zip(levels, texts, strict=True)):
-        body += _row(level, text, plot, top + index * _ROW, (width - ends_width, width))
-        body += _joint(plot.x(level.end), top + index * _ROW) if index < len(levels) - 1 else ""
+        body += _row(level, text, plot, top + index * ROW, (width - ends_width, width))
+        body += _joint(plot.x(level.end), top + index * ROW) if index < len(levels) - 1 else ""
     if plot.holds_zero:
         body += svg.line(plot.x(0.0), top, plot.x(0.0), bottom, MUTED)
     return frame.document(body, bottom + 24, fills)
@@ -158,27 +158,6 @@ def _range(levels: Sequence[_Level], known: Sequence[float]) -> tuple[float, flo
     return low, high
 
 
-@dataclass(frozen=True, slots=True)
-class _Plot:
-    """The plane: where an amount lies, how numbers read, which fills are in use."""
-
-    left: float
-    right: float
-    low: float
-    high: float
-    scaling: numbers.Scale
-    fills: Fills
-
-    @property
-    def holds_zero(self) -> bool:
-        return self.low <= 0.0 <= self.high
-
-    def x(self, value: float) -> float:
-        """Pixels from the left, inside the plot."""
-        share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
-        return self.left + share * (self.right - self.left)
-
-
 def _color(level: _Level) -> str:
     if level.stage.total:
         return _TOTAL
@@ -195,12 +174,12 @@ def _texts(level: _Level, scaling: numbers.Scale) -> tuple[str, str]:
     return plus + value, f"({ends})" if ends else ""
 
 
-def _row(level: _Level, text: tuple[str, str], plot: _Plot, y: float, columns: tuple[float, float]) -> str:
+def _row(level: _Level, text: tuple[str, str], plot: Plane, y: float, columns: tuple[float, float]) -> str:
     """The label, the bar, the whiskers and the numbers of one row."""
-    base, top = y + _ROW / 2 + 4, y + (_ROW - _BAR) / 2
+    base, top = y + ROW / 2 + 4, y + (ROW - BAR) / 2
     ink = INK if level.known else ALARM
     parts = [svg.label(0, base, level.stage.label, bold=level.stage.total, limit=plot.left - 12)]
-    parts.append(_bar(level, plot, top) + _whisker(level, plot, y + _ROW / 2))
+    parts.append(_bar(level, plot, top) + _whisker(level, plot, y + ROW / 2))
     if text[1]:
         parts.append(svg.label(columns[1], base, text[1], size=11, anchor="end", fill=MUTED))
     parts.append(svg.label(columns[0], base, text[0], anchor="end", bold=True, fill=ink))
@@ -209,24 +188,24 @@ def _row(level: _Level, text: tuple[str, str], plot: _Plot, y: float, columns: t
 
 def _joint(x: float, y: float) -> str:
     """The dashed line from where a row ends to where the next begins."""
-    return svg.line(x, y + (_ROW + _BAR) / 2, x, y + _ROW + (_ROW - _BAR) / 2, MUTED, stroke_dasharray="2 2")
+    return svg.line(x, y + (ROW + BAR) / 2, x, y + ROW + (ROW - BAR) / 2, MUTED, stroke_dasharray="2 2")
 
 
-def _bar(level: _Level, plot: _Plot, top: float) -> str:
+def _bar(level: _Level, plot: Plane, top: float) -> str:
     """The bar; a contribution ends in the point of an arrow, so that its direction does not hang on color."""
     tip = f"{level.stage.label}: {plot.scaling.full(level.stage.value)}"
     if not level.known:
         x = min(plot.x(level.end), plot.right - 24)
-        return svg.rect(x, top, 24, _BAR, plot.fills.no_data(), tip=tip)
+        return svg.rect(x, top, 24, BAR, plot.fills.no_data(), tip=tip)
     start, end = plot.x(level.start), plot.x(level.end)
     fill = plot.fills.fill(_color(level), level.stage.basis)
     if level.stage.total:
-        drawn = svg.rect(min(start, end), top, max(abs(end - start), 0.5), _BAR, fill, tip=tip)
+        drawn = svg.rect(min(start, end), top, max(abs(end - start), 0.5), BAR, fill, tip=tip)
         return drawn + ("" if plot.holds_zero else _cut(start, top))
     tip += f" ({plot.scaling.text(level.start)} → {plot.scaling.text(level.end)})"
     tilt = math.copysign(min(5.0, abs(end - start)), end - start)
     corners = [
-        (start, top), (end - tilt, top), (end, top + _BAR / 2), (end - tilt, top + _BAR), (start, top + _BAR),
+        (start, top), (end - tilt, top), (end, top + BAR / 2), (end - tilt, top + BAR), (start, top + BAR),
     ]  # fmt: skip
     path = "M" + "L".join(f"{svg.num(x)},{svg.num(y)}" for x, y in corners) + "Z"
     return svg.tag("path", svg.title(tip), d=path, fill=fill, stroke=_color(level), stroke_width="0.6")
@@ -234,35 +213,19 @@ def _bar(level: _Level, plot: _Plot, top: float) -> str:
 
 def _cut(x: float, top: float) -> str:
     """White waves across the foot of a bar that does not begin at zero."""
-    step = _BAR / 4
+    step = BAR / 4
     path = f"M{svg.num(x + _BREAK)},{svg.num(top - 1)}" + "".join(
         f"l{3 if i % 2 == 0 else -3},{svg.num(step + 0.5)}" for i in range(4)
     )
     return svg.tag("path", d=path, fill="none", stroke=PAPER, stroke_width="3")
 
 
-def _whisker(level: _Level, plot: _Plot, y: float) -> str:
+def _whisker(level: _Level, plot: Plane, y: float) -> str:
     ends = level.interval()
-    if ends is None or not level.known:
-        return ""
-    a, b = (svg.num(plot.x(end)) for end in ends)
-    top, low, middle = svg.num(y - 4), svg.num(y + 4), svg.num(y)
-    shape = f"M{a},{top}V{low}M{b},{top}V{low}M{a},{middle}H{b}"
-    under = svg.tag("path", d=shape, fill="none", stroke=PAPER, stroke_width=4, stroke_opacity="0.8")
-    return under + svg.tag("path", d=shape, fill="none", stroke=INK, stroke_width="1.4")
+    return plot.whisker(*ends, y) if ends is not None and level.known else ""
 
 
-def _grid(plot: _Plot, marks: Sequence[float], top: float, bottom: float) -> str:
-    parts = []
-    for mark in marks:
-        x = plot.x(mark * plot.scaling.divisor)
-        parts.append(svg.line(x, top, x, bottom, GRID))
-        shown = numbers.number(mark, plot.scaling.lang, digits=5)
-        parts.append(svg.label(x, bottom + 15, shown, size=11, anchor="middle", fill=MUTED))
-    return "".join(parts)
-
-
-def _legend(levels: Sequence[_Level], plot: _Plot) -> list[tuple[str, str]]:
+def _legend(levels: Sequence[_Level], plot: Plane) -> list[tuple[str, str]]:
     """What rises, what falls, what is open; then the textures in use."""
     lang = plot.scaling.lang
     steps = [x for x in levels if not x.stage.total and x.known and not x.open]

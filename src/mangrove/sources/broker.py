@@ -116,7 +116,7 @@ def _reads(device: str, points: Iterable[Point]) -> Iterable[str]:
 
 def write_users(folder: Path, users: Iterable[str], keys: Mapping[str, str]) -> None:
     """Passwords for `users`: the key of a device that has one; else what it had before, or a random one; all others are removed."""
-    hashes = _read_hashes(folder / "passwords") | keys
+    hashes = _read_hashes(folder / "passwords") | dict(keys)
     plain = {user: word for user, word in _read_plain(folder / "credentials.csv").items() if user not in keys}
     kept: dict[str, str] = {}
     for user in users:

@@ -25,7 +25,7 @@ from mangrove.inference.series import Series, usable
 from mangrove.ledger import Ledger
 from mangrove.ledger.types import Origin, Quality, Receipt
 from mangrove.sources.convert import Values
-from mangrove.sources.registers import boundary_index, boundary_start
+from mangrove.sources.registers import boundary_index, boundary_start, same_rows
 from mangrove.sources.stamps import DAY, SECOND, Ints
 from mangrove.territory.model import Flow, Territory
 from mangrove.times import Step
@@ -150,7 +150,7 @@ def derive(
             return None, open_from
         known = read_series(snapshot, flow.id, int(rows.start[0]), int(rows.start[-1]) + 1)
         cut = snapshot.cut
-    changed = rows.pick(~_same(rows, known))
+    changed = rows.pick(~same_rows(rows, known))
     if not len(changed):
         return None, open_from
     digest = sha256(changed.start.tobytes() + changed.value.tobytes() + changed.quality.tobytes()).hexdigest()
@@ -191,15 +191,3 @@ def sums(events: Series, step: Step, tz: ZoneInfo, touched: tuple[int, int]) -> 
     total = np.zeros(len(at))
     np.add.at(total, np.searchsorted(at, starts[within]), events.value[within])
     return Series(at, total, np.zeros(len(at), dtype=np.uint8))
-
-
-def _same(rows: Series, known: Series) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
-    """Which rows the ledger holds already."""
-    if not len(known):
-        return np.zeros(len(rows), dtype=bool)
-    place = np.minimum(np.searchsorted(known.start, rows.start), len(known) - 1)
-    return np.asarray(
-        (known.start[place] == rows.start)
-        & (known.value[place] == rows.value)
-        & (known.quality[place] == rows.quality)
-    )

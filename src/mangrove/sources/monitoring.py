@@ -354,11 +354,11 @@ def drop(
             store_file(ledger, territory, path, one)
         except SourceError as error:
             one.error = list(error.problems)
-            target = _move(path, folder / "failed")
+            target = move_aside(path, folder / "failed")
             target.with_name(target.name + ".reason").write_text(error.text() + "\n", encoding="utf-8")
             report.failed.append(one)
         else:
-            _move(path, folder / "done")
+            move_aside(path, folder / "done")
             report.done.append(one)
     return report
 
@@ -371,7 +371,7 @@ def _oldest_first(folder: Path) -> list[Path]:
     return sorted(complete, key=lambda p: (parse_name(p.name)[1] or latest, p.name))
 
 
-def _move(path: Path, folder: Path) -> Path:
+def move_aside(path: Path, folder: Path) -> Path:
     """Moves a file into a folder without ever overwriting another one."""
     folder.mkdir(exist_ok=True)
     target, count = folder / path.name, 1

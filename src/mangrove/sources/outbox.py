@@ -21,14 +21,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from mangrove.errors import SourceError
+from mangrove.errors import Problem, SourceError
 from mangrove.ledger import Ledger
 from mangrove.ledger.catalog import CATALOG
 from mangrove.ledger.types import Quality
 from mangrove.sources.ftp import Address, Folder, Server, Store, is_plain, write
 from mangrove.sources.monitoring import CYCLE, SYMBOLS, Record, file_name, parse_name, status_of
 from mangrove.sources.monitoring import write as write_records
-from mangrove.sources.poll import Clock, Health, Pace, Runner, problem_of, secret
+from mangrove.sources.poll import Clock, Turning, secret
 from mangrove.sources.sampling import micro
 from mangrove.sources.stamps import instant_of
 from mangrove.territory.model import Device, Flow, Territory
@@ -54,7 +54,7 @@ class Line:
     step: timedelta
 
 
-class Outbox:
+class Outbox(Turning):
     """Writes and sends the files of one receiver; a `Connector`.
 
     At its very first start it begins with what arrives from then on.
@@ -73,44 +73,24 @@ class Outbox:
     def __init__(
         self, device: Device, territory: Territory, clock: Clock, folder: Path, *, store: Store | None = None
     ) -> None:
-        self.device = device
-        self._clock, self._ledger = clock, folder
+        self._ledger = folder
         self._lines = {line.flow: line for line in lines(device, territory)}
         self._store = store or _store(device, territory, folder)
         self.box = folder / "outbox" / device.id
         self.waiting, self.sent = self.box / "waiting", self.box / "sent"
         for place in (self.waiting, self.sent):
             place.mkdir(parents=True, exist_ok=True)
-        self._pace = Pace()
-        self._runner = Runner(f"outbox:{device.id}", self.turn, clock, self._store.close)
-
-    def start(self) -> None:
-        """Starts writing and sending."""
-        self._runner.start()
-
-    def stop(self) -> None:
-        """Ends after the file that is under way."""
-        self._runner.stop()
-
-    def state(self) -> tuple[Health, ...]:
-        """The health of the receiver: `last` is when it took a file."""
-        return (self._pace.health(self.device, self._clock.now()),)
+        super().__init__(device, clock, "outbox", self._store.close)
 
     def turn(self) -> float:
         """Writes files of what is new and sends what waits; returns the seconds until the next turn."""
-        now, pace = self._clock.now(), self._pace
-        if pace.due is None:
-            pace.due = now
-        if now >= pace.due:
-            try:
-                self.write(now)
-                self.send()
-            except Exception as error:  # noqa: BLE001 - a server may fail in any way; the files wait
-                pace.fail(now, problem_of(self.device, error))
-            else:
-                self._prune(now)
-                pace.fine(next_turn(now))
-        return (pace.due - now).total_seconds()
+        return self.attempt(self._exchange)
+
+    def _exchange(self, now: datetime) -> tuple[datetime, Problem | None]:
+        self.write(now)
+        self.send()
+        self._prune(now)
+        return next_turn(now), None
 
     def write(self, now: datetime) -> int:
         """Writes the files of moments with values that are new since the last time; returns how many.

@@ -13,6 +13,7 @@ import os
 import random
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -238,7 +239,63 @@ def collectors(
     return found
 
 
-class Poller:
+class Turning(ABC):
+    """A connector that does something again and again in a thread of its own; what it does stands in `turn`.
+
+    Args:
+        device: as declared; clock: says when it is time; name: of the thread, before the id of the device.
+        close: called at the end, in the same thread.
+        chance: numbers from 0 to 1 that spread retries.
+    """
+
+    def __init__(
+        self,
+        device: Device,
+        clock: Clock,
+        name: str,
+        close: Callable[[], None] = lambda: None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self.device = device
+        self._clock = clock
+        self._pace = Pace(chance)
+        self._runner = Runner(f"{name}:{device.id}", self.turn, clock, close)
+
+    def start(self) -> None:
+        """Begins; returns at once."""
+        self._runner.start()
+
+    def stop(self) -> None:
+        """Ends after what is under way."""
+        self._runner.stop()
+
+    def state(self) -> tuple[Health, ...]:
+        """The health of the device."""
+        return (self._pace.health(self.device, self._clock.now()),)
+
+    @abstractmethod
+    def turn(self) -> float:
+        """Does what is due; returns the seconds (of the clock) until it is due again."""
+
+    def attempt(self, work: Callable[[datetime], tuple[datetime, Problem | None]]) -> float:
+        """Runs `work` when it is due: it gives when it is due again, and what went wrong with a part of it.
+
+        Whatever it raises is kept as the device's problem, and it is tried again after a growing pause.
+        """
+        now, pace = self._clock.now(), self._pace
+        if pace.due is None:
+            pace.due = now
+        if now >= pace.due:
+            try:
+                due, problem = work(now)
+            except Exception as error:  # noqa: BLE001 - a device may fail in any way; it must not stop the others
+                pace.fail(now, problem_of(self.device, error))
+            else:
+                pace.fine(due, problem)
+        return (pace.due - now).total_seconds()
+
+
+class Poller(Turning):
     """Asks one device on its steps; a `Connector`.
 
     Args:
@@ -263,27 +320,13 @@ class Poller:
         *,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self.device = device
-        self._intake, self._clock, self._reader = intake, clock, reader
+        super().__init__(device, clock, "poll", reader.close, chance)
+        self._intake, self._reader = intake, reader
         self._tz, self._flows = territory.tz, territory.flows
         self._every = device.every or EVERY
         self._points = collectors(device, territory, reader.unit)
-        self._pace = Pace(chance)
         self._step: datetime | None = None
         self._kept: deque[tuple[list[Reading], Origin]] = deque()
-        self._runner = Runner(f"poll:{device.id}", self.turn, clock, reader.close)
-
-    def start(self) -> None:
-        """Starts the device's thread."""
-        self._runner.start()
-
-    def stop(self) -> None:
-        """Ends after the question that is under way."""
-        self._runner.stop()
-
-    def state(self) -> tuple[Health, ...]:
-        """The health of the device."""
-        return (self._pace.health(self.device, self._clock.now()),)
 
     def turn(self) -> float:
         """Asks the device when it is due; returns the seconds (of the clock) until it is due again.
@@ -291,21 +334,21 @@ class Poller:
         The first answer after a start within a step only shows that the device answers: a reading from the middle of a step
         is not taken for the one of its beginning.
         """
-        now, pace = self._clock.now(), self._pace
-        step = self._every.floor(now, self._tz)
-        if pace.due is None:
-            pace.due, self._step = now, None if now == step else step
-        if now >= pace.due:
-            try:
-                answer = self._reader.read()
-            except Exception as error:  # noqa: BLE001 - a driver may fail in any way; it must not stop the others
-                pace.fail(now, problem_of(self.device, error))
-            else:
-                pace.last = now
-                pace.fine(self._every.after(step, self._tz), answer.problem)
-                self._take(answer, now, step)
+        if self._pace.due is None:
+            now = self._clock.now()
+            step = self._every.floor(now, self._tz)
+            self._step = None if now == step else step
+        waits = self.attempt(self._ask)
         self._hand_in()
-        return (pace.due - now).total_seconds()
+        return waits
+
+    def _ask(self, now: datetime) -> tuple[datetime, Problem | None]:
+        """One question; due again when the next step begins."""
+        answer = self._reader.read()
+        step = self._every.floor(now, self._tz)
+        self._pace.last = now
+        self._take(answer, now, step)
+        return self._every.after(step, self._tz), answer.problem
 
     def _take(self, answer: Answer, now: datetime, step: datetime) -> None:
         """Keeps what steps that are over give, and what this answer gives when it is the first of its step."""

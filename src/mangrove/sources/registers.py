@@ -234,7 +234,7 @@ def derive(
         cut = snapshot.cut
     data = {"flow": flow.id, "rollovers": found.rollovers, "drops": found.drops, "rows": len(rows)}
     note = Problem("sources.register", data, severity="warning" if found.drops or found.rollovers else "note")
-    changed = rows.pick(~_same(rows, known))
+    changed = rows.pick(~same_rows(rows, known))
     if not len(changed):
         return note, None
     key = sha256(changed.start.tobytes() + changed.value.tobytes() + changed.quality.tobytes()).hexdigest()
@@ -276,7 +276,7 @@ def _around(
     return found.pick(nearby), begin, end
 
 
-def _same(rows: Series, known: Series) -> npt.NDArray[np.bool_]:
+def same_rows(rows: Series, known: Series) -> npt.NDArray[np.bool_]:
     """Which rows the ledger holds already, with the same value and code."""
     if not len(known):
         return np.zeros(len(rows), dtype=bool)

@@ -24,7 +24,7 @@ from mangrove.sources import files, monitoring
 from mangrove.sources.ftp import TEMPORARY, Address, Listed, Server, is_plain, modified_at, sync_folder
 from mangrove.sources.intake import Intake
 from mangrove.sources.mapping import Mapping
-from mangrove.sources.poll import Clock, Health, Pace, Runner, problem_of, secret
+from mangrove.sources.poll import Clock, Turning, secret
 from mangrove.sources.tables import SUFFIXES
 from mangrove.territory.model import Device, Territory
 
@@ -38,7 +38,7 @@ PATIENCE = 600.0
 """Seconds to wait for the writer with one file."""
 
 
-class Watcher:
+class Watcher(Turning):
     """Takes the files of one device; a `Connector`.
 
     Args:
@@ -65,12 +65,11 @@ class Watcher:
         *,
         settle: float = SETTLE,
     ) -> None:
-        self.device = device
-        self._territory, self._intake, self._clock, self._settle = territory, intake, clock, settle
+        super().__init__(device, clock, "watch", self._close)
+        self._territory, self._intake, self._settle = territory, intake, settle
         self._keep = device.parameters.get("keep") == "yes" and device.protocol == "file"
         self._mapping = _mapping(device, territory)
         self._left: dict[str, tuple[int, int]] = {}
-        self._pace = Pace()
         most = LOOK_EVERY[device.protocol]
         every = device.every.hours * 3600 if device.every is not None else most
         self._every = timedelta(seconds=min(every, most))
@@ -82,34 +81,14 @@ class Watcher:
             self.folder = territory.path / device.address
             if not device.address:
                 raise SourceError("devices.no_folder", where=device.where, path=str(self.folder))
-        self._runner = Runner(f"watch:{device.id}", self.turn, clock, self._close)
-
-    def start(self) -> None:
-        """Starts looking."""
-        self._runner.start()
-
-    def stop(self) -> None:
-        """Ends after the file that is under way."""
-        self._runner.stop()
-
-    def state(self) -> tuple[Health, ...]:
-        """The health of the device: `last` is when a file was taken."""
-        return (self._pace.health(self.device, self._clock.now()),)
 
     def turn(self) -> float:
         """Looks when it is time; returns the seconds until the next look."""
-        now, pace = self._clock.now(), self._pace
-        if pace.due is None:
-            pace.due = now
-        if now >= pace.due:
-            try:
-                fetched = self._mirror.fetch() if self._mirror is not None else None
-                problem = self.look() or fetched
-            except Exception as error:  # noqa: BLE001 - a server may fail in any way; it must not stop the others
-                pace.fail(now, problem_of(self.device, error))
-            else:
-                pace.fine(now + self._every, problem)
-        return (pace.due - now).total_seconds()
+        return self.attempt(self._turn)
+
+    def _turn(self, now: datetime) -> tuple[datetime, Problem | None]:
+        fetched = self._mirror.fetch() if self._mirror is not None else None
+        return now + self._every, self.look() or fetched
 
     def look(self) -> Problem | None:
         """Takes every complete file of the folder, oldest first; the last problem of a file that was set aside.
@@ -163,7 +142,7 @@ class Watcher:
         if self._keep:
             self._left[path.name] = _key(path.stat())
         else:
-            _move(path, self.folder / "done")
+            monitoring.move_aside(path, self.folder / "done")
 
     def _aside(self, path: Path, error: Exception) -> Problem:
         """Sets a file aside with its reason."""
@@ -172,7 +151,7 @@ class Watcher:
         if self._keep:
             self._left[path.name] = _key(path.stat())
         else:
-            target = _move(path, self.folder / "failed")
+            target = monitoring.move_aside(path, self.folder / "failed")
             target.with_name(target.name + ".reason").write_text(reason + "\n", encoding="utf-8")
         said = reason.splitlines()[0] if known and reason else reason
         return Problem("devices.file_failed", {"name": path.name, "reason": said[:300]})
@@ -192,17 +171,6 @@ def _mapping(device: Device, territory: Territory) -> Mapping | None:
 
 def _key(stat: os.stat_result) -> tuple[int, int]:
     return stat.st_size, stat.st_mtime_ns
-
-
-def _move(path: Path, folder: Path) -> Path:
-    """Moves a file into a folder without ever overwriting another one."""
-    folder.mkdir(exist_ok=True)
-    target, count = folder / path.name, 1
-    while target.exists():
-        target = folder / f"{path.stem}~{count}{path.suffix}"
-        count += 1
-    path.rename(target)
-    return target
 
 
 class _Mirror:
