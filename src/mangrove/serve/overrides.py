@@ -175,7 +175,7 @@ def router(live: Live, access: Any, audit: Callable[..., object]) -> APIRouter:
     who: Any = Depends(access.need(*sorted(operate.DECIDERS)))
 
     def page_of(request: Request, principal: Principal, site: str) -> Operate:
-        view = request.app.state.site.view(request, principal, operate.SCREEN.period)
+        view = request.app.state.site.view(request, principal, operate.SCREEN)
         params = dict(view.params) | ({"site": site} if site else {})
         return operate.build(live, replace(view, params=params))
 

@@ -172,6 +172,7 @@ class Operate:
         return found | ({"prices": ("prices", None)} if self.prices is not None else {})
 
     def title(self, name: str) -> str:
+        """The title of a chart."""
         kind, curve = self._charts[name]
         return messages.render(
             f"page_operate.chart_{kind}", self.view.lang, name=curve.name if curve is not None else ""
@@ -208,7 +209,12 @@ class Operate:
                 column["dash"] = True
             found.append(column)
         table = self.view.link("operate.csv", site=self.site.place)
-        return {"x": [int(s) for s in self.starts.astype(np.int64)], "series": found, "table": table}
+        clock = [int(s) for s in self.starts.astype(np.int64)]
+        behind = [
+            {"from": clock[first], "to": clock[last] + SECONDS, "level": level}
+            for first, last, level in self._levels()
+        ]
+        return {"x": clock, "series": found, "table": table, "behind": behind}
 
     def _figure(self, name: str, lang: str) -> str:
         unit, lines, band = self._lines(name)
@@ -228,14 +234,20 @@ class Operate:
         )  # fmt: skip
 
     def _behind(self, edges: Sequence[float], lang: str) -> list[Stretch]:
-        """Hours of low, normal and peak prices."""
+        """Hours of low, normal and peak prices with their names."""
+        return [
+            Stretch(edges[first], edges[last + 1], messages.render(f"energy.period_{level}", lang), level)
+            for first, last, level in self._levels()
+        ]
+
+    def _levels(self) -> list[tuple[int, int, int]]:
+        """First and last step of each stretch of one level of prices, and the level."""
         if self.prices is None:
             return []
-        found = []
-        for level, run in groupby(range(STEPS), key=lambda i: int(self.prices.period[i])):  # type: ignore[union-attr]
+        period, found = self.prices.period, []
+        for level, run in groupby(range(STEPS), key=lambda i: int(period[i])):
             steps = list(run)
-            label = messages.render(f"energy.period_{level}", lang)
-            found.append(Stretch(edges[steps[0]], edges[steps[-1] + 1], label, level))
+            found.append((steps[0], steps[-1], level))
         return found
 
     def _series(self) -> pa.Table:
@@ -347,4 +359,5 @@ SCREEN = Screen(
     template="operate.html",
     period="today",
     roles=("admin", "operator", "tenant"),
+    keeps=("site",),
 )

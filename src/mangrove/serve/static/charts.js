@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Series that can be zoomed: every <div class="chart" data-src="ADDRESS" data-kind="lines|band|bars"> is drawn by uPlot from columns
-// {x: [seconds since 1970], series: [{name, unit, values, low?, high?, dash?}], table?}. Vietnamese dates and numbers where the page is
+// {x: [seconds since 1970], series: [{name, unit, values, low?, high?, dash?}], table?, behind?: [{from, to, level}]} (hours of a low, a
+// middle or a high price are shaded). Vietnamese dates and numbers where the page is
 // Vietnamese, colors from the page's style, a summary in words and a link to the table for who does not see it. New values are added
 // on the page's event mg:tick without losing the zoom; regions that the page replaces are drawn again where they were.
 
@@ -79,6 +80,23 @@ export function number(value) {
   return value === null || value === undefined || Number.isNaN(value) ? WORDS.empty : NUMBERS.format(value).replace("-", "\u2212");
 }
 
+// Shades behind the lines: the colors of the figures, `level` 0, 1 or 2
+
+const SHADES = ["#e3eef9", "#f6f8f8", "#fbe3d3"];
+
+function behind(element) {
+  return (plot) => {
+    const { left, top, width, height } = plot.bbox;
+    for (const one of charts.get(element)?.data?.behind || []) {
+      const from = Math.max(plot.valToPos(one.from, "x", true), left);
+      const to = Math.min(plot.valToPos(one.to, "x", true), left + width);
+      if (to <= from) continue;
+      plot.ctx.fillStyle = SHADES[one.level] || SHADES[1];
+      plot.ctx.fillRect(from, top, to - from, height);
+    }
+  };
+}
+
 // From columns to what uPlot draws
 
 function columns(data) {
@@ -136,7 +154,7 @@ function options(element, data, uPlot, local) {
     ],
     cursor: { drag: { x: true, y: false }, points: { size: 6 } },
     legend: { live: true },
-    hooks: { setSelect: [(plot) => plot.select.width > 4 && remember(element, plot)] },
+    hooks: { drawClear: [behind(element)], setSelect: [(plot) => plot.select.width > 4 && remember(element, plot)] },
   };
 }
 
@@ -207,6 +225,7 @@ async function draw(element) {
   if (!element.isConnected) return charts.delete(element);
   const local = zoned(element.dataset.tz || document.documentElement.dataset.tz);
   element.replaceChildren();
+  charts.get(element).data = data; // the shades are drawn before the plot is known
   const plot = new uPlot(options(element, data, uPlot, local), columns(data), element);
   const words = Object.assign(document.createElement("p"), { className: "note chart-words" });
   const table = Object.assign(document.createElement("a"), { textContent: WORDS.table });
