@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from mangrove import api, rules
+from mangrove import rules
 from mangrove.handle import Handle
 from mangrove.measure import plan as plans
 from mangrove.measure import question as questions
@@ -179,18 +179,6 @@ class Live:
         """The ledger at the present cut; use it from one thread and close it."""
         with self.park.reader() as ledger, ledger.snapshot(cut=self.cut()) as snapshot:
             yield snapshot
-
-    def reload(self) -> bool:
-        """Reads the declaration again; whether it changed.
-
-        Raises:
-            DeclarationError: it has problems; the old one stays.
-        """
-        fresh = api.open(self.territory.path)
-        if fresh.territory.content_hash == self.territory.content_hash:
-            return False
-        self.park = fresh
-        return True
 
     def _hear(self, arrival: Arrival) -> None:
         self.hub.publish("moved", {"cut": arrival.cut, "now": self.clock.now().isoformat()})
