@@ -14,7 +14,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages, rules
-from mangrove.errors import RuleError
+from mangrove.errors import Problem, RuleError
 from mangrove.figures.numbers import number
 from mangrove.ledger import BatchInfo, Snapshot
 from mangrove.ledger.types import HAPPENED
@@ -97,7 +97,7 @@ class Explanation:
     gwp: str | None
     record: str
     cut: int
-    gaps: tuple[str, ...] = ()
+    gaps: tuple[Problem, ...] = ()
     run: str = "measured"
 
     @property
@@ -121,7 +121,7 @@ class Explanation:
             "cut": self.cut,
             "parts": [_plain(asdict(part)) for part in self.parts],
             "batches": [_plain(asdict(batch)) for batch in self.batches],
-            "gaps": list(self.gaps),
+            "gaps": [problem.code for problem in self.gaps],
             "run": self.run,
         }
 
@@ -155,7 +155,7 @@ def explain_row(result: Emissions, row: Mapping[str, Any]) -> Explanation:
     order = plan.sources()
     parts.sort(key=lambda part: (order[part.flow], part.gas))
     gaps = tuple(
-        problem.code
+        problem
         for problem in result.problems
         if not shares.keys().isdisjoint(str(problem.data.get("flow", "")).split(", "))
     )

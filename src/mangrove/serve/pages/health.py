@@ -155,7 +155,7 @@ class Health:
         found = {}
         touched: dict[str, float] = {}
         for fault in self.faults if self.detailed else ():
-            if fault.touches:
+            if fault.touches and fault.kind != _ESTIMATED:
                 touched.setdefault(fault.name, fault.touches)
         if touched:
             bars = [Bar(name, tonnes) for name, tonnes in list(touched.items())[:_STRIPS]]
@@ -213,9 +213,7 @@ class _Inspection:
         return Health(
             faults=tuple(faults),
             total=self.total,
-            touched=math.fsum({f.flow: abs(f.touches or 0.0) for f in faults if f.flow}.values())
-            if self.view.scope.tells(faulty)
-            else math.nan,
+            touched=math.fsum(faulty.values()) if self.view.scope.tells(faulty) else math.nan,
             year=self.year.start.astimezone(self.view.tz).year,
             inputs=len(self.flows),
             fine=sum(flow.id not in faulty for flow in self.flows),
