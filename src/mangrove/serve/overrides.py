@@ -45,7 +45,8 @@ class Consequence:
         energy: kWh that the device takes more than planned (negative: less).
         cost: money that the connection costs more; kilograms: of CO2 more, None without a factor.
         hours: how long it holds; later: money that the energy put into a store (or missing in it) is worth at the mean price of
-            the day that follows, None for what stores nothing.
+            the day that follows, None for what stores nothing; lasts: hours after which a battery would be full or empty, None when it
+            lasts.
     """
 
     energy: float
@@ -53,6 +54,7 @@ class Consequence:
     kilograms: float | None
     hours: float
     later: float | None = None
+    lasts: float | None = None
 
 
 def consequence(
@@ -79,7 +81,7 @@ def consequence(
     Example:
         >>> one = np.ones(1)
         >>> consequence(10.0, 0 * one, 50 * one, one, buy=2000 * one, sell=0 * one, factor=0.5)
-        Consequence(energy=10.0, cost=20000.0, kilograms=5.0, hours=1.0, later=None)
+        Consequence(energy=10.0, cost=20000.0, kilograms=5.0, hours=1.0, later=None, lasts=None)
     """
     changed = net + power - planned
     drawn = (np.maximum(changed, 0.0) - np.maximum(net, 0.0)) * hours
@@ -160,7 +162,18 @@ def consequence_of(page: Operate, asked: Asked) -> Consequence | None:
         return found
     after = (begins >= last) & (begins < last + MOST_HOURS * HOUR_SECONDS)
     later = found.energy * float(prices.buy[after].mean()) if after.any() else None
-    return Consequence(found.energy, found.cost, found.kilograms, found.hours, later)
+    lasts = _lasts(page, asked, float(device.level[np.flatnonzero(keep)[0]]))
+    return replace(found, later=later, lasts=lasts if lasts is not None and lasts < found.hours else None)
+
+
+def _lasts(page: Operate, asked: Asked, level: float) -> float | None:
+    """Hours that a battery can hold a power from a level (kWh) on; None for what is no battery, or for ever."""
+    battery = next((one for one in page.site.batteries if one.id == asked.device), None)
+    if battery is None or asked.power == 0.0 or not math.isfinite(level):
+        return None
+    if asked.power > 0:
+        return max(battery.energy - level, 0.0) / (asked.power * battery.efficiency[0])
+    return max(level - battery.floor, 0.0) * battery.efficiency[1] / -asked.power
 
 
 def router(live: Live, access: Any, audit: Callable[..., object]) -> APIRouter:

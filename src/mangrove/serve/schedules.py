@@ -183,9 +183,9 @@ def orders(stored: Stored | None, decided: Mapping[str, Override], now: datetime
         elif stored.by != "plan" and now < stored.until:
             for id_, power in stored.setpoints.items():
                 found[id_] = Order(id_, power, stored.at, stored.until, "safe", stored.reason)
-    for id_, one in decided.items():
-        if one.power is not None and one.start <= now < one.expires:
-            found[id_] = Order(id_, one.power, one.start, one.expires, "override", one.by)
+    for id_, decision in decided.items():
+        if decision.power is not None and decision.start <= now < decision.expires:
+            found[id_] = Order(id_, decision.power, decision.start, decision.expires, "override", decision.by)
     return found
 
 
@@ -379,7 +379,7 @@ def _devices(site: Site, plan: Plan, keep: slice) -> list[dict[str, Any]]:
         add(battery.id, "battery", plan.powers[battery.id], plan.levels.get(battery.id))
     for station in site.stations:
         add(station.id, "swap_station", plan.powers[station.id])
-    known = {one.id for one in (*site.batteries, *site.stations)}
+    known = {one.id for one in site.batteries} | {one.id for one in site.stations}
     for charger in site.chargers:
         own = [rates for id_, rates in plan.powers.items() if id_ not in known and _at(id_, charger.id, site)]
         if own:

@@ -230,6 +230,19 @@ def test_the_consequence_is_shown_before_anything_is_stored(park):
     assert not schedules.decisions(Live(park, Still()), NOW)
 
 
+def test_a_battery_that_cannot_hold_a_decision_is_announced(park):
+    """200 kWh at most, some of it there already: 80 kW for ten hours cannot be taken."""
+    with site(park) as http:
+        long = http.get(
+            "/operate/override", params=FORM | {"power": "80", "minutes": "600", "lang": "en"}
+        ).text
+        short = http.get("/operate/override", params=FORM | {"power": "1", "minutes": "5", "lang": "en"}).text
+        level = min(series(http, "works_battery", "level_kwh").items())[1]
+    (minutes,) = re.findall(r"full after about (\d+) minutes", long)
+    assert float(minutes) == pytest.approx((200 - level) / (80 * 0.9**0.5) * 60, abs=1)
+    assert "full after" not in short
+
+
 @pytest.mark.parametrize(
     ("change", "code"),
     [

@@ -220,8 +220,10 @@ def _parts(site: Site) -> Iterator[_Part]:
 def _surplus(site: Site, meters: readings.Measured) -> Floats:
     """(T,) kW: the consumption less own generation, negative where that is more than is consumed."""
     net: Floats = meters.grid.values[site.load] - sum(meters.grid.values[name] for name in site.generation)
-    for one in (*site.batteries, *site.stations):
-        for flow, sign in ((one.charge_flow, 1.0), (one.discharge_flow, -1.0)):
+    meters_of = [(one.charge_flow, one.discharge_flow) for one in site.batteries]
+    meters_of += [(one.charge_flow, one.discharge_flow) for one in site.stations]
+    for into, out in meters_of:
+        for flow, sign in ((into, 1.0), (out, -1.0)):
             if flow:
                 net = net + sign * np.nan_to_num(meters.flows[flow].power)
     return net
