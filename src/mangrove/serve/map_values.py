@@ -391,7 +391,7 @@ def _own(found: MapValues, field: Field, stakes: Stakes, focus: Place | None) ->
         id_ for id_, stake in stakes.items() if not (set(stake) or {""}) <= shown and id_ in field.amounts
     ]
     at_root = focus is None or focus == root_of(field.territory)
-    enough = not field.asked.sector or not others or scope.companies(others) >= scope.threshold
+    enough = not field.asked.sector or scope.enough(others)
     return frozenset(shown), scope.totals and at_root and enough
 
 
@@ -408,9 +408,7 @@ def _suppressed(
             return frozenset(), False
         node = territory.places[node.parent]
     own = focus is not None and root is not None and focus.id != root.id
-    if (own or field.asked.sector) and scope.companies(
-        [id_ for id_ in stakes if id_ in field.amounts]
-    ) < scope.threshold:
+    if (own or field.asked.sector) and not scope.enough(id_ for id_ in stakes if id_ in field.amounts):
         return frozenset(), False  # the total of the whole territory is always told
     rows = [cell.place.id for cell in found.cells]
     shown = _shown(field, stakes, rows)

@@ -8,7 +8,8 @@ knows of passwords: see `mangrove.serve.access`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
@@ -22,6 +23,8 @@ THRESHOLD = 3
 """A total is shown to the city when at least so many companies are in it: the minimum frequency rule with n = 3, the usual
 lower bound of statistical offices (Hundepool and others, Handbook on Statistical Disclosure Control, 2010, chapter 4)."""
 _COMPANIES = frozenset({"facility", "building", "lot"})
+_PUBLIC = frozenset({"country", "province", "city", "district", "ward"})
+"""Kinds of places that are nobody's company: what is known of a whole ward tells nothing of one of its companies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +157,19 @@ class Scope:
                 found = node.id
         return found
 
-    def companies(self, flows: Sequence[str]) -> int:
-        """How many companies stand behind a total over `flows`."""
-        return len({self.company_of(self.territory.flows[flow].place) for flow in flows})
+    def companies(self, flows: Iterable[str]) -> int:
+        """How many companies stand behind a total over `flows`; wards, cities and countries are none."""
+        found = {self.company_of(self.territory.flows[flow].place) for flow in flows}
+        return sum(self.territory.places[place].kind not in _PUBLIC for place in found)
+
+    def enough(self, flows: Iterable[str]) -> bool:
+        """Whether nobody can read one company's figure in a total over `flows`: companies enough are in it, or none at all."""
+        return self.companies(flows) not in range(1, self.threshold)
 
     def tells(self, flows: Collection[str]) -> bool:
         """Whether a total over `flows` may be told beside the one of all flows: companies enough are in it, and in what is left."""
         rest = self.territory.flows.keys() - set(flows)
-        enough = all(self.companies(sorted(part)) >= self.threshold for part in (flows, rest) if part)
-        return not self.suppresses or not rest or enough
+        return not self.suppresses or not rest or (self.enough(flows) and self.enough(rest))
 
     def disclosed(self, totals: Mapping[str, float], members: Mapping[str, Sequence[str]]) -> frozenset[str]:
         """The keys of a one-way table that may be shown, beside its sum.
@@ -172,20 +179,27 @@ class Scope:
             members: the flows behind each cell.
 
         Returns:
-            All keys, unless this scope suppresses: then those with companies enough. What is held back can be computed together
+            All keys, unless this scope suppresses: then those that tell nobody's figure. What is held back can be computed together
             from the sum, so the smallest other cells are held back with it until companies enough are in that too: of two that
-            are held back alone, each would read the other's figure.
+            are held back alone, each would read the other's figure. Cells of nothing hide nothing and do not count.
         """
         if not self.suppresses:
             return frozenset(totals)
-        shown = {key for key in totals if self.companies(members.get(key, ())) >= self.threshold}
+        shown = {key for key in totals if self.enough(members.get(key, ()))}
         hidden = set(totals) - shown
-        while shown and hidden and self.companies(_together(members, hidden)) < self.threshold:
-            least = min(shown, key=lambda key: abs(totals[key]))
+        while shown and hidden and self.companies(_behind(totals, members, hidden)) < self.threshold:
+            least = min(shown, key=lambda key: (not _weighs(totals[key]), abs(totals[key]), key))
             shown.remove(least)
             hidden.add(least)
         return frozenset(shown)
 
 
-def _together(members: Mapping[str, Sequence[str]], keys: set[str]) -> list[str]:
-    return [flow for key in keys for flow in members.get(key, ())]
+def _behind(
+    totals: Mapping[str, float], members: Mapping[str, Sequence[str]], keys: Collection[str]
+) -> list[str]:
+    """The flows behind the cells that hold something."""
+    return [flow for key in keys if _weighs(totals[key]) for flow in members.get(key, ())]
+
+
+def _weighs(total: float) -> bool:
+    return math.isfinite(total) and total != 0.0

@@ -93,7 +93,7 @@ class _Builder:
 
     def _may_total(self, flows: Sequence[str]) -> bool:
         """Whether a total over flows may be shown: to the city, only one with companies enough."""
-        return not self.scope.suppresses or not flows or self.scope.companies(flows) >= self.scope.threshold
+        return not self.scope.suppresses or self.scope.enough(flows)
 
     def build(self) -> Now:
         actual = self._grid(Span(now_model.before(self.span, _BACK), self.span.end), self.run)
