@@ -40,6 +40,8 @@ TICK = 10.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _GUESTS = ("operator", "tenant", "city")
 _STOP = 5.0
+_WAITING = 2048
+"""Connections that may wait to be accepted; uvicorn's own number."""
 _BROKER_USER = "mangrove"
 PASSWORD = "MANGROVE_MQTT_PASSWORD"  # noqa: S105 - the name of a variable
 """The environment variable with the password for the broker."""
@@ -125,6 +127,7 @@ def serve(
     import uvicorn
 
     from mangrove import setpoints
+    from mangrove.serve.wire import Bounded
 
     _check(options)
     park = api.open(folder)
@@ -144,6 +147,7 @@ def serve(
             stack.callback(connector.stop)
 
         def up() -> None:
+            listening.listen(_WAITING)  # who hears the address may connect at once
             for connector in (*connectors, orders):
                 connector.start()
             threading.Thread(target=_greet, args=(running, options, say, started), daemon=True).start()
@@ -153,7 +157,7 @@ def serve(
             lifespan="on",
             log_level="warning",
             access_log=False,
-            http="httptools",
+            http=Bounded,
             ws="websockets-sansio",
             proxy_headers=False,
             server_header=False,

@@ -3,7 +3,7 @@
 
 A server seals every five minutes and would die in these tests before the first time. Here it seals and derives several times a
 second, and with `MANGROVE_TIDY` compacts too, so that a kill meets every moment of it. `MANGROVE_SYNC_DELAY` makes every commit take so many seconds more, as
-on a slow disk; `MANGROVE_QUEUE` bounds the rows that may wait for it.
+on a slow disk; `MANGROVE_QUEUE` bounds the rows that may wait for it; `MANGROVE_HEAD_SECONDS` is the time that a head and a body may take.
 """
 
 from __future__ import annotations
@@ -45,6 +45,10 @@ if __name__ == "__main__":
         Ledger.append_group = slow
     if "MANGROVE_TIDY" in os.environ:
         door.Intake.start = start
+    if "MANGROVE_HEAD_SECONDS" in os.environ:
+        from mangrove.serve import wire
+
+        wire.HEAD_SECONDS = wire.BODY_SECONDS = float(os.environ["MANGROVE_HEAD_SECONDS"])
     if "MANGROVE_QUEUE" in os.environ:
         door.Intake.__init__.__kwdefaults__["most_rows"] = int(os.environ["MANGROVE_QUEUE"])
     main()

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import resource
 import shutil
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from tests.faults.whole import COUNTER, END, FIRST, ROWS, START, Server, land, post, server, stored
+from tests.faults.whole import COUNTER, END, FIRST, ROWS, START, Server, kept, land, post, server, stored
 from tests.servers import key
 
 from mangrove.ledger import Ledger
@@ -28,18 +27,15 @@ class Sender:
         self.running, self.secret = running, secret
 
     def ask(self, method: str, path: str, document: object = None, secret: str = "") -> tuple[int, str]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.running.port, timeout=30)
         headers = {"authorization": f"Bearer {secret or self.secret}", "content-type": "application/json"}
-        connection.request(method, path, None if document is None else json.dumps(document), headers)
-        answer = connection.getresponse()
-        text = answer.read().decode()
-        connection.close()
-        return answer.status, text
+        with kept(self.running.port) as connection:
+            connection.request(method, path, None if document is None else json.dumps(document), headers)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
 
     def send(self, flow: str, number: int) -> int:
-        connection = http.client.HTTPConnection("127.0.0.1", self.running.port, timeout=30)
-        status, answer = post(connection, self.secret, flow, number)
-        connection.close()
+        with kept(self.running.port) as connection:
+            status, answer = post(connection, self.secret, flow, number)
         if status == 507:
             assert answer["problems"][0]["code"] == "ledger.disk"
         return status

@@ -51,7 +51,7 @@ PATIENCE = 60.0
 def land(folder: Path, beside: Path | None = None) -> Path:
     """The park of these tests; settings in the folder `beside` (or around it) let a sender send as fast as it can."""
     flows = [
-        {"id": name, "carrier": "electricity", "unit": "kWh", "step": "1min"}
+        {"id": name, "carrier": "electricity", "unit": "kWh", "step": "1min", "scope": "2"}
         for name in (*SENDERS, *METERS, COUNTER)
     ]
     flows[-1]["semantics"] = "counter"
@@ -158,17 +158,29 @@ def body(flow: str, number: int, rows: int = ROWS) -> bytes:
     return sink.getvalue().to_pybytes()
 
 
-def post(connection: http.client.HTTPConnection, secret: str, flow: str, number: int) -> tuple[int, dict]:
-    """Sends a request of a gateway; its status and its answer."""
+def post(
+    connection: http.client.HTTPConnection, secret: str, flow: str, number: int, again: str = ""
+) -> tuple[int, dict]:
+    """Sends a request of a gateway; its status and its answer. `again` makes it another request with the same values."""
     headers = {
         "authorization": f"Bearer {secret}",
         "content-type": SENDERS.get(flow, ARROW),
-        "idempotency-key": f"{flow}-{number}",
+        "idempotency-key": f"{flow}-{number}{again}",
     }
     connection.request("POST", "/api/v1/values", body(flow, number), headers)
     answer = connection.getresponse()
     text = answer.read()
     return answer.status, json.loads(text) if text else {}
+
+
+@contextmanager
+def kept(port: int) -> Iterator[http.client.HTTPConnection]:
+    """A connection that is closed at the end."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 @dataclass

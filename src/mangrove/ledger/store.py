@@ -226,7 +226,8 @@ class Ledger:
     def _stored(self, rows: Columns) -> tuple[Mask, np.ndarray, np.ndarray]:
         with catalog.guarded():
             segments = catalog.parts(self._writing(), "segment")
-        return sealing.lookup(rows, self.root, segments, self._hot)
+        with _readable():
+            return sealing.lookup(rows, self.root, segments, self._hot)
 
     def seal(self) -> int:
         """Moves all hot batches into segments and roll-ups; returns the rows moved. Appends go on meanwhile."""
@@ -236,7 +237,8 @@ class Ledger:
                 hot, watermark = list(self._hot), self._watermark.copy()
             if not hot:
                 return 0
-            change = sealing.seal(self.root, hot, segments)
+            with _readable():
+                change = sealing.seal(self.root, hot, segments)
             last, sealed = hot[-1].last, sum(one.rows for one in hot)
             with self._mutex:
                 with self._transaction() as db:
@@ -258,7 +260,8 @@ class Ledger:
             with self._mutex, catalog.guarded():
                 db = self._writing()
                 segments, rollups = catalog.parts(db, "segment"), catalog.parts(db, "rollup")
-            change = sealing.compact(self.root, segments, rollups)
+            with _readable():
+                change = sealing.compact(self.root, segments, rollups)
             with self._mutex, self._transaction() as db:
                 self._list(db, change)
             self._unlink_retired()
@@ -384,6 +387,15 @@ class Ledger:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Names a damaged or missing file of values: whoever waits for the writer must hear of it, and the sealer must live."""
+    from mangrove.ledger.snapshot import unreadable
+
+    with catalog.guarded(), unreadable():
+        yield
 
 
 class _Commit:
