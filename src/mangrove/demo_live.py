@@ -4,7 +4,7 @@
 Comes in: the folder of examples. Goes out: a server on this machine, whose clock starts on a morning of the generated year and runs
 faster than real time. The feed sends what the meters would have said through the same door that real gateways use, HTTP with a
 key. Two faults are played on purpose and announced: a meter that is silent for some hours and then sends what it kept, and one that
-repeats its last value.
+has repeated one value since the evening before.
 """
 
 from __future__ import annotations
@@ -38,8 +38,9 @@ _PAST = "replay:past"
 _FEED = "replay:feed"
 _SILENT, _STUCK = "office_2_electricity", "plastics_electricity"
 """Flows whose meters fail on purpose."""
-_SILENT_HOURS, _STUCK_HOURS = (1.0, 5.0), (2.0, 8.0)
-"""Hours after the start in which they fail."""
+_SILENT_HOURS, _STUCK_HOURS = (1.0, 5.0), (-10.0, 4.0)
+"""Hours after the start in which they fail. Twelve hours of one value are a stuck meter (`inference.screening.STUCK_HOURS`), so it is
+found two hours after the start."""
 _LATEST = timedelta(days=20)
 """How far the feed goes: values are read from the source this far ahead at a time."""
 
@@ -112,7 +113,7 @@ def _begun(year: Handle, folder: Path, examples: Path, start: datetime) -> Handl
     with year.reader() as source, source.snapshot() as snapshot, park.writer() as ledger:
         keys = [key for key in snapshot.flow_ids() if ":" not in key]
         past = snapshot.values(keys, datetime(START[0], 1, 1, tzinfo=start.tzinfo) - timedelta(days=1), start)
-        known = _known(past, park, start)
+        known = _known(held(past, start), park, start)
         ledger.append(known.select(["flow", "start", "value", "quality"]), Origin(_PAST, "1"))
         ledger.seal()
     budget = folder / "plans" / f"{START[0]}.csv"
@@ -183,14 +184,14 @@ class Feed:
             counters = {f.id for f in territory.flows.values() if f.semantics == "counter"}
             keys = [k for k in known if ":" not in k and k not in counters]
             table = snapshot.values(keys, self.start_at - timedelta(days=366), self.start_at + _LATEST)
-        table = table.select(["flow", "start", "value", "quality"])
+        table = held(table.select(["flow", "start", "value", "quality"]), self.start_at)
         ends = _ends(table, self.year, territory.tz)
         names = pc.replace_substring(table.column("flow").cast(pa.string()), SUFFIX, "")
         table = table.set_column(0, "flow", names).append_column("sent", ends)
         table = table.filter(
             pc.greater(table.column("sent"), pa.scalar(self.start_at, pa.timestamp("us", "UTC")))
         )
-        return faults(table, self.start_at).sort_by("sent")
+        return late(table, self.start_at).sort_by("sent")
 
     def _run(self, rows: pa.Table, client: Client, now: Callable[[], datetime], say: Say, lang: str) -> None:
         done = 0
@@ -211,22 +212,37 @@ class Feed:
             done, self.sent = end, moment
 
 
-def faults(rows: pa.Table, start: datetime) -> pa.Table:
-    """The rows with the two played faults: one meter late, one stuck.
+def held(rows: pa.Table, start: datetime) -> pa.Table:
+    """The rows with the stuck meter: in its hours it repeats the value before them.
 
     Args:
-        rows: flow, start, value, quality, sent.
+        rows: flow, start, value and other columns.
         start: when the feed begins.
     """
-    frame = rows.to_pylist()
-    silent = tuple(start + timedelta(hours=hours) for hours in _SILENT_HOURS)
-    stuck = tuple(start + timedelta(hours=hours) for hours in _STUCK_HOURS)
-    kept: float | None = None
-    for row in sorted(frame, key=lambda row: row["sent"]):
-        if row["flow"] == _SILENT and silent[0] <= row["sent"] < silent[1]:
-            row["sent"] = silent[1]
-        if row["flow"] == _STUCK:
-            if stuck[0] <= row["sent"] < stuck[1]:
-                row["value"] = row["value"] if kept is None else kept
-            kept = row["value"]
-    return pa.Table.from_pylist(frame, schema=rows.schema)
+    first, last = (_instant(start + timedelta(hours=hours)) for hours in _STUCK_HOURS)
+    its = pc.equal(rows.column("flow").cast(pa.string()), _STUCK)
+    before = rows.filter(pc.and_(its, pc.less(rows.column("start"), first))).sort_by("start")
+    if not before.num_rows:
+        return rows
+    within = pc.and_(pc.greater_equal(rows.column("start"), first), pc.less(rows.column("start"), last))
+    value = pc.if_else(pc.and_(its, within), before.column("value")[-1], rows.column("value"))
+    return rows.set_column(rows.schema.get_field_index("value"), "value", value)
+
+
+def late(rows: pa.Table, start: datetime) -> pa.Table:
+    """The rows with the silent meter: what it kept in its hours is sent when they are over.
+
+    Args:
+        rows: flow, sent and other columns.
+        start: when the feed begins.
+    """
+    first, last = (_instant(start + timedelta(hours=hours)) for hours in _SILENT_HOURS)
+    sent = rows.column("sent")
+    within = pc.and_(pc.greater_equal(sent, first), pc.less(sent, last))
+    its = pc.equal(rows.column("flow").cast(pa.string()), _SILENT)
+    kept = pc.if_else(pc.and_(its, within), last, sent)
+    return rows.set_column(rows.schema.get_field_index("sent"), "sent", kept)
+
+
+def _instant(moment: datetime) -> pa.Scalar:
+    return pa.scalar(moment, pa.timestamp("us", "UTC"))

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -108,6 +109,11 @@ class Live:
     def store(self) -> Path:
         """The folder of the ledger."""
         return self.park.store
+
+    @cached_property
+    def generated(self) -> bool:
+        """Whether values of a generator are among what is shown, which every page says."""
+        return any(flow.basis == "generated" for flow in self.territory.flows.values())
 
     def cut(self) -> int:
         """The batch up to which readers look; 0 when there is no ledger yet."""

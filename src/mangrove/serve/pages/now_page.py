@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from mangrove import messages
 from mangrove.figures import Bar, Stage, Stretch, band_lines, interval_bars, numbers, waterfall
-from mangrove.figures.numbers import typeset
+from mangrove.figures.numbers import typeset, unit_label
 from mangrove.serve.pages.now_model import MOST, THRESHOLD, Floats, Hours, Projection
 from mangrove.serve.view import View, written
 from mangrove.serve.words import Words
@@ -117,7 +117,7 @@ class Now:
         groups: what moved it, by tenant (or ward, or flow); sectors: by sector; causes: by amount and by factor, kg CO2e.
         flows: by flow, of those whose readings the reader may see; unplanned: kg measured that the base knows nothing of.
         projection: None without a plan, or when the period is over; hours: the last and the next hours; cards: other numbers.
-        health: whether a page of data health exists.
+        health: whether a page of data health exists; hourly: whether any of it is metered by the hour.
     """
 
     view: View
@@ -138,6 +138,7 @@ class Now:
     cards: tuple[Card, ...]
     run: str
     health: bool = False
+    hourly: bool = True
 
     @property
     def period(self) -> str:
@@ -283,10 +284,11 @@ class Now:
     def _lines(self) -> dict[str, Any]:
         """The hours as `static/charts.js` draws them: columns in t CO2e an hour."""
         one, lang = self.hours, self.view.lang
+        unit = typeset(unit_label("t CO2e/h", lang))
 
         def line(name: str, **more: Any) -> dict[str, Any]:
             said = messages.render(f"page_now.line_{name}", lang)
-            return {"name": said, "unit": "t CO2e/h", "values": _tonnes(getattr(one, name)), **more}
+            return {"name": said, "unit": unit, "values": _tonnes(getattr(one, name)), **more}
 
         series = [line("actual")]
         if np.isfinite(one.plan).any():
@@ -317,7 +319,7 @@ class Now:
     def _curve(self, title: str, lang: str) -> str:
         """The last and the next hours as lines."""
         one, tz = self.hours, self.view.tz
-        if not np.isfinite(one.actual).any() and not np.isfinite(one.plan).any():
+        if not self.hourly or (not np.isfinite(one.actual).any() and not np.isfinite(one.plan).any()):
             return ""
         begin = one.starts[0].astimezone(tz)
         offset = begin.hour + begin.minute / 60

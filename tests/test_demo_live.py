@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The faults that the live demonstration plays are such as the program finds."""
+
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from mangrove.demo_live import held, late
+from mangrove.inference.screening import STUCK_HOURS, STUCK_SAMPLES
+
+START = datetime(2024, 6, 5, 2, tzinfo=UTC)
+
+
+def rows(flow: str) -> pa.Table:
+    """Two days of quarters of an hour, each value another one, sent when its interval is over."""
+    starts = [START + timedelta(minutes=15 * step) for step in range(-96, 96)]
+    return pa.table(
+        {
+            "flow": pa.array([flow] * len(starts), pa.string()).dictionary_encode(),
+            "start": pa.array(starts, pa.timestamp("us", "UTC")),
+            "value": pa.array(np.arange(len(starts), dtype=float)),
+            "sent": pa.array([start + timedelta(minutes=15) for start in starts], pa.timestamp("us", "UTC")),
+        }
+    )
+
+
+def test_the_stuck_meter_repeats_one_value_for_longer_than_screening_asks_and_then_goes_on():
+    before = rows("plastics_electricity")
+    value = held(before, START).column("value").to_numpy()
+    same = np.flatnonzero(np.diff(value) == 0)
+    assert len(same) >= max(STUCK_SAMPLES, STUCK_HOURS * 4)
+    assert (np.diff(same) == 1).all()
+    others = np.delete(np.arange(len(value)), same + 1)
+    assert (value[others] == before.column("value").to_numpy()[others]).all()
+
+
+def test_the_silent_meter_sends_everything_it_kept_at_once_and_nothing_is_lost():
+    before = rows("office_2_electricity")
+    after = late(before, START)
+    assert after.drop_columns("sent").equals(before.drop_columns("sent"))
+    moved = [
+        (old, new)
+        for old, new in zip(before.column("sent").to_pylist(), after.column("sent").to_pylist(), strict=True)
+        if old != new
+    ]
+    assert {new for _, new in moved} == {START + timedelta(hours=5)}
+    assert min(old for old, _ in moved) == START + timedelta(hours=1)
+
+
+def test_other_meters_are_left_alone():
+    table = rows("steel_electricity")
+    assert held(table, START).equals(table)
+    assert late(table, START).equals(table)
