@@ -17,6 +17,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -28,6 +29,7 @@ from mangrove.errors import LedgerError, MangroveError, RequestError, SourceErro
 from mangrove.printing import as_csv
 from mangrove.serve import screens as registry
 from mangrove.serve import view as views
+from mangrove.serve.requests import gives, text_of
 from mangrove.serve.scope import Guard, Principal
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
@@ -189,6 +191,7 @@ def create(
         app.include_router(router)
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_exception_handler(MangroveError, _refused(site))
+    app.add_exception_handler(RequestValidationError, _misread)
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.middleware("http")(_headers)
     for add in middleware:
@@ -250,7 +253,7 @@ def _screen(site: Site, screen: Screen) -> APIRouter:
     def as_json(request: Request, principal: Principal = who) -> JSONResponse:
         return JSONResponse(_plain(model(request, principal)[1].json()))
 
-    @router.get(f"/{screen.name}.csv", name=f"{screen.name}.csv")
+    @router.get(f"/{screen.name}.csv", name=f"{screen.name}.csv", **gives("text/csv"))
     def as_table(request: Request, table: str = "", principal: Principal = who) -> Response:
         found = registry.one("table", model(request, principal)[1].tables(), table)
         name = f'attachment; filename="{screen.name}{f"-{table}" if table else ""}.csv"'
@@ -258,7 +261,7 @@ def _screen(site: Site, screen: Screen) -> APIRouter:
             as_csv(found), media_type="text/csv; charset=utf-8", headers={"content-disposition": name}
         )
 
-    @router.get(f"/{screen.name}.svg", name=f"{screen.name}.svg")
+    @router.get(f"/{screen.name}.svg", name=f"{screen.name}.svg", **gives("image/svg+xml"))
     def as_figure(request: Request, figure: str = "", principal: Principal = who) -> Response:
         view, built = model(request, principal)
         found = registry.one("figure", built.figures(view.lang), figure)
@@ -356,6 +359,16 @@ def _refused(site: Site) -> Callable[[Request, Exception], Any]:
         return JSONResponse({"problems": found}, status, headers)
 
     return answer
+
+
+def _misread(_request: Request, error: Exception) -> Response:
+    """Says where a request is not as described; what it said there is not said again: it may be no text and no number."""
+    assert isinstance(error, RequestValidationError)
+    found = [
+        {"type": one["type"], "loc": [text_of(str(part)) for part in one["loc"]], "msg": text_of(one["msg"])}
+        for one in error.errors()
+    ]
+    return JSONResponse({"detail": found}, 422)
 
 
 def status_of(error: MangroveError) -> int:

@@ -10,17 +10,20 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
 from pyarrow import csv as pacsv
+from pydantic import BaseModel, ValidationError
 
 from mangrove import messages
 from mangrove.errors import LedgerError, MangroveError, Problem, SourceError
 
+M = TypeVar("M", bound=BaseModel)
 MOST_BYTES = 8 << 20
 """Bytes of one body; OWASP API Security 2023 item 4 asks for such a limit, its height is ours."""
 MOST_UNPACKED = 32 << 20
@@ -36,7 +39,7 @@ _PACKED = {"gzip": "gzip", "x-gzip": "gzip", "zstd": "zstd"}
 _STATUS = {
     "ingest.not_yours": 403, "ingest.run_needs_worker": 403, "ingest.no_flow": 404, "ingest.too_many_rows": 413,
     "ingest.body_too_large": 413, "ingest.unpacked_too_large": 413, "ingest.too_much": 413, "ingest.bad_encoding": 415,
-    "ingest.bad_type": 415, "ingest.too_many_bad": 422, "sources.busy": 429, "sources.closed": 503, "ledger.locked": 503,
+    "ingest.bad_type": 415, "limits.rubbish": 429, "ingest.too_many_bad": 422, "sources.busy": 429, "sources.closed": 503, "ledger.locked": 503,
     "ledger.disk": 507, "ledger.missing": 404, "ledger.run": 400, "ledger.reserved_flow": 400, "keeping.no_file": 404, "keeping.not_for_key": 403,
 }  # fmt: skip
 
@@ -62,6 +65,30 @@ async def body(request: Request, most: int = MOST_BYTES, unpacked: int = MOST_UN
         parts.append(part)
     whole = parts[0] if len(parts) == 1 else b"".join(parts)
     return whole if packed == "identity" else unpack(whole, _PACKED[packed], unpacked)
+
+
+async def document(request: Request, model: type[M], most: int = MOST_BYTES) -> M:
+    """The JSON document of a request, read by the route itself: a parameter of FastAPI is read whole before anybody asks who sends it.
+
+    Raises:
+        SourceError: as `body`.
+        RequestValidationError: it is no JSON, or not what `model` describes (422).
+    """
+    try:
+        return model.model_validate_json(await body(request, most))
+    except ValidationError as error:
+        listed = error.errors(include_input=False, include_url=False, include_context=False)
+        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in listed]) from None
+
+
+def described(model: type[BaseModel]) -> dict[str, Any]:
+    """What the description of the interface says about a route that reads such a document."""
+    return {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": model.model_json_schema()}},
+        }
+    }
 
 
 def unpack(packed: bytes, form: str, most: int) -> bytes:
@@ -108,8 +135,23 @@ def refused(error: MangroveError, lang: str = "en") -> Response:
 
 def said(problem: Problem, lang: str, line: int | None = None) -> dict[str, Any]:
     """A problem as an object."""
-    found: dict[str, Any] = {"code": problem.code, "text": problem.text(lang)}
+    found: dict[str, Any] = {"code": problem.code, "text": text_of(problem.text(lang))}
     return found if line is None else {"line": line, **found}
+
+
+def text_of(written: str) -> str:
+    r"""Text that can be sent: JSON may name halves of characters (`"\\ud800"`), which no encoding has.
+
+    Example:
+        >>> text_of("a\\ud800")
+        'a?'
+    """
+    return written.encode("utf-8", "replace").decode()
+
+
+def gives(kind: str) -> dict[str, Any]:
+    """Options of a route that answers with something else than JSON, so that its description says so."""
+    return {"response_class": Response, "responses": {200: {"content": {kind: {}}}}}
 
 
 def answer(document: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:

@@ -49,12 +49,12 @@ def _flows(api: APIRouter, live: Live, access: Any) -> None:
         """The flows that the caller may read or write."""
         return respond("json", principal)
 
-    @api.get("/api/v1/flows.csv")
+    @api.get("/api/v1/flows.csv", **requests.gives("text/csv"))
     def flows_csv(principal: Principal = who) -> Response:
         """The same as CSV."""
         return respond("csv", principal)
 
-    @api.get("/api/v1/flows.arrow")
+    @api.get("/api/v1/flows.arrow", **requests.gives(requests.FORMS["arrow"]))
     def flows_arrow(principal: Principal = who) -> Response:
         """The same as an Arrow stream."""
         return respond("arrow", principal)
@@ -110,14 +110,14 @@ def _values(api: APIRouter, live: Live, access: Any) -> None:
         """Values of flows in a period: columns flow, ts (start of the interval, UTC), value, quality."""
         return respond("json", request, principal, asked)
 
-    @api.get("/api/v1/values.csv")
+    @api.get("/api/v1/values.csv", **requests.gives("text/csv"))
     def values_csv(
         request: Request, asked: Annotated[Asked, Query()], principal: Principal = who
     ) -> Response:
         """The same as CSV."""
         return respond("csv", request, principal, asked)
 
-    @api.get("/api/v1/values.arrow")
+    @api.get("/api/v1/values.arrow", **requests.gives(requests.FORMS["arrow"]))
     def values_arrow(
         request: Request, asked: Annotated[Asked, Query()], principal: Principal = who
     ) -> Response:

@@ -16,6 +16,7 @@ from fastapi.responses import FileResponse
 from mangrove.serve import view as views
 from mangrove.serve.basemap import FILE, default_path, outlines
 from mangrove.serve.map_values import day_of, levels_of, root_of, rows_below
+from mangrove.serve.requests import gives
 from mangrove.serve.scope import Guard, Principal, Scope
 from mangrove.serve.state import Live
 
@@ -29,7 +30,8 @@ def router(live: Live, access: Guard) -> APIRouter:
     routes = APIRouter(tags=["map"])
     who: Any = Depends(access.need(*ROLES))
 
-    @routes.api_route(BASEMAP, methods=["GET", "HEAD"], response_class=FileResponse)
+    @routes.head(BASEMAP, response_class=FileResponse, include_in_schema=False)
+    @routes.get(BASEMAP, response_class=FileResponse)
     def basemap(principal: Principal = who) -> FileResponse:
         file = default_path(live.territory)
         # it holds the names of all places: others get the outlines that they may know
@@ -39,7 +41,7 @@ def router(live: Live, access: Guard) -> APIRouter:
         headers = {"cache-control": "no-cache", "content-encoding": "identity"}
         return FileResponse(file, media_type="application/vnd.pmtiles", headers=headers)
 
-    @routes.get(PLACES)
+    @routes.get(PLACES, **gives("application/geo+json"))
     def places(request: Request, principal: Principal = who) -> Response:
         view = views.read(
             live.territory, dict(request.query_params), now=live.clock.now(), principal=principal

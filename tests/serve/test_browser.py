@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""In a real browser: every page in both languages for everybody, also by keyboard, without script and without WebGL; pages that live."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from tests.serve.whole import Whole, built, six_companies
+
+from mangrove.serve import screens
+from mangrove.serve.access import SYSTEM
+
+CHROMIUM = "/usr/bin/chromium"
+PERIOD = "period=2023-06&compare=none"
+DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
+WHY = f"/why?{PERIOD}&by=place&key=mill"
+ERROR = "/now?period=nonsense"
+PAGES = [
+    *(f"/{screen.name}?{PERIOD}" for screen in screens.screens() if screen.menu),
+    WHY,
+    "/login",
+    "/enter/TOKEN",
+    "/account",
+    "/access/users",
+    "/access/keys",
+    "/access/audit",
+    ERROR,
+]
+pytestmark = pytest.mark.skipif(
+    not Path(CHROMIUM).exists() and not os.environ.get("CI"), reason="needs a browser at /usr/bin/chromium"
+)
+
+
+@pytest.fixture(scope="module")
+def park(tmp_path_factory) -> Iterator[Whole]:
+    with built(six_companies(tmp_path_factory.mktemp("browser") / "park")) as whole:
+        yield whole
+
+
+@pytest.fixture(scope="module")
+def address(park) -> Iterator[str]:
+    """The server that everybody here looks at."""
+    config = uvicorn.Config(
+        park.app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=2
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """One browser without WebGL."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-3d-apis"]
+        )
+        yield browser
+        browser.close()
+
+
+class Visit:
+    """A visitor with pages, and what the browser asked for and complained about."""
+
+    def __init__(self, context: BrowserContext, address: str) -> None:
+        self.address = address
+        self.page: Page = context.new_page()
+        self.asked: list[str] = []
+        self.faults: list[str] = []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
+        self.page.on("console", lambda said: said.type == "error" and self.faults.append(said.text))
+
+    def go(self, path: str) -> Page:
+        self.page.goto(self.address + path)
+        return self.page
+
+    @property
+    def elsewhere(self) -> list[str]:
+        """Addresses of others that were asked for."""
+        return [url for url in self.asked if not url.startswith((self.address + "/", "blob:", "data:"))]
+
+
+@pytest.fixture
+def visit(chromium, address, park) -> Iterator[Callable[..., Visit]]:
+    """Opens a page as the administrator; nothing may be asked of anybody else, and nothing may go wrong."""
+    opened: list[tuple[BrowserContext, Visit, bool]] = []
+
+    def start(*, script: bool = True, signed_in: bool = True, lang: str = "", errs: bool = False) -> Visit:
+        context = chromium.new_context(viewport=DESKTOP, java_script_enabled=script, locale="vi-VN")
+        cookies = [{"name": "mangrove", "value": park.sessions["admin"], "url": address}] * signed_in
+        cookies += [{"name": "lang", "value": lang, "url": address}] * bool(lang)
+        context.add_cookies(cookies)  # type: ignore[arg-type]
+        opened.append((context, Visit(context, address), errs))
+        return opened[-1][1]
+
+    yield start
+    for context, _, _ in opened:
+        context.close()
+    for _, one, errs in opened:
+        assert one.elsewhere == []
+        assert errs or one.faults == []
+
+
+def violations(page: Page) -> list[Any]:
+    """What axe-core finds: rule and elements."""
+    found = Axe().run(page).response["violations"]
+    return [(one["id"], [node["html"][:160] for node in one["nodes"]][:4]) for one in found]
+
+
+def posted(address: str, key: str, values: dict[str, list[Any]]) -> None:
+    """Values, sent as a gateway does."""
+    request = urllib.request.Request(
+        f"{address}/api/v1/values",
+        json.dumps(values).encode(),
+        {"authorization": f"Bearer {key}", "content-type": "application/json"},
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+
+
+def until(true: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Waits until something is true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+# --- every page --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("lang", ["vi", "en"])
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_accessible_on_a_desk_and_on_a_phone(visit, park, path, lang):
+    if "TOKEN" in path:
+        path = park.accounts.links.make("invite", park.accounts.users.find("city person"), by=SYSTEM)
+    one = visit(lang=lang, signed_in=not path.startswith(("/login", "/enter")), errs=path == ERROR)
+    page = one.go(path)
+    expect(page.locator("html")).to_have_attribute("lang", lang)
+    expect(page.locator("h1")).to_have_count(1)
+    assert violations(page) == []
+    page.set_viewport_size(PHONE)  # type: ignore[arg-type]
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, (
+        "the page scrolls sideways"
+    )
+    if path == ERROR:
+        assert all("400" in text for text in one.faults)
+
+
+@pytest.mark.parametrize("name", [one.name for one in screens.screens() if one.menu])
+def test_a_screen_says_everything_without_script(visit, name):
+    page = visit(script=False, lang="en").go(f"/{name}?{PERIOD}")
+    assert page.locator("nav.menu a").count() == len([one for one in screens.screens() if one.menu])
+    expect(page.locator("h1")).to_be_visible()
+    expect(page.locator("main p").first).not_to_be_empty()
+    page.fill("form.control input[name=period]", "2023-06-05")
+    page.select_option("form.control select[name=compare]", "previous")
+    page.click("form.control button")
+    assert f"/{name}?" in page.url
+    assert "period=2023-06-05" in page.url
+    assert "compare=previous" in page.url
+    expect(page.locator("form.control .shown")).to_contain_text("2023")
+    page.click("nav.menu a >> nth=0")
+    assert "period=2023-06-05" in page.url, "what was chosen stays"
+
+
+def test_the_answer_its_table_and_its_proof_are_there_without_script(visit):
+    page = visit(script=False, lang="en").go(f"/now?{PERIOD}")
+    expect(page.locator(".answer")).to_contain_text("CO₂e")
+    expect(page.locator("main table").first).to_be_visible()
+    page.locator("a.why").first.click()
+    assert "/why?" in page.url
+    expect(page.locator("main table").first).to_be_visible()
+
+
+def test_signing_in_needs_no_script(visit, park):
+    name = park.accounts.users.add("Người mới", "operator", "", by=SYSTEM)
+    park.accounts.users.set_password(name.id, "correct horse battery", by=SYSTEM)
+    page = visit(script=False, signed_in=False).go(f"/map?{PERIOD}")
+    assert "/login?next=" in page.url
+    page.fill("input[name=name]", "Người mới")
+    page.fill("input[name=password]", "correct horse battery")
+    page.click("main button")
+    assert page.url.endswith(f"/map?{PERIOD}")
+
+
+# --- the keyboard ------------------------------------------------------------------------------------------------------
+
+REACHED = """() => {
+  const all = [...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex]")];
+  return all.filter((one) => one.tabIndex >= 0 && !one.disabled && one.type !== "hidden" && one.checkVisibility()
+    && !one.closest("dialog:not([open])"));
+}"""
+FOCUS = """() => {
+  const one = document.activeElement, style = getComputedStyle(one);
+  const ring = (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0) || style.boxShadow !== "none";
+  return {index: window.reached.indexOf(one), ring, what: one.outerHTML.slice(0, 120)};
+}"""
+
+
+@pytest.mark.parametrize("name", [one.name for one in screens.screens() if one.menu])
+def test_the_tabulator_reaches_every_control_and_shows_where_it_is(visit, name):
+    page = visit(lang="en").go(f"/{name}?{PERIOD}")
+    page.wait_for_load_state("networkidle") if name == "never" else page.wait_for_timeout(200)
+    count = page.evaluate(f"(window.reached = ({REACHED})()).length")
+    missing = set(range(count))
+    for step in range(count + 5):
+        page.keyboard.press("Tab")
+        found = page.evaluate(FOCUS)
+        missing.discard(found["index"])
+        if found["index"] >= 0:
+            assert found["ring"], found["what"]
+        if step == 0:
+            assert "skip" in found["what"], "the way past the menu comes first"
+        if not missing:
+            break
+    left = page.evaluate(
+        "(left) => left.map((i) => window.reached[i].outerHTML.slice(0, 120))", sorted(missing)
+    )
+    assert left == []
+
+
+def test_the_skip_link_leads_past_the_menu(visit):
+    page = visit().go(f"/now?{PERIOD}")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_in_viewport()
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "content"
+
+
+def test_a_proof_opens_and_closes_by_keyboard_and_gives_the_focus_back(visit):
+    page = visit().go(f"/now?{PERIOD}")
+    link = page.locator("a.why").first
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#proof[open] #proof-body h1")).to_be_visible()
+    assert violations(page) == []
+    page.keyboard.press("Escape")
+    expect(page.locator("#proof[open]")).to_have_count(0)
+    assert link.evaluate("(one) => one === document.activeElement")
+    assert page.url.endswith(f"/now?{PERIOD}")
+
+
+# --- what is special ---------------------------------------------------------------------------------------------------
+
+
+def test_without_webgl_the_map_is_a_drawing(visit):
+    page = visit().go(f"/map?{PERIOD}")
+    page.wait_for_selector('#map[data-state="drawing"]', state="attached")
+    expect(page.locator("#map-drawing svg")).to_be_visible()
+
+
+def test_the_language_changes_and_the_address_stays(visit, address):
+    path = "/now?period=2023-06&compare=none&place=mill"
+    page = visit(lang="vi").go(path)
+    page.click("nav.langs a[lang=en]")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    assert set(page.url.removeprefix(address + "/now?").split("&")) == set(path.partition("?")[2].split("&"))
+    page.go_back()
+    page.reload()
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+
+
+def test_a_value_that_arrives_changes_the_page_without_loading_it_again(visit, park, address):
+    page = visit(lang="en").go(f"/now?{PERIOD}")
+    answer = page.locator(".answer").inner_text()
+    page.evaluate("window.kept = 1")
+    moment = datetime(2023, 6, 19, 20, tzinfo=UTC).isoformat()
+    posted(address, park.keys["operator"], {"flow": ["mill.power"], "ts": [moment], "value": [9e6]})
+    expect(page.locator(".answer")).not_to_have_text(answer, timeout=15_000)
+    assert page.evaluate("window.kept") == 1
+
+
+def test_a_page_that_nobody_looks_at_closes_its_stream(visit, park):
+    before = len(park.live.hub)
+    page = visit().go(f"/now?{PERIOD}")
+    until(lambda: len(park.live.hub) == before + 1)
+    hide = "(h) => { Object.defineProperty(document, 'hidden', {value: h, configurable: true}); document.dispatchEvent(new Event('visibilitychange')); }"
+    page.evaluate(hide, True)
+    until(lambda: len(park.live.hub) == before)
+    page.evaluate(hide, False)
+    until(lambda: len(park.live.hub) == before + 1)
+    page.goto("about:blank")
+    until(lambda: len(park.live.hub) == before)
