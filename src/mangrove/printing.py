@@ -24,18 +24,36 @@ if TYPE_CHECKING:
     from mangrove.measure.record import Change
     from mangrove.rules import Conflict, DensityCheck, Match
 
+_COMPUTED = ("=", "+", "-", "@", "\t", "\r")
+"""Beginnings of a cell that spreadsheets compute."""
 _LONGEST = 40
 _NEARLY = 0.999
 
 
-def as_csv(table: pa.Table) -> str:
-    """The table as CSV with a header; instants in ISO 8601, UTC."""
+def as_csv(table: pa.Table, *, guarded: bool = False) -> str:
+    """The table as CSV with a header; instants in ISO 8601, UTC.
+
+    Args:
+        table: what is written.
+        guarded: whether a text that a spreadsheet would compute gets an apostrophe before it (see `harmless`).
+    """
     sink = io.StringIO()
     writer = csv.writer(sink, lineterminator="\n")
     writer.writerow(table.column_names)
     for row in table.to_pylist():
-        writer.writerow([_plain(value) for value in row.values()])
+        cells = [_plain(value) for value in row.values()]
+        writer.writerow([harmless(cell) for cell in cells] if guarded else cells)
     return sink.getvalue()
+
+
+def harmless(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula: names of places and devices are chosen by people (OWASP, CSV Injection).
+
+    Example:
+        >>> harmless('=HYPERLINK("http://evil.example")'), harmless("Lò 1"), harmless(-2.5)
+        ('\'=HYPERLINK("http://evil.example")', 'Lò 1', -2.5)
+    """
+    return f"'{value}" if isinstance(value, str) and value[:1] in _COMPUTED else value
 
 
 def as_json(table: pa.Table) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import Any
@@ -16,6 +17,9 @@ from typing import Any
 HEARTBEAT = 20.0
 """Seconds after which a silent stream says that it lives: proxies close silent connections after 60 (nginx `proxy_read_timeout`)."""
 MOST_STREAMS = 2_000
+"""Streams at the same time; each keeps a connection and a file of the process open."""
+MOST_OF_ONE = 100
+"""Streams of one principal at the same time, so that nobody takes the place of all others."""
 
 
 class Hub:
@@ -24,6 +28,7 @@ class Hub:
     def __init__(self) -> None:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._streams: set[asyncio.Queue[bytes | None]] = set()
+        self._owned: Counter[str] = Counter()
         self._latest = b""
 
     def __len__(self) -> int:
@@ -51,10 +56,15 @@ class Hub:
                 queue.get_nowait()  # what was not read yet is older than this
             queue.put_nowait(message)
 
-    async def stream(self, alive: Callable[[], bool] = lambda: True) -> AsyncIterator[bytes]:
+    def full(self, owner: str) -> bool:
+        """Whether no further stream of `owner` is opened."""
+        return len(self._streams) >= MOST_STREAMS or self._owned[owner] >= MOST_OF_ONE
+
+    async def stream(self, alive: Callable[[], bool] = lambda: True, owner: str = "") -> AsyncIterator[bytes]:
         """The messages of one page, beginning with the latest one, as long as the reader may have them (`alive`)."""
         queue: asyncio.Queue[bytes | None] = asyncio.Queue(1)
         self._streams.add(queue)
+        self._owned[owner] += 1
         try:
             yield b"retry: 3000\n\n" + self._latest
             while True:
@@ -67,3 +77,6 @@ class Hub:
                 yield message
         finally:
             self._streams.discard(queue)
+            self._owned[owner] -= 1
+            if not self._owned[owner]:
+                del self._owned[owner]

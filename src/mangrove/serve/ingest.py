@@ -31,11 +31,13 @@ from mangrove.ledger import sessions
 from mangrove.ledger.store import Ledger
 from mangrove.ledger.types import HAPPENED, Origin, Quality, Receipt, check_run
 from mangrove.serve import requests
+from mangrove.serve.access.limits import Buckets
 from mangrove.serve.scope import Principal, Scope
 from mangrove.serve.state import Live
 from mangrove.sources import bodies
 from mangrove.sources.line_protocol import decode_lines
 from mangrove.sources.sheet import Decoded, Names, Sheet, clock_of, values_of
+from mangrove.sources.stamps import WallClock
 
 WRITERS = ("admin", "operator", "tenant", "device", "worker")
 ARROW, JSON, CSV, LINES = "application/vnd.apache.arrow.stream", "application/json", "text/csv", "text/plain"
@@ -45,6 +47,9 @@ MOST_SHOWN = 20
 """Problems listed in an answer; all of them are in quarantine."""
 IN_THREAD = 256 << 10
 """Bytes of a body from which on it is decoded beside the event loop: about a millisecond of work."""
+RUBBISH = 64 << 20
+"""Bytes of rows that cannot be read which one sender may leave in quarantine at first; so many again in a day."""
+_ROW, _DAY = 200, 86_400
 LONGEST_SESSION = 31 * 86_400_000_000
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 _KIND = re.compile(r"[a-z][a-z0-9_-]{0,63}")
@@ -92,6 +97,7 @@ class Door:
     most_bytes: int = requests.MOST_BYTES
     most_unpacked: int = requests.MOST_UNPACKED
     _names: dict[object, Names] = field(default_factory=dict)
+    _rubbish: Buckets = field(default_factory=lambda: Buckets(RUBBISH / _DAY, RUBBISH))
 
     def names(self, principal: Principal) -> Names:
         """The names that `principal` may use; kept for each role, place and device until the declaration changes."""
@@ -104,6 +110,13 @@ class Door:
             writes = Scope(territory, principal).writes
             found = self._names[key] = Names(territory, writes, principal.device)
         return found
+
+    def _not_too_bad(self, principal: Principal, decoded: Decoded) -> None:
+        """Refuses a sender whose rows are bad again and again: what cannot be read is kept, so it must have an end."""
+        size = sum(_ROW + len(one.raw) for one in decoded.rejected)
+        wait = self._rubbish.take(principal.id, min(size, RUBBISH)) if size else 0.0
+        if wait:
+            raise SourceError("limits.rubbish", seconds=math.ceil(wait))
 
     async def offer(self, decoded: Decoded, origin: Origin) -> Receipt:
         """Hands values to the writer and waits until they are on disk."""
@@ -135,6 +148,7 @@ class Door:
             decoded = decode(*work, **options)
         if not decoded.rows:
             raise SourceError("sources.empty")
+        self._not_too_bad(principal, decoded)
         said = {**decoded.meta, **said}
         _may_run(said.get("run", "measured"), principal)
         seq = _key(request) or _hash(body, said, decoded, self.live.clock.now().isoformat())
@@ -234,11 +248,12 @@ def _kept(response: Response) -> dict[str, str]:
 def _corrections(api: APIRouter, door: Door, access: Any, audit: Audit | None) -> None:
     who: Any = Depends(access.need("admin", "operator", guests=False))
 
-    @api.post("/api/v1/corrections")
-    async def correct(request: Request, given: Correction, principal: Principal = who) -> Response:
+    @api.post("/api/v1/corrections", openapi_extra=requests.described(Correction))
+    async def correct(request: Request, principal: Principal = who) -> Response:
         """Stores what a person says a reading was: a row of a later batch, of quality MANUAL; the reading itself stays."""
         lang = requests.language(request, door.live.territory.lang)
         try:
+            given = await requests.document(request, Correction)
             decoded = corrected(given, door.names(principal), door.live)
             seq = _key(request) or uuid4().hex
             receipt = await door.offer(
@@ -273,7 +288,7 @@ def corrected(given: Correction, names: Names, live: Live) -> Decoded:
         np.zeros(1, np.int32),
         [given.flow],
         [target],
-        clock_of(pa.array([given.ts])),
+        _moment(given.ts),
         np.array([given.value]),
         lambda _: given.model_dump_json(),
         quality=np.array([Quality.MANUAL], np.uint8),
@@ -286,14 +301,22 @@ def corrected(given: Correction, names: Names, live: Live) -> Decoded:
     return decoded
 
 
+def _moment(written: str | float) -> WallClock:
+    try:
+        return clock_of(pa.array([written]))
+    except (OverflowError, pa.ArrowException):
+        raise SourceError("ingest.bad_time", text=str(written)[:40]) from None
+
+
 def _runs(api: APIRouter, door: Door, access: Any) -> None:
     who: Any = Depends(access.need("admin", "worker", guests=False))
 
-    @api.post("/api/v1/records", dependencies=[who])
-    async def put_record(request: Request, given: Record) -> Response:
+    @api.post("/api/v1/records", openapi_extra=requests.described(Record), dependencies=[who])
+    async def put_record(request: Request) -> Response:
         """Stores an immutable document of a run and answers with its id, the hash of its content."""
         lang = requests.language(request, door.live.territory.lang)
         try:
+            given = await requests.document(request, Record, door.most_unpacked)
             if not _KIND.fullmatch(given.kind):
                 raise SourceError("ingest.bad_kind", kind=given.kind)
             document = (
@@ -307,11 +330,12 @@ def _runs(api: APIRouter, door: Door, access: Any) -> None:
             return requests.refused(error, lang)
         return requests.answer({"id": id_})
 
-    @api.post("/api/v1/sessions")
-    async def put_sessions(request: Request, given: Stays, principal: Principal = who) -> Response:
+    @api.post("/api/v1/sessions", openapi_extra=requests.described(Stays))
+    async def put_sessions(request: Request, principal: Principal = who) -> Response:
         """Stores stays of vehicles (or batches, trips) of a flow: from when to when, and how much in the flow's unit."""
         lang = requests.language(request, door.live.territory.lang)
         try:
+            given = await requests.document(request, Stays)
             target = door.names(principal).find(given.flow)
             if target is None:
                 raise SourceError("ingest.no_flow", flow=given.flow)

@@ -25,6 +25,8 @@ from mangrove.times import Span, Step
 COMPARISONS = ("plan", "previous", "year", "none")
 WORDS = ("today", "week", "month", "year")
 """Periods that move with the clock; a week is the seven days to the end of today."""
+LONGEST = 50
+"""Years of a period that a page is asked about; what a page costs grows with its period, whoever asks."""
 _DAY = timedelta(days=1)
 _KEPT = ("period", "compare", "scenario", "place", "lang")
 _STEPS = {"day": Step(seconds=86_400), "month": Step(months=1), "year": Step(months=12)}
@@ -125,6 +127,7 @@ def read(
     principal: Principal,
     lang: str = "",
     period: str = "month",
+    compare: str = COMPARISONS[0],
     screen: str = "",
     keeps: tuple[str, ...] = (),
 ) -> View:
@@ -137,6 +140,7 @@ def read(
         principal: who asks.
         lang: language of the reader when the address does not say one; the territory's when empty.
         period: the period when the address does not say one.
+        compare: the comparison when the address does not say one.
         screen: name of the screen that is looked at.
         keeps: choices of its own that its links keep.
 
@@ -146,7 +150,7 @@ def read(
     scope = Scope(territory, principal)
     lang = params.get("lang") or lang or territory.lang
     _choose("lang", lang, LANGUAGES)
-    compare = params.get("compare") or "plan"
+    compare = params.get("compare") or compare
     _choose("compare", compare, COMPARISONS)
     scenario = known_run(params.get("scenario") or RUNS[0])
     place = params.get("place") or ""
@@ -180,6 +184,9 @@ def read(
 def period_of(word: str, now: datetime, tz: ZoneInfo) -> Span:
     """The period that a word or a date names.
 
+    Raises:
+        RequestError: `live.bad_period`; `limits.long_period`: longer than `LONGEST` years.
+
     Example:
         >>> from zoneinfo import ZoneInfo
         >>> span = period_of("today", datetime(2024, 6, 5, 3, tzinfo=UTC), ZoneInfo("Asia/Ho_Chi_Minh"))
@@ -197,9 +204,12 @@ def period_of(word: str, now: datetime, tz: ZoneInfo) -> Span:
         return Span.parse(f"{today:%Y}", tz)
     first, dots, last = word.partition("..")
     try:
-        return Span.between(first, last, tz) if dots else Span.parse(word, tz)
-    except (RequestError, ValueError):
+        found = Span.between(first, last, tz) if dots else Span.parse(word, tz)
+    except (RequestError, ValueError, OverflowError):
         raise RequestError("live.bad_period", period=word[:40], options=", ".join(WORDS)) from None
+    if found.end - found.start > LONGEST * 366 * _DAY:
+        raise RequestError("limits.long_period", most=LONGEST)
+    return found
 
 
 def written(span: Span, tz: ZoneInfo) -> str:

@@ -82,7 +82,7 @@ def prove(live: Live, view: View) -> Proof:
     """
     by = tuple(part for part in view.params.get("by", "").split(",") if part)
     keys = tuple(part.strip() for part in view.params.get("key", "").split(",")) if by else ()
-    if len(by) != len(keys):
+    if len(by) != len(keys) or len(set(by)) < len(by):
         raise RequestError("live.no_cell", cell=view.params.get("key", "")[:60])
     wanted = dict(zip(by, keys, strict=True))
     flows = _flows_of(live, wanted)

@@ -10,6 +10,7 @@ is refused whole; a bad row in a good body is quarantined alone. The line protoc
 from __future__ import annotations
 
 import json
+import re
 import struct
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -45,6 +46,7 @@ MOST_ROWS = 400_000
 META = ("run", "model", "version", "inputs", "note")
 """What the metadata of an Arrow schema may say about the run that computed the values."""
 _SHOWN = 200
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 def decode_arrow(body: bytes, names: Names, now: datetime, *, ahead: bool = False) -> Decoded:
@@ -196,6 +198,8 @@ def _parsed(body: bytes) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
+        if _HALF.search(body):  # half of a pair of UTF-16 is no text, and can be written nowhere
+            raise _bad(str(error)) from None
         try:
             return json.loads(body)
         except (ValueError, RecursionError):
@@ -434,7 +438,10 @@ def _check_rows(count: int) -> None:
 
 def _shown(document: Any) -> str:
     """A row as text, for quarantine."""
-    return json.dumps(document, ensure_ascii=False, default=str)[:10_000]
+    try:
+        return json.dumps(document, ensure_ascii=False, default=str)[:10_000]
+    except RecursionError:
+        raise _bad("nested too deeply") from None
 
 
 def _bad(text: str) -> SourceError:

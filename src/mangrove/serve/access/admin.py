@@ -8,9 +8,9 @@ shown in the answer to the form, once, and stand in no address.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Path
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
@@ -27,6 +27,8 @@ from mangrove.serve.scope import ROLES, Principal
 SHOWN = 200
 """Records of the log on its page."""
 _DIGITS = 15
+Number = Annotated[int, Path(ge=0, lt=10**_DIGITS)]
+"""The number of a user; SQLite holds no larger ones."""
 _admin = Depends(need("admin", guests=False, keys=False))
 
 
@@ -68,7 +70,7 @@ async def add_user(request: Request, principal: Principal = _admin) -> Response:
     return await _done(request, principal, _users, work)
 
 
-async def change_user(request: Request, number: int, principal: Principal = _admin) -> Response:
+async def change_user(request: Request, number: Number, principal: Principal = _admin) -> Response:
     """Another role or place, another language, disabled or not."""
     access, form = access_of(request), await fields(request)
     changes: dict[str, str | bool] = {name: form[name] for name in ("role", "place", "lang") if name in form}
@@ -83,7 +85,7 @@ async def change_user(request: Request, number: int, principal: Principal = _adm
     return await _done(request, principal, _users, work)
 
 
-async def link_user(request: Request, number: int, principal: Principal = _admin) -> Response:
+async def link_user(request: Request, number: Number, principal: Principal = _admin) -> Response:
     """A link with which a user chooses a new password."""
     accounts = access_of(request).accounts
 

@@ -31,8 +31,8 @@ from mangrove.serve.access.table import COOKIES, PUBLIC, ROLES, Gate
 from mangrove.serve.scope import GUEST, Principal, Scope
 from mangrove.territory.model import Territory
 
-MOST_FORM = 8 << 20
-"""Bytes of a form that is read to find its token in it."""
+MOST_FORM = 64 << 10
+"""Bytes of a form; the longest one holds a note and two passwords."""
 REALM = 'realm="Mangrove", charset="UTF-8"'
 _PRE = "mangrove-visit"
 _SESSION = "mangrove"
@@ -263,18 +263,24 @@ class Access:
             raise DeniedError("access.foreign_page", status=403)
         if socket:
             return
+        self._short(request)
         said = request.headers.get(csrf.HEADER) or await self._field(request)
         if not csrf.good(said, self.anchor(request)):
             raise DeniedError("access.foreign_page", status=403)
+
+    @staticmethod
+    def _short(request: HTTPConnection) -> None:
+        """Refuses a form that is long, or does not say how long, before any of it is read: strangers may send forms too."""
+        length = request.headers.get("content-length", "0")
+        endless = "transfer-encoding" in request.headers
+        if endless or not length.isdigit() or int(length[:18]) > MOST_FORM:
+            raise DeniedError("access.form_too_long", status=413, most=MOST_FORM)
 
     async def _field(self, request: HTTPConnection) -> str:
         """The token in a form."""
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind not in _FORMS or not isinstance(request, Request):
             return ""
-        length = request.headers.get("content-length", "")
-        if not length.isdigit() or int(length) > MOST_FORM:
-            raise DeniedError("access.form_too_long", status=413, most=MOST_FORM)
         said = (await request.form()).get(csrf.FIELD)
         return said if isinstance(said, str) else ""
 

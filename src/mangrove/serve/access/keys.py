@@ -198,7 +198,12 @@ def last_moment(day: str, tz: ZoneInfo) -> datetime | None:
         >>> last_moment("2026-12-31", ZoneInfo("Asia/Ho_Chi_Minh")).isoformat()
         '2027-01-01T00:00:00+07:00'
     """
-    return datetime.combine(parse_date(day), time(), tz) + timedelta(days=1) if day.strip() else None
+    if not day.strip():
+        return None
+    try:
+        return datetime.combine(parse_date(day), time(), tz) + timedelta(days=1)
+    except OverflowError:
+        raise AccessError("access.bad_expiry", when=day.strip()[:40]) from None
 
 
 def _key_of(row: tuple[Any, ...]) -> Key:

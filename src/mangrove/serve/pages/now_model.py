@@ -25,6 +25,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from mangrove.errors import RequestError
 from mangrove.ledger import catalog
 from mangrove.ledger.types import HAPPENED
 from mangrove.measure.plan import Line, Plan, is_rate
@@ -45,6 +46,10 @@ THRESHOLD = 0.75
 """Least share of the emissions compared with and due that must have a counterpart before an answer is given: the share of its parts that a
 mean value needs to be valid in Directive 2008/50/EC on ambient air quality, annex XI (75 % of the hours of a day)."""
 _ACCOUNTS = ("inventory", "avoided")
+LONGEST = 5
+"""Years of hours that the page computes: memory and time grow with flows and hours (40 flows: 170 MB and 2.5 s of a core), and
+whoever may look at the page chooses the period."""
+_YEAR_HOURS = 8784
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,12 @@ def grid(live: Live, span: Span, run: str = "measured", stamp: int = 0) -> Grid:
         span: what time.
         run: whose values.
         stamp: the last batch of the run, when that is known: then batches of other runs do not make it be read again.
+
+    Raises:
+        RequestError: `limits.long_period`: longer than `LONGEST` years.
     """
+    if span.hours > (LONGEST + 1) * _YEAR_HOURS:  # a year more, for the hours before that are compared with
+        raise RequestError("limits.long_period", most=LONGEST)
     key = ("now.grid", run, span, stamp or live.cut(), live.territory.content_hash)
     return live.kept.get(key, lambda: _grid(live, span, run))
 
