@@ -28,6 +28,7 @@ from mangrove import messages
 from mangrove.errors import LedgerError, MangroveError, RequestError, SourceError
 from mangrove.printing import as_csv
 from mangrove.serve import screens as registry
+from mangrove.serve import newest
 from mangrove.serve import view as views
 from mangrove.serve.requests import gives, text_of
 from mangrove.serve.scope import Guard, Principal
@@ -101,12 +102,13 @@ class Site:
         return views.read(
             self.live.territory,
             dict(request.query_params),
-            now=self.live.clock.now(),
+            now=now,
             principal=principal,
             lang=request.cookies.get("lang") or (lang if not self.live.territory.lang else ""),
             period=screen.period if screen else "month",
             screen=screen.name if screen else "",
             keeps=screen.keeps if screen else (),
+            compare=newest.comparison(self.live, now),
         )
 
     def page(
@@ -119,10 +121,15 @@ class Site:
             live=self.live,
             request=request,
             path=request.url.path.lstrip("/"),
-            menu=[s for s in registry.screens() if s.menu and view.principal.role in s.roles],
+            menu=[
+                s
+                for s in registry.screens()
+                if s.menu and view.principal.role in s.roles and s.fits(view.territory)
+            ],
             runs=self.runs(),
             version=version("mangrove"),
             csrf=getattr(request.state, "csrf", ""),
+            newest=lambda: newest.newest(self.live, view),
             **context,
         )
         return HTMLResponse(text, status)

@@ -20,6 +20,7 @@ import pyarrow as pa
 from mangrove.errors import RequestError, did_you_mean
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
+from mangrove.territory.model import Territory
 
 
 class Model(Protocol):
@@ -44,6 +45,7 @@ class Screen:
         model: builds what it shows; template: the file in `templates/`.
         period: the period when the address says none; roles: who may open it, everyone who may see totals when empty.
         menu: whether it stands in the menu; keeps: choices of its own (names in the address) that its links keep.
+        fits: whether it has anything to show for a territory; it does not stand in the menu otherwise.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Screen:
     roles: tuple[str, ...] = ("admin", "operator", "tenant", "city", "worker")
     menu: bool = True
     keeps: tuple[str, ...] = ()
+    fits: Callable[[Territory], bool] = lambda _territory: True
 
 
 @cache

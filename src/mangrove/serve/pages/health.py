@@ -24,6 +24,7 @@ from mangrove.errors import Problem, RequestError
 from mangrove.figures import Bar, Coverage, coverage_strip, interval_bars
 from mangrove.ledger.types import COUNTED, Quality
 from mangrove.measure.result import Emissions
+from mangrove.serve import newest
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
 from mangrove.serve.view import View, period_of
@@ -43,7 +44,10 @@ _FAULTY = {
 _SECOND = timedelta(seconds=1)
 _DAY = timedelta(days=1)
 _LOOK_BACK = timedelta(days=400)
-"""How far back the last value of a flow is looked for: over a year, for inputs that come once a year."""
+"""How far back the last value of a flow is looked for first; only of those that have none since then all values are looked at."""
+_RARE = timedelta(days=28)
+"""Inputs whose values stand for so long or longer are entered by people, not sent by meters."""
+_FIRST = datetime(1900, 1, 1, tzinfo=UTC)
 _SHORT_STEP = 3600
 _PATIENCE = 2
 """Whole intervals of an hour or less that may be missing before an input counts as late: one may be on its way."""
@@ -62,7 +66,7 @@ class Fault:
         since: when it began, UTC; count: values or intervals concerned, None when they cannot be counted.
         touches: t CO2e of the reported total that rest on this input, None when nobody knows; share: of that total.
         planned: whether `touches` is from the plan because nothing was measured.
-        problem: what the device or the door said.
+        problem: what the device or the door said; entered: whether people enter its values rather than meters send them.
     """
 
     kind: str
@@ -77,6 +81,13 @@ class Fault:
     share: float | None = None
     planned: bool = False
     problem: Problem | None = None
+    entered: bool = False
+
+    @property
+    def remedy(self) -> str:
+        """What to do about it: code `page_health.remedy_<remedy>`."""
+        entered = self.entered and self.kind in {"never", "late"}
+        return f"{self.kind}_entered" if entered else self.kind
 
     @property
     def rank(self) -> tuple[bool, float, int, str]:
@@ -93,7 +104,8 @@ class Health:
         faults: worst first; total: t CO2e of the year so far; year: the year; touched: t CO2e that rest on inputs with a fault,
             nan when too few companies have them to tell.
         inputs: how many flows are watched; fine: how many have no fault; strips: daily coverage of the worst inputs.
-        first: first day of the strips; detailed: whether the reader may see single inputs.
+        first: first day of the strips; detailed: whether the reader may see single inputs; gross: t CO2e of
+            the year so far, what takes away counted by its size.
     """
 
     faults: tuple[Fault, ...]
@@ -106,11 +118,12 @@ class Health:
     first: datetime
     view: View
     detailed: bool = True
+    gross: float = math.nan
 
     @property
     def share(self) -> float:
-        """The share of the reported total that rests on inputs with a fault."""
-        return self.touched / self.total if self.total > 0 else math.nan
+        """The share of what is reported that rests on inputs with a fault; removals count by their size in both."""
+        return self.touched / self.gross if self.gross > 0 else math.nan
 
     @property
     def state(self) -> str:
@@ -194,7 +207,20 @@ class _Inspection:
         self.now = view.now
         self.territory = live.territory
         self.flows = [flow for flow in self.territory.flows.values() if self._watched(flow)]
-        self.year = period_of("year", view.now, view.tz)
+        self.year = self._year()
+
+    def _year(self) -> Span:
+        """The present year, or the newest one with values when an inventory that is made once a year has none of this one yet."""
+        present = period_of("year", self.now, self.view.tz)
+        counted = {f.id for f in self.territory.flows.values() if f.account == "inventory"}
+        if not self.live.cut() or self.live.measure(Span(present.start, self._until(present))).leaves:
+            return present
+        return period_of(str(newest.year(self.live, self.now, counted)), self.now, self.view.tz)
+
+    def _until(self, year: Span) -> datetime:
+        """The end of the year as far as it is looked at."""
+        end = max(min(self.view.span.end, year.end), year.start + timedelta(hours=1))
+        return end if self.view.span.end > year.start else year.end
 
     def _watched(self, flow: Flow) -> bool:
         inside = not self.view.place or any(
@@ -221,6 +247,7 @@ class _Inspection:
             first=self._first_day,
             view=self.view,
             detailed=not self.view.scope.suppresses,
+            gross=math.fsum(map(abs, self.tonnes.values())) if self.live.cut() else math.nan,
         )
 
     @cached_property
@@ -230,8 +257,7 @@ class _Inspection:
 
     @cached_property
     def _so_far(self) -> Span:
-        end = max(min(self.view.span.end, self.year.end), self.year.start + timedelta(hours=1))
-        return Span(self.year.start, end if self.view.span.end > self.year.start else self.year.end)
+        return Span(self.year.start, self._until(self.year))
 
     @cached_property
     def tonnes(self) -> dict[str, float]:
@@ -311,8 +337,15 @@ class _Inspection:
             touches=touches,
             share=share,
             planned=planned,
+            entered=self._entered(flow),
             **facts,
         )
+
+    def _entered(self, flow: Flow) -> bool:
+        """Whether people enter the values: no device is declared to send any, or they stand for months."""
+        step = flow.step
+        rare = step is not None and (step.months > 0 or timedelta(seconds=step.seconds) >= _RARE)
+        return rare or not self.territory.points
 
     def _touched(self, flow: Flow) -> tuple[float | None, bool]:
         if flow.id in self.tonnes:
@@ -431,12 +464,16 @@ def _quoted(keys: Sequence[str]) -> str:
 
 def _last_values(snapshot: Snapshot, flows: Sequence[str], now: datetime) -> dict[str, datetime]:
     """The start of the latest value that was not a mark of a missing one, by flow."""
-    rows = snapshot.connection.execute(
-        "select f.key, max(r.start) from reading r join flow f on f.flow = r.flow "
-        f"where f.key in ({_quoted(flows)}) and r.start >= ? and r.start < ? and r.quality <> {int(Quality.MISSING)} group by f.key",
-        [_naive(now - _LOOK_BACK), _naive(now + _DAY)],
-    ).fetchall()
-    return {key: _aware(start) for key, start in rows}
+    found: dict[str, datetime] = {}
+    for first, end in ((now - _LOOK_BACK, now + _DAY), (_FIRST, now - _LOOK_BACK)):
+        wanted = [flow for flow in flows if flow not in found]
+        rows = snapshot.connection.execute(
+            "select f.key, max(r.start) from reading r join flow f on f.flow = r.flow "
+            f"where f.key in ({_quoted(wanted)}) and r.start >= ? and r.start < ? and r.quality <> {int(Quality.MISSING)} group by f.key",
+            [_naive(first), _naive(end)],
+        ).fetchall()
+        found |= {key: _aware(start) for key, start in rows}
+    return found
 
 
 def _codes(

@@ -82,6 +82,11 @@ class Inventory:
     links: tuple[SankeyLink, ...] = ()
 
     @property
+    def empty(self) -> bool:
+        """Whether the period has no values."""
+        return not self.lines
+
+    @property
     def listed(self) -> Sequence[Problem]:
         """The first findings."""
         return self.problems[:_HIDDEN]

@@ -153,6 +153,11 @@ class MapPage:
         return numbers.scale(usual, self.asked.unit, self.view.lang)
 
     @property
+    def empty(self) -> bool:
+        """Whether the period has no values."""
+        return not any(cell.hidden or math.isfinite(cell.value) for cell in self.found.cells)
+
+    @property
     def label(self) -> str:
         """The unit of all numbers of the page, for people."""
         return numbers.typeset(self.scaling.label)

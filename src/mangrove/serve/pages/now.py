@@ -128,6 +128,7 @@ class _Builder:
             unplanned=compared.total(mine, "alone"),
             projection=replace(projection, unknown=()) if projection is not None and hidden else projection,
             hours=self._hours(actual, plan, mine),
+            hourly=bool(((mine > 0) & now_model.fine(actual)).any()),
             cards=tuple(self._cards(actual, inside, mine)),
             run=self.run,
             health=_has_screen("health"),
@@ -334,7 +335,8 @@ class _Builder:
         cover = actual.cover[metered][:, actual.window(self.span.start, self.span.end)]
         data = {"flows": len(cover), "silent": int((cover.sum(axis=1) == 0).sum())}
         came = float(cover.mean()) if cover.size else None
-        cards.append(Card("coverage", came, "", "coverage_more", data, percent=True))
+        if metered.any():
+            cards.append(Card("coverage", came, "", "coverage_more", data, percent=True))
         return cards
 
 

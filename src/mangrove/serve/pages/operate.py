@@ -44,6 +44,7 @@ from mangrove.serve.pages.operate_standing import Standing
 from mangrove.serve.screens import Screen, one
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
+from mangrove.territory.model import Territory
 
 Floats = npt.NDArray[np.float64]
 DECIDERS = frozenset({"admin", "operator"})
@@ -320,8 +321,10 @@ def build(live: Live, view: View) -> Operate:
 
     Raises:
         RequestError: `live.no_place`, the same for a site that does not exist and for one that the reader may not see;
-            `operate.no_site` when there is none at all.
+            `page_operate.nothing` when there is none at all, `page_operate.no_site` when the reader sees none.
     """
+    if not operable(live.territory):
+        raise RequestError("page_operate.nothing")
     found = live.kept.get(("sites", live.territory.content_hash), lambda: sites(live.territory))
     known = sorted((site for site in found if view.scope.sees(site.place)), key=lambda site: -_size(site))
     asked = view.params.get("site", "")
@@ -332,6 +335,11 @@ def build(live: Live, view: View) -> Operate:
         raise RequestError("page_operate.no_site")
     focus = asked or (view.place if view.place in names else names[0])
     return Operate(live, view, known[names.index(focus)], known)
+
+
+def operable(territory: Territory) -> bool:
+    """Whether anything is declared that could be operated: a grid connection."""
+    return any(asset.type == GRID for asset in territory.assets.values())
 
 
 def _size(site: Site) -> int:
@@ -360,4 +368,5 @@ SCREEN = Screen(
     period="today",
     roles=("admin", "operator", "tenant"),
     keeps=("site",),
+    fits=operable,
 )
