@@ -56,7 +56,7 @@ def jobs() -> tuple[Job, ...]:
     """All jobs, in the order in which they run when several are due."""
     return (
         Job("screen", _HOUR, _screen),
-        Job("forecast", 6 * _HOUR, _forecast),
+        Job("forecast", 3 * _HOUR, _forecast),
         Job("operate", _HOUR, _operate),
     )
 

@@ -22,16 +22,18 @@ from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Stre
 from fastapi.staticfiles import StaticFiles
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import FileResponse
 
 from mangrove import messages
 from mangrove.errors import LedgerError, MangroveError, RequestError, SourceError
 from mangrove.printing import as_csv
-from mangrove.serve import screens as registry
 from mangrove.serve import newest
+from mangrove.serve import screens as registry
 from mangrove.serve import view as views
+from mangrove.serve.hub import MOST_STREAMS
 from mangrove.serve.requests import gives, text_of
-from mangrove.serve.scope import Guard, Principal
+from mangrove.serve.scope import GUEST, Guard, Principal
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
@@ -72,11 +74,11 @@ class Fixed:
         """Gives the principal."""
         return lambda: self.principal
 
-    def need(self, *roles: str) -> Callable[[], Principal]:
+    def need(self, *roles: str, guests: bool = True) -> Callable[[], Principal]:
         """Gives the principal when it has one of the roles."""
 
         def allowed() -> Principal:
-            if self.principal.role not in roles:
+            if self.principal.role not in roles or (self.principal.kind == GUEST and not guests):
                 raise RequestError("live.not_for_role", role=self.principal.role)
             return self.principal
 
@@ -97,7 +99,7 @@ class Site:
 
     def view(self, request: Request, principal: Principal, screen: Screen | None = None) -> View:
         """The view of a request, for a screen when there is one."""
-        asked = request.headers.get("accept-language", "")[:2].lower()
+        asked, now = request.headers.get("accept-language", "")[:2].lower(), self.live.clock.now()
         lang = asked if asked in messages.LANGUAGES else ""
         return views.read(
             self.live.territory,
@@ -106,9 +108,9 @@ class Site:
             principal=principal,
             lang=request.cookies.get("lang") or (lang if not self.live.territory.lang else ""),
             period=screen.period if screen else "month",
+            compare=newest.comparison(self.live, now),
             screen=screen.name if screen else "",
             keeps=screen.keeps if screen else (),
-            compare=newest.comparison(self.live, now),
         )
 
     def page(
@@ -127,9 +129,9 @@ class Site:
                 if s.menu and view.principal.role in s.roles and s.fits(view.territory)
             ],
             runs=self.runs(),
+            newest=lambda: newest.newest(self.live, view),
             version=version("mangrove"),
             csrf=getattr(request.state, "csrf", ""),
-            newest=lambda: newest.newest(self.live, view),
             **context,
         )
         return HTMLResponse(text, status)
@@ -199,6 +201,7 @@ def create(
     app.mount("/static", _Static(directory=STATIC), name="static")
     app.add_exception_handler(MangroveError, _refused(site))
     app.add_exception_handler(RequestValidationError, _misread)
+    app.add_exception_handler(ClientDisconnect, lambda *_: Response(status_code=400))
     app.add_middleware(GZipMiddleware, minimum_size=1_000, compresslevel=5)
     app.middleware("http")(_headers)
     for add in middleware:
@@ -265,7 +268,7 @@ def _screen(site: Site, screen: Screen) -> APIRouter:
         found = registry.one("table", model(request, principal)[1].tables(), table)
         name = f'attachment; filename="{screen.name}{f"-{table}" if table else ""}.csv"'
         return Response(
-            as_csv(found), media_type="text/csv; charset=utf-8", headers={"content-disposition": name}
+            as_csv(found, guarded=True), media_type="text/csv; charset=utf-8", headers={"content-disposition": name}
         )
 
     @router.get(f"/{screen.name}.svg", name=f"{screen.name}.svg", **gives("image/svg+xml"))
@@ -290,12 +293,8 @@ def _frame(site: Site) -> APIRouter:
         return RedirectResponse(f"/{registry.screens()[0].name}", 303)
 
     @router.get("/events", response_class=StreamingResponse)
-    async def events(principal: Principal = who) -> StreamingResponse:
-        return StreamingResponse(
-            live.hub.stream(lambda: site.access.alive(principal)),
-            media_type="text/event-stream",
-            headers={"x-accel-buffering": "no"},
-        )
+    async def events(principal: Principal = who) -> Response:
+        return _events(site, principal)
 
     @router.get("/why", response_class=HTMLResponse)
     def why(request: Request, principal: Principal = who) -> HTMLResponse:
@@ -334,6 +333,17 @@ def _frame(site: Site) -> APIRouter:
         return FileResponse(STATIC / "mangrove.svg", media_type="image/svg+xml")
 
     return router
+
+
+def _events(site: Site, principal: Principal) -> Response:
+    """A stream of events, while there are not too many."""
+    if len(site.live.hub) >= MOST_STREAMS:
+        return Response(status_code=503, headers={"retry-after": "30"})
+    return StreamingResponse(
+        site.live.hub.stream(lambda: site.access.alive(principal)),
+        media_type="text/event-stream",
+        headers={"x-accel-buffering": "no"},
+    )
 
 
 def _refused(site: Site) -> Callable[[Request, Exception], Any]:

@@ -186,6 +186,7 @@ def router(live: Live, access: Any, audit: Callable[..., object]) -> APIRouter:
     """
     api = APIRouter(tags=["operate"], include_in_schema=False)
     who: Any = Depends(access.need(*sorted(operate.DECIDERS)))
+    signed_in: Any = Depends(access.need(*sorted(operate.DECIDERS), guests=False))
 
     def page_of(request: Request, principal: Principal, site: str) -> Operate:
         view = request.app.state.site.view(request, principal, operate.SCREEN)
@@ -207,7 +208,7 @@ def router(live: Live, access: Any, audit: Callable[..., object]) -> APIRouter:
         return shown(request, page, form) if "device" in form else RedirectResponse(_back(page), 303)
 
     @api.post("/operate/override")
-    async def decide(request: Request, principal: Principal = who) -> Response:
+    async def decide(request: Request, principal: Principal = signed_in) -> Response:
         """Stores a decision, or takes one back."""
         form = {name: word for name, word in (await request.form()).items() if isinstance(word, str)}
         page = await run_in_threadpool(page_of, request, principal, form.get("site", ""))

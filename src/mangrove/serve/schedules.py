@@ -39,6 +39,8 @@ SCHEDULE, OVERRIDE, TOLD = "schedule", "override", "told"
 """Kinds of records."""
 STALE = timedelta(hours=2)
 """A plan older than this orders nothing any more: the worker makes one every hour, so two were missed."""
+FORECAST_STALE = timedelta(hours=6)
+"""A forecast older than this is named: the worker makes one every three hours, and the safe rule waits as long."""
 MOST_HOURS = 24.0
 """An order of a person holds for a day at most: the plan's short steps reach no further."""
 _DIGITS = 6

@@ -57,8 +57,8 @@ class Guard(Protocol):
     def caller(self) -> Callable[..., Any]:
         """A dependency of FastAPI that gives the `Principal` of a request, or refuses it."""
 
-    def need(self, *roles: str) -> Callable[..., Any]:
-        """The same for principals with one of the roles only."""
+    def need(self, *roles: str, guests: bool = True) -> Callable[..., Any]:
+        """The same for principals with one of the roles only; without `guests` also only for those who signed in."""
 
     def alive(self, principal: Principal) -> bool:
         """Whether a principal that was let in may still stay."""

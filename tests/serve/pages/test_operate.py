@@ -19,7 +19,8 @@ from mangrove.operate.site import site_at
 from mangrove.rules import contracts
 from mangrove.serve import app as web
 from mangrove.serve import overrides, schedules
-from mangrove.serve.access import Access, Accounts, Settings
+from mangrove.serve.access import SYSTEM, Access, Accounts, Settings
+from mangrove.serve.access import routes as doors
 from mangrove.serve.access.gate import guard
 from mangrove.serve.access.passwords import Hasher
 from mangrove.serve.overrides import consequence
@@ -300,7 +301,7 @@ def test_a_decision_holds_until_it_expires_and_is_written_into_the_log(park, tmp
         assert [note[0] for note in notes][-1] == "device.released"
 
 
-def test_a_form_without_the_token_of_the_page_is_refused(park, tmp_path):
+def test_a_form_without_the_token_of_the_page_is_refused_and_so_is_a_visitor(park, tmp_path):
     park = copied(park, tmp_path)
     with (
         Accounts(park.territory.path, Still(), hasher=Hasher(passes=1, memory=32)) as accounts,
@@ -309,17 +310,22 @@ def test_a_form_without_the_token_of_the_page_is_refused(park, tmp_path):
     ):
         live = Live(park, Still(), intake)
         access = Access(accounts, park.territory, Settings.of({"guest": "operator"}))
-        routes = overrides.router(live, access, accounts.audit.record)
-        app = web.create(live, access=access, routers=[routes], middleware=[lambda app: guard(app, access)])
+        made = accounts.users.add("An", "operator", by=SYSTEM)
+        accounts.users.set_password(made.id, "bốn mùa xuân hạ", by=SYSTEM)
+        routes = [overrides.router(live, access, accounts.audit.record), doors.router(access)]
+        app = web.create(live, access=access, routers=routes, middleware=[lambda app: guard(app, access)])
         browser = Browser(app)
+        asked = "/operate/override?" + "&".join(f"{name}={text}" for name, text in FORM.items())
         try:
+            guest_ = browser.post("/operate/override", FORM | {"csrf": browser.token(asked)})
+            browser.sign_in("An", "bốn mùa xuân hạ")
             without = browser.post("/operate/override", FORM)
             wrong = browser.post("/operate/override", FORM | {"csrf": "x"})
-            asked = "/operate/override?" + "&".join(f"{name}={text}" for name, text in FORM.items())
             fine = browser.post("/operate/override", FORM | {"csrf": browser.token(asked)})
         finally:
             browser.close()
-        assert [without.status_code, wrong.status_code, fine.status_code] == [403, 403, 303], fine.text
+        answers = [one.status_code for one in (guest_, without, wrong, fine)]
+        assert answers == [403, 403, 403, 303], fine.text
         logged = [record.action for record in accounts.audit.show(action="device")]
     assert logged == ["device.overridden"]
 

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from mangrove.errors import Problem, RequestError, did_you_mean
 from mangrove.operate.site import Site
 from mangrove.serve import schedules
-from mangrove.serve.schedules import STALE, Order, Override, Stored, Told
+from mangrove.serve.schedules import FORECAST_STALE, STALE, Order, Override, Stored, Told
 from mangrove.serve.state import Live
 
 _FIRST_HOURS = 6
@@ -90,7 +90,7 @@ class Standing:
     @property
     def forecast_stale(self) -> bool:
         """Whether the forecast is that old."""
-        return self.forecast_age is not None and self.forecast_age >= STALE.total_seconds()
+        return self.forecast_age is not None and self.forecast_age >= FORECAST_STALE.total_seconds()
 
     @property
     def overrides(self) -> dict[str, Override]:
