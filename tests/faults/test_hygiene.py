@@ -3,11 +3,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
-from tests.faults.whole import COUNTER, FIRST, kept, land, launch, post, server, stored
+from tests.brokers import until
+from tests.faults.whole import COUNTER, END, FIRST, START, kept, land, launch, post, server, stored
 from tests.servers import key
 
+from mangrove import api
 from mangrove.ledger import Ledger, Origin
+from mangrove.sources import intake as intakes
 from mangrove.sources.intake import Intake
 from mangrove.testing import values
 
@@ -79,26 +84,45 @@ def test_a_damaged_segment_is_named_and_stops_neither_values_nor_the_writer(park
         assert {one.code for one in ledger.verify()} <= {"ledger.file_missing", "ledger.file_changed"}
 
 
-def test_a_damaged_segment_does_not_end_the_writer_of_counters(park):
-    with Ledger.open(park / ".mangrove") as ledger:
-        from mangrove import api
+def test_what_goes_wrong_beside_it_ends_neither_the_writer_nor_the_sealer(park, monkeypatch):
+    territory = api.open(park).territory
+    monkeypatch.setattr(intakes, "DERIVE_EVERY", 0.0)
+    monkeypatch.setattr(intakes, "SEAL_EVERY", 0.0)
+    with Ledger.open(park / ".mangrove") as ledger, Intake(ledger, territory) as intake:
 
-        territory = api.open(park).territory
-        with Intake(ledger, territory) as intake:
-            intake.put(counter(range(10)), Origin("t", "1"))
-        ledger.seal()
-        for segment in (ledger.root / "segments").iterdir():
-            segment.unlink()
-        with Intake(ledger, territory) as intake:
-            for number in range(10, 14):  # the second comes after a derivation that cannot read
+        def broken(*_):
+            raise RuntimeError
+
+        with monkeypatch.context() as once:
+            once.setattr(intake._registers, "derive", broken)
+            once.setattr(ledger, "seal", broken)
+            for number in range(5):
                 assert intake.put(counter([number]), Origin("t", str(number)), timeout=20).rows == 1
-                intake._registers.touched.setdefault(COUNTER, (0, 1))
-                __import__("time").sleep(0.3)
+            until(lambda: intake.counters.failed >= 2, "both went wrong")
+        assert intake.put(counter([5]), Origin("t", "5"), timeout=20).rows == 1
+        until(
+            lambda: sum(one.suffix == ".parquet" for one in (ledger.root / "segments").iterdir()), "it seals"
+        )
+    with Ledger.open(park / ".mangrove", read_only=True) as ledger, ledger.snapshot() as snapshot:
+        assert snapshot.values([COUNTER], START, END).column("value").to_numpy().sum() == 5
+
+
+def test_a_running_server_joins_its_files_now_and_then(park, monkeypatch):
+    monkeypatch.setattr(intakes, "SEAL_EVERY", 0.0)
+    monkeypatch.setattr(intakes, "COMPACT_SEALS", 3)
+    territory = api.open(park).territory
+    with Ledger.open(park / ".mangrove") as ledger, Intake(ledger, territory) as intake:
+        compacted, real = [], ledger.compact
+        monkeypatch.setattr(ledger, "compact", lambda: compacted.append(real()))
+        for number in range(2000):
+            intake.put(counter([number]), Origin("t", str(number)))
+            if compacted:
+                break
+        assert compacted[0] > 1
+        assert ledger.verify() == []
 
 
 def counter(numbers):
-    from datetime import UTC, datetime
-
     return values([(COUNTER, datetime.fromtimestamp(FIRST + 60 * n, UTC), float(n)) for n in numbers])
 
 

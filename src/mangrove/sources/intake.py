@@ -40,6 +40,8 @@ SEAL_EVERY = 300.0
 """Seconds after which rows that arrived are sealed into files, however few they are."""
 _OWN = SUFFIX[0]
 """Registers, samples and events stand under keys of their own: the flow's id, this sign, and a word."""
+COMPACT_SEALS = 72
+"""Seals after which files of the same days are joined: with a seal every five minutes four times a day, so that a year is no heap of 100,000 files."""
 _EMPTY_ROWS = 1
 """Rows that a batch without values counts for, so that a flood of empty batches is bounded too."""
 _REFUSED = frozenset({"ledger.disk", "ledger.file", "ledger.catalog", "ledger.damaged", "ledger.read_only"})
@@ -76,7 +78,7 @@ class Counters:
 
     Attributes:
         batches, rows, unchanged, rejected, duplicates: of what was committed; commits: syncs for them.
-        refused: batches turned away because the queue was full; failed: batches that the store refused.
+        refused: batches turned away because the queue was full; failed: batches that the store refused, and derivations and seals that went wrong.
         seconds: time spent in commits.
     """
 
@@ -394,18 +396,28 @@ class Intake:
             receipts = [receipt for _, receipt in self._registers.derive() if receipt is not None]
         except MangroveError:  # the disk is full: `touched` keeps what is due, and it is tried again
             return
+        except Exception:  # noqa: BLE001 - nobody waits for amounts, and everybody waits for the writer
+            self.counters.failed += 1
+            return
         if receipts:
             self._tell(Arrival(tuple(receipts), flows, max(one.batch for one in receipts), {}))
 
     def _seal(self) -> None:
-        """The sealer: moves rows into files now and then, and once more at the end."""
-        sealed = time.monotonic()
+        """The sealer: moves rows into files now and then, and joins files when there are many."""
+        sealed, seals = time.monotonic(), 0
         while not self._queue.closed:
             with self._queue.changed:
                 self._queue.changed.wait(1.0)
             if time.monotonic() - sealed >= SEAL_EVERY:
-                with suppress(LedgerError):
-                    self.ledger.seal()
+                try:
+                    seals += bool(self.ledger.seal())
+                    if seals >= COMPACT_SEALS:
+                        self.ledger.compact()
+                        seals = 0
+                except LedgerError:  # the disk is full: it is tried again
+                    pass
+                except Exception:  # noqa: BLE001 - the sealer must live; what it could not seal is safe where it is
+                    self.counters.failed += 1
                 sealed = time.monotonic()
 
 
