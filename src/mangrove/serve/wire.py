@@ -33,7 +33,7 @@ def most_connections() -> int:
     return 1 << 16 if soft == resource.RLIM_INFINITY else max(soft - RESERVE, soft // 2)
 
 
-class Bounded(HttpToolsProtocol):
+class Bounded(HttpToolsProtocol):  # type: ignore[misc]  # uvicorn has no types for it here
     """Uvicorn's protocol with bounds."""
 
     def __init__(self, *given: Any, **named: Any) -> None:
@@ -41,7 +41,7 @@ class Bounded(HttpToolsProtocol):
         self._frame, self._body = 0, 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:
         """Refuses a connection when there are too many, and gives it some time for its first head."""
         super().connection_made(transport)
         if len(self.connections) > most_connections():
