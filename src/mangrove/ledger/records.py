@@ -84,6 +84,16 @@ def quarantine(root: Path) -> pa.Table:
     return _table(rows, QUARANTINE)
 
 
+def refused(root: Path) -> list[tuple[str, str, int, datetime]]:
+    """How many rows were refused, by source and code, and when the first came; no row itself is read, however many there are."""
+    with reader(root) as db:
+        rows = db.execute(
+            "select b.source, q.code, count(*), min(b.recorded_at) "
+            "from quarantine q join batch b on b.id = q.batch group by 1, 2 order by min(q.id)"
+        ).fetchall()
+    return [(source, code, count, from_us(at)) for source, code, count, at in rows]
+
+
 INSERT = "insert into record values (?, ?, ?, ?, ?) on conflict (id) do nothing"
 
 

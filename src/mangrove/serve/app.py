@@ -31,7 +31,6 @@ from mangrove.printing import as_csv
 from mangrove.serve import newest
 from mangrove.serve import screens as registry
 from mangrove.serve import view as views
-from mangrove.serve.hub import MOST_STREAMS
 from mangrove.serve.requests import gives, text_of
 from mangrove.serve.scope import GUEST, Guard, Principal
 from mangrove.serve.screens import Screen
@@ -337,10 +336,10 @@ def _frame(site: Site) -> APIRouter:
 
 def _events(site: Site, principal: Principal) -> Response:
     """A stream of events, while there are not too many."""
-    if len(site.live.hub) >= MOST_STREAMS:
+    if site.live.hub.full(principal.id):
         return Response(status_code=503, headers={"retry-after": "30"})
     return StreamingResponse(
-        site.live.hub.stream(lambda: site.access.alive(principal)),
+        site.live.hub.stream(lambda: site.access.alive(principal), principal.id),
         media_type="text/event-stream",
         headers={"x-accel-buffering": "no"},
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,17 +41,44 @@ EASE = 10.0
 """The cut stays for so many times the seconds that computing at it has taken: pages take a tenth of a core at most."""
 MOST_KEPT = 256
 """Answers kept; the ones asked for longest ago go first."""
+MOST_BYTES = 1 << 30
+"""Bytes of kept answers, as far as arrays, tables and texts go: whoever changes the period of a page again and again fills no memory."""
+_WEIGH_EVERY = 1.0
+"""Seconds between two times that they are weighed, which takes some hundredths of a second; a large answer takes longer to make."""
+_DEPTH = 6
 
 
 class Kept:
     """Answers by question, each computed once also when several threads ask at the same time."""
 
-    def __init__(self, most: int = MOST_KEPT) -> None:
+    def __init__(
+        self, most: int = MOST_KEPT, most_bytes: int = MOST_BYTES, every: float = _WEIGH_EVERY
+    ) -> None:
         self.spent = 0.0
-        self._most = most
+        self._every, self._weighed = every, -every
+        self._most, self._most_bytes = most, most_bytes
         self._answers: OrderedDict[object, Any] = OrderedDict()
         self._locks: dict[object, threading.Lock] = {}
         self._mutex = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+    def _forget(self) -> None:
+        """Lets the answers go that were asked for longest ago. Results grow while they are looked at, so all are measured again."""
+        while len(self._answers) > self._most:
+            self._answers.popitem(last=False)
+        if time.monotonic() - self._weighed < self._every:
+            return
+        self._weighed = time.monotonic()
+        seen: set[int] = set()
+        sizes = [
+            _size(answer, seen) for answer in reversed(self._answers.values())
+        ]  # what two share counts for the later
+        total = sum(sizes)
+        while self._answers and total > self._most_bytes:
+            self._answers.popitem(last=False)
+            total -= sizes.pop()
 
     def get(self, key: object, make: Callable[[], T]) -> T:
         """The answer to `key`, made when nobody has asked before."""
@@ -70,12 +97,31 @@ class Kept:
                 with self._mutex:
                     self.spent += time.thread_time() - begun
                     self._answers[key] = answer
-                    while len(self._answers) > self._most:
-                        self._answers.popitem(last=False)
+                    self._forget()
             finally:
                 with self._mutex:
                     self._locks.pop(key, None)
         return answer
+
+
+def _size(answer: Any, seen: set[int], depth: int = 0) -> int:
+    """Bytes of the arrays, tables and texts in an answer that are not in `seen`."""
+    if id(answer) in seen or depth > _DEPTH:
+        return 0
+    seen.add(id(answer))
+    if isinstance(found := getattr(answer, "nbytes", None), int):
+        return found
+    if isinstance(answer, str | bytes):
+        return len(answer)
+    if isinstance(answer, Mapping):
+        parts: Iterable[Any] = list(answer.values())
+    elif isinstance(answer, list | tuple):
+        parts = answer
+    else:
+        slots = getattr(type(answer), "__slots__", ())
+        held = getattr(answer, "__dict__", None)
+        parts = list(held.values()) if held is not None else [getattr(answer, name, None) for name in slots]
+    return sum(_size(one, seen, depth + 1) for one in parts)
 
 
 @dataclass

@@ -393,14 +393,8 @@ class _Inspection:
         """Rows that came in the view's span of recording and could not be read, by sender and reason."""
         from mangrove.ledger import records
 
-        table = records.quarantine(self.live.store).select(["source", "code", "recorded_at"])
-        groups: dict[tuple[str, str], list[datetime]] = {}
-        for source, code, at in zip(*(column.to_pylist() for column in table.columns), strict=True):
-            groups.setdefault((source, code), []).append(at)
-        for (source, code), times in groups.items():
-            yield Fault(
-                "quarantine", "", source, code, "", since=min(times), count=len(times), touches=0.0, detail=""
-            )
+        for source, code, count, since in records.refused(self.live.store):
+            yield Fault("quarantine", "", source, code, "", since=since, count=count, touches=0.0, detail="")
 
     # Coverage
 
