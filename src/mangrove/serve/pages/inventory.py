@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,9 +19,12 @@ import pyarrow as pa
 from mangrove import messages
 from mangrove.errors import Problem, RequestError, did_you_mean
 from mangrove.figures import SankeyLink, sankey, stacked_series
-from mangrove.measure.gpc_structure import REFERENCES
+from mangrove.measure.gpc_structure import REFERENCES, key_of
 from mangrove.measure.result import Emissions
 from mangrove.official import KINDS as FORMS
+from mangrove.serve import grid_hours, reporting
+from mangrove.serve.grid_hours import GridHours
+from mangrove.serve.reporting import Reported
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
@@ -42,7 +45,8 @@ _HIDDEN = 20
 class Line:
     """One row: its key, its name, t CO2e by gas, its total with the 95 % interval; `shown` is false where it may not be told.
 
-    `mass` is t of the gas itself; `share` of the total of the table.
+    `mass` is t of the gas itself; `share` of the total of the table; `notation` is the key (NO, NE, IE, C) that stands where there is no
+    number, `reason` why.
     """
 
     key: str
@@ -54,6 +58,8 @@ class Line:
     high: float | None = None
     share: float | None = None
     shown: bool = True
+    notation: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,7 @@ class Inventory:
         years: the years with values; history: t CO2e by year for each line's key; partial: the year that is not over.
         beside: t CO2e of the accounts that are not part of the inventory; problems: what is missing or weak.
         gwp: name of the GWP set; forms: kinds of official forms that can be made.
+        parks: parks whose replicas lie here, beside the inventory; grid: some days of the national grid, None where it is not declared.
     """
 
     by: str
@@ -80,6 +87,13 @@ class Inventory:
     forms: tuple[str, ...]
     view: View
     links: tuple[SankeyLink, ...] = ()
+    parks: tuple[Reported, ...] = ()
+    grid: GridHours | None = None
+
+    @property
+    def notations(self) -> Sequence[str]:
+        """The notation keys on the page."""
+        return sorted({line.notation for line in self.lines if line.notation})
 
     @property
     def empty(self) -> bool:
@@ -105,6 +119,8 @@ class Inventory:
                     "key": line.key,
                     "name": line.label,
                     "shown": line.shown,
+                    "notation": line.notation or None,
+                    "reason": line.reason or None,
                     "t_co2e": line.total if line.shown else None,
                     "by_gas_t_co2e": dict(line.gases) if line.shown else None,
                     "by_gas_t": dict(line.mass) if line.shown else None,
@@ -115,19 +131,30 @@ class Inventory:
             "history_t_co2e": {key: list(amounts) for key, amounts in self.history.items()},
             "beside_t_co2e": dict(self.beside),
             "problems": [{"code": one.code, "text": one.text(self.view.lang)} for one in self.problems],
+            "parks": self._parks().to_pylist(),
+            "grid": None if self.grid is None else self.grid.table.to_pylist(),
         }
 
     def tables(self) -> Mapping[str, pa.Table]:
         """The inventory, and the years."""
-        lines = [line for line in self.lines if line.shown]
+        lines = [line for line in self.lines if line.shown or line.notation]
         columns: dict[str, Any] = {
             self.by: pa.array([line.key for line in lines], pa.string()),
             "name": pa.array([line.label for line in lines], pa.string()),
         }
+        if any(line.notation for line in lines):
+            columns["notation"] = pa.array([line.notation for line in lines], pa.string())
+        nothing = [bool(line.notation) for line in lines]
+
+        def amounts(found: Iterable[float]) -> pa.Array:
+            return pa.array(
+                [None if none else one for none, one in zip(nothing, found, strict=True)], pa.float64()
+            )
+
         for gas in self.gases:
-            columns[f"{gas}_t"] = pa.array([line.mass.get(gas, 0.0) for line in lines], pa.float64())
-            columns[f"{gas}_t_co2e"] = pa.array([line.gases.get(gas, 0.0) for line in lines], pa.float64())
-        columns["total_t_co2e"] = pa.array([line.total for line in lines], pa.float64())
+            columns[f"{gas}_t"] = amounts(line.mass.get(gas, 0.0) for line in lines)
+            columns[f"{gas}_t_co2e"] = amounts(line.gases.get(gas, 0.0) for line in lines)
+        columns["total_t_co2e"] = amounts(line.total for line in lines)
         columns["low_t_co2e"] = pa.array([line.low for line in lines], pa.float64())
         columns["high_t_co2e"] = pa.array([line.high for line in lines], pa.float64())
         years: dict[str, Any] = {self.by: pa.array(list(self.history), pa.string())}
@@ -135,7 +162,26 @@ class Inventory:
             years[f"{year}_t_co2e"] = pa.array(
                 [amounts[index] for amounts in self.history.values()], pa.float64()
             )
-        return {"inventory": pa.table(columns), "years": pa.table(years)}
+        found = {"inventory": pa.table(columns), "years": pa.table(years)}
+        if self.parks:
+            found["parks"] = self._parks()
+        if self.grid is not None:
+            found["grid"] = self.grid.table
+        return found
+
+    def _parks(self) -> pa.Table:
+        return pa.table(
+            {
+                "park": pa.array([one.name for one in self.parks], pa.string()),
+                "year": pa.array([one.year or None for one in self.parks], pa.int64()),
+                "total_t_co2e": pa.array([one.total for one in self.parks], pa.float64(), from_pandas=True),
+                "low_t_co2e": pa.array([one.low for one in self.parks], pa.float64(), from_pandas=True),
+                "high_t_co2e": pa.array([one.high for one in self.parks], pa.float64(), from_pandas=True),
+                "gwp": pa.array([one.gwp for one in self.parks], pa.string()),
+                "as_of": pa.array([one.as_of for one in self.parks], pa.timestamp("us", "UTC")),
+                "verified": pa.array([one.verified for one in self.parks], pa.bool_()),
+            }
+        )
 
     def figures(self, lang: str) -> Mapping[str, str]:
         """Years by row, and the way from carriers over sectors to scopes."""
@@ -151,6 +197,8 @@ class Inventory:
             layers = [messages.render(f"report.{name}", lang) for name in ("sectors_layer", "scopes_layer")]
             title = messages.render("page_inventory.figure_flows", lang)
             found["flows"] = sankey(self.links, title=title, layers=layers, lang=lang, heading=False)
+        if self.grid is not None:
+            found["grid"] = self.grid.figure(lang)
         return found
 
 
@@ -204,6 +252,8 @@ class _Making:
             forms=tuple(kind for kind in FORMS if kind != "gpc" or self.live.territory.kind == "city"),
             view=self.view,
             links=self._links(result),
+            parks=reporting.parks(self.live, self.view),
+            grid=grid_hours.days(self.live, self.view),
         )
 
     # The table
@@ -243,7 +293,34 @@ class _Making:
         by_gas = {gas: math.fsum(amounts.get(gas, 0.0) for amounts in sums.values()) for gas in gases}
         tonnes = {gas: math.fsum(amounts.get(gas, 0.0) for amounts in mass.values()) for gas in gases}
         ends = self._whole_bounds(result)
-        return lines, Line("", "", by_gas, tonnes, whole, *ends), gases
+        if not self._tells_gases(result, shown):
+            lines, gases = tuple(replace(line, gases={}, mass={}) for line in lines), ()
+        if self.by == "gpc" and lines and not self.view.place:
+            lines = self._noted(lines)
+        return lines, Line("", "", by_gas if gases else {}, tonnes if gases else {}, whole, *ends), gases
+
+    def _noted(self, lines: Sequence[Line]) -> tuple[Line, ...]:
+        """The lines in the order of the GPC, with the declared notation keys of references without a number."""
+        there, nan = {line.key for line in lines}, math.nan
+        keyed = [
+            Line(x.gpc, self._label(x.gpc), {}, {}, nan, shown=False, notation=key_of(x.key), reason=x.reason)
+            for x in self.live.territory.notation
+            if x.gpc not in there
+        ]
+        order = {ref: index for index, ref in enumerate(REFERENCES)}
+        return tuple(sorted([*lines, *keyed], key=lambda line: (order.get(line.key, len(order)), line.key)))
+
+    def _tells_gases(self, result: Emissions, shown: frozenset[str]) -> bool:
+        """Whether the columns of the gases tell nobody's figure: of each, every cell that is shown and all others together."""
+        scope = self.view.scope
+        if not scope.suppresses:
+            return True
+        cells: dict[tuple[str, str], set[str]] = {}
+        for leaf in result.leaves:
+            if leaf.account == "inventory" and leaf.flow in self.seen:
+                key = self._key(self.flows[leaf.flow])
+                cells.setdefault((key if key in shown else "", leaf.gas), set()).add(leaf.flow)
+        return all(scope.enough(flows) for flows in cells.values())
 
     def _key(self, flow: Flow) -> str:
         return flow.id if self.by == "flow" else str(getattr(flow, self.by) or "")
@@ -295,6 +372,7 @@ class _Making:
         )
         result = self.live.measure(span, by=("flow",), every=_YEAR, run=self.view.scenario)
         amounts: dict[str, dict[int, float]] = {}
+        members: dict[int, dict[str, list[str]]] = {}
         table = self.live.table(
             result, by=["flow"], every=_YEAR, with_uncertainty=False, accounts=("inventory",)
         )
@@ -302,7 +380,14 @@ class _Making:
             if row["flow"] in self.seen and math.isfinite(row["co2e_kg"]):
                 years = amounts.setdefault(self._key(self.flows[row["flow"]]), {})
                 year = row["start"].astimezone(tz).year
+                members.setdefault(year, {}).setdefault(self._key(self.flows[row["flow"]]), []).append(
+                    row["flow"]
+                )
                 years[year] = years.get(year, 0.0) + row["co2e_kg"] / 1000
+        for year, flows in members.items():
+            told = self.view.scope.disclosed({key: amounts[key][year] for key in flows}, flows)
+            for key in flows.keys() - told:
+                amounts[key][year] = math.nan
         named = tuple(
             year for year in range(first, last + 1) if any(year in years for years in amounts.values())
         )
