@@ -54,6 +54,7 @@ benchmarks: $(VENV)/.dev
 	$(BIN)/python benchmarks/append.py
 	$(BIN)/python benchmarks/hourly_emissions.py
 	$(BIN)/python benchmarks/energy.py
+	$(BIN)/python benchmarks/pages.py
 	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/forecast.py
 
 # The lock names pins and hashes and no host. It needs pip-tools.
