@@ -126,6 +126,19 @@ def counter(numbers):
     return values([(COUNTER, datetime.fromtimestamp(FIRST + 60 * n, UTC), float(n)) for n in numbers])
 
 
+def test_a_park_that_reports_nothing_yet_has_its_pages(park):
+    flows = park / "flows.csv"
+    flows.write_text(flows.read_text().replace(",2\n", ",\n").replace(",2,", ",,"))
+    secret = key(park)
+    with server(park) as running, kept(running.port) as connection:
+        for page in ("now", "inventory", "health", "map"):
+            connection.request("GET", f"/{page}.json", headers={"authorization": f"Bearer {secret}"})
+            answer = connection.getresponse()
+            assert answer.status == 200, (page, answer.read())
+            answer.read()
+    assert "Traceback" not in running.said(), running.said()
+
+
 @pytest.mark.parametrize(
     ("file", "words"),
     [

@@ -58,6 +58,7 @@ def test_a_killed_server_loses_nothing_over_http_or_mqtt(tmp_path):
     assert tally.kills == 3
     assert tally.acknowledged > 500
     assert tally.recognized >= 3
+    assert list((tmp_path / "park" / ".mangrove" / "segments").glob("*.parquet"))  # it sealed meanwhile
 
 
 def test_the_tap_reads_frames_however_the_stream_is_cut():

@@ -317,9 +317,9 @@ class _Builder:
             return []
         today = max(_DAY.floor(self.span.end - timedelta(microseconds=1), self.view.tz), actual.span.start)
         now = actual.window(today, self.span.end)
-        power = np.array([x.carrier.kind == "electricity" for x in flows])
-        bought = power & (mine > 0) & np.array([x.scope == _BOUGHT for x in flows])
-        own = power & (inside > 0) & np.array([x.method == "own_generation" for x in flows])
+        power = np.array([x.carrier.kind == "electricity" for x in flows], dtype=bool)
+        bought = power & (mine > 0) & np.array([x.scope == _BOUGHT for x in flows], dtype=bool)
+        own = power & (inside > 0) & np.array([x.method == "own_generation" for x in flows], dtype=bool)
         grid, sun = (float(x[now].sum()) for x in (actual.energy(bought), actual.energy(own, "avoided")))
         kg, used = float(actual.co2e[bought][:, now].sum()), grid + sun
         cards = []
