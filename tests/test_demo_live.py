@@ -1,13 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The faults that the live demonstration plays are such as the program finds."""
 
+import socket
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pytest
+from tests.doors import EXAMPLES
 
-from mangrove.demo_live import held, late
+from mangrove.demo_live import held, late, run
+from mangrove.errors import LedgerError, RequestError
+from mangrove.handle import STORE
 from mangrove.inference.screening import STUCK_HOURS, STUCK_SAMPLES
+from mangrove.ledger import Ledger
 
 START = datetime(2024, 6, 5, 2, tzinfo=UTC)
 
@@ -52,3 +58,24 @@ def test_other_meters_are_left_alone():
     table = rows("steel_electricity")
     assert held(table, START).equals(table)
     assert late(table, START).equals(table)
+
+
+def test_a_demonstration_that_runs_is_neither_replaced_nor_hidden(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(RequestError) as told:
+            run(
+                tmp_path,
+                examples=EXAMPLES,
+                host="127.0.0.1",
+                port=taken.getsockname()[1],
+                speed=60.0,
+                say=print,
+                lang="en",
+            )
+    assert told.value.code == "server.port_taken"
+    assert list(tmp_path.iterdir()) == []
+    with Ledger.open(tmp_path / "live" / STORE), pytest.raises(LedgerError) as told:
+        run(tmp_path, examples=EXAMPLES, host="127.0.0.1", port=0, speed=60.0, say=print, lang="en")
+    assert told.value.code == "ledger.locked"

@@ -23,8 +23,9 @@ import pyarrow.compute as pc
 
 from mangrove import api, demo, messages
 from mangrove.client import Client
-from mangrove.errors import MangroveError, RequestError
+from mangrove.errors import LedgerError, MangroveError, RequestError
 from mangrove.handle import STORE, Handle
+from mangrove.ledger import Ledger
 from mangrove.ledger.catalog import CATALOG
 from mangrove.ledger.types import Origin
 from mangrove.sources.registers import SUFFIX
@@ -58,13 +59,16 @@ def run(out: Path, *, examples: Path, host: str, port: int, speed: float, say: S
         lang: language of what is said.
 
     Raises:
-        RequestError: `cli.no_examples`.
+        RequestError: `cli.no_examples`, `server.port_taken`.
+        LedgerError: `ledger.locked` when another demonstration runs in `out`.
     """
     from mangrove import server
     from mangrove.serve.clock import Clock
 
     if not (examples / "park" / "territory.yaml").is_file():
         raise RequestError("cli.no_examples", path=examples / "park")
+    server.reserve(server.Options(host=host, port=port, guest="operator"))
+    _unused(out / "live")
     year = _year(out, examples, say, lang)
     start = datetime(*START, tzinfo=year.territory.tz)
     park = _begun(year, out / "live", examples, start)
@@ -86,6 +90,17 @@ def run(out: Path, *, examples: Path, host: str, port: int, speed: float, say: S
         server.serve(park.territory.path, options, say=lambda _: None, started=started)
     finally:
         feed.stop()
+
+
+def _unused(folder: Path) -> None:
+    """Refuses to make anew what another process serves."""
+    if (folder / STORE / CATALOG).is_file():
+        try:
+            with Ledger.open(folder / STORE):
+                pass
+        except LedgerError as error:
+            if error.code == "ledger.locked":  # one that is damaged is made anew
+                raise
 
 
 def _year(out: Path, examples: Path, say: Say, lang: str) -> Handle:

@@ -203,6 +203,16 @@ def _broker(address: str) -> tuple[str, int] | None:
     return host, int(port)
 
 
+def reserve(options: Options) -> None:
+    """Says early whether `serve` could listen, for those who prepare something first.
+
+    Raises:
+        RequestError: as `serve`.
+    """
+    _check(options)
+    _bind(options).close()
+
+
 def _bind(options: Options) -> socket.socket:
     """The listening socket, taken before anything is opened."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
