@@ -42,6 +42,8 @@ _SILENT, _STUCK = "office_2_electricity", "plastics_electricity"
 _SILENT_HOURS, _STUCK_HOURS = (1.0, 5.0), (-10.0, 4.0)
 """Hours after the start in which they fail. Twelve hours of one value are a stuck meter (`inference.screening.STUCK_HOURS`), so it is
 found two hours after the start."""
+_PATIENCE = 10
+"""Tries after which a word is said; a server that is ending needs none."""
 _LATEST = timedelta(days=20)
 """How far the feed goes: values are read from the source this far ahead at a time."""
 
@@ -221,7 +223,7 @@ class Feed:
                 client.values(part, Origin(_FEED, str(end)))
             except MangroveError as error:  # the server is busy or stopping: the same rows go again
                 self.failed += 1
-                if not self._stop.is_set() and self.failed % 20 == 1:
+                if not self._stop.is_set() and self.failed % (2 * _PATIENCE) == _PATIENCE:
                     say(messages.render("demo.live_retry", lang, reason=error.text(lang)))
                 continue
             done, self.sent = end, moment
