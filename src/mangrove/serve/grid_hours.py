@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -107,7 +108,7 @@ def days(live: Live, view: View) -> GridHours | None:
     ids = [flow.id for flow in wanted if flow is not None]
     for start, end, elsewhere in ((view.span.start, view.span.end, False), (None, view.now, True)):
         key = ("grid_hours.last", live.cut(), start, end if start else end.date())
-        last = live.kept.get(key, lambda a=start, b=end: _last(live, ids, a, b))
+        last = live.kept.get(key, partial(_last, live, ids, start, end))
         if last is not None:
             return _kept(live, last.astimezone(view.tz).date(), elsewhere=elsewhere)
     return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from mangrove import api
@@ -60,7 +61,7 @@ def parks(live: Live, view: View) -> tuple[Reported, ...]:
         return ()
     folders = sorted(path for path in root.iterdir() if (path / "territory.yaml").is_file())[:MOST]
     found = [
-        live.kept.get(_key(folder, view.span.end), lambda at=folder: _reported(at, live, view))
+        live.kept.get(_key(folder, view.span.end), partial(_reported, folder, live, view))
         for folder in folders
     ]
     return tuple(sorted(found, key=lambda one: (one.name, one.folder)))
@@ -94,19 +95,21 @@ def _measured(folder: Path, live: Live, view: View) -> Reported:
     )
     result = park.measure(span)
     total = result.total()
-    ends = (
-        total[name] / 1000 if total[name] is not None else math.nan
-        for name in ("co2e_kg", "co2e_low", "co2e_high")
-    )
     last = max(batches["recorded_at"].to_pylist(), default=None)
     return Reported(
         folder.name,
         park.territory.name,
         year,
-        *(tuple(ends) if result.leaves else (math.nan,) * 3),
+        total=_tonnes(total["co2e_kg"] if result.leaves else None),
+        low=_tonnes(total["co2e_low"] if result.leaves else None),
+        high=_tonnes(total["co2e_high"] if result.leaves else None),
         gwp=str(result.plan.question.gwp),
-        as_of=last.astimezone(UTC) if last is not None and last.tzinfo else last,
+        as_of=None if last is None else last.astimezone(UTC),
         batch=replica.head(catalog).batch,
         verified=not broken,
         problem=broken[0] if broken else None,
     )
+
+
+def _tonnes(kilograms: float | None) -> float:
+    return math.nan if kilograms is None else kilograms / 1000
