@@ -8,6 +8,7 @@ that read the store and send what they computed through the same door as everybo
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -127,7 +128,7 @@ def serve(
     import uvicorn
 
     from mangrove import setpoints
-    from mangrove.serve.wire import Bounded
+    from mangrove.serve.wire import Bounded, Seldom
 
     _check(options)
     park = api.open(folder)
@@ -163,6 +164,7 @@ def serve(
             server_header=False,
             timeout_graceful_shutdown=int(_STOP),
         )
+        logging.getLogger("uvicorn.error").addFilter(Seldom())
         stack.enter_context(_ticking(live))
         if options.workers:
             stack.enter_context(_working(running, park.territory.path, options, say))

@@ -9,7 +9,10 @@ be opened.
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
+import time
+from collections.abc import Callable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -22,6 +25,7 @@ BODY_SECONDS = 300.0
 """For a whole body: 8 MiB at 28 kB/s, slower than any modem of a gateway."""
 RESERVE = 256
 """Files that connections must leave to the ledger, the accounts and the connectors."""
+_KINDS = 100
 _PER_CHUNK = 8
 """Bytes around one byte of a body that is sent in chunks of one byte (RFC 9112, 7.1), rounded up."""
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
@@ -31,6 +35,32 @@ def most_connections() -> int:
     """How many connections there may be, by the number of files that this process may open."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 1 << 16 if soft == resource.RLIM_INFINITY else max(soft - RESERVE, soft // 2)
+
+
+class Seldom(logging.Filter):
+    """Lets a line of the log pass once a minute: strangers cause them (a request that is none, a charger with a wrong password).
+
+    A log that is written as fast as strangers like fills the disk; where it goes to a pipe that nobody reads, it stops the server.
+
+    Args:
+        every: seconds between two lines of the same kind.
+        now: tells seconds.
+    """
+
+    def __init__(self, every: float = 60.0, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._every, self._now = every, now
+        self._last: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written."""
+        now, kind = self._now(), f"{record.msg}{record.exc_info[0] if record.exc_info else ''}"[:200]
+        if now - self._last.get(kind, -self._every) < self._every:
+            return False
+        if len(self._last) >= _KINDS:
+            self._last.clear()
+        self._last[kind] = now
+        return True
 
 
 class Bounded(HttpToolsProtocol):  # type: ignore[misc]  # uvicorn has no types for it here
