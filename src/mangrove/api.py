@@ -106,6 +106,7 @@ def measure(
     as_of: str | datetime | None = None,
     allow: Sequence[str] = (),
     run: str = "measured",
+    place: str = "",
     store: bool = True,
 ) -> Emissions:
     """Measures emissions: flows x factors, by any columns, with 95 % intervals.
@@ -123,6 +124,7 @@ def measure(
         as_of: only what was known then.
         allow: statuses of factors accepted besides official and default ones ("unofficial").
         run: whose values: what was `measured`, or those of a `forecast`, `schedule` or `plan` ("plan/roof-2030").
+        place: only what is measured at this place and inside it ("steel_mill"); everything when left out.
         store: keep the measurement, so that it can be replayed and compared.
 
     Raises:
@@ -148,6 +150,7 @@ def measure(
         as_of=as_of,
         allow=allow,
         run=run,
+        place=place,
     )
     book = rules.load()
     plan = plans.build(park.territory, book, question)

@@ -168,6 +168,7 @@ def measure(
     ] = None,
     as_of: Annotated[str | None, typer.Option("--as-of", help="Only what was known then.")] = None,
     run: Run = "measured",
+    place: Annotated[str, typer.Option("--place", help="Only this place and what is inside it.")] = "",
     allow: Annotated[
         str, typer.Option("--allow", help="Statuses of factors accepted besides official ones: unofficial.")
     ] = "",
@@ -190,7 +191,7 @@ def measure(
 
     result = api.measure(
         api.open(folder), start, end, by=parts(by), every=every, gwp=gwp, view=view, accounts=parts(account),
-        borders=borders, as_of=as_of, run=run, allow=parts(allow), store=store,
+        borders=borders, as_of=as_of, run=run, place=place, allow=parts(allow), store=store,
     )  # fmt: skip
     table = result.to_arrow()
     if parquet:

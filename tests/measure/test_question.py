@@ -4,10 +4,14 @@ from datetime import UTC, date, datetime
 
 import pytest
 
+import mangrove as mg
+from mangrove import rules
 from mangrove.errors import MangroveError, RequestError
+from mangrove.ledger.types import Origin
+from mangrove.measure import plan as plans
 from mangrove.measure.question import column_names, resolve
 from mangrove.territory import load
-from mangrove.testing import park_of, three_ward_city, two_factory_park
+from mangrove.testing import park_of, three_ward_city, two_factory_park, values
 from mangrove.times import Step
 
 
@@ -121,3 +125,41 @@ def test_a_typing_mistake_gets_a_hint_in_both_languages(park):
         resolve(park, "2024", by=["sectr"])
     assert "sector" in caught.value.text("en")
     assert "sector" in caught.value.text("vi")
+
+
+def test_one_place_is_its_part_of_the_whole(tmp_path):
+
+    park = mg.open(two_factory_park(tmp_path / "park"))
+    start = datetime(2023, 6, 1, tzinfo=UTC)
+    with park.writer() as ledger:
+        rows = [(flow, start, 10.0) for flow in ("mill.power", "shop.power", "mill.coal", "shop.diesel")]
+        ledger.append(values(rows), Origin("file:a", "1"))
+    whole = {
+        row["place"]: row
+        for row in mg.measure(park, "2023", by=["place"], store=False).to_arrow().to_pylist()
+    }
+    for place in ("mill", "shop"):
+        part = mg.measure(park, "2023", place=place)
+        total = part.total()
+        assert total["co2e_kg"] == pytest.approx(whole[place]["co2e_kg"], rel=1e-12)
+        assert total["co2e_low"] == pytest.approx(whole[place]["co2e_low"], rel=1e-12)
+        assert mg.replay(park, part.record).total() == total
+    everything = mg.measure(park, "2023", place="park", store=False).total()["co2e_kg"]
+    assert everything == pytest.approx(sum(row["co2e_kg"] for row in whole.values()), rel=1e-12)
+
+
+def test_a_flow_that_stands_for_many_places_is_named_when_one_is_asked_for(tmp_path):
+
+    city = mg.open(three_ward_city(tmp_path / "city"))
+    spread = {flow.id for flow in city.territory.flows.values() if flow.spread}
+    plan = plans.build(city.territory, rules.load(), resolve(city.territory, "2025", place="hoa"))
+    assert {gap.flow for gap in plan.gaps if gap.code == "measure.spread_around"} == spread
+
+
+def test_a_place_that_does_not_exist_is_named_with_the_nearest(tmp_path):
+
+    park = mg.open(two_factory_park(tmp_path / "park"))
+    with pytest.raises(RequestError) as refused:
+        resolve(park.territory, "2023", place="mil")
+    assert refused.value.code == "measure.unknown_place"
+    assert "mill" in refused.value.text()

@@ -45,6 +45,7 @@ class Question:
         as_of: what was known then; None is everything known now.
         allow: statuses of factors accepted besides the default ones ("unofficial"), or ids of single factors.
         run: whose values: `measured` (what happened), or a `forecast`, `schedule` or `plan` (see `mangrove.ledger.series`).
+        place: only flows at this place and inside it; empty for all.
     """
 
     span: Span
@@ -57,6 +58,7 @@ class Question:
     as_of: datetime | None = None
     allow: tuple[str, ...] = ()
     run: str = "measured"
+    place: str = ""
 
 
 def resolve(
@@ -73,6 +75,7 @@ def resolve(
     as_of: str | date | datetime | None = None,
     allow: Sequence[str] = (),
     run: str = "measured",
+    place: str = "",
 ) -> Question:
     """Checks a question against the territory and fills in what it leaves open.
 
@@ -81,7 +84,7 @@ def resolve(
     the day that the territory declares (`boundary.on`), or else of the last day of the span, unless a day is named.
 
     Raises:
-        RequestError: `measure.unknown_run`, `measure.unknown_column`, `measure.unknown_account`, `measure.unknown_view`, `measure.gwp_not_named`,
+        RequestError: `measure.unknown_place`, `measure.unknown_run`, `measure.unknown_column`, `measure.unknown_account`, `measure.unknown_view`, `measure.gwp_not_named`,
             `measure.step_does_not_fit`, `measure.too_many_steps`, or a date that cannot be read.
     """
     tz = territory.tz
@@ -90,6 +93,8 @@ def resolve(
     _require(accounts, ACCOUNTS, "measure.unknown_account")
     _require([view], VIEWS, "measure.unknown_view")
     _require([word for word in allow if ":" not in word], STATUSES, "measure.unknown_status")
+    if place and place not in territory.places:
+        raise RequestError("measure.unknown_place", place=place, hint=did_you_mean(place, territory.places))
     if not accounts:
         raise RequestError("measure.no_account", options=", ".join(ACCOUNTS))
     gwp = gwp or territory.gwp
@@ -108,6 +113,7 @@ def resolve(
         as_of=None if as_of is None else _moment(as_of, territory),
         allow=tuple(allow),
         run=known_run(run),
+        place=place,
     )
 
 

@@ -321,6 +321,7 @@ def _question_out(question: Question) -> dict[str, Any]:
         "allow": list(question.allow),
         # Left out of what happened, so that a measurement keeps the id that it always had.
         **({} if question.run in HAPPENED else {"run": question.run}),
+        **({"place": question.place} if question.place else {}),
     }
 
 
@@ -337,6 +338,7 @@ def question_in(data: dict[str, Any]) -> Question:
         as_of=datetime.fromisoformat(data["as_of"]) if data["as_of"] else None,
         allow=tuple(data["allow"]),
         run=data.get("run", "measured"),
+        place=data.get("place", ""),
     )
 
 

@@ -290,6 +290,7 @@ class Emissions:
             accounts=old.accounts if accounts is None else accounts,
             borders=old.borders,
             run=old.run,
+            place=old.place,
         )
         return replace(self.plan, question=replace(question, as_of=old.as_of, allow=old.allow))
 

@@ -183,6 +183,7 @@ class Live:
         run: str = "measured",
         accounts: Sequence[str] = ("inventory",),
         as_of: datetime | None = None,
+        place: str = "",
     ) -> Emissions:
         """A measurement at the present cut, never stored; whoever asks the same gets the same object.
 
@@ -193,6 +194,7 @@ class Live:
             run: whose values.
             accounts: accounts to show.
             as_of: only what was known then.
+            place: only what is measured at this place and inside it.
 
         Raises:
             RequestError: the question makes no sense.
@@ -200,7 +202,15 @@ class Live:
         """
         start, end = (span.start, span.end) if isinstance(span, Span) else (span, None)
         question = questions.resolve(
-            self.territory, start, end, by=by, every=every, run=run, accounts=accounts, as_of=as_of
+            self.territory,
+            start,
+            end,
+            by=by,
+            every=every,
+            run=run,
+            accounts=accounts,
+            as_of=as_of,
+            place=place,
         )
         cut = self.cut()
         return self.kept.get(("measure", question, cut), lambda: self._measured(question, cut))
