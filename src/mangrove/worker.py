@@ -105,14 +105,14 @@ def work(folder: Path, url: str, *, once: bool, say: Say, lang: str) -> None:
 
 
 def _run(job: Job, park: RemoteHandle, now: datetime, say: Say, lang: str) -> None:
-    begun = time.monotonic()
+    begun, code = time.monotonic(), f"worker.{job.name}"
     try:
         what = job.run(park, now)
     except MangroveError as error:
-        what = error.text(lang)
+        what, code = error.text(lang), f"{code}_failed"
     say(
         messages.render(
-            f"worker.{job.name}",
+            code,
             lang,
             what=what,
             seconds=f"{time.monotonic() - begun:.1f}",
