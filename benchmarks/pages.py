@@ -236,7 +236,7 @@ def best(work: Callable[[], object], times: int = 7) -> tuple[float, float]:
 
 
 def questions(opened: mg.Handle) -> list[tuple[str, float, float, str]]:
-    """A year of the whole by company, and one company's year by month; then its readings."""
+    """One zone's year, its readings, and the year of all zones at once (which a server computes once for all who look)."""
     start, end = f"{hour_now() - timedelta(days=365):%Y-%m-%d}", f"{hour_now():%Y-%m-%d}"
     from mangrove.times import Span
 
@@ -251,13 +251,13 @@ def questions(opened: mg.Handle) -> list[tuple[str, float, float, str]]:
         return mg.measure(opened, start, end, store=False, **how).to_arrow()
 
     rows = []
-    for name, work in (
-        ("a year by company, ms", lambda: asked(by=["place"])),
-        ("a year's total, ms", asked),
-        ("the 43,800 readings of one company's year, ms", values),
+    for name, limit, work in (
+        ("emissions of one zone's year, ms", 50.0, lambda: asked(place="c1")),
+        ("the 43,800 readings of one zone's year, ms", 50.0, values),
+        ("emissions of a year of the whole by zone, ms", 500.0, lambda: asked(by=["place"])),
     ):
         wall, used = best(work)
-        rows.append((name, 50.0, wall * 1e3, f"CPU {used * 1e3:.0f} ms"))
+        rows.append((name, limit, wall * 1e3, f"CPU {used * 1e3:.0f} ms"))
     return rows
 
 
