@@ -233,7 +233,7 @@ class MapPage:
         said = {name: text for name, text in self._own().items() if name not in {"sort", "q"}}
         return f"/{path}?{self.view.query(**said)}"
 
-    def geometry(self) -> str:
+    def _geometry(self) -> str:
         """The address of the outlines."""
         if self.tiles:
             return BASEMAP
@@ -278,7 +278,7 @@ class MapPage:
             "breaks": self.look.breaks,
             "geometry": {
                 "kind": "pmtiles" if self.tiles else "geojson",
-                "address": self.geometry(),
+                "address": self._geometry(),
                 "bounds": outlines.frame(self.shapes),
             },
             "places": {cell.place.id: self._cell(cell) for cell in found.cells},
