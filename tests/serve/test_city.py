@@ -227,3 +227,43 @@ def test_a_replica_that_was_tampered_with_says_so(folder, tmp_path):
         .json()["parks"]
     )
     assert not park["verified"]
+
+
+def test_totals_of_a_park_have_no_proofs_that_the_city_may_not_open(folder):
+    """Every proof that a page of totals offers opens: the one of the whole, which needs no single company."""
+    park = client(Live(mg.open(folder.parent / "park"), Clock(NOW, 0)), "city")
+    for screen in ("now", "inventory"):
+        page = park.get(f"/{screen}", params={"period": "2023-06", "lang": "en"}).text
+        links = {part.split('"')[0].replace("&amp;", "&") for part in page.split('hx-get="')[1:]}
+        assert links
+        assert {park.get(link).status_code for link in links} == {200}
+
+
+def test_gases_are_told_to_the_city_only_when_nobody_stands_alone_behind_one(folder):
+    park = Live(mg.open(folder.parent / "park"), Clock(NOW, 0))
+    asked = {"period": "2023-06", "by": "scope"}
+    told = client(park, "city").get("/inventory.json", params=asked).json()
+    assert told["total_t_co2e"] == client(park).get("/inventory.json", params=asked).json()["total_t_co2e"]
+    assert not any(row["shown"] or row["by_gas_t_co2e"] for row in told["rows"])
+    assert (
+        "_t_co2e"
+        not in client(park, "city").get("/inventory.csv", params=asked).text.split("total_t_co2e")[0]
+    )
+
+
+def test_the_order_of_what_is_not_shown_tells_nothing(folder):
+    """Rows that are held back stand by name: by size, their order would tell who emits more."""
+    live = Live(mg.open(folder.parent / "park"), Clock(NOW, 0))
+    rows = (
+        client(live, "city")
+        .get("/inventory.json", params={"period": "2023-06", "by": "category"})
+        .json()["rows"]
+    )
+    hidden = [row["name"] for row in rows if not row["shown"]]
+    assert hidden == sorted(hidden)
+
+
+def test_forms_are_offered_only_to_those_who_get_them(folder, city):
+    park = client(Live(mg.open(folder.parent / "park"), Clock(NOW, 0)), "city")
+    assert "/inventory/form/" not in park.get("/inventory", params={"period": "2023-06"}).text
+    assert "/inventory/form/gpc?period=2016" in city.get("/inventory", params={"period": "2016"}).text

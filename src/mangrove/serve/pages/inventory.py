@@ -249,12 +249,18 @@ class _Making:
             beside=self._beside(result),
             problems=self._problems(result),
             gwp=str(result.plan.question.gwp),
-            forms=tuple(kind for kind in FORMS if kind != "gpc" or self.live.territory.kind == "city"),
+            forms=self._forms(),
             view=self.view,
             links=self._links(result),
             parks=reporting.parks(self.live, self.view),
             grid=grid_hours.days(self.live, self.view),
         )
+
+    def _forms(self) -> tuple[str, ...]:
+        """The forms that this reader may have: they hold every row."""
+        if not self.view.scope.whole:
+            return ()
+        return tuple(kind for kind in FORMS if kind != "gpc" or self.live.territory.kind == "city")
 
     # The table
 
@@ -286,7 +292,10 @@ class _Making:
                 share=totals[key] / whole if key in shown and whole > 0 else None,
                 shown=key in shown,
             )
-            for key in sorted(totals, key=lambda key: (key not in shown, -totals[key]))
+            for key in sorted(
+                totals,
+                key=lambda key: (key not in shown, -totals[key] if key in shown else 0.0, self._label(key)),
+            )
         )
         found = {gas for amounts in sums.values() for gas in amounts}
         gases = (*(gas for gas in GASES if gas in found), *sorted(found - set(GASES)))

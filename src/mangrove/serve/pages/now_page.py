@@ -210,7 +210,7 @@ class Now:
                 return ""
             question = {"period": written(self.base_span, self.view.tz), "run": self.base_run}
         if row is not None:
-            if row.merged or not row.key:
+            if row.merged or not row.key or self.view.scope.suppresses:
                 return ""
             question |= {"by": row.column, "key": row.key}
         elif self.focus:
