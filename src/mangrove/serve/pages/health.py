@@ -126,6 +126,11 @@ class Health:
         return self.touched / self.gross if self.gross > 0 else math.nan
 
     @property
+    def over(self) -> bool:
+        """Whether the year is over."""
+        return self.year < self.view.now.astimezone(self.view.tz).year
+
+    @property
     def state(self) -> str:
         """`fine`, `touched` or `empty`."""
         if not self.inputs or math.isnan(self.total):
