@@ -41,6 +41,8 @@ TICK = 10.0
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _GUESTS = ("operator", "tenant", "city")
 _STOP = 5.0
+_OWNER_ONLY = 0o077
+"""What a server writes is for its own account: readings and names of companies are nobody else's on that machine."""
 _WAITING = 2048
 """Connections that may wait to be accepted; uvicorn's own number."""
 _BROKER_USER = "mangrove"
@@ -135,6 +137,7 @@ def serve(
     listening = _bind(options)
     with ExitStack() as stack:
         stack.callback(listening.close)
+        stack.callback(os.umask, os.umask(_OWNER_ONLY))
         live, accounts, access = _opened(stack, park, options)
         host, port = listening.getsockname()[:2]
         running = Running(f"http://{_shown(host)}:{port}", live, accounts)
