@@ -50,8 +50,8 @@ def harmless(value: Any) -> Any:
     """A cell that no spreadsheet takes for a formula: names of places and devices are chosen by people (OWASP, CSV Injection).
 
     Example:
-        >>> harmless('=HYPERLINK("http://evil.example")'), harmless("Lò 1"), harmless(-2.5)
-        ('\'=HYPERLINK("http://evil.example")', 'Lò 1', -2.5)
+        >>> harmless("=1+1"), harmless("Lò 1"), harmless(-2.5)
+        ("'=1+1", 'Lò 1', -2.5)
     """
     return f"'{value}" if isinstance(value, str) and value[:1] in _COMPUTED else value
 

@@ -136,7 +136,9 @@ class _Kept:
             return None
         if order is None or not math.isfinite(order.power):
             if self._asked is not None:
-                self.guard.expires = None  # what was asked is over or was taken back: the safe power holds at once
+                self.guard.expires = (
+                    None  # what was asked is over or was taken back: the safe power holds at once
+                )
             written = self.guard.beat(now) if self._commanded else None
         elif self._due(order, now):
             setpoint = Setpoint(self.id, order.power, now, order.expires, order.source)

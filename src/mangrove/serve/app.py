@@ -267,7 +267,9 @@ def _screen(site: Site, screen: Screen) -> APIRouter:
         found = registry.one("table", model(request, principal)[1].tables(), table)
         name = f'attachment; filename="{screen.name}{f"-{table}" if table else ""}.csv"'
         return Response(
-            as_csv(found, guarded=True), media_type="text/csv; charset=utf-8", headers={"content-disposition": name}
+            as_csv(found, guarded=True),
+            media_type="text/csv; charset=utf-8",
+            headers={"content-disposition": name},
         )
 
     @router.get(f"/{screen.name}.svg", name=f"{screen.name}.svg", **gives("image/svg+xml"))
