@@ -35,6 +35,11 @@ class Words:
         }
         return numbers.typeset(messages.render(code, self.lang, **said))
 
+    def column(self, name: str) -> str:
+        """The title of a column of a measurement; a kind of place that has none is told as it is declared."""
+        known = f"column.{name}" in messages.codes("column")
+        return messages.render(f"column.{name}", self.lang) if known else name
+
     def problem(self, problem: Problem | MangroveError) -> str:
         """A finding in the reader's language."""
         return problem.text(self.lang)
