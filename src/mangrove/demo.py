@@ -69,7 +69,7 @@ def run(out: Path, *, data: Path | None, examples: Path, say: Say, lang: str) ->
     reports = [*_park(out, data, examples, progress, lang), _city(out, data, examples, progress, lang)]
     for report in reports:
         progress("report", path=report.resolve())
-    say(messages.render("demo.live", lang))
+    progress("live")
 
 
 Progress = Callable[..., None]

@@ -140,10 +140,10 @@ def said(problem: Problem, lang: str, line: int | None = None) -> dict[str, Any]
 
 
 def text_of(written: str) -> str:
-    r"""Text that can be sent: JSON may name halves of characters (`"\\ud800"`), which no encoding has.
+    r"""Text that can be sent: JSON may name halves of characters (`"\ud800"`), which no encoding has.
 
     Example:
-        >>> text_of("a\\ud800")
+        >>> text_of("a\ud800")
         'a?'
     """
     return written.encode("utf-8", "replace").decode()
