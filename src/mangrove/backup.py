@@ -74,9 +74,9 @@ def backup(folder: Path, target: Path) -> Backup:
             _add_bytes(tar, MANIFEST, json.dumps({"format": FORMAT, **asdict(found)}, indent=1).encode())
             for entry in found.files:
                 _add_file(tar, entry, sources[entry.path])
-        replica.sync(part)
+        catalog.sync(part)
         part.rename(target)
-        catalog.sync_folder(target.parent)
+        catalog.sync(target.parent)
     return found
 
 
@@ -218,7 +218,7 @@ def restore(source: Path, folder: Path) -> Backup:
             if folder.is_dir():
                 folder.rmdir()
             work.rename(folder)
-            catalog.sync_folder(folder.parent)
+            catalog.sync(folder.parent)
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return found

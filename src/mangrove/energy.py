@@ -20,7 +20,7 @@ import numpy as np
 from mangrove.errors import DataQualityError, Problem, RequestError
 from mangrove.ledger import sessions as stays
 from mangrove.rules import holidays
-from mangrove.times import Span, instant
+from mangrove.times import Span, instant, utc
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -160,7 +160,7 @@ def vehicles_at(ledger: Ledger, site: Site, start: np.datetime64, hours: float) 
     from mangrove.operate.state import Session
 
     found = []
-    first = datetime.fromtimestamp(int(start.astype("datetime64[s]").astype(np.int64)), UTC)
+    first = utc(start)
     for charger in site.chargers:
         if not charger.flow:
             continue

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages
 from mangrove.figures.numbers import fixed, number, percent
 from mangrove.printing import grid
+from mangrove.times import utc
 
 if TYPE_CHECKING:
     import numpy as np
@@ -423,7 +423,7 @@ def _whole(value: float, lang: str) -> str:
 
 
 def _local(at: np.datetime64, territory: Territory) -> str:
-    moment = datetime.fromtimestamp(int(at.astype("datetime64[s]").astype("int64")), UTC)
+    moment = utc(at)
     return moment.astimezone(territory.tz).strftime("%Y-%m-%d %H:%M")
 
 

@@ -196,7 +196,7 @@ def _fetch(origin: Source, manifest: Manifest, store: Path) -> list[Entry]:
         _copy(origin, entry, path)
         copied.append(entry)
     for name in (files.SEGMENTS, files.ROLLUPS):
-        catalog.sync_folder(store / name)
+        catalog.sync(store / name)
     _copy(origin, manifest.catalog, store / _NEW)
     return [*copied, manifest.catalog]
 
@@ -245,7 +245,7 @@ def _declaration(origin: Source, manifest: Manifest, target: Path) -> int:
         if not path.is_file() or replica.digest(path) != entry.sha256:
             _copy(origin, entry, path)
             size += entry.bytes
-    catalog.sync_folder(target)
+    catalog.sync(target)
     return size
 
 
@@ -259,9 +259,9 @@ def _switch(store: Path, manifest: Manifest) -> None:
     try:
         if path.is_file():
             replica.keep_records(_settled(store), new)
-        replica.sync(new)
+        catalog.sync(new)
         new.replace(path)
-        catalog.sync_folder(store)
+        catalog.sync(store)
     finally:
         os.close(lock)
     state = {"batch": manifest.batch, "hash": manifest.hash}
@@ -319,7 +319,7 @@ def _write_durably(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    catalog.sync_folder(path.parent)
+    catalog.sync(path.parent)
 
 
 def declared_files(folder: Path) -> list[Path]:

@@ -11,9 +11,13 @@ import re
 from calendar import monthrange
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from mangrove.errors import RequestError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 _STEP = re.compile(r"(\d{1,10})\s*(s|min|h|d|w|mo|y)", re.ASCII)
 _SECONDS = {"s": 1, "min": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -209,3 +213,14 @@ def parse_date(text: str) -> date:
     except ValueError:
         pass
     raise RequestError("base.not_a_date", text=text)
+
+
+def utc(moment: np.datetime64) -> datetime:
+    """The UTC instant of a numpy time, to the second.
+
+    Example:
+        >>> import numpy
+        >>> utc(numpy.datetime64("2024-06-05T09:00")).isoformat()
+        '2024-06-05T09:00:00+00:00'
+    """
+    return datetime.fromtimestamp(int(moment.astype("datetime64[s]").astype("int64")), UTC)

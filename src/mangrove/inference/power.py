@@ -8,7 +8,6 @@ measured, and when the flow was read last. Nothing is filled in.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +16,7 @@ import pyarrow as pa
 from mangrove.errors import RequestError, RuleError
 from mangrove.ledger import COUNTED, Snapshot, series
 from mangrove.territory.model import Flow
+from mangrove.times import utc
 
 Floats = npt.NDArray[np.float64]
 HOUR_SECONDS = 3600
@@ -96,7 +96,7 @@ def _hourly(snapshot: Snapshot, flow: Flow, window: Window, run: str, per_value:
     seconds = flow.step.hours * HOUR_SECONDS
     key = series(flow.id, run)
     first, last = window.start - round(seconds) * SECOND, window.end
-    rows = snapshot.values([key], _when(first), _when(last))
+    rows = snapshot.values([key], utc(first), utc(last))
     good = np.isin(rows.column("quality").to_numpy(), [int(code) for code in COUNTED])
     start = rows.column("start").cast(pa.int64()).to_numpy()[good] / _US
     given = rows.column("value").to_numpy()[good] * per_value
@@ -142,7 +142,3 @@ def amount(flow: Flow) -> float:
         if flow.unit.converts_to(per_hour if mean else total):
             return flow.unit.to(per_hour) * flow.step.hours if mean else flow.unit.to(total)
     raise RequestError("inference.not_a_rate", flow=flow.id, unit=flow.unit.text)
-
-
-def _when(moment: np.datetime64) -> datetime:
-    return datetime.fromtimestamp(int(moment.astype("datetime64[s]").astype(np.int64)), UTC)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mangrove.ledger.catalog import Part, from_us, guarded, sync_folder
+from mangrove.ledger.catalog import Part, from_us, guarded, sync
 
 SEGMENTS = "segments"
 ROLLUPS = "rollups"
@@ -117,9 +117,9 @@ def prepare(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         for name in (SEGMENTS, ROLLUPS):
             (root / name).mkdir(exist_ok=True)
-        sync_folder(root)
+        sync(root)
         if fresh:
-            sync_folder(root.parent)
+            sync(root.parent)
 
 
 def sweep(root: Path, listed: set[str]) -> int:

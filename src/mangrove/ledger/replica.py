@@ -9,7 +9,6 @@ continues the one before it. Files stay for the grace period after they were rep
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sqlite3
 from collections.abc import Iterator
@@ -57,16 +56,7 @@ def copy_catalog(root: Path, out: Path) -> None:
         for table in ("segment", "rollup"):
             copy.execute(f"delete from {table} where retired is not null")
     with catalog.guarded():
-        sync(out)
-
-
-def sync(path: Path) -> None:
-    """Makes the bytes of a file durable."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+        catalog.sync(out)
 
 
 def digest(path: Path) -> str:

@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mangrove.ledger import queries
-from mangrove.ledger.catalog import Part, guarded, sync_folder
+from mangrove.ledger.catalog import Part, guarded, sync
 from mangrove.ledger.columns import HOUR_US, ROWS, Columns, Mask, first_of_key, rollup, sort_rows
 from mangrove.ledger.files import DAY_US, FILE_ROWS, ROLLUPS, SEGMENTS, group, write, write_by_day
 
@@ -216,5 +216,5 @@ def _rewrite(root: Path, own: Sequence[Part], change: Change) -> None:
 
 def _sync(root: Path) -> None:
     with guarded():
-        sync_folder(root / SEGMENTS)
-        sync_folder(root / ROLLUPS)
+        sync(root / SEGMENTS)
+        sync(root / ROLLUPS)

@@ -90,7 +90,7 @@ class Ledger:
             with catalog.guarded():
                 ledger._db = catalog.writer(root)
                 ledger._recover()
-                catalog.sync_folder(root)
+                catalog.sync(root)
         except BaseException:
             ledger.close()
             raise

@@ -235,7 +235,7 @@ def _inside(territory: Territory, place: str | None) -> frozenset[str]:
         return frozenset(territory.places)
     if place not in territory.places:
         raise RequestError("reports.unknown_place", text=place)
-    return frozenset(p for p in territory.places if any(a.id == place for a in territory.ancestors(p)))
+    return frozenset(p for p in territory.places if territory.lies_in(p, place))
 
 
 def _facts(territory: Territory, place: str | None) -> dict[str, str]:

@@ -130,8 +130,8 @@ def build(territory: Territory, rules: Rules, question: Question) -> Plan:
     builder = _Builder(question, gwp)
     known: dict[tuple[Any, ...] | None, MethodResult] = {}
     for flow in territory.flows.values():
-        if question.place and not _inside(territory, flow, question.place):
-            if flow.spread and _inside(territory, flow, question.place, around=True):
+        if question.place and not territory.lies_in(flow.place, question.place):
+            if flow.spread and territory.lies_in(question.place, flow.place):
                 builder.gaps.append(Gap("measure.spread_around", flow.id, {"place": question.place}))
             continue
         method = methods.method_for(flow)
@@ -153,12 +153,6 @@ def build(territory: Territory, rules: Rules, question: Question) -> Plan:
         methods=tuple(sorted(builder.methods)),
         gaps=tuple(builder.gaps),
     )
-
-
-def _inside(territory: Territory, flow: Flow, place: str, *, around: bool = False) -> bool:
-    """Whether a flow is at `place` or inside it; with `around` whether it is at a place that contains it."""
-    inner, outer = (place, flow.place) if around else (flow.place, place)
-    return any(node.id == outer for node in territory.ancestors(inner))
 
 
 def _shape(flow: Flow) -> tuple[Any, ...] | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from mangrove.operate.state import SECOND, Session
 from mangrove.operate.units import STORES, Unit
 from mangrove.operate.vehicles import level_of, most
 from mangrove.operate.works import Worked, Works
+from mangrove.times import utc
 
 _EXACT = 1e-9
 _TIE = 1e-3
@@ -150,7 +151,7 @@ class Plant:
             min(orders.ceiling, self.site.importing),
             self.site.exporting,
         )
-        start = datetime.fromtimestamp(int(at.astype("datetime64[s]").astype(np.int64)), UTC)
+        start = utc(at)
         written, powers = [], {}
         for id_, guard in self.guards.items():
             setpoint = Setpoint(id_, wanted[id_], start, start + timedelta(seconds=seconds), orders.by)

@@ -12,7 +12,7 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +37,7 @@ from mangrove.operate.supplies import counts, equip
 from mangrove.operate.timing import windows_of
 from mangrove.operate.units import STORES, Unit, metered
 from mangrove.territory.model import Territory
+from mangrove.times import utc
 
 if TYPE_CHECKING:
     from mangrove.network import Relaxation, Shadow
@@ -176,7 +177,7 @@ def _plan_site(
     options = asked.options
     steps = _MEMORY // options.seconds
     past = Window(at - steps * (options.seconds * SECOND), options.seconds, steps)
-    day = _utc(at).astimezone(territory.tz).date()
+    day = utc(at).astimezone(territory.tz).date()
     rates = rates_of(territory, site, day, contract=asked.contract)
     site = equip(territory, site, day, carbon=rates.carbon)
     meters = readings.measured(snapshot, territory, site, past, controlled=bool(asked.sessions), planned=True)
@@ -325,7 +326,7 @@ def _allowance(now: _Round) -> float | None:
     site, prices, tz = now.site, now.prices, now.territory.tz
     if prices.cap is None or site.exporting <= 0 or not site.export_flow:
         return None
-    local = _utc(now.at).astimezone(tz)
+    local = utc(now.at).astimezone(tz)
     first_day = datetime(local.year, 1, 1, tzinfo=tz)
     days = [first_day + timedelta(days=day) for day in range(local.timetuple().tm_yday)]
     starts = np.array([np.datetime64(round(day.timestamp()), "s") for day in days])
@@ -383,7 +384,7 @@ def _outlook(now: _Round) -> tuple[Outlook, dict[str, np.datetime64 | None], lis
 
 def _made(snapshot: Snapshot, name: str, ahead: Window) -> np.datetime64 | None:
     """When the newest forecast of the coming hours was recorded; None when there is none."""
-    batches = snapshot.lineage([series(name, "forecast")], _utc(ahead.start), _utc(ahead.end))
+    batches = snapshot.lineage([series(name, "forecast")], utc(ahead.start), utc(ahead.end))
     if not batches:
         return None
     return np.datetime64(max(round(batch.recorded_at.timestamp()) for batch in batches), "s")
@@ -400,7 +401,7 @@ def _setpoints(now: _Round, state: State, plan: Plan | None, reason: str) -> tup
         powers = safe_rule(
             now.site, View(state, seconds, float(load), float(sum(own)), period), reason
         ).powers
-    start = _utc(state.at)
+    start = utc(state.at)
     expires = start + timedelta(seconds=seconds)
     by = "plan" if plan is not None else reason
     return tuple(Setpoint(id_, power, start, expires, by) for id_, power in powers.items())
@@ -492,17 +493,13 @@ def _gave_way(plan: Plan | None) -> list[Problem]:
         found.append(Problem("operate.not_ready", data, severity="warning"))
     for one in () if plan is None else plan.relaxed:
         remedy = one.remedy.name if one.remedy else "-"
-        first = _utc(plan.starts[one.first]) if plan is not None else ""
+        first = utc(plan.starts[one.first]) if plan is not None else ""
         data = {
             "name": one.name, "item": one.item, "tier": one.tier, "amount": round(one.amount, 2), "first": str(first),
             "remedy": remedy,
         }  # fmt: skip
         found.append(Problem("operate.gave_way", data, severity="warning"))
     return found
-
-
-def _utc(moment: np.datetime64) -> datetime:
-    return datetime.fromtimestamp(int(moment.astype("datetime64[s]").astype(np.int64)), UTC)
 
 
 __all__: Sequence[str] = ("Grid", "Request", "Schedule", "floor", "flows_of", "operate", "state_of")

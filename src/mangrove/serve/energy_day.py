@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -24,6 +23,7 @@ from mangrove.operate.site import Site, site_at
 from mangrove.operate.state import HOUR_SECONDS, SECOND
 from mangrove.serve.energy_model import Account, Floats, Missing, SiteDay, Worth
 from mangrove.territory.model import Territory
+from mangrove.times import utc
 
 if TYPE_CHECKING:
     from mangrove.forecast.forecaster import Forecast
@@ -58,7 +58,7 @@ def day_of(
     keep = (plan.starts >= schedule.at) & (plan.starts < schedule.at + DAY)
     starts, step = plan.starts[keep], float(plan.hours[keep][0])
     supply, use = _streams(territory, site, plan, keep)
-    local = datetime.fromtimestamp(int(starts[0].astype(np.int64)), UTC).astimezone(territory.tz)
+    local = utc(starts[0]).astimezone(territory.tz)
     midnight = local.hour + local.minute / 60 + local.second / HOUR_SECONDS
     meter = _Meter(rates_of(territory, site, local.date()), starts, step, territory.tz)
     terms = meter.terms

@@ -192,7 +192,7 @@ def amount_unit(flow: Flow) -> Unit:
 
 
 def _inside(territory: Territory, place: str, focus: Place | None) -> bool:
-    return focus is None or any(node.id == focus.id for node in territory.ancestors(place))
+    return focus is None or territory.lies_in(place, focus.id)
 
 
 def _column(territory: Territory, rows: Sequence[str], level: str) -> str:

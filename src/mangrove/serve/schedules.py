@@ -28,6 +28,7 @@ from mangrove.serve.energy_day import day_of
 from mangrove.serve.energy_model import Account, Missing
 from mangrove.serve.state import Live
 from mangrove.territory.model import Territory
+from mangrove.times import utc
 
 if TYPE_CHECKING:
     from mangrove.ledger import Snapshot
@@ -331,7 +332,7 @@ def document(territory: Territory, snapshot: Snapshot, schedule: Schedule) -> by
         snapshot: of the ledger on which the schedule was made.
         schedule: see `mangrove.operate.run.Schedule`.
     """
-    site, plan, at = site_at(territory, schedule.place), schedule.plan, _utc(schedule.at)
+    site, plan, at = site_at(territory, schedule.place), schedule.plan, utc(schedule.at)
     keep = slice(plan.lead, None) if plan is not None else slice(0)
     cost, without, against = _accounts(territory, snapshot, schedule)
     said: dict[str, Any] = {
@@ -424,7 +425,7 @@ def _prices(territory: Territory, site: Site, schedule: Schedule) -> list[float 
     if plan is None:
         return []
     starts = plan.starts[plan.lead :]
-    contract = rates_of(territory, site, _utc(schedule.at).astimezone(territory.tz).date()).contract
+    contract = rates_of(territory, site, utc(schedule.at).astimezone(territory.tz).date()).contract
     terms = contract.terms(starts, float(plan.hours[plan.lead]), territory.tz)
     return [_round(float(price)) for price in np.asarray(terms.buy, dtype=np.float64)]
 
@@ -448,7 +449,3 @@ def _plain(value: Any) -> Any:
 
 def _written(said: Mapping[str, Any]) -> bytes:
     return json.dumps(said, ensure_ascii=False, sort_keys=True, allow_nan=False).encode()
-
-
-def _utc(moment: np.datetime64) -> datetime:
-    return datetime.fromtimestamp(int(moment.astype("datetime64[s]").astype(np.int64)), UTC)

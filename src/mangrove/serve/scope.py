@@ -113,7 +113,7 @@ class Scope:
         if self.principal.role in {"city", "device"}:
             return False
         root = self.principal.place
-        return bool(root) and any(node.id == root for node in self.territory.ancestors(place))
+        return bool(root) and self.territory.lies_in(place, root)
 
     def knows(self, place: str) -> bool:
         """Whether a page may be about `place`: it is seen in detail, or above what is seen; the city looks at totals of any."""
@@ -122,7 +122,7 @@ class Scope:
         if self.sees(place) or self.suppresses:
             return True
         root = self.principal.place
-        return bool(root) and any(node.id == place for node in self.territory.ancestors(root))
+        return bool(root) and self.territory.lies_in(root, place)
 
     @cached_property
     def flows(self) -> frozenset[str]:

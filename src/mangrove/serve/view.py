@@ -161,7 +161,7 @@ def read(
     whole = period_of(word, now, territory.tz)
     if whole.start >= now and scenario == RUNS[0]:
         raise RequestError("live.future_period", period=word)
-    end = min(whole.end, _quarter(now)) if scenario == RUNS[0] else whole.end
+    end = min(whole.end, quarter(now)) if scenario == RUNS[0] else whole.end
     span = Span(whole.start, max(end, whole.start + timedelta(minutes=1)))
     return View(
         territory=territory,
@@ -235,7 +235,7 @@ def _choose(name: str, word: str, options: tuple[str, ...]) -> None:
         )
 
 
-def _quarter(now: datetime) -> datetime:
+def quarter(now: datetime) -> datetime:
     """The last whole quarter of an hour: meters speak no finer, and pages asked for in between share one answer."""
     return now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
 

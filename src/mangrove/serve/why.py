@@ -125,7 +125,7 @@ def _flows_of(live: Live, wanted: dict[str, str]) -> frozenset[str]:
                 own = flow.id if name == "flow" else str(getattr(flow, name) or "")
                 if own != key:
                     break
-            elif not any(node.id == key for node in territory.ancestors(flow.place)):
+            elif not territory.lies_in(flow.place, key):
                 break
         else:
             found.add(flow.id)

@@ -20,6 +20,7 @@ from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from mangrove.errors import SourceError
+from mangrove.ledger.catalog import sync
 from mangrove.territory.model import Device
 
 TIMEOUT = 20.0
@@ -240,16 +241,7 @@ def write(path: Path, body: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(path: Path) -> None:
-    """Puts the names in a folder on disk."""
-    folder = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync(path.parent)
 
 
 def modified_at(listed: Listed) -> datetime:

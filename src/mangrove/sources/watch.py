@@ -20,8 +20,9 @@ from pathlib import Path
 
 from mangrove.errors import LedgerError, MangroveError, Problem, SourceError
 from mangrove.ledger import Ledger
+from mangrove.ledger.catalog import sync
 from mangrove.sources import files, monitoring
-from mangrove.sources.ftp import TEMPORARY, Address, Listed, Server, is_plain, modified_at, sync_folder
+from mangrove.sources.ftp import TEMPORARY, Address, Listed, Server, is_plain, modified_at
 from mangrove.sources.intake import Intake
 from mangrove.sources.mapping import Mapping
 from mangrove.sources.poll import Clock, Turning, secret
@@ -246,7 +247,7 @@ class _Mirror:
             part.unlink()
         else:
             part.replace(self.spool / one.name)
-            sync_folder(self.spool)
+            sync(self.spool)
         with db:
             row = (one.name, one.size, one.modified, sha, self._clock.now().timestamp())
             db.execute("insert or replace into seen values (?, ?, ?, ?, ?)", row)

@@ -291,6 +291,10 @@ class Territory:
             yield node
             current = node.parent
 
+    def lies_in(self, place: str, outer: str) -> bool:
+        """Whether `place` is `outer` or inside it."""
+        return any(node.id == outer for node in self.ancestors(place))
+
     def children(self, place: str, on: date | None = None) -> list[Place]:
         """The places directly inside `place` (that exist on the day `on`, when given), in file order."""
         return [p for p in self.places.values() if p.parent == place and (on is None or p.valid_on(on))]

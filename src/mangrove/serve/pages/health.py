@@ -228,9 +228,7 @@ class _Inspection:
         return end if self.view.span.end > year.start else year.end
 
     def _watched(self, flow: Flow) -> bool:
-        inside = not self.view.place or any(
-            p.id == self.view.place for p in self.territory.ancestors(flow.place)
-        )
+        inside = not self.view.place or self.territory.lies_in(flow.place, self.view.place)
         seen = flow.id in self.view.scope.flows or self.view.scope.suppresses
         return flow.semantics != "state" and inside and seen and flow.basis != "assumed"
 

@@ -27,7 +27,7 @@ from mangrove.serve.grid_hours import GridHours
 from mangrove.serve.reporting import Reported
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
-from mangrove.serve.view import View
+from mangrove.serve.view import View, quarter
 from mangrove.territory.model import Flow
 from mangrove.times import Span, Step
 
@@ -229,7 +229,7 @@ class _Making:
 
     def _inside(self, flow: Flow) -> bool:
         place = self.view.place
-        return not place or any(node.id == place for node in self.live.territory.ancestors(flow.place))
+        return not place or self.live.territory.lies_in(flow.place, place)
 
     def page(self) -> Inventory:
         run = self.view.scenario
@@ -375,7 +375,7 @@ class _Making:
         last = min(datetime.fromtimestamp((high - 1) / 1e6, tz).year, now.astimezone(tz).year)
         if last < first:
             return (), {}, None
-        end = min(Span.parse(str(last), tz).end, self.live_end())
+        end = min(Span.parse(str(last), tz).end, quarter(now))
         span = Span(
             Span.parse(str(first), tz).start, max(end, Span.parse(str(last), tz).start + timedelta(hours=1))
         )
@@ -403,11 +403,6 @@ class _Making:
         history = {key: tuple(amounts.get(key, {}).get(year, math.nan) for year in named) for key in keys}
         partial = last if named and named[-1] == last and end < Span.parse(str(last), tz).end else None
         return named, history, partial
-
-    def live_end(self) -> datetime:
-        """The last quarter of an hour: what the page of this view calls now."""
-        now = self.view.now
-        return now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
 
     def _beside(self, result: Emissions) -> dict[str, float]:
         if self.view.scope.suppresses:

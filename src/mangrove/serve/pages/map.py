@@ -412,8 +412,7 @@ def _flows(live: Live, view: View, focus: Place) -> Sequence[FlowRow]:
     inside = [
         flow
         for flow in live.territory.flows.values()
-        if flow.id in view.scope.flows
-        and any(node.id == focus.id for node in live.territory.ancestors(flow.place))
+        if flow.id in view.scope.flows and live.territory.lies_in(flow.place, focus.id)
     ]
     rows = [
         FlowRow(

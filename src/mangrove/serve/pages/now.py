@@ -85,11 +85,8 @@ class _Builder:
 
     def _apart(self, place: str) -> tuple[list[str], list[str]]:
         """The flows inside a place, and the others."""
-        inside = [x.id for x in self.territory.flows.values() if self._lies_in(x.place, place)]
+        inside = [x.id for x in self.territory.flows.values() if self.territory.lies_in(x.place, place)]
         return inside, [flow for flow in self.territory.flows if flow not in set(inside)]
-
-    def _lies_in(self, place: str, root: str) -> bool:
-        return any(node.id == root for node in self.territory.ancestors(place))
 
     def _may_total(self, flows: Sequence[str]) -> bool:
         """Whether a total over flows may be shown: to the city, only one with companies enough."""
@@ -140,7 +137,7 @@ class _Builder:
             return np.ones(len(actual.flows))
         if self.territory.kind != "city":
             places = [self.territory.flows[flow].place for flow in actual.flows]
-            return np.array([self._lies_in(place, self.focus) for place in places], dtype=float)
+            return np.array([self.territory.lies_in(place, self.focus) for place in places], dtype=float)
         found = np.zeros(len(actual.flows))
         for flow, key, share in self._members(actual, self.territory.places[self.focus].kind):
             found[actual.row[flow]] += share if key == self.focus else 0.0

@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -45,6 +44,7 @@ from mangrove.serve.screens import Screen, one
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
 from mangrove.territory.model import Territory
+from mangrove.times import utc
 
 Floats = npt.NDArray[np.float64]
 DECIDERS = frozenset({"admin", "operator"})
@@ -219,7 +219,7 @@ class Operate:
 
     def _figure(self, name: str, lang: str) -> str:
         unit, lines, band = self._lines(name)
-        begun = datetime.fromtimestamp(int(self.starts[0].astype(np.int64)), UTC).astimezone(self.view.tz)
+        begun = utc(self.starts[0]).astimezone(self.view.tz)
         midnight = begun.hour + begun.minute / 60
         edges = [midnight + i * SECONDS / HOUR_SECONDS for i in range(STEPS + 1)]
         told = {

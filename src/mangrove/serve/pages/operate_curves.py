@@ -26,6 +26,7 @@ from mangrove.operate.site import Site
 from mangrove.operate.state import HOUR_SECONDS
 from mangrove.serve.schedules import Stored
 from mangrove.serve.state import Live
+from mangrove.times import utc
 
 if TYPE_CHECKING:
     from mangrove.ledger import Snapshot
@@ -102,7 +103,7 @@ def curves_of(live: Live, site: Site, starts: Times, name: str) -> tuple[list[Cu
         return [], []
     window = readings.Window(starts[0], SECONDS, STEPS)
     with live.snapshot() as snapshot:
-        kept = cast("Snapshot", _Loaded(snapshot, site, _utc(starts[0])))
+        kept = cast("Snapshot", _Loaded(snapshot, site, utc(starts[0])))
     reader = _Reader(live, site, kept, window)
     grid, problems = reader.grid(name)
     return [grid, *(reader.curve(part) for part in _parts(site))], problems
@@ -112,7 +113,7 @@ def prices_of(live: Live, site: Site, starts: Times) -> tuple[Prices | None, lis
     """The prices of the site's contract; None and why when there are none."""
     territory = live.territory
     try:
-        rates = rates_of(territory, site, _utc(starts[PAST]).astimezone(territory.tz).date())
+        rates = rates_of(territory, site, utc(starts[PAST]).astimezone(territory.tz).date())
         terms = rates.contract.terms(starts, SECONDS / HOUR_SECONDS, territory.tz)
     except MangroveError as error:
         return None, [error.problem]
@@ -255,7 +256,3 @@ def _difference(into: Floats | None, out: Floats | None) -> Floats:
     if into is None and out is None:
         return np.full(STEPS, math.nan)
     return (np.zeros(STEPS) if into is None else into.copy()) - (0.0 if out is None else out)
-
-
-def _utc(moment: np.datetime64) -> datetime:
-    return datetime.fromtimestamp(int(moment.astype("datetime64[s]").astype(np.int64)), UTC)
