@@ -51,10 +51,10 @@ _TABLE: dict[str, tuple[float, Dimension]] = {
     "kcal": (4186.8, _ENERGY), "Gcal": (4186.8e6, _ENERGY), "therm": (105505585.262, _ENERGY),
     "W": (1.0, _POWER), "kW": (1e3, _POWER), "MW": (1e6, _POWER), "GW": (1e9, _POWER), "kWp": (1e3, _POWER), "MWp": (1e6, _POWER),
     "RT": (3516.8528420667, _POWER),
-    "Pa": (1.0, _PRESSURE), "kPa": (1e3, _PRESSURE), "MPa": (1e6, _PRESSURE), "bar": (1e5, _PRESSURE),
+    "Pa": (1.0, _PRESSURE), "hPa": (1e2, _PRESSURE), "kPa": (1e3, _PRESSURE), "MPa": (1e6, _PRESSURE), "bar": (1e5, _PRESSURE),
     "K": (1.0, _TEMPERATURE), "degC": (1.0, _TEMPERATURE),
     "VND": (1.0, _MONEY), "kVND": (1e3, _MONEY), "MVND": (1e6, _MONEY),
-    "1": (1.0, _NONE), "%": (0.01, _NONE), "ppm": (1e-6, _NONE), "ppb": (1e-9, _NONE),
+    "deg": (math.pi / 180, _NONE), "1": (1.0, _NONE), "%": (0.01, _NONE), "ppm": (1e-6, _NONE), "ppb": (1e-9, _NONE),
     "head": (1.0, _COUNT), "person": (1.0, _COUNT), "vehicle": (1.0, _COUNT), "item": (1.0, _COUNT), "session": (1.0, _COUNT),
     "vehicle_km": (1e3, _VEHICLE_DISTANCE), "pkm": (1e3, _VEHICLE_DISTANCE),
 }  # fmt: skip

@@ -11,14 +11,14 @@ from enum import IntEnum
 from mangrove.errors import LedgerError, Problem
 
 HAPPENED = ("measured", "estimate")
-"""Runs that say what happened: they share the one series of a flow, and a later one corrects an earlier one."""
+"""Runs that say what happened, when they carry no name: they share the one series of a flow, and a later one corrects an earlier one."""
 RUNS = (*HAPPENED, "forecast", "schedule", "plan")
-_RUN = re.compile(r"(?:measured|estimate|(?:forecast|schedule|plan)(?:/[^\s:/]+)?)")
-_RESERVED = re.compile(r"(?:forecast|schedule|plan)(?:/[^\s:/]+)?:")
+_RUN = re.compile(r"(?:measured|(?:estimate|forecast|schedule|plan)(?:/[^\s:/]+)?)")
+_RESERVED = re.compile(r"(?:estimate/[^\s:/]+|(?:forecast|schedule|plan)(?:/[^\s:/]+)?):")
 
 
 def check_run(run: str) -> str:
-    """`run`, when it is one of `RUNS`; the last three may carry a name (`plan/roof-2030`).
+    """`run`, when it is one of `RUNS`; all but the first may carry a name (`plan/roof-2030`, `estimate/nowcast`).
 
     Raises:
         LedgerError: `ledger.run`.
@@ -74,8 +74,8 @@ class Origin:
     Attributes:
         source: who sent it ("file:meters.csv", "mqtt:gateway-3", "model:screening").
         seq: key that makes a re-sent batch recognizable within its source (a counter, the SHA-256 of a file).
-        run: `measured`, `estimate`, `forecast`, `schedule` or `plan`; the last three may carry a name
-            (`forecast/q10`, `plan/roof-2030`). It decides the series of the values, see `series`.
+        run: `measured`, `estimate`, `forecast`, `schedule` or `plan`; all but the first may carry a name
+            (`forecast/q10`, `estimate/nowcast`). It decides the series of the values, see `series`.
         model, version: what computed it; empty for measured values.
         inputs: content hashes of what went in.
         note: free text for people.

@@ -32,6 +32,11 @@ def identifier(text: str) -> str:
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
+def identifiers(text: str) -> tuple[str, ...]:
+    """Several keys with spaces between them; raises as `identifier` does."""
+    return tuple(map(identifier, text.split()))
+
+
 def name(text: str) -> str:
     """Words for people, in composed Unicode."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)

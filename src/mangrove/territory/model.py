@@ -19,6 +19,7 @@ from mangrove.units import Quantity, Unit
 CARRIER_KINDS = (
     "electricity", "heat", "steam", "cooling", "water", "wastewater", "fuel", "hydrogen", "material", "waste",
     "refrigerant", "process", "vehicle_km", "livestock", "cropland", "land", "gas", "CO2", "reported", "stack",
+    "air", "weather", "water_level", "index",
 )  # fmt: skip
 PROTOCOLS = ("mqtt", "http", "modbus", "opcua", "ocpp", "ftp", "file")
 
@@ -210,6 +211,45 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class Driver:
+    """A live series that says how emissions change: `log E` moves by `elasticity` times the log of the series.
+
+    Attributes:
+        target: a GPC reference ("I.2.2"), a sector word or the id of a flow: what is driven.
+        index: id of the flow whose values drive it (kWh of a feeder, vehicles counted, tonnes sold, an index of production).
+        elasticity: change of the emissions in percent when the series changes by one percent; `spread`: the standard deviation with
+            which it is known.
+        place: where the driver holds; empty: everywhere.
+    """
+
+    target: str
+    index: str
+    elasticity: float = 1.0
+    spread: float = 0.25
+    place: str | None = None
+    note: str = ""
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VirtualMeter:
+    """A flow without an analyser that is estimated from process data.
+
+    Attributes:
+        flow: id of the flow that is estimated; inputs: ids of the flows that it is estimated from.
+        reference: id of the flow that holds reference measurements; None: what was measured of `flow` itself.
+        parameters: see docs/reference/territory.md.
+    """
+
+    flow: str
+    inputs: tuple[str, ...]
+    reference: str | None = None
+    parameters: Mapping[str, Quantity | str] = field(default_factory=dict)
+    note: str = ""
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LocalFactor:
     """A row of the territory's own `factors.csv`; it stands above the built-in tables.
 
@@ -255,6 +295,7 @@ class Territory:
         gwp: the GWP set its reports use by default ("AR5"), or None.
         places, flows, assets, links, devices: by id, in file order.
         points: which address of which device is which flow.
+        drivers: which live series drives which emissions; virtual: flows that are estimated from others.
         crosswalk: old-to-new boundaries; notation: declared notation keys.
         content_hash: SHA-256 (hex) over the parsed declaration, independent of formatting.
     """
@@ -273,6 +314,8 @@ class Territory:
     factors: tuple[LocalFactor, ...] = ()
     devices: Mapping[str, Device] = field(default_factory=dict)
     points: tuple[Point, ...] = ()
+    drivers: tuple[Driver, ...] = ()
+    virtual: tuple[VirtualMeter, ...] = ()
     crosswalk: tuple[Crosswalk, ...] = ()
     notation: tuple[NotationKey, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)

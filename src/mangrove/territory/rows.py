@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Flows, assets, links, local factors and the crosswalk: from parsed tables to frozen nouns (devices: `devices.py`).
+"""Flows, assets, links, local factors and the crosswalk: from parsed tables to frozen nouns.
 
 Comes in: the tables of the folder and the places. Goes out: nouns by id, and every problem that needs more than one
 cell to be seen: places that do not exist, ids given twice, a unit that its carrier cannot have, shares that do not
-add up.
+add up. Devices and points are read by `devices.py`, drivers and virtual meters by `estimated.py`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from mangrove.errors import Problem, Where, did_you_mean
-from mangrove.territory import devices
+from mangrove.territory import devices, estimated
 from mangrove.territory.model import (
     Asset,
     Carrier,
     Crosswalk,
     Device,
+    Driver,
     Flow,
     Link,
     LocalFactor,
     Place,
     Point,
+    VirtualMeter,
 )
 from mangrove.territory.places import Names, duplicates
 from mangrove.territory.schema import TABLES
@@ -32,7 +34,9 @@ from mangrove.territory.tables import Parsed, Table, parse_table, read_table
 from mangrove.units import Unit, unit
 
 FILES = tuple(TABLES)
-_OPTIONAL = ("assets.csv", "links.csv", "factors.csv", "crosswalk.csv", "devices.csv", "points.csv")
+_OPTIONAL = (
+    "assets.csv", "links.csv", "factors.csv", "crosswalk.csv", "devices.csv", "points.csv", "drivers.csv", "virtual.csv",
+)  # fmt: skip
 _FLOW_FIELDS = (
     "id", "place", "carrier", "unit", "step", "to_place", "semantics", "name", "sector", "scope", "gpc", "category",
     "method", "factor", "parameters", "uncertainty", "meter", "account", "spread", "basis", "note",
@@ -86,6 +90,8 @@ class Nouns:
     crosswalk: list[Crosswalk] = field(default_factory=list)
     devices: dict[str, Device] = field(default_factory=dict)
     points: list[Point] = field(default_factory=list)
+    drivers: list[Driver] = field(default_factory=list)
+    virtual: list[VirtualMeter] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -116,6 +122,7 @@ def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lo
         (links, ("place", "to_place")),
         (crosswalk, ("old", "new")),
         (tables.parsed["devices.csv"], ("place",)),
+        (tables.parsed["drivers.csv"], ("place",)),
     ):
         if places:
             nouns.problems += _resolve(parsed, columns, names)
@@ -132,6 +139,10 @@ def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lo
     nouns.crosswalk = [Crosswalk(*row) for row in crosswalk.records()]
     nouns.devices, nouns.points, said = devices.build(
         tables.parsed["devices.csv"], tables.parsed["points.csv"], nouns.flows
+    )
+    nouns.problems += said
+    nouns.drivers, nouns.virtual, said = estimated.build(
+        tables.parsed["drivers.csv"], tables.parsed["virtual.csv"], nouns.flows, lookups.sectors
     )
     nouns.problems += said
     return nouns

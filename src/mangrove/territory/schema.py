@@ -165,6 +165,21 @@ POINTS = (
     Column("scale", cells.not_zero, "what the number is multiplied with before its unit is converted", default=1.0, numeric=True),
     _PARAMETERS,
 )  # fmt: skip
+DRIVERS = (
+    Column("target", cells.name, "what is driven: a GPC reference (`I.2.2`), a sector word or the id of a flow", required=True),
+    Column("index", cells.identifier, "id of the flow whose values drive it", required=True),
+    Column("elasticity", cells.not_zero, "change of the emissions in percent when the series changes by one percent", default=1.0, numeric=True),
+    Column("spread", cells.not_negative, "standard deviation with which the elasticity is known", default=0.25, numeric=True),
+    Column("place", cells.name, "id (or unique name) of the place where it holds; blank: everywhere"),
+    _NOTE,
+)  # fmt: skip
+VIRTUAL = (
+    Column("flow", cells.identifier, "id of the flow that is estimated", required=True),
+    Column("inputs", cells.identifiers, "ids of the flows that it is estimated from, with spaces between them", required=True),
+    Column("reference", cells.identifier, "id of the flow that holds reference measurements; blank: what was measured of the flow itself"),
+    _PARAMETERS,
+    _NOTE,
+)  # fmt: skip
 TABLES: Mapping[str, tuple[Column, ...]] = {
     "places.csv": PLACES,
     "flows.csv": FLOWS,
@@ -174,6 +189,8 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
     "crosswalk.csv": CROSSWALK,
     "devices.csv": DEVICES,
     "points.csv": POINTS,
+    "drivers.csv": DRIVERS,
+    "virtual.csv": VIRTUAL,
 }
 
 
