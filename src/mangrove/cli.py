@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mangrove import cli_energy, cli_live, messages
+from mangrove import cli_city, cli_energy, cli_live, cli_sense, messages
 from mangrove.cli_words import Folder, From, Json, Lang, To, parts, say, tell
 from mangrove.errors import MangroveError
 
@@ -36,6 +36,8 @@ rules_app = typer.Typer(
 app.add_typer(rules_app, name="rules")
 cli_energy.add(app)
 cli_live.add(app)
+cli_city.add(app)
+cli_sense.add(app)
 
 By = Annotated[
     str, typer.Option("--by", help="Columns to group by, with commas: place,sector,scope,gas,ward,...")
