@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
-from math import factorial
+from functools import cached_property, partial
 from typing import TypeAlias
 
 import numpy as np
@@ -23,12 +22,12 @@ from numpy.typing import NDArray
 
 from mangrove import messages
 from mangrove.errors import RequestError
+from mangrove.inference.shapley import EXACT as SHAPLEY_EXACT
+from mangrove.inference.shapley import from_orders, from_table
 
 Floats: TypeAlias = NDArray[np.float64]
 Bools: TypeAlias = NDArray[np.bool_]
 
-SHAPLEY_EXACT = 12
-"""Members up to which the Shapley value takes all coalitions (4,096 costs)."""
 CORE_EXACT = 16
 """Members up to which objections are looked for among all coalitions (65,536 costs)."""
 TOLERANCE = 1e-9
@@ -233,30 +232,16 @@ def shapley(game: Game, *, exact: int = SHAPLEY_EXACT, permutations: int = 200, 
 def _shapley_exact(game: Game) -> Allocation:
     n, costs = len(game), game.table
     _need_finite(game, every_coalition(n), costs)
-    rows = np.arange(1 << n)
-    size = every_coalition(n).sum(axis=1)
-    weights = np.array([factorial(k) * factorial(n - k - 1) / factorial(n) for k in range(n)])
-    shares = np.empty(n)
-    for i in range(n):
-        without = rows[(rows >> i & 1) == 0]
-        shares[i] = weights[size[without]] @ (costs[without | 1 << i] - costs[without])
-    return Allocation("shapley", game.members, shares, Found("all", 1 << n))
+    return Allocation("shapley", game.members, from_table(costs), Found("all", 1 << n))
 
 
 def _shapley_sampled(game: Game, permutations: int, seed: int) -> Allocation:
     if permutations < 4:  # noqa: PLR2004 - two pairs, below which there is no standard error
         raise RequestError("settle.too_few_orders", count=permutations)
-    n, pairs = len(game), permutations // 2
-    rng = np.random.default_rng(seed)
-    means = np.empty((pairs, n))
-    before = game.evaluations
+    n, before = len(game), game.evaluations
     batch = max(_CHUNK // (2 * n), 1)
-    for low in range(0, pairs, batch):
-        orders = np.array([rng.permutation(n) for _ in range(min(batch, pairs - low))])
-        means[low : low + batch] = (_marginals(game, orders) + _marginals(game, orders[:, ::-1])) / 2
-    errors = means.std(axis=0, ddof=1) / np.sqrt(pairs)
-    found = Found("sample", game.evaluations - before)
-    return Allocation("shapley", game.members, means.mean(axis=0), found, errors)
+    shares, errors = from_orders(partial(_marginals, game), n, permutations, seed, batch=batch)
+    return Allocation("shapley", game.members, shares, Found("sample", game.evaluations - before), errors)
 
 
 def _marginals(game: Game, orders: NDArray[np.int64]) -> Floats:
