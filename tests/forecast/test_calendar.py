@@ -8,6 +8,7 @@ import pytest
 from mangrove.errors import RequestError
 from mangrove.forecast import calendar
 from mangrove.forecast.calendar import Clock
+from mangrove.inference import days as days_of
 from mangrove.rules import holidays
 
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -39,10 +40,10 @@ def test_a_step_that_does_not_divide_a_day_is_refused(hours):
 
 
 def test_tet_is_a_day_off_and_the_days_around_it_say_how_near_it_is():
-    off = calendar.day_numbers(holidays.days("Asia/Ho_Chi_Minh"))
+    off = days_of.day_numbers(holidays.days("Asia/Ho_Chi_Minh"))
     days = np.arange("2024-02-05", "2024-02-19", dtype="datetime64[D]").astype(int)
-    kinds = calendar.kinds(days, off)
-    assert kinds[3:10].tolist() == [calendar.CLOSED] * 7  # 8 to 14 February
+    kinds = days_of.kinds(days, off)
+    assert kinds[3:10].tolist() == [days_of.CLOSED] * 7  # 8 to 14 February
     until, since = calendar.features(days, off)[:, 3], calendar.features(days, off)[:, 2]
     assert until[:4].tolist() == [3, 2, 1, 0]
     assert since[9:12].tolist() == [0, 1, 2]

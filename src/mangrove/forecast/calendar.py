@@ -8,15 +8,15 @@ is changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import RequestError
+from mangrove.inference.days import kinds, weekdays
 from mangrove.inference.series import local_time
 
 Floats = npt.NDArray[np.float64]
@@ -25,8 +25,6 @@ Times = npt.NDArray[np.datetime64]
 
 DAY = 86_400
 _HOUR = 3_600
-WORK, SATURDAY, SUNDAY, CLOSED = range(4)
-"""Kinds of days; a day off is `CLOSED` whatever its weekday."""
 _NEAR = 7
 """Days around a day off in which loads still differ: factories stop before Tết and start again slowly."""
 
@@ -100,31 +98,6 @@ class Clock:
             days=day, seconds=seconds
         )  # arithmetic on the wall
         return np.datetime64(wall.astimezone(UTC).replace(tzinfo=None), "s")
-
-
-def day_numbers(days: Iterable[date]) -> Ints:
-    """Days as sorted numbers since 1970, shape (n,)."""
-    return np.array(sorted(days), dtype="datetime64[D]").astype(np.int64)
-
-
-def kinds(days: Ints, off: Ints) -> Ints:
-    """The kind of each day: `WORK`, `SATURDAY`, `SUNDAY` or `CLOSED`.
-
-    Args:
-        days: day numbers, shape (n,).
-        off: sorted numbers of the days off.
-
-    Example:
-        >>> kinds(np.array([19723, 19728, 19729]), np.array([19723])).tolist()  # 1, 6 and 7 January 2024
-        [3, 1, 2]
-    """
-    found = np.maximum(weekdays(days) - 4, 0)
-    return np.where(np.isin(days, off), CLOSED, found)
-
-
-def weekdays(days: Ints) -> Ints:
-    """0 for Monday to 6 for Sunday; 1 January 1970 was a Thursday."""
-    return (days + 3) % 7
 
 
 def features(days: Ints, off: Ints) -> Floats:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mangrove.forecast import calendar
 from mangrove.forecast.calendar import Floats, Ints
+from mangrove.inference import days as days_of
 
 REACH = 28
 """Days that features look back."""
@@ -144,7 +145,7 @@ def _alike(month: Floats, days: Ints, off: Ints) -> Floats:
 
 
 def _class(days: Ints, off: Ints) -> Ints:
-    return np.minimum(calendar.kinds(days, off), calendar.SUNDAY)
+    return np.minimum(days_of.kinds(days, off), days_of.SUNDAY)
 
 
 def _around(values: Floats) -> Floats:

@@ -16,11 +16,12 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from mangrove.errors import DataQualityError, RequestError
-from mangrove.forecast.calendar import Clock, Floats, Ints, Times, day_numbers
+from mangrove.forecast.calendar import Clock, Floats, Ints, Times
 from mangrove.forecast.daily import HISTORY, Daily
 from mangrove.forecast.scenarios import Shape, sample
 from mangrove.forecast.score import Score
 from mangrove.forecast.table import Table
+from mangrove.inference.days import day_numbers
 from mangrove.times import zone
 
 FEWEST_DAYS = 21

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from mangrove.forecast import calendar
 from mangrove.forecast.calendar import Floats
 from mangrove.forecast.features import Frame
+from mangrove.inference import days as days_of
 
 _DAYS = 56
 """Days that make the usual day: eight of each weekday."""
@@ -45,16 +45,16 @@ class Profile:
         values = np.moveaxis(near, 1, 0).reshape(slots, -1)
         age = frame.days[-1] - recent.days if len(recent.days) else recent.days
         beside = np.where(np.arange(-reach, reach + 1) == 0, 1.0, _NEAR_SLOT)
-        kinds = np.minimum(recent.kinds, calendar.SUNDAY)
+        kinds = np.minimum(recent.kinds, days_of.SUNDAY)
         usual = []
-        for kind in range(calendar.CLOSED):
+        for kind in range(days_of.CLOSED):
             weight = 0.5 ** (age / _HALF_LIFE) * np.where(kinds == kind, 1.0, _OTHER_KIND)
             usual.append(weighted_quantiles(values, (weight[:, None] * beside).ravel(), self.quantiles))
         self._usual = np.stack(usual)
 
     def predict(self, frame: Frame) -> Floats:
         """See `Model.predict`."""
-        return np.moveaxis(self._usual[np.minimum(frame.kinds, calendar.SUNDAY)], 0, 1)
+        return np.moveaxis(self._usual[np.minimum(frame.kinds, days_of.SUNDAY)], 0, 1)
 
 
 def weighted_quantiles(values: Floats, weight: Floats, quantiles: tuple[float, ...]) -> Floats:

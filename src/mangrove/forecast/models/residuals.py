@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mangrove.forecast import calendar
 from mangrove.forecast.calendar import Floats, Ints
+from mangrove.inference import days as days_of
 
 _DAYS_OF_ALL = 8
 """Days of the same kind that count as much as all days together."""
@@ -53,8 +53,8 @@ def by_kind(residuals: Floats, kinds: Ints, quantiles: tuple[float, ...]) -> Flo
     everything = by_slot(residuals, quantiles)
     known = ~np.isnan(residuals).all(axis=1)
     found = []
-    for kind in range(calendar.CLOSED):
-        own = known & (np.minimum(kinds, calendar.SUNDAY) == kind)
+    for kind in range(days_of.CLOSED):
+        own = known & (np.minimum(kinds, days_of.SUNDAY) == kind)
         share = own.sum() / (own.sum() + _DAYS_OF_ALL)
         found.append(
             share * by_slot(residuals[own], quantiles) + (1 - share) * everything if share else everything

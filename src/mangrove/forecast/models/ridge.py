@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mangrove.forecast import calendar
 from mangrove.forecast.calendar import Floats, Ints
 from mangrove.forecast.features import NAMES, Frame, fill
 from mangrove.forecast.models.residuals import by_kind
+from mangrove.inference import days as days_of
 
 _HARMONICS = 4
 _PENALTIES = (1e1, 3e1, 1e2, 3e2, 1e3, 3e3, 1e4, 1e5)
@@ -59,7 +59,7 @@ class Ridge:
 
     def predict(self, frame: Frame) -> Floats:
         """See `Model.predict`."""
-        residuals = self._residuals[np.minimum(frame.kinds, calendar.SUNDAY)]
+        residuals = self._residuals[np.minimum(frame.kinds, days_of.SUNDAY)]
         return np.asarray(self._point(frame)[None] + np.moveaxis(residuals, 0, 1))
 
     def _point(self, frame: Frame) -> Floats:
@@ -102,11 +102,11 @@ def design(frame: Frame) -> Floats:
     """
     days, slots = frame.target.shape
     lags = fill(frame.lags)
-    rest = (frame.kinds != calendar.WORK).astype(np.float64)[:, None, None]
-    closed = (frame.kinds == calendar.CLOSED).astype(np.float64)[:, None, None]
+    rest = (frame.kinds != days_of.WORK).astype(np.float64)[:, None, None]
+    closed = (frame.kinds == days_of.CLOSED).astype(np.float64)[:, None, None]
     angle = 2 * np.pi * (np.arange(slots) + 0.5)[:, None] / slots * np.arange(1, _HARMONICS + 1)
     wave = np.concatenate([np.ones((slots, 1)), np.sin(angle), np.cos(angle)], axis=1)
-    kinds = (np.minimum(frame.kinds, calendar.SUNDAY)[:, None] == np.arange(3)).astype(np.float64)
+    kinds = (np.minimum(frame.kinds, days_of.SUNDAY)[:, None] == np.arange(3)).astype(np.float64)
     weekday = (frame.calendar[:, :1] == np.arange(1, 5)).astype(np.float64)
     waves = np.einsum("nk,sw->nskw", kinds, wave).reshape(days, slots, -1)
     near = np.concatenate([weekday, 1 / (1 + frame.calendar[:, 2:4]), frame.calendar[:, 4:6]], axis=1)
