@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mangrove.errors import Problem, RequestError, RuleError, did_you_mean
+from mangrove.inference import nature, screening
 from mangrove.inference import repair as repairing
-from mangrove.inference import screening
 from mangrove.inference.screening import Finding, Limits
 from mangrove.inference.series import DAY, SECOND, Series
 from mangrove.ledger import Ledger, Snapshot
@@ -203,7 +203,8 @@ def repair(
 def limits_of(flow: Flow) -> Limits:
     """The bounds of a flow's values from its parameters `minimum` and `maximum`.
 
-    A bound may be written in the flow's unit, or for a flow of amounts as a rate ("200 kW" for kWh in 15 minutes).
+    A bound may be written in the flow's unit, or for a flow of amounts as a rate ("200 kW" for kWh in 15 minutes). Air, weather and
+    water levels have bounds of nature besides (see `inference.nature`); a declared bound stands before them.
     """
     hours = flow.step.hours if flow.step is not None else None
 
@@ -221,7 +222,11 @@ def limits_of(flow: Flow) -> Limits:
             return None
 
     semantics = "sum" if flow.semantics == "counter" else flow.semantics
-    return Limits(bound("minimum"), bound("maximum"), semantics)
+    lowest, highest = nature.bounds(flow)
+    low, high = bound("minimum"), bound("maximum")
+    return Limits(
+        lowest if low is None else low, highest if high is None else high, semantics, nature.rules(flow)
+    )
 
 
 def read_series(snapshot: Snapshot, flow: str, low: int, high: int) -> Series:

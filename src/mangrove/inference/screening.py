@@ -44,7 +44,7 @@ from mangrove.inference.series import (
 )
 from mangrove.ledger.types import Quality
 
-VERSION = "1"
+VERSION = "2"
 """Raised when a rule or a threshold changes; stored with every batch of findings."""
 
 STUCK_SAMPLES = 8
@@ -80,6 +80,8 @@ LEVEL_DAYS = 28
 LEVEL_LEAST = 3
 """Days whose median is the usual one, and how many there must be at least."""
 _HOUR = 3600 * SECOND
+RULES = ("stuck", "spike", "zero", "level", "clock")
+"""Rules beside gaps and bounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +97,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Limits:
-    """What a flow can be: bounds on a value in the flow's unit (None: no bound) and whether amounts add up."""
+    """What a flow can be: bounds on a value in the flow's unit (None: no bound), whether amounts add up, and which rules ask.
+
+    `rules` names those of `RULES` that make sense for what is measured; None: none for a state, all for everything else.
+    """
 
     minimum: float | None = None
     maximum: float | None = None
     semantics: str = "sum"
+    rules: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -155,29 +161,37 @@ def screen(
     _report(findings, "gap", grid, gaps, step=step)
     _mark(quality, out_of_range(grid, quality == Quality.GOOD, limits), Quality.RANGE)
     _report(findings, "range", grid, quality != grid.quality, step=step)
-    if limits.semantics != "state":
-        local = local_time(grid.start, tz)
-        for rule, code in (("stuck", Quality.STUCK), ("spike", Quality.SPIKE)):
+    rules = limits.rules if limits.rules is not None else () if limits.semantics == "state" else RULES
+    if rules:
+        _ask(rules, grid, quality, findings, step=step, tz=tz)
+    return Screened(
+        Series(grid.start, grid.value, quality), gaps | (quality != grid.quality), tuple(findings)
+    )
+
+
+def _ask(
+    rules: tuple[str, ...], grid: Series, quality: Codes, findings: list[Finding], *, step: int, tz: ZoneInfo
+) -> None:
+    """Asks the rules beside gaps and bounds; writes their codes into `quality`."""
+    local = local_time(grid.start, tz)
+    for rule, code in (("stuck", Quality.STUCK), ("spike", Quality.SPIKE)):
+        if rule in rules:
             good = quality == Quality.GOOD
             found = stuck(grid, good, step) if rule == "stuck" else spikes(grid, good, local, step)
             _mark(quality, found, code)
             _report(findings, rule, grid, found, step=step)
+    if "zero" in rules:
         _report(findings, "zero", grid, zero_run(grid, quality == Quality.GOOD, step), step=step)
+    if "level" in rules:
         for first, last, ratio in level_shifts(grid, quality == Quality.GOOD, local):
-            findings.append(
-                Finding(
-                    "level", int(grid.start[first]), int(grid.start[last]) + step, last - first + 1, ratio
-                )
-            )
-        for shift in clock_shift.find(
-            local, np.where(quality == Quality.GOOD, grid.value, np.nan), step, local - grid.start
-        ):
+            span = int(grid.start[first]), int(grid.start[last]) + step
+            findings.append(Finding("level", *span, last - first + 1, ratio))
+    if "clock" in rules:
+        good_value = np.where(quality == Quality.GOOD, grid.value, np.nan)
+        for shift in clock_shift.find(local, good_value, step, local - grid.start):
             days = (local >= shift.first) & (local < shift.last)
             _mark(quality, days & (quality == Quality.GOOD), Quality.CLOCK)
             _report(findings, "clock", grid, days, step=step, detail=shift.hours)
-    return Screened(
-        Series(grid.start, grid.value, quality), gaps | (quality != grid.quality), tuple(findings)
-    )
 
 
 def _mark(quality: Codes, where: Bools, code: Quality) -> None:
