@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading `territory.yaml`: strict keys, values read by the format's own rows, every problem with line and column.
+"""Reading `territory.yaml`, and other files of its form: strict keys, values read by the format's own rows, every problem with line and column.
 
 Comes in: the file. Goes out: the settings as plain values, the place of every key, and all problems. Plain values are
 read from their text, so the notation key `NO` stays a word and `2025-07-01` a date that the format itself checks.
@@ -24,45 +24,53 @@ Settings = dict[str, Any]
 Places = dict[tuple[str | int, ...], Where]
 
 
-def read_settings(path: Path) -> tuple[Settings, Places, list[Problem]]:
-    """The settings of `path`, where each stands (by its path of keys and positions), and all problems."""
-    text, problems = read_text(path, FILE)
+def read_settings(
+    path: Path, keys: Sequence[Key] = SETTINGS, file: str = FILE
+) -> tuple[Settings, Places, list[Problem]]:
+    """The settings of `path`, where each stands (by its path of keys and positions), and all problems.
+
+    Args:
+        path: the file.
+        keys: what may stand in it.
+        file: its name in problems.
+    """
+    text, problems = read_text(path, file)
     if problems:
         return {}, {}, problems
-    node, problems = _compose(text)
+    node, problems = _compose(text, file)
     if problems:
         return {}, {}, problems
-    reader = _Reader()
-    settings = reader.record(node, SETTINGS, ())
+    reader = _Reader(file)
+    settings = reader.record(node, keys, ())
     return settings, reader.places, reader.problems
 
 
-def _compose(text: str) -> tuple[yaml.Node | None, list[Problem]]:
+def _compose(text: str, file: str) -> tuple[yaml.Node | None, list[Problem]]:
     """The node tree of one YAML document."""
     strange = yaml.reader.Reader.NON_PRINTABLE.search(text)
     if strange:
         before = text[: strange.start()]
-        where = Where(FILE, before.count("\n") + 1, len(before) - before.rfind("\n"))
+        where = Where(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
         return None, [Problem("territory.yaml_syntax", {"text": f"U+{ord(strange[0]):04X}"}, where)]
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        deep = _too_deep(text, loader)
+        deep = _too_deep(text, loader, file)
         if deep:
             return None, [Problem("territory.too_deep", {"limit": _DEPTH}, deep)]
         node = yaml.compose(text, Loader=loader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        where = Where(FILE, mark.line + 1, mark.column + 1) if mark else Where(FILE, 1, 1)
+        where = Where(file, mark.line + 1, mark.column + 1) if mark else Where(file, 1, 1)
         said = " ".join(part for part in (error.context, error.problem) if part)
         return None, [Problem("territory.yaml_syntax", {"text": said}, where)]
     except (yaml.YAMLError, ValueError) as error:
-        return None, [Problem("territory.yaml_syntax", {"text": type(error).__name__}, Where(FILE, 1, 1))]
+        return None, [Problem("territory.yaml_syntax", {"text": type(error).__name__}, Where(file, 1, 1))]
     if node is None:
-        return None, [Problem("territory.empty_file", {}, Where(FILE, 1, 1))]
+        return None, [Problem("territory.empty_file", {}, Where(file, 1, 1))]
     return node, []
 
 
-def _too_deep(text: str, loader: Any) -> Where | None:
+def _too_deep(text: str, loader: Any, file: str) -> Where | None:
     """The first place nested deeper than the format can be; composing such a tree can exhaust the stack of libyaml."""
     depth = 0
     for event in yaml.parse(text, Loader=loader):
@@ -71,14 +79,15 @@ def _too_deep(text: str, loader: Any) -> Where | None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > _DEPTH and event.start_mark:
-            return Where(FILE, event.start_mark.line + 1, event.start_mark.column + 1)
+            return Where(file, event.start_mark.line + 1, event.start_mark.column + 1)
     return None
 
 
 class _Reader:
     """Walks the node tree along the declared keys and collects problems."""
 
-    def __init__(self) -> None:
+    def __init__(self, file: str) -> None:
+        self.file = file
         self.problems: list[Problem] = []
         self.places: Places = {}
         self._seen: set[int] = set()
@@ -88,7 +97,7 @@ class _Reader:
         found: dict[str, yaml.Node] = {}
         names = [key.name for key in keys]
         for name, key_node, value_node in self._pairs(node):
-            self.places[(*at, name)] = _where(key_node)
+            self.places[(*at, name)] = self._where(key_node)
             if name in names:
                 found[name] = value_node
             else:
@@ -129,7 +138,7 @@ class _Reader:
 
     def _plain(self, node: yaml.Node, key: Key, at: tuple[str | int, ...]) -> Any:
         """A plain value, read from its text by the key's parser."""
-        self.places[at] = _where(node)
+        self.places[at] = self._where(node)
         if not self._expect(node, yaml.ScalarNode, key, shape="value"):
             return key.default
         if _is_null(node):
@@ -144,13 +153,13 @@ class _Reader:
         """The keys of a mapping; keys that stand twice or are no words are problems."""
         if not isinstance(node, yaml.MappingNode):
             if node is not None:
-                self._say("territory.yaml_shape", node, key=FILE, shape="record")
+                self._say("territory.yaml_shape", node, key=self.file, shape="record")
             return []
         pairs: dict[str, tuple[str, yaml.Node, yaml.Node]] = {}
         for key_node, value_node in node.value:
             name = str(key_node.value) if isinstance(key_node, yaml.ScalarNode) else ""
             if not name:
-                self._say("territory.yaml_shape", key_node, key=FILE, shape="value")
+                self._say("territory.yaml_shape", key_node, key=self.file, shape="value")
             elif name in pairs:
                 self._say("territory.duplicate_key", key_node, key=name)
             else:
@@ -170,14 +179,13 @@ class _Reader:
         self._seen.add(id(node))
 
     def _say(self, code: str, node: yaml.Node | None, **data: Any) -> None:
-        self.problems.append(Problem(code, data, _where(node)))
+        self.problems.append(Problem(code, data, self._where(node)))
+
+    def _where(self, node: yaml.Node | None) -> Where:
+        if node is None:
+            return Where(self.file)
+        return Where(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
 
 
 def _is_null(node: yaml.Node) -> bool:
     return isinstance(node, yaml.ScalarNode) and (node.tag == "tag:yaml.org,2002:null" or node.value == "")
-
-
-def _where(node: yaml.Node | None) -> Where:
-    return (
-        Where(FILE, node.start_mark.line + 1, node.start_mark.column + 1) if node is not None else Where(FILE)
-    )
