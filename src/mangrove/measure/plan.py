@@ -20,11 +20,15 @@ from mangrove.measure.types import Coefficient, Gap, MethodResult, Response, Ter
 from mangrove.measure.uncertainty import Z95
 from mangrove.rules import GwpSet, Rules
 from mangrove.territory.model import Flow, Territory
+from mangrove.times import Step
 
 POLLUTANTS = frozenset({
     "CO", "NO", "NO2", "NOx", "SO2", "SOx", "PM", "PM10", "PM2.5", "BC", "HC", "NMVOC", "VOC", "NH3", "O3", "H2S", "VHg",
 })  # fmt: skip
 """Air pollutants: measured by the same formula, never part of CO2 equivalents."""
+
+NOWCAST = "estimate/nowcast"
+"""The run of a nowcast: hourly values of the flows of an inventory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +151,7 @@ def build(territory: Territory, rules: Rules, question: Question) -> Plan:
         question=question,
         territory=territory,
         gwp=gwp,
-        flows={name: territory.flows[name] for name in builder.flows},
+        flows={name: in_run(territory.flows[name], question.run) for name in builder.flows},
         lines=tuple(builder.lines),
         products=builder.products,
         methods=tuple(sorted(builder.methods)),
@@ -278,6 +282,19 @@ class _Builder:
         except RuleError:
             self.gaps.append(Gap("measure.no_gwp", flow.id, {"gas": gas, "gwp": self.gwp.name}))
             return None
+
+
+def in_run(flow: Flow, run: str) -> Flow:
+    """The flow as the values of `run` have it: a nowcast is hourly, whatever the step of the inventory that it follows.
+
+    Example:
+        >>> from mangrove.territory.model import Carrier
+        >>> from mangrove.units import unit
+        >>> flow = Flow("homes", "city", Carrier("electricity"), unit("MWh"), Step(months=12))
+        >>> str(in_run(flow, NOWCAST).step), str(in_run(flow, "measured").step)
+        ('1h', '1y')
+    """
+    return replace(flow, step=Step(seconds=3600)) if run == NOWCAST else flow
 
 
 def hours_per_value(flow: Flow) -> float | None:

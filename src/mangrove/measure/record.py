@@ -26,7 +26,7 @@ from mangrove.errors import DataQualityError, LedgerError, RequestError
 from mangrove.ledger import Ledger
 from mangrove.ledger.records import record_id
 from mangrove.ledger.types import HAPPENED
-from mangrove.measure.plan import Line, Plan
+from mangrove.measure.plan import Line, Plan, in_run
 from mangrove.measure.question import Question
 from mangrove.measure.result import Emissions
 from mangrove.measure.types import Gap, Response, Term
@@ -372,11 +372,12 @@ def _dates_out(data: dict[str, Any]) -> dict[str, Any]:
 
 def _plan(document: dict[str, Any], territory: Territory) -> Plan:
     """The plan as it was, with the rules of that day."""
+    question = question_in(document["question"])
     return Plan(
-        question=question_in(document["question"]),
+        question=question,
         territory=territory,
         gwp=None,
-        flows={name: territory.flows[name] for name in document["flows"]},
+        flows={name: in_run(territory.flows[name], question.run) for name in document["flows"]},
         lines=tuple(_line_in(index, data) for index, data in enumerate(document["lines"])),
         products=document["products"],
         methods=tuple(document["methods"]),
