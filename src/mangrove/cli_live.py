@@ -128,6 +128,16 @@ def grid(
     voltage: Annotated[
         str, typer.Option("--voltage", help="Of the meter, such as '22-<110 kV': adds losses.")
     ] = "",
+    forecast: Annotated[
+        int,
+        typer.Option(
+            "--forecast", metavar="DAYS", help="The 1 to 7 days after the last published one.", min=0
+        ),
+    ] = 0,
+    zones: Annotated[
+        bool, typer.Option("--zones", help="The zones of the grid, with their exchanges traced.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Keep no record of the forecast.")] = False,
     json: Json = False,
     lang: Lang = "en",
 ) -> None:
@@ -141,6 +151,9 @@ def grid(
         files=files,
         allow=parts(allow),
         voltage=voltage,
+        forecast=forecast,
+        zones=zones,
+        store=not dry_run,
         as_json=json,
         say=say,
         out=typer.echo,

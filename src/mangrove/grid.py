@@ -37,12 +37,15 @@ def grid_carbon(
     files: Path | None = None,
     allow: Sequence[str] = (),
     voltage: str = "",
+    forecast: int = 0,
+    zones: bool = False,
+    store: bool = True,
     as_json: bool = False,
     say: Say,
     out: Say,
     lang: str = "en",
 ) -> None:
-    """The intensity of each hour of a period.
+    """The intensity of each hour of a period, of the days after it, or of each zone.
 
     Args:
         folder: of the territory.
@@ -51,6 +54,9 @@ def grid_carbon(
         files: folder of the dispatch center's files; what is new in it is stored first.
         allow: statuses or ids of official factors to accept besides official ones.
         voltage: of the meter; the losses on the way to it are then added to the physical intensity.
+        forecast: days to forecast after the last published day of the period, instead of the period itself.
+        zones: the zones of the grid, with their exchanges traced, instead of the country.
+        store: keep a record of the forecast.
         as_json: JSON instead of CSV.
         say: takes lines for people.
         out: takes the table.
@@ -64,6 +70,9 @@ def grid_carbon(
     tz = park.territory.tz
     span = Span.asked(start, end, tz)
     factor, document = grid_intensity.delivered(voltage) if voltage else (1.0, "")
+    if forecast or zones:
+        _other(park, span, forecast, factor=factor, store=store, as_json=as_json, say=say, out=out, lang=lang)
+        return
     with park.reader() as ledger, ledger.snapshot() as snapshot:
         table = grid_intensity.hourly_intensity(
             snapshot, span, tz, territory=park.territory, allow=tuple(allow)
@@ -102,6 +111,33 @@ def summary(table: pa.Table, factor: float, document: str, lang: str, allow: Seq
     else:
         found.append(messages.render("grid.no_loss_added", lang))
     return found
+
+
+def _other(
+    park: Handle,
+    span: Span,
+    days: int,
+    *,
+    factor: float,
+    store: bool,
+    as_json: bool,
+    say: Say,
+    out: Say,
+    lang: str,
+) -> None:
+    """The days after the period (`days` of them), or the zones of the grid."""
+    from mangrove import grid_ahead
+
+    if days:
+        found = grid_ahead.ahead(park, span, days, factor=factor, store=store)
+        rows, lines = found.rows, found.lines(lang)
+        names = list(rows[0])
+    else:
+        rows, names = grid_ahead.zone_rows(park, span, factor)
+        lines = grid_ahead.zone_summary(rows, lang)
+    out(_written(rows, names, as_json=as_json))
+    for line in lines:
+        say(line)
 
 
 def _take_in(park: Handle, files: Path, say: Say, lang: str) -> None:
