@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mangrove import cli_city, cli_energy, cli_live, cli_sense, messages
+from mangrove import cli_city, cli_energy, cli_live, cli_sense, cli_water, messages
 from mangrove.cli_words import Folder, From, Json, Lang, To, parts, say, tell
 from mangrove.errors import MangroveError
 
@@ -38,6 +38,7 @@ cli_energy.add(app)
 cli_live.add(app)
 cli_city.add(app)
 cli_sense.add(app)
+cli_water.add(app)
 
 By = Annotated[
     str, typer.Option("--by", help="Columns to group by, with commas: place,sector,scope,gas,ward,...")
