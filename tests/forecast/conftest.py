@@ -14,7 +14,7 @@ def real(data_dir):
     spec = importlib.util.spec_from_file_location("benchmark_forecast", path)
     benchmark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(benchmark)
-    return lambda name: benchmark.SERIES[name][0](data_dir)
+    return lambda name: benchmark.SERIES[name](data_dir)
 
 
 @pytest.fixture

@@ -27,7 +27,9 @@ class Backtest:
     Attributes:
         days: local day numbers, shape (n,); actual: what happened, shape (n, S).
         quantiles: issued, shape (Q, n, S); naive: those of the weekly naive forecast.
-        score: over all days.
+        score: over all days; levels: probabilities, shape (Q,).
+        names: of the models that were mixed; models: what each alone would have said, shape (M, Q, n, S).
+        scale, lower: see `mangrove.forecast.score.score`.
     """
 
     days: Ints
@@ -35,6 +37,23 @@ class Backtest:
     quantiles: Floats
     naive: Floats
     score: Score
+    levels: tuple[float, ...]
+    names: tuple[str, ...]
+    models: Floats
+    scale: float
+    lower: float | None
+
+    def part(self, chosen: slice, model: str = "") -> Score:
+        """The score of some of the days, of the mix or of one model alone (its own quantiles, nothing corrected)."""
+        said = self.models[self.names.index(model)] if model else self.quantiles
+        return score(
+            said[:, chosen],
+            self.levels,
+            self.actual[chosen],
+            self.naive[:, chosen],
+            self.scale,
+            lower=self.lower,
+        )
 
 
 def backtest(
@@ -67,17 +86,29 @@ def backtest(
         step_hours, where, clock.slots, quantiles, lower, models=models, holidays=holidays, site=site
     )  # fmt: skip
     one.fit(starts[before], values[before], weather)
-    issued, naive, actual = [], [], []
+    issued, said, actual = [], [], []
     levels = tuple(quantiles)
     for day in range(low, low + days):
         one.issue(clock.midnight(day))
         today = one.daily.issues[day]
         issued.append(today.issued[0])
-        naive.append(today.models[0])
+        said.append(today.models)
         now = number == day
-        one.observe(starts[now], values[now])
+        if now.any():
+            one.observe(starts[now], values[now])
         actual.append(one.daily.values.day(day).copy())
-    found = (np.stack(issued, axis=1), np.stack(naive, axis=1), np.stack(actual))
-    scale = one.daily.scale
-    total = score(found[0], levels, found[2], found[1], scale)
-    return Backtest(np.arange(low, low + days), found[2], found[0], found[1], total)
+    found, models = np.stack(issued, axis=1), np.stack(said, axis=2)
+    happened, naive, scale = np.stack(actual), models[0], one.daily.scale
+    total = score(found, levels, happened, naive, scale, lower=lower)
+    return Backtest(
+        np.arange(low, low + days),
+        happened,
+        found,
+        naive,
+        total,
+        levels,
+        one.daily.names,
+        models,
+        scale,
+        lower,
+    )

@@ -107,7 +107,7 @@ class Daily:
         if not self._scored:
             return None
         issued, naive, actual = (np.stack(part, axis=-2) for part in zip(*self._scored, strict=True))
-        return score(issued, self.levels, actual, naive, self.scale)
+        return score(issued, self.levels, actual, naive, self.scale, lower=self.lower)
 
     def _missed(self) -> tuple[Ints, Floats]:
         """Days without holes, and what their day-ahead forecasts missed relative to the band, shape (n, S)."""

@@ -25,7 +25,8 @@ class Score:
         naive_pinball, naive_mae: the same of the weekly naive forecast on the same steps.
         mase: `mae` divided by the mean absolute weekly difference of the days before.
         coverage: share of values inside the outermost band; steps at which neither band nor value differs from zero do not count.
-        nominal: the coverage that the band promises.
+        nominal: the coverage that the bands promise: of those that begin at the lower bound only the upper end promises anything, so that
+            a band of 80 % promises 90 % there; with many such steps (nights of a charging station) the mean lies between.
     """
 
     days: int
@@ -65,7 +66,15 @@ def pinball(quantiles: Floats, levels: Sequence[float], actual: Floats) -> Float
     return np.maximum(p * miss, (p - 1) * miss)
 
 
-def score(quantiles: Floats, levels: Sequence[float], actual: Floats, naive: Floats, scale: float) -> Score:
+def score(
+    quantiles: Floats,
+    levels: Sequence[float],
+    actual: Floats,
+    naive: Floats,
+    scale: float,
+    *,
+    lower: float | None = None,
+) -> Score:
     """Scores forecasts of whole days.
 
     Args:
@@ -74,6 +83,7 @@ def score(quantiles: Floats, levels: Sequence[float], actual: Floats, naive: Flo
         actual: what happened, shape (n, S); NaN where missing.
         naive: quantiles of the naive forecast, shape (Q, n, S).
         scale: mean absolute weekly difference before these days, for the MASE.
+        lower: no value is below it.
     """
     use = ~np.isnan(actual) & ~np.isnan(quantiles).any(axis=0) & ~np.isnan(naive).any(axis=0)
     y, q, base = actual[use], quantiles[:, use], naive[:, use]
@@ -82,6 +92,8 @@ def score(quantiles: Floats, levels: Sequence[float], actual: Floats, naive: Flo
     level = level or float("nan")
     informative = (y != 0) | (q[-1] > q[0])
     inside = ((y >= q[0]) & (y <= q[-1]))[informative]
+    bound = (q[0] <= lower)[informative] if lower is not None else np.zeros(0)
+    one_sided = float(bound.mean()) if bound.size else 0.0
 
     def mean(values: Floats) -> float:
         return float(values.mean()) if values.size else float("nan")
@@ -96,5 +108,5 @@ def score(quantiles: Floats, levels: Sequence[float], actual: Floats, naive: Flo
         naive_pinball=mean(pinball(base, levels, y)) / level,
         mase=mae / scale if scale > 0 else float("nan"),
         coverage=mean(inside.astype(np.float64)),
-        nominal=float(levels[-1] - levels[0]),
+        nominal=float(levels[-1] - levels[0] * (1 - one_sided)),
     )
