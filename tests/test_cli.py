@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -37,7 +38,7 @@ from tests.sources.grid_worlds import declare, mix_file
 import mangrove as mg
 from mangrove import api, cli, messages, testing
 from mangrove.backup import backup
-from mangrove.ledger import catalog
+from mangrove.ledger import Origin, catalog
 
 LETTERS = re.compile("[ăâđêôơưạảấầẩẫậắằẳẵặẹẻẽềểễệỉịọỏốồổỗộớờởỡợụủứừửữựỳỷỹỵ]", re.IGNORECASE)
 HOLD = "import sys\nfrom pathlib import Path\nfrom mangrove.ledger import Ledger\nwith Ledger.open(Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()"
@@ -107,6 +108,17 @@ def fresh(out: Path, ending: str = "") -> Path:
     return out / f"{len(list(out.iterdir()))}{ending}"
 
 
+def half_a_year(out: Path) -> Path:
+    """A park with one daily meter that takes a fifth less from 1 June on."""
+    flow = {"id": "m", "carrier": "electricity", "unit": "kWh", "step": "1d", "scope": "2"}
+    park = mg.open(testing.park_of(out / "daily", [flow]))
+    days = [datetime(2023, 1, 1, 17, tzinfo=UTC) + timedelta(days=n) for n in range(170)]
+    rows = [("m", day, (80.0 if n >= 150 else 100.0) + n % 7) for n, day in enumerate(days)]
+    with park.writer() as ledger:
+        ledger.append(testing.values(rows), Origin("test", "1"))
+    return park.territory.path
+
+
 def saved(park: Path, out: Path) -> Path:
     """A backup of the park."""
     file = fresh(out, ".tar")
@@ -122,6 +134,9 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "basemap": lambda: (park, "--boundaries", geojson(out), "--out", out / "map.pmtiles"),
         "ingest": lambda: (park, *meters(out / "meters")),
         "measure": lambda: (park, "--from", "2023", "--by", "scope"),
+        "why": lambda: (park, "--from", "2023", "--against", "2023"),
+        "hotspots": lambda: (park, "--from", "2023"),
+        "event": lambda: (half_a_year(out), "--at", "2023-06-01", "--flows", "m"),
         "explain": lambda: (park, record),
         "readings": lambda: (park, "mill.power", "--from", "2023-01-01"),
         "replay": lambda: (park, record),

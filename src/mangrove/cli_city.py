@@ -8,12 +8,104 @@ application of `cli.py`; the work is done by the verbs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
 
 import typer
+
+from mangrove.cli_words import Folder, From, Json, Lang, To, parts, tell
+
+Run = Annotated[
+    str, typer.Option("--run", help="Whose values: measured, estimate/nowcast, forecast, plan/NAME.")
+]
+Gwp = Annotated[
+    str | None, typer.Option("--gwp", help="GWP set: AR4, AR5, AR6; that of the territory when left out.")
+]
 
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    commands: tuple[Callable[..., None], ...] = ()
+    commands: tuple[Callable[..., None], ...] = (why, hotspots, event)
     for command in commands:
         app.command()(command)
+
+
+def why(
+    folder: Folder,
+    start: From,
+    end: To = None,
+    against: Annotated[
+        str | None,
+        typer.Option("--against", help="The period that it is compared with; a year earlier when left out."),
+    ] = None,
+    by: Annotated[
+        str, typer.Option("--by", help="Causes by sector, place, flow, scope, gpc or carrier.")
+    ] = "sector",
+    run: Run = "measured",
+    gwp: Gwp = None,
+    figure: Annotated[
+        Path | None, typer.Option("--figure", help="Write a waterfall to this SVG file.")
+    ] = None,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Why emissions changed: causes that add up to the change exactly."""
+    from mangrove import api, city, printing_city
+
+    found = city.why(api.open(folder), start, end, against=against, run=run, gwp=gwp)
+    tell(found.notes, lang)
+    typer.echo(printing_city.why_json(found) if json else printing_city.why_text(found, by, lang))
+    if figure is not None:
+        figure.write_text(printing_city.why_figure(found, lang), encoding="utf-8")
+
+
+def hotspots(
+    folder: Folder,
+    start: From,
+    end: To = None,
+    by: Annotated[
+        str, typer.Option("--by", help="Columns, with commas: ward, place, sector, flow, ...")
+    ] = "place",
+    top: Annotated[int, typer.Option("--top", min=1, help="How many are the first.")] = 10,
+    share: Annotated[
+        float, typer.Option("--share", help="Share of the total that the smallest set holds.")
+    ] = 0.5,
+    run: Run = "measured",
+    gwp: Gwp = None,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Where most emissions come from, and how sure each rank is."""
+    from mangrove import api, city, printing, printing_city
+
+    park = api.open(folder)
+    found = city.hotspots(park, start, end, by=parts(by), top=top, share=share, run=run, gwp=gwp)
+    typer.echo(
+        printing.as_json(found.table()) if json else printing_city.hotspots_text(found, park.territory, lang), nl=not json
+    )
+
+
+def event(
+    folder: Folder,
+    at: Annotated[str, typer.Option("--at", help="The first day of the event: 2024-06-05.")],
+    flows: Annotated[
+        str, typer.Option("--flows", help="Ids of flows with daily or finer values, with commas.")
+    ],
+    controls: Annotated[
+        str, typer.Option("--controls", help="Ids of flows that the event cannot have touched, with commas.")
+    ] = "",
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=366, help="Days after the beginning that count.")
+    ] = 28,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """What an event changed, with control of false alarms."""
+    from mangrove import api, city, printing, printing_city
+
+    found = city.event(api.open(folder), parts(flows), at, controls=parts(controls), after=days)
+    tell(found.problems, lang)
+    typer.echo(
+        printing.as_json(found.table()) if json else printing_city.event_text(found, lang), nl=not json
+    )
+    raise typer.Exit(0 if found.effects else 4)

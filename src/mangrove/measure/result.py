@@ -206,6 +206,20 @@ class Emissions:
         low, high = np.quantile(totals, [0.025, 0.975])
         return float(low), float(high)
 
+    def by_line(self, by: Sequence[str]) -> tuple[list[tuple[str, ...]], Floats]:
+        """Kg CO2e of the inventory over the whole span by group and line: the groups' keys, and an array (groups, lines).
+
+        Errors belong to lines (`Plan.errors`), so this is what joint samples of the groups are made of.
+        """
+        plan = self._plan_for(by, None, None)
+        grouping = Grouping(plan, plan.question)
+        counted = [line.index if line.account == "inventory" else None for line in plan.lines]
+        with self._engine(plan) as engine:
+            rows = engine.emissions(View(grouping.view.members, counted), with_uncertainty=False)
+        found = np.zeros((len(grouping.groups), len(plan.lines)))
+        found[rows["grp"].to_numpy(), rows["label"].to_numpy()] = rows["co2e"].fill_null(0.0).to_numpy()
+        return list(grouping.groups), found
+
     @cached_property
     def flows(self) -> tuple[FlowCount, ...]:
         """Amount and coverage of every flow that takes part, in declared order; without values the amount is NaN."""
