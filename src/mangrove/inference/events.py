@@ -88,8 +88,9 @@ def effect(
         raise DataQualityError("why.event_short", days=int(good[: at - guard].sum()), fewest=FEWEST_BEFORE)
     low, low80, high80, high = found - np.quantile(placebos, [0.975, 0.9, 0.1, 0.025])
     p = (1 + int((np.abs(placebos) >= abs(found)).sum())) / (1 + len(placebos))
-    change, *bounds = (float(np.expm1(one)) for one in (found, low, high, low80, high80))
-    return Effect(change, *bounds, p, len(placebos), np.exp(expected), int(good[at:stop].sum()))
+    low, high, low80, high80 = np.expm1([low, high, low80, high80]).tolist()
+    days = int(good[at:stop].sum())
+    return Effect(float(np.expm1(found)), low, high, low80, high80, p, len(placebos), np.exp(expected), days)
 
 
 def discoveries(p: npt.ArrayLike, rate: float = 0.1, *, dependent: bool = False) -> Bools:

@@ -78,7 +78,7 @@ def _factors(one: Period, other: Period, group: Ints, driven: npt.NDArray[np.boo
     rate = _over(np.abs(one.amount), expected, 0.0)
     factor = _over(one.co2e * sign, np.abs(one.amount), _over(other.co2e * sign, np.abs(other.amount), 0.0))
     others = _over(np.abs(other.amount), other.days * other.coverage * other.calendar * other.weather, 0.0)
-    total, total_other = (np.bincount(group, one_rate)[group] for one_rate in (rate, others))
+    total, total_other = (np.bincount(group, each).astype(np.float64)[group] for each in (rate, others))
     structure = _over(rate, total, _over(others, total_other, 1.0))
     activity = np.where(driven, one.driver, total)
     intensity = np.where(driven, _over(total, np.where(driven, one.driver, 1.0), 0.0), 1.0)

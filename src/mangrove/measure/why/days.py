@@ -52,7 +52,9 @@ class Days:
     @property
     def mean(self) -> Floats:
         """(D,) mean of the values of each day, NaN where there is none."""
-        return np.divide(self.total, self.count, out=np.full(len(self.days), np.nan), where=self.count > 0)
+        return np.asarray(
+            np.divide(self.total, self.count, out=np.full(len(self.days), np.nan), where=self.count > 0)
+        )
 
     def whole(self) -> npt.NDArray[np.bool_]:
         """(D,) whether nearly all values of the day are there, by what a day of this flow usually has."""
@@ -87,7 +89,7 @@ def read(
         if mine.any():
             found[name] = Days(
                 days,
-                np.bincount(day[mine], total[mine], len(days)),
+                np.bincount(day[mine], total[mine], len(days)).astype(np.float64),
                 np.bincount(day[mine], count[mine], len(days)).astype(np.int64),
             )
     return found
@@ -114,7 +116,7 @@ def effects(amounts: Days, off: Ints, temperature: Floats | None) -> tuple[Float
     columns = [kind == which for which in (SATURDAY, SUNDAY, CLOSED)] + [warmth]
     x = np.column_stack([np.asarray(one, np.float64) for one in columns])
     useful = [i for i in range(x.shape[1]) if x[good, i].std() > 0]
-    slope = _told(x[np.ix_(good, useful)], amounts.days[good], np.log(amounts.total[good]))
+    slope = _told(x[good][:, useful], amounts.days[good], np.log(amounts.total[good]))
     full = np.zeros(x.shape[1])
     full[useful] = slope
     calendar = np.exp(x[:, :3] @ full[:3])

@@ -124,7 +124,7 @@ def explain_change(ledger: Ledger, before: Emissions, after: Emissions) -> Why:
         world = _World.read(snapshot, territory, before, after, flows)
     periods = [world.period(result, flows) for result in (before, after)]
     groups = [_group(after.plan.flows[name]) for name in flows]
-    found = split(*periods, groups)
+    found = split(periods[0], periods[1], groups)
     low, high = _interval(before, after, set(flows), float(periods[1].co2e.sum() - periods[0].co2e.sum()))
     notes = (*world.notes(flows), *_silent(left_out, before, after))
     return Why(
@@ -324,4 +324,4 @@ def _mean_over(series: Sequence[Floats]) -> Floats | None:
     known = ~np.isnan(stacked)
     count = known.sum(axis=0)
     total = np.where(known, stacked, 0.0).sum(axis=0)
-    return np.divide(total, count, out=np.full(stacked.shape[1], np.nan), where=count > 0)
+    return np.asarray(np.divide(total, count, out=np.full(stacked.shape[1], np.nan), where=count > 0))

@@ -150,8 +150,8 @@ def samples(result: Emissions, kg: Floats, *, count: int = _SAMPLES, seed: int =
     drawn = np.exp(exponent) @ kg.T
     spread = np.array([bool(result.plan.flows[line.flow].spread) for line in result.plan.lines], np.float64)
     proxy = np.divide(kg @ spread, kg.sum(axis=1), out=np.zeros(len(kg)), where=kg.sum(axis=1) != 0)
-    size = PROXY * np.clip(proxy, 0, 1) if len(kg) > 1 else np.zeros(len(kg))
-    moved = drawn * np.exp(size * rng.standard_normal(drawn.shape) - size**2 / 2)
+    width = PROXY * np.clip(proxy, 0, 1) if len(kg) > 1 else np.zeros(len(kg))
+    moved = drawn * np.exp(width * rng.standard_normal(drawn.shape) - width**2 / 2)
     total = moved.sum(axis=1, keepdims=True)
     return np.asarray(
         moved * np.divide(drawn.sum(axis=1, keepdims=True), total, out=np.ones_like(total), where=total != 0)
