@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mangrove.settle.bills import SiteBill
     from mangrove.settle.share import Sharing
     from mangrove.sources import IngestReport
+    from mangrove.territory.model import Territory
 
 
 def open(folder: str | Path) -> Handle:  # noqa: A001 - the verb of the public surface, always used as mg.open
@@ -137,8 +138,9 @@ def measure(
     from mangrove.measure import record
     from mangrove.measure.result import Emissions
 
+    territory = park.territory if not run.startswith("plan/") else _planned(park, run)
     question = questions.resolve(
-        park.territory,
+        territory,
         start,
         end,
         by=by,
@@ -153,12 +155,19 @@ def measure(
         place=place,
     )
     book = rules.load()
-    plan = plans.build(park.territory, book, question)
+    plan = plans.build(territory, book, question)
     with park.reader() as ledger:
         result = Emissions(plan, park.store, ledger.cut(question.as_of))
         if store:
             result.record = record.store(result, ledger, book.content_hash)
     return result
+
+
+def _planned(park: Handle, run: str) -> Territory:
+    """The territory as an adopted scenario changes it."""
+    from mangrove import compare
+
+    return compare.territory_of(park, run)
 
 
 def replay(park: Handle | str | Path, record: str) -> Emissions:
