@@ -65,7 +65,7 @@ class Daily:
         ahead: int,
         lower: float | None,
         off: Ints,
-        outside: Callable[[Ints], Floats | None],
+        outside: Callable[[Ints, Ints], Floats | None],
         seed: int,
     ) -> None:
         self.levels, self.names, self.lower, self.ahead = levels, names, lower, ahead
@@ -157,7 +157,8 @@ class Daily:
         if not due:
             return
         low = max(self.values.first + 7, day - HISTORY)
-        frame = self._frame(self.values.before(day), np.arange(low, day))
+        days = np.arange(low, day)
+        frame = self._frame(self.values.before(day), days, days)
         for index in due:
             self._models[index].fit(frame)
             self._fitted[index] = day
@@ -175,7 +176,7 @@ class Daily:
         dark = _dark(known)
         raw, issued, said = [], [], None
         for lead in range(self.ahead):
-            frame = self._frame(known, np.array([day + lead]), low)
+            frame = self._frame(known, np.array([day + lead]), np.array([day]), low)
             found = np.stack([model.predict(frame)[:, 0] for model in self._models])
             found = np.where(dark, 0.0, found)
             if self.lower is not None:
@@ -188,10 +189,11 @@ class Daily:
         assert said is not None
         return Issue(said, np.stack(raw), np.stack(issued))
 
-    def _frame(self, values: Floats, days: Ints, first: int | None = None) -> Frame:
-        """Days described by `values` that begin at the day `first`, with the weather forecasts for them."""
+    def _frame(self, values: Floats, days: Ints, origins: Ints, first: int | None = None) -> Frame:
+        """Days described by `values` that begin at the day `first`, with what was known of the weather when `origins` began."""
         first = self.values.first if first is None else first
-        return features.build(values, first, days, self._off, self._outside(days))
+        origins = np.broadcast_to(origins, days.shape)
+        return features.build(values, first, days, self._off, self._outside(days, origins))
 
 
 def _dark(known: Floats) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from mangrove.forecast import calendar
 from mangrove.forecast.calendar import Floats, Ints
+from mangrove.forecast.table import Table
 from mangrove.inference import days as days_of
 
 REACH = 28
@@ -101,6 +102,19 @@ def build(values: Floats, first: int, days: Ints, off: Ints, weather: Floats | N
     lags[:, :, len(per_slot) :] = np.stack(per_day, axis=1)[:, None, :]
     outside = np.empty((len(days), slots, 0)) if weather is None else weather
     return Frame(days, calendar.features(days, off), lags, outside, padded[at])
+
+
+def lately(observed: Table, origins: Ints) -> Floats:
+    """What was observed on the day before each origin, shape (n, S, 3 k).
+
+    For each of the k columns: the mean of that day, of its last four hours, and of the week before; the same in all slots. The
+    day of an origin and those after it are never read.
+    """
+    slots = observed.day(0).shape[0]
+    evening = max(slots // 6, 1)
+    week = np.stack([[observed.day(int(origin) - back) for back in range(1, 8)] for origin in origins])
+    parts = [_mean(week[:, 0], 1), _mean(week[:, 0, -evening:], 1), _mean(_mean(week, 2), 1)]
+    return np.repeat(np.concatenate(parts, axis=1)[:, None], slots, axis=1)
 
 
 def _from_earlier_weeks(values: Floats) -> Floats:

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from mangrove.errors import DataQualityError, RequestError
+from mangrove.forecast import features
 from mangrove.forecast.calendar import Clock, Floats, Ints, Times
 from mangrove.forecast.daily import HISTORY, Daily
 from mangrove.forecast.scenarios import Shape, sample
@@ -131,11 +132,18 @@ class Forecaster:
             seed=seed,
         )
         self._weather: Table | None = None
+        self._observed: Table | None = None
         self._sky = Table(self._clock)
         self._phase = 0
         self._known: np.datetime64 = np.datetime64(0, "s")
 
-    def fit(self, starts: Times, values: Floats, weather: tuple[Times, Floats] | None = None) -> Self:
+    def fit(
+        self,
+        starts: Times,
+        values: Floats,
+        weather: tuple[Times, Floats] | None = None,
+        observed: tuple[Times, Floats] | None = None,
+    ) -> Self:
         """Learns from a history, up to its last value.
 
         Args:
@@ -143,6 +151,8 @@ class Forecaster:
             values: shape (n,); NaN where missing.
             weather: starts (m,) and forecasts (m, k) of the weather: for each step what was forecast the day before, over the
                 history and as far ahead as it reaches.
+            observed: starts (m,) and values (m, k) of what was observed beside the series (temperature, humidity, a neighbor): a day is
+                described by the days before it, never by its own.
 
         Raises:
             DataQualityError: `forecast.too_short`, the history has too few days.
@@ -158,6 +168,8 @@ class Forecaster:
         self._known = self._end(starts[-1])
         if weather is not None:
             self._add_weather(*weather)
+        if observed is not None:
+            self._add_observed(*observed)
         today = int(self._clock.locate(np.array([self._known]))[0][0])
         first = int(known[-min(max(have // 3, 7), BURN_IN)])
         self.daily.start(first)
@@ -172,13 +184,17 @@ class Forecaster:
         self._known = max(self._known, self._end(starts[-1]))
 
     def issue(
-        self, origin: np.datetime64 | datetime, weather: tuple[Times, Floats] | None = None
+        self,
+        origin: np.datetime64 | datetime,
+        weather: tuple[Times, Floats] | None = None,
+        observed: tuple[Times, Floats] | None = None,
     ) -> Forecast:
         """The forecast as of `origin`: the one of the day's first instant, corrected by what it missed since.
 
         Args:
             origin: UTC instant (or with a zone); not before the end of the last value that was given.
             weather: further weather forecasts, as for `fit`.
+            observed: further observations, as for `fit`.
 
         Raises:
             RequestError: `forecast.origin_before_data`, a value that was given ends after the origin; `forecast.not_fitted`.
@@ -190,6 +206,8 @@ class Forecaster:
             raise RequestError("forecast.origin_before_data", origin=moment, known=self._known)
         if weather is not None:
             self._add_weather(*weather)
+        if observed is not None:
+            self._add_observed(*observed)
         starts = self._clock.steps(moment, self._steps, self._phase)
         day, slot = self._clock.locate(starts)
         today = int(self._clock.locate(np.array([moment]))[0][0])
@@ -258,9 +276,21 @@ class Forecaster:
             self._weather = Table(self._clock, values.shape[1])
         self._weather.put(starts, values)
 
-    def _outside(self, days: Ints) -> Floats | None:
-        """What is known of the weather of `days` from outside: forecasts given, and the clear sky of the site; (n, S, k)."""
+    def _add_observed(self, starts: Times, values: Floats) -> None:
+        starts = np.asarray(starts, dtype="datetime64[s]")
+        values = np.asarray(values, dtype=np.float64).reshape(len(starts), -1)
+        if self._observed is None:
+            self._observed = Table(self._clock, values.shape[1])
+        self._observed.put(starts, values)
+
+    def _outside(self, days: Ints, origins: Ints) -> Floats | None:
+        """What was known of `days` from outside when `origins` began, shape (n, S, k).
+
+        The last days observed, weather forecasts, and the clear sky of the site; the clear sky is the last column.
+        """
         parts = []
+        if self._observed is not None:
+            parts.append(features.lately(self._observed, origins))
         if self._weather is not None:
             weather = self._weather
             parts.append(np.stack([weather.day(int(day)) for day in days]))

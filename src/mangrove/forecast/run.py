@@ -20,6 +20,8 @@ from mangrove.errors import DataQualityError, Problem, RequestError, did_you_mea
 from mangrove.forecast.calendar import DAY, Floats, Times
 from mangrove.forecast.daily import HISTORY
 from mangrove.forecast.forecaster import FEWEST_DAYS, Forecast, Forecaster, joint_samples, utc
+from mangrove.forecast.outside import Outside
+from mangrove.forecast.totals import Reconciler, candidates, totals
 from mangrove.inference.runs import limits_of, read_series
 from mangrove.inference.series import SECOND, Series, common_phase, local_time, usable
 from mangrove.ledger import Ledger, Origin, Quality, Receipt, Snapshot
@@ -42,6 +44,7 @@ class ForecastReport:
     Attributes:
         origin: UTC; forecasts: by flow, in the order asked; reasons: by flow, why there is none.
         notes: what to know about the forecasts there are.
+        totals: what was made to add up, see `mangrove.forecast.totals`.
         record: id of the stored record with scores and inputs; receipts: of the batches. Empty when nothing was stored.
     """
 
@@ -49,6 +52,7 @@ class ForecastReport:
     forecasts: dict[str, Forecast] = field(default_factory=dict)
     reasons: dict[str, Problem] = field(default_factory=dict)
     notes: list[Problem] = field(default_factory=list)
+    totals: list[Reconciler] = field(default_factory=list)
     record: str = ""
     receipts: list[Receipt] = field(default_factory=list)
 
@@ -57,12 +61,18 @@ class ForecastReport:
         return [*self.reasons.values(), *self.notes]
 
     def samples(self, count: int, seed: int = 0) -> dict[str, Floats]:
-        """Joint possible futures by flow, shape (count, T) each; flows with other steps are sampled apart."""
+        """Joint possible futures by flow, shape (count, T) each; flows with other steps are sampled apart. Totals are the sums of their parts."""
+        alone = self.forecasts | {
+            name: one for tree in self.totals for name, one in zip(tree.tree.names, tree.base, strict=True)
+        }
         found: dict[str, Floats] = {}
-        for steps in dict.fromkeys(len(one.starts) for one in self.forecasts.values()):
-            names = [name for name, one in self.forecasts.items() if len(one.starts) == steps]
-            drawn = joint_samples([self.forecasts[name] for name in names], count, seed)
+        for steps in dict.fromkeys(len(one.starts) for one in alone.values()):
+            names = [name for name, one in alone.items() if len(one.starts) == steps]
+            drawn = joint_samples([alone[name] for name in names], count, seed)
             found.update(zip(names, drawn, strict=True))
+        for tree in self.totals:
+            added = tree.reconciled(np.stack([found[name] for name in tree.tree.names]))
+            found.update(zip(tree.tree.names, added, strict=True))
         return {name: found[name] for name in self.forecasts}
 
     def to_arrow(self) -> pa.Table:
@@ -82,6 +92,8 @@ def forecast(
     quantiles: Sequence[float] = (0.1, 0.5, 0.9),
     models: Sequence[str] = ("naive", "profile", "ridge", "boosted"),
     weather: Mapping[str, tuple[Times, Floats]] | None = None,
+    lagged_weather: bool = False,
+    reconcile: bool = True,
     store: bool = True,
 ) -> ForecastReport:
     """Forecasts flows from an origin on and stores the result.
@@ -96,7 +108,10 @@ def forecast(
             was not known then, and only `as_of` says that it may be used all the same. Values that end after the origin never are.
         quantiles: probabilities, ascending; the one nearest to 0.5 is stored as the forecast itself.
         models: see `Forecaster`; flows metered by a declared PV asset get the clear sky as well.
-        weather: by flow, forecasts of the weather as in `Forecaster.fit`.
+        weather: by flow, forecasts of the weather as in `Forecaster.fit`. Without it what the ledger holds of the weather flows around
+            a flow is used, see `mangrove.forecast.outside`.
+        lagged_weather: describe days by the weather observed on the day before as well, where the ledger holds no forecast of it.
+        reconcile: make totals and their parts add up, where the measured values show that a flow is a total.
         store: keep the forecasts and their record.
 
     Raises:
@@ -114,17 +129,24 @@ def forecast(
     with ledger.snapshot(as_of=as_of) as snapshot:
         moment = moment or _newest(snapshot, territory, names)
         report, sources = ForecastReport(moment), {}
+        possible = candidates(territory, names) if reconcile else {}
+        needed = {one for total, parts in possible.items() for one in (total, *parts)}
+        histories: dict[str, Series] = {}
+        outside = Outside(snapshot, territory, moment, lagged=lagged_weather)
         for name in names:
             one = _Ask(territory, territory.flows[name], moment, hours, tuple(quantiles), tuple(models))
             try:
                 history = one.history(snapshot)
-                report.forecasts[name] = one.forecast(history, (weather or {}).get(name))
+                report.forecasts[name] = one.forecast(history, (weather or {}).get(name), outside)
             except (DataQualityError, RequestError) as error:
                 report.reasons[name] = error.problem
                 continue
             sources[name] = _digest(history)
             report.notes += one.notes(history, report.forecasts[name])
+            if name in needed:
+                histories[name] = history
         cut = snapshot.cut
+    _add_up(report, territory, histories)
     _explain_later(ledger, report)
     report.notes += _calendar_notes(territory, report)
     if store and report.forecasts:
@@ -164,7 +186,7 @@ class _Ask:
         """Whether the interval that begins at `start` (microseconds) has not ended by the origin."""
         return _after(self.flow, start, self.territory) > self.origin
 
-    def forecast(self, history: Series, weather: tuple[Times, Floats] | None) -> Forecast:
+    def forecast(self, history: Series, weather: tuple[Times, Floats] | None, outside: Outside) -> Forecast:
         """Fits and issues; `DataQualityError` when the history is too short."""
         flow, step = self.flow, _steps_of(self.flow)
         site = _site(self.territory, flow)
@@ -181,7 +203,10 @@ class _Ask:
         )
         starts = history.start.astype("datetime64[us]").astype("datetime64[s]")
         try:
-            found = one.fit(starts, history.value, weather).issue(utc(self.origin))
+            observed = None
+            if weather is None:
+                weather, observed = outside.of(flow, step, round(self.hours * 3600))
+            found = one.fit(starts, history.value, weather, observed).issue(utc(self.origin))
         except DataQualityError as error:
             data = {**error.problem.data, "flow": flow.id, "origin": self._written()}
             raise DataQualityError("forecast.flow_too_short", **data) from error
@@ -222,6 +247,8 @@ def _store(ledger: Ledger, report: ForecastReport, sources: Mapping[str, str], c
         "model": MODEL,
         "version": VERSION,
         "cut": cut,
+        "quantiles": list(next(iter(report.forecasts.values())).levels),
+        "totals": [tree.as_dict() for tree in report.totals],
         "flows": {
             name: {
                 "steps": len(one.starts),
@@ -302,6 +329,19 @@ def _newest(snapshot: Snapshot, territory: Territory, names: Sequence[str]) -> d
     if not ends:
         raise DataQualityError("forecast.no_flows")
     return max(ends)
+
+
+def _add_up(report: ForecastReport, territory: Territory, histories: Mapping[str, Series]) -> None:
+    """Replaces the forecasts of totals and parts by ones that add up."""
+    known = {name: one for name, one in report.forecasts.items() if name in histories}
+    trees, notes = totals(territory, histories, known)
+    report.notes += notes
+    for tree in trees:
+        made = Reconciler.of(tree, known)
+        report.totals.append(made)
+        report.forecasts.update(made.forecasts())
+        data = {"totals": ", ".join(tree.parts), "flows": len(tree.names), "method": made.method}
+        report.notes.append(Problem("forecast.reconciled", data, severity="note"))
 
 
 def _explain_later(ledger: Ledger, report: ForecastReport) -> None:
