@@ -6,45 +6,16 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from mangrove import territory, testing
+from mangrove import testing
 from mangrove.errors import DataQualityError, RequestError
 from mangrove.forecast.run import forecast
-from mangrove.ledger import Ledger, Origin
+from mangrove.ledger import Origin
 from mangrove.ledger.types import series
 
 CHEAP = ("naive", "ridge")
 FIRST = datetime(2024, 3, 3, 17, tzinfo=UTC)
 END = FIRST + timedelta(days=56)
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
-FLOWS = [
-    {"id": "office", "carrier": "electricity", "unit": "kWh", "step": "1h", "scope": "2"},
-    {"id": "price", "carrier": "process", "unit": "1", "step": "1h", "semantics": "state"},
-    {"id": "new", "carrier": "electricity", "unit": "kWh", "step": "1h", "scope": "2"},
-    {"id": "silent", "carrier": "electricity", "unit": "kWh", "step": "1h", "scope": "2"},
-    {"id": "bill", "carrier": "fuel:diesel", "unit": "L", "step": "1mo"},
-    {
-        "id": "register",
-        "carrier": "electricity",
-        "unit": "kWh",
-        "step": "1h",
-        "semantics": "counter",
-        "scope": "2",
-    },
-]
-
-
-@pytest.fixture
-def park(tmp_path, office_in_saigon):
-    """A park with an office of eight weeks, a price that may be negative, and flows that cannot be forecast."""
-    _, values = office_in_saigon
-    declared = territory.load(testing.park_of(tmp_path / "park", FLOWS))
-    hours = [FIRST + timedelta(hours=i) for i in range(len(values))]
-    rows = [("office", at, float(value)) for at, value in zip(hours, values, strict=True)]
-    rows += [("price", at, float(value) - 20) for at, value in zip(hours, values, strict=True)]
-    rows += [("new", at, 1.0) for at in hours[-100:]]
-    with Ledger.open(tmp_path / "store") as ledger:
-        ledger.append(testing.values(rows), Origin("file:a.csv", "1"))
-        yield declared, ledger
 
 
 def test_a_flow_is_forecast_from_the_end_of_its_values_and_stored_beside_them(park):
