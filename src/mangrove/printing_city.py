@@ -37,7 +37,7 @@ def why_text(why: Why, by: str, lang: str = "en") -> str:
             messages.render("why.between", lang, low=_signed(why.low, lang), high=_signed(why.high, lang))
         )
     causes = why.causes()
-    said = [cause for cause, kg in causes.items() if abs(kg) > 1e-9 * max(abs(before), abs(after))]
+    said = [cause for cause, kg in causes.items() if why.counts(kg)]
     lines += ["", *(f"  {_signed(causes[cause], lang):>12}  {cause_name(cause, lang)}" for cause in said), ""]
     rows = why.table(by).slice(0, _ROWS).to_pylist()
     header = [by, *(messages.render(f"why.column_{name}", lang) for name in ("before", "after", "change"))]
@@ -54,17 +54,19 @@ def why_text(why: Why, by: str, lang: str = "en") -> str:
     return "\n".join([*lines, *grid(header, body, left={0})])
 
 
-def why_figure(why: Why, lang: str = "en") -> str:
+def why_figure(why: Why, lang: str = "en", *, heading: bool = True) -> str:
     """The change as a waterfall, SVG."""
     from mangrove.figures.waterfall import Stage, waterfall
 
-    inside = [Stage(cause_name(cause, lang), kg / 1000) for cause, kg in why.causes().items() if abs(kg) > 0]
+    inside = [
+        Stage(cause_name(cause, lang), kg / 1000) for cause, kg in why.causes().items() if why.counts(kg)
+    ]
     stages = [
         Stage(messages.render("why.before", lang), float(why.kg_before.sum()) / 1000, total=True),
         *inside,
         Stage(messages.render("why.after", lang), float(why.kg_after.sum()) / 1000, total=True),
     ]
-    return waterfall(stages, title=messages.render("why.figure", lang), lang=lang)
+    return waterfall(stages, title=messages.render("why.figure", lang), lang=lang, heading=heading)
 
 
 def cause_name(cause: str, lang: str) -> str:

@@ -146,7 +146,7 @@ class Site:
             heads = {key.partition(":")[0] for key in snapshot.flow_ids() if ":" in key}
         return (
             "measured",
-            *sorted(head for head in heads if head.partition("/")[0] in {"forecast", "schedule", "plan"}),
+            *sorted(head for head in heads if head.partition("/")[0] in {"estimate", "forecast", "schedule", "plan"}),
         )
 
 

@@ -31,8 +31,7 @@ Floats = npt.NDArray[np.float64]
 GROUPS = ("flow", "sector", "place", "scope", "gpc", "carrier")
 """What causes can be told by."""
 _EPOCH, _TICK = date(1970, 1, 1), timedelta(microseconds=1)
-_LEAST_COVERAGE = 0.05
-"""A flow with less of a period than this was silent in it."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,6 +60,12 @@ class Why:
     def change(self) -> float:
         """Kg CO2e, after minus before, of the flows that are compared."""
         return float(self.kg_after.sum() - self.kg_before.sum())
+
+    def counts(self, kg: float) -> bool:
+        """Whether an amount is more than rounding beside what was emitted."""
+        return abs(kg) > _ROUNDING * max(
+            float(np.abs(self.kg_before).sum()), float(np.abs(self.kg_after).sum())
+        )
 
     def causes(self) -> dict[str, float]:
         """Kg CO2e by cause, in the order of `CAUSES`; they add up to `change`."""
@@ -259,7 +264,7 @@ def _common(before: Emissions, after: Emissions) -> tuple[tuple[str, ...], list[
     flows, silent = [], []
     for name in after.plan.flows:
         spoke = [
-            name in masses and name in counts and _spoke(counts[name])
+            name in masses and name in counts and counts[name].counted > 0
             for masses, counts in zip(kg, covered, strict=True)
         ]
         if all(spoke):
@@ -267,11 +272,6 @@ def _common(before: Emissions, after: Emissions) -> tuple[tuple[str, ...], list[
         elif any(spoke):
             silent.append(name)
     return tuple(flows), silent
-
-
-def _spoke(count: Any) -> bool:
-    enough = count.coverage is None or count.coverage >= _LEAST_COVERAGE
-    return bool(count.counted and enough and not math.isnan(count.amount))
 
 
 def _kg(result: Emissions) -> dict[str, float]:

@@ -18,14 +18,13 @@ import pyarrow as pa
 
 from mangrove.errors import RequestError
 from mangrove.inference import ranking
+from mangrove.measure.nowcast.priors import Priors
 from mangrove.measure.result import Emissions
 
 Floats = npt.NDArray[np.float64]
 
-PROXY = 0.39
-"""Standard deviation of the logarithm with which a place's share of a spread value is known: `ln(1.3) / 0.674`. For half of 14 cities the
-gridded inventory ODIAC lies within 30 % of their own inventory (comparison in Carbon Balance and Management, 2020), and half of a normal
-distribution lies within 0.674 standard deviations; places inside a city are not known better than cities."""
+PROXY = Priors().zone_sd
+"""Standard deviation of the logarithm with which a place's share of a spread value is known; its source stands with the priors."""
 _SAMPLES = 2000
 
 
