@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mangrove import cli_city, cli_energy, cli_live, cli_sense, cli_water, messages
+from mangrove import cli_city, cli_energy, cli_live, cli_plan, cli_sense, cli_water, messages
 from mangrove.cli_words import Folder, From, Json, Lang, To, parts, say, tell
 from mangrove.errors import MangroveError
 
@@ -36,6 +36,7 @@ rules_app = typer.Typer(
 app.add_typer(rules_app, name="rules")
 cli_energy.add(app)
 cli_live.add(app)
+cli_plan.add(app)
 cli_city.add(app)
 cli_sense.add(app)
 cli_water.add(app)

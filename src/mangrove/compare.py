@@ -23,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from mangrove import rules as rule_book
-from mangrove.compare_sides import ACCOUNTS, MEASURED, Case, Real, Side, base_year, mask, measured
+from mangrove.compare_sides import ACCOUNTS, MEASURED, Case, Real, Side, against_meters, base_year
 from mangrove.errors import Problem, RequestError, did_you_mean
 from mangrove.inference.shapley import shapley
 from mangrove.ledger import Ledger
@@ -86,12 +86,10 @@ def compare(
         span = _span(park, cases, start, end)
         asked = {"by": tuple(by), "every": step, "gwp": gwp, "view": view, "allow": tuple(allow)}
         sides: list[Side | Real] = [Side(case, book, span, asked) for case in cases if case is not None]
+        problems: list[Problem] = []
         if None in cases:
-            real = measured(park, ledger, book, span, asked)
-            problems = mask(sides[0], real)  # type: ignore[arg-type]
-            sides.insert(cases.index(None), real)
-        else:
-            problems = []
+            plan, real, span, problems = against_meters(park, ledger, book, sides[0], asked)  # type: ignore[arg-type]
+            sides = [plan if case is not None else real for case in cases]
     return Comparison((sides[0], sides[1]), span, step, (orders, seed), tuple(problems))
 
 
@@ -148,7 +146,8 @@ def _case(park: Handle, ledger: Ledger, book: Rules, word: str) -> Case:
         raise RequestError("scenario.unknown", text=word, hint=hint)
     declared, scenario, base = scenario_store.again(ledger, known[word])
     derived = scenario_store.derived_of(ledger, known[word])
-    return Case(declared, scenario, base, Pathway(scenario, derived, base))
+    pathway = Pathway(scenario, derived, base)
+    return Case(declared, scenario, base, pathway, tuple(notes(declared, book, scenario)))
 
 
 def _case_of(declared: Territory, ledger: Ledger, book: Rules, scenario: Scenario) -> Case:
@@ -248,22 +247,33 @@ class Comparison:
             said.setdefault(problem.text(), problem)
         return tuple(said.values())
 
+    def total(self) -> pa.Table:
+        """The same as `to_arrow` by account alone, with the intervals of the sums."""
+        return self._table(("account",))
+
     def to_arrow(self) -> pa.Table:
         """One row per group and bucket, in kg CO2e with 95 % intervals.
 
         Columns: account and those of `by`; `start` (UTC); `a`, `a_low`, `a_high`, `b`, ...; `difference` (a - b), `difference_low`,
         `difference_high`. Bounds are NaN where no error is stated. Against `measured` also `verdict`: ahead, behind, on_plan.
         """
-        keys = list(dict.fromkeys([*self.sides[0].formula.keys, *self.sides[1].formula.keys]))
-        names = self.sides[0].formula.columns
+        return self._table(self.sides[0].formula.columns)
+
+    def _table(self, names: Sequence[str]) -> pa.Table:
+        """The table by some of the columns that were asked for: errors add up within a row as the emissions do."""
+        where = [self.sides[0].formula.columns.index(name) for name in names]
+        every = (*self.sides[0].formula.keys, *self.sides[1].formula.keys)
+        keys = list(dict.fromkeys(tuple(key[n] for n in where) for key in every))
         count = len(self.starts)
         columns: dict[str, Any] = {
             name: [key[n] for key in keys for _ in range(count)] for n, name in enumerate(names)
         }
         columns["start"] = pa.array(self.starts * len(keys), pa.timestamp("us", tz="UTC"))
-        a, b = (self._laid(side, side.emissions, keys) for side in self.sides)
+        laid = [_Laying(side, keys, where) for side in self.sides]
+        a, b = (one(side.emissions) for one, side in zip(laid, self.sides, strict=True))
         moved = [
-            {name: self._laid(side, one, keys) for name, one in side.errors.items()} for side in self.sides
+            {name: one(error) for name, error in side.errors.items()}
+            for one, side in zip(laid, self.sides, strict=True)
         ]
         for name, total, errors in zip("ab", (a, b), moved, strict=True):
             columns |= _with_interval(name, total, list(errors.values()), net=False)
@@ -320,15 +330,6 @@ class Comparison:
             )
         return said
 
-    def _laid(self, side: Side | Real, cells: Floats, keys: Sequence[tuple[str, ...]]) -> Floats:
-        """Numbers of a side in the order of all keys, one after another; zero where a side has no such group."""
-        rows = {key: row for row, key in enumerate(side.formula.keys)}
-        found = np.zeros((len(keys), len(self.starts)))
-        for number, key in enumerate(keys):
-            if key in rows:
-                found[number] = cells[rows[key]]
-        return found.ravel()
-
     def _assumed(self) -> list[Problem]:
         said = []
         for side in self.sides:
@@ -342,6 +343,19 @@ class Comparison:
     def _bases(self) -> list[Problem]:
         a, b = (side.case.scenario.baseline if isinstance(side, Side) else None for side in self.sides)
         return [Problem("scenario.other_baseline", {}, severity="warning")] if a and b and a != b else []
+
+
+class _Laying:
+    """Lays the numbers of a side out in the order of common keys, one after another; zero where it has no such group."""
+
+    def __init__(self, side: Side | Real, keys: Sequence[tuple[str, ...]], where: Sequence[int]) -> None:
+        rows = {key: row for row, key in enumerate(keys)}
+        found = [rows[tuple(key[n] for n in where)] for key in side.formula.keys]
+        self._sums = np.zeros((len(keys), len(found)))
+        self._sums[found, np.arange(len(found))] = 1.0
+
+    def __call__(self, cells: Floats) -> Floats:
+        return np.asarray(self._sums @ cells).ravel()
 
 
 def _with_interval(

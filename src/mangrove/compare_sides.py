@@ -14,11 +14,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mangrove.errors import Problem, RequestError
+from mangrove.errors import Problem, RequestError, Sentence
 from mangrove.measure import amounts as measured_amounts
 from mangrove.measure import plan as plans
 from mangrove.measure import uncertainty
@@ -27,7 +29,7 @@ from mangrove.measure.question import resolve
 from mangrove.measure.timeline import Timeline
 from mangrove.plan.scenario import MONTH, Base, Floats, Pathway, Scenario
 from mangrove.plan.scenario_file import without_actions
-from mangrove.plan.scenario_territory import derive
+from mangrove.plan.scenario_territory import derive, held
 from mangrove.times import Span
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from mangrove.rules import Rules
     from mangrove.territory.model import Territory
 
+Bools: TypeAlias = NDArray[np.bool_]
 MEASURED = "measured"
 ACCOUNTS = ("inventory", "avoided", "removal")
 """Accounts that are compared, each on its own; they are never added up."""
@@ -135,6 +138,8 @@ class Formula:
     def __init__(self, plan: Plan, flows: Sequence[str], starts: Sequence[datetime], end: datetime) -> None:
         from scipy.sparse import csr_array
 
+        self.plan = plan
+        self.count = len(flows)
         index = {name: row for row, name in enumerate(flows)}
         self.lines = [line for line in plan.lines if line.flow in index and not line.response and line.weight]
         self.rows = np.array([index[line.flow] for line in self.lines], dtype=np.intp)
@@ -183,6 +188,12 @@ class Formula:
         """Amounts (F, T) to kg CO2e (groups, buckets)."""
         return np.asarray(self.sums @ (amounts[self.rows] * self.weights) @ self.buckets)
 
+    def emitting(self) -> Bools:
+        """(F, T) whether any line gives the amounts of a flow in a month a weight."""
+        found = np.zeros((self.count, self.weights.shape[1]), dtype=bool)
+        np.logical_or.at(found, self.rows, self.weights != 0)
+        return found
+
     def factor_errors(self, amounts: Floats, names: Mapping[str, str]) -> dict[str, Floats]:
         """By error of a factor or parameter: kg CO2e (groups, buckets) per standard deviation. `names`: other names for some errors."""
         single = (amounts[self.rows] * self.weights) @ self.buckets
@@ -209,7 +220,11 @@ class Side:
         self.pathway = case.pathway
         self.flows = case.pathway.flows
         self.mask: Floats = np.ones((len(self.flows), len(case.pathway.hours)))
-        self.problems = case.problems
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What is missing in the base year, held, or not computed."""
+        return (*self.case.problems, *_gaps(self.formula.plan, self.flows))
 
     @cached_property
     def formula(self) -> Formula:
@@ -233,19 +248,11 @@ class Side:
     def errors(self) -> dict[str, Floats]:
         """By error: (groups, buckets) kg CO2e per standard deviation."""
         amounts = self.pathway.amounts()
-        found = self.formula.factor_errors(amounts * self.mask, self._own_rows())
+        found = self.formula.factor_errors(amounts * self.mask, _one_error(self.pathway.territory))
         for name in self.pathway.errors():
             moved = self.formula.emissions((self.pathway.amounts(moved=name) - amounts) * self.mask)
             found[name] = found[name] + moved if name in found else moved
         return found
-
-    def _own_rows(self) -> dict[str, str]:
-        """The rows of one factor over the years are one error: who is wrong about its path is wrong every year."""
-        territory = self.pathway.territory
-        return {
-            f"local:{row.activity}:{row.gas}:{row.valid_from or ''}": f"factor:{row.activity}:{row.gas}:{row.source}"
-            for row in territory.factors
-        }
 
     def value(self, active: Collection[int]) -> Floats:
         """(accounts, buckets) kg CO2e with some of the actions."""
@@ -280,7 +287,11 @@ class Real:
     ) -> None:
         self.name, self.formula, self.flows = MEASURED, formula, tuple(flows)
         self.amounts, self.covered, self._plan = np.nan_to_num(amounts), covered, plan
-        self.problems: tuple[Problem, ...] = ()
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """What could not be computed."""
+        return tuple(_gaps(self._plan, self.flows))
 
     @cached_property
     def emissions(self) -> Floats:
@@ -291,7 +302,7 @@ class Real:
     def errors(self) -> dict[str, Floats]:
         """By error: (groups, buckets) kg CO2e per standard deviation."""
         counted = self.amounts * self.covered
-        found = self.formula.factor_errors(counted, {})
+        found = self.formula.factor_errors(counted, _one_error(self._plan.territory))
         meters: dict[str, Floats] = {}
         for row, name in enumerate(self.flows):
             flow = self._plan.flows[name]
@@ -301,42 +312,97 @@ class Real:
         return found | {name: self.formula.emissions(moved) for name, moved in meters.items()}
 
 
-def measured(park: Handle, ledger: Ledger, book: Rules, span: Span, asked: Mapping[str, Any]) -> Real:
-    """What meters say in the months of `span`."""
-    territory = park.territory
+def against_meters(
+    park: Handle, ledger: Ledger, book: Rules, side: Side, asked: Mapping[str, Any]
+) -> tuple[Side, Real, Span, list[Problem]]:
+    """A scenario and what meters say, both cut to the months of each flow that the plan holds and that meters cover.
+
+    Where no factor of a year is published yet, the last one holds on both sides as the scenario says it: a plan is held against
+    meters, not against the calendar of a ministry.
+
+    Raises:
+        RequestError: `scenario.no_common_time`.
+    """
+    tz = park.territory.tz
+    common = _covered_span(side, measured(park, ledger, book, side, asked), tz)
+    side = Side(side.case, book, common, asked)
+    real = measured(park, ledger, book, side, asked)
+    problems = mask(side, real)
+    last = f"{common.last_day(tz):%Y-%m}"
+    data = {"first": f"{common.start.astimezone(tz):%Y-%m}", "last": last}
+    return side, real, common, [*problems, Problem("scenario.covered", data, severity="note")]
+
+
+def _covered_span(side: Side, real: Real, tz: ZoneInfo) -> Span:
+    """From the first to the last month that any flow of both sides has."""
+    shared = [row for row, name in enumerate(real.flows) if name in set(side.flows)]
+    months = np.flatnonzero(real.covered[shared].any(axis=0)) if shared else np.array([], dtype=int)
+    starts = MONTH.starts(side.span, tz)
+    if not len(months):
+        data: dict[str, Any] = {
+            "first": f"{side.span.start.astimezone(tz):%Y-%m}",
+            "last": f"{side.span.last_day(tz):%Y-%m}",
+        }
+        raise RequestError("scenario.no_common_time", **data)
+    return Span(starts[months[0]], MONTH.after(starts[months[-1]], tz))
+
+
+def measured(park: Handle, ledger: Ledger, book: Rules, side: Side, asked: Mapping[str, Any]) -> Real:
+    """What meters say in the months of a side."""
+    declared, span = park.territory, side.span
+    territory = replace(declared, factors=(*declared.factors, *held(declared, book, side.case.scenario)))
     question = resolve(territory, span.start, span.end, accounts=ACCOUNTS, **asked)
     plan = plans.build(territory, book, question)
     flows = {name: flow for name, flow in plan.flows.items() if name not in plan.products}
     monthly = replace(plan, flows=flows, lines=(), products={}, question=replace(question, every=MONTH))
     amounts, hours, lengths = _monthly(monthly, ledger)
-    starts = MONTH.starts(span, territory.tz)
-    formula = Formula(plan, list(flows), starts, span.end)
+    formula = Formula(plan, list(flows), MONTH.starts(span, territory.tz), span.end)
     stepless = np.array([[flow.step is None] for flow in flows.values()])
     covered = (hours >= _COMPLETE * lengths) | (stepless & np.isfinite(amounts))
     return Real(formula, list(flows), amounts, covered.astype(float), plan)
 
 
 def mask(side: Side, real: Real) -> list[Problem]:
-    """Lets both sides count only the months of a flow that the plan holds and that meters cover; says which flows have none."""
-    first = int(
-        np.searchsorted([moment.timestamp() for moment in side.pathway.starts], side.span.start.timestamp())
-    )
+    """Lets both sides count only the months of a flow that both have; says which flows have none."""
+    starts = [moment.timestamp() for moment in side.pathway.starts]
+    first = int(np.searchsorted(starts, side.span.start.timestamp()))
     months = slice(first, first + real.covered.shape[1])
-    whole = np.zeros_like(side.mask)
+    planned = side.formula.emitting()[:, months]
+    known = real.formula.emitting()
     rows = {name: row for row, name in enumerate(real.flows)}
+    whole = np.zeros_like(side.mask)
     problems = []
-    emitting = {line.flow for line in side.formula.lines}
     for number, name in enumerate(side.flows):
         row = rows.get(name.partition("~")[0])
         if row is not None:
-            whole[number, months] = real.covered[row]
-        if not whole[number].any() and name in emitting:
+            whole[number, months] = real.covered[row] * (known[row] | ~planned[number])
+        if planned[number].any() and not whole[number].any():
             problems.append(Problem("scenario.not_measured", {"flow": name}, severity="warning"))
-    planned = set(side.flows)
+    index = {name: number for number, name in enumerate(side.flows)}
     for name, row in rows.items():
-        if name not in planned:
-            if real.covered[row].any():
-                problems.append(Problem("scenario.not_planned", {"flow": name}, severity="warning"))
-            real.covered[row] = 0.0
+        both = whole[index[name], months] if name in index else np.zeros(real.covered.shape[1])
+        if name not in index and real.covered[row].any():
+            problems.append(Problem("scenario.not_planned", {"flow": name}, severity="warning"))
+        real.covered[row] = both
     side.mask = whole
     return problems
+
+
+def _gaps(plan: Plan, flows: Collection[str]) -> list[Problem]:
+    """What the methods could not compute of these flows: missing from the numbers, never zero."""
+    said = []
+    for gap in plan.gaps:
+        if gap.flow in flows and gap.code.startswith("measure."):
+            said.append(Problem(gap.code, {"flow": gap.flow, **gap.data}, severity="warning"))
+        elif gap.flow in flows:
+            data = {"flow": gap.flow, "reason": Sentence(gap.code, tuple(gap.data.items()))}
+            said.append(Problem("measure.not_computed", data, severity="warning"))
+    return said
+
+
+def _one_error(territory: Territory) -> dict[str, str]:
+    """The rows of one factor over the years are one error: who is wrong about its path is wrong every year."""
+    return {
+        f"local:{row.activity}:{row.gas}:{row.valid_from or ''}": f"factor:{row.activity}:{row.gas}:{row.source}"
+        for row in territory.factors
+    }

@@ -74,9 +74,11 @@ def adopt(ledger: Ledger, declared: Territory, pathway: Pathway, base: Base, pat
         path: the scenario file.
 
     Raises:
-        RequestError: `scenario.too_much` or `scenario.negative`.
+        RequestError: `scenario.too_much`, `scenario.negative`, `scenario.name_taken`.
     """
     scenario = pathway.scenario
+    if any(json.loads(ledger.record(id_)[1])["name"] == scenario.name for id_, _ in ledger.records("budget")):
+        raise RequestError("scenario.name_taken", name=scenario.name)
     amounts = pathway.amounts(strict=True)
     payload = _archive(declared, pathway, base, path)
     digest = hashlib.sha256(payload).hexdigest()
