@@ -95,8 +95,12 @@ class Located:
 
     @property
     def probability(self) -> float:
-        """Probability that there is a source (or k), when that and none were equally likely before."""
-        return 1.0 / (1.0 + math.exp(min(max(self.log_evidence_none - self.log_evidence, -700), 700)))
+        """Probability that there is a source (or k), when that and none were equally likely before.
+
+        The evidence is divided by the inflation: facts that hang together are not counted twice.
+        """
+        gain = (self.log_evidence - self.log_evidence_none) / self.inflation
+        return 1.0 / (1.0 + math.exp(min(max(-gain, -700.0), 700.0)))
 
     def mean(self, source: int = 0) -> tuple[float, float]:
         """The mean position of a source, m."""
@@ -162,10 +166,8 @@ def locate(
     made = tempering.temper(
         problem.prior_draws(draws, seed), problem.log_prior, problem.likelihood, seed=seed
     )
-    rows, inflation = made.rows, problem.inflation(made.rows)
-    if inflation > 1.0:
-        heat = 1.0 / inflation
-        rows = tempering.relax(made, problem.log_prior, problem.likelihood, heat=heat, seed=seed)
+    inflation = problem.inflation(made.rows)
+    rows = problem.widened(made.rows, inflation)
     empty = _Problem.of(readings, winds, box, 0, belief, scale)
     none = tempering.temper(empty.prior_draws(draws // 2, seed), empty.log_prior, empty.likelihood, seed=seed)
     return problem.told(made, rows, none.log_evidence, inflation)
@@ -308,6 +310,22 @@ class _Problem:
         spread = np.cov(wanted.T)
         factor = np.trace(np.linalg.solve(spread, pushed.T @ pushed)) / wanted.shape[1]
         return float(max(1.0, factor * _BLOCKS / (_BLOCKS - 1)))
+
+    def widened(self, rows: Floats, inflation: float) -> Floats:
+        """Draws whose places and log rates lie further from their mean, so that their variance is `inflation` times as large.
+
+        The open-faced sandwich of Shaby (2014, J. Comput. Graph. Stat. 23:853). A place beyond an edge of the area is mirrored at it.
+        """
+        made = rows.copy()
+        wide = _OF_SOURCE * self.sources
+        middle = made[:, :wide].mean(axis=0)
+        made[:, :wide] = middle + math.sqrt(inflation) * (made[:, :wide] - middle)
+        for s in range(self.sources):
+            for axis in (0, 1):
+                low, high = self.box[axis], self.box[axis + 2]
+                over = np.mod(made[:, _OF_SOURCE * s + axis] - low, 2 * (high - low))
+                made[:, _OF_SOURCE * s + axis] = low + np.minimum(over, 2 * (high - low) - over)
+        return made
 
     def told(self, made: tempering.Draws, rows: Floats, none: float, inflation: float) -> Located:
         """The draws in meters, kg/s and degrees."""

@@ -34,13 +34,13 @@ class Draws:
     Attributes:
         rows: (n, d), all of equal weight; log_likelihood: (n,).
         log_evidence: log of the mean of the likelihood under the prior.
-        path: exponent, rows and log-likelihood at each step of tempering; accepted: share of the moves that were accepted at the last step.
+        steps: steps of tempering; accepted: share of the moves that were accepted at the last step.
     """
 
     rows: Floats
     log_likelihood: Floats
     log_evidence: float
-    path: list[tuple[float, Floats, Floats]]
+    steps: int
     accepted: float
 
 
@@ -67,8 +67,7 @@ def temper(
     """
     rng = np.random.default_rng(seed)
     likelihood, prior = log_likelihood(rows), log_prior(rows)
-    heat, evidence, share = 0.0, 0.0, 1.0
-    path: list[tuple[float, Floats, Floats]] = []
+    heat, evidence, steps, share = 0.0, 0.0, 0, 1.0
     while heat < 1.0:
         rise = _rise(likelihood, 1.0 - heat)
         weight = rise * likelihood
@@ -81,21 +80,8 @@ def temper(
         rows, likelihood, prior, share = _moves(
             (rows, likelihood, prior), (log_prior, log_likelihood), heat, rng
         )
-        path.append((heat, rows, likelihood))
-    return Draws(rows, likelihood, evidence, path, share)
-
-
-def relax(
-    draws: Draws, log_prior: _Density, log_likelihood: _Density, *, heat: float, seed: int = 0
-) -> Floats:
-    """Draws, (n, d), under the likelihood to the power `heat` (below 1: wider), from the last population that was still wider."""
-    rng = np.random.default_rng([seed, 2])
-    _, rows, likelihood = next(one for one in draws.path if one[0] >= heat)
-    state = rows, likelihood, log_prior(rows)
-    for _ in range(3):
-        *moved, _ = _moves(state, (log_prior, log_likelihood), heat, rng)
-        state = moved[0], moved[1], moved[2]
-    return state[0]
+        steps += 1
+    return Draws(rows, likelihood, evidence, steps, share)
 
 
 def _moves(
@@ -103,7 +89,7 @@ def _moves(
 ) -> tuple[Floats, Floats, Floats, float]:
     """Moves draws until enough moves were accepted: rows, log-likelihood, log-prior, share accepted last."""
     rows, likelihood, prior = state
-    taken = share = 0.0
+    taken, share = 0.0, 0.0
     for _ in range(ROUNDS):
         trial = _moved(rows, rng)
         fresh = of[0](trial)
