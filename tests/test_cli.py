@@ -33,6 +33,7 @@ from tests.doors import (
     sharing_park,
     station_park,
 )
+from tests.sensed import sensed_town
 from tests.sources.grid_worlds import declare, mix_file
 
 import mangrove as mg
@@ -137,6 +138,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "why": lambda: (park, "--from", "2023", "--against", "2023"),
         "hotspots": lambda: (park, "--from", "2023"),
         "event": lambda: (half_a_year(out), "--at", "2023-06-01", "--flows", "m"),
+        "locate": lambda: (sensed_town(out / "town"), "--species", "ch4", "--from", "2024-03-02", "--draws", "50"),
         "explain": lambda: (park, record),
         "readings": lambda: (park, "mill.power", "--from", "2023-01-01"),
         "replay": lambda: (park, record),

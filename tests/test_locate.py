@@ -6,7 +6,7 @@ import math
 import shutil
 
 import pytest
-from sensed import RATE, SOURCE, declared, degrees, sensed_town
+from tests.sensed import RATE, SOURCE, declared, degrees, sensed_town
 from typer.testing import CliRunner
 
 import mangrove as mg
@@ -74,7 +74,7 @@ def test_a_direction_stored_the_wrong_way_round_is_named_and_not_mended(tmp_path
 def test_the_command_says_where_and_ends_with_4_when_the_wind_is_wrong(tmp_path, town):
     def run(folder, *words):
         return CliRunner().invoke(
-            app, ["locate", str(folder), "--species", "ch4", "--from", "2024-03-01", *words]
+            app, ["locate", str(folder), "--species", "ch4", "--from", "2024-03-01", "--draws", "60", *words]
         )
 
     done = run(town, "--to", "2024-03-05", "--area", "town", "--dry-run")

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -117,9 +115,9 @@ def test_what_cannot_be_located_is_named():
     assert empty.value.code == "locate.empty_area"
 
 
-def chilbolton():
+def chilbolton(data_dir):
     """Readings (kg/m3), directions as written, and the winds when they are read as angles of where the air goes."""
-    folder = Path(os.environ["MANGROVE_DATA"]) / "sensing"
+    folder = data_dir / "sensing"
     ppm = np.loadtxt(folder / "chilbolton_ch4_ppm_source_1.csv", skiprows=1).reshape(7, -1)
     wind = np.loadtxt(folder / "chilbolton_wind_source_1.csv", skiprows=1, delimiter=",")
     places = json.loads((folder / "chilbolton_instruments.json").read_text())
@@ -133,9 +131,8 @@ def chilbolton():
 
 
 @pytest.mark.data
-@pytest.mark.skipif("MANGROVE_DATA" not in os.environ, reason="needs the real data files")
-def test_the_controlled_release_at_chilbolton_is_found_within_its_region():
-    readings, _, winds, truth = chilbolton()
+def test_the_controlled_release_at_chilbolton_is_found_within_its_region(data_dir):
+    readings, _, winds, truth = chilbolton(data_dir)
     # Only every second minute, to be quick; the benchmark takes all.
     half = Readings(readings.values[:, ::2], readings.starts, readings.ends)
     found = locate(
@@ -153,10 +150,9 @@ def test_the_controlled_release_at_chilbolton_is_found_within_its_region():
 
 
 @pytest.mark.data
-@pytest.mark.skipif("MANGROVE_DATA" not in os.environ, reason="needs the real data files")
 @pytest.mark.parametrize("known", [True, False])
-def test_chilbolton_s_wind_is_an_angle_of_where_the_air_goes(known):
-    readings, written, winds, truth = chilbolton()
+def test_chilbolton_s_wind_is_an_angle_of_where_the_air_goes(known, data_dir):
+    readings, written, winds, truth = chilbolton(data_dir)
     where = {"places": [truth["source_1_location"]]} if known else {"box": (20, -20, 100, 140)}
     args = readings.values, readings.starts, readings.ends, written, winds
     wrong = conventions(*args, **where, declared="from")
