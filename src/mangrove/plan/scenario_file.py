@@ -166,7 +166,7 @@ class _File:
                 )
         for key in kind.NEEDS:
             if keys[key] in _EMPTY[:4]:
-                self.say("territory.missing_key", where, key=key)
+                self.say("territory.missing_key", (*where, "id"), key=key)
 
     def _dates(self, keys: Mapping[str, Any], where: tuple[str | int, ...]) -> None:
         first: date = keys["from"]

@@ -49,6 +49,13 @@ def signed(text: str) -> Quantity:
     return value
 
 
+def factor_value(text: str) -> Quantity:
+    """The value of a factor with its unit: `0.5 t CO2/MWh`."""
+    value = cells.quantity(text)
+    cells.mass_per_activity(value.unit.text)
+    return value
+
+
 def run_name(text: str) -> str:
     """The name of a plan, as it stands in `plan/<name>`."""
     if "/" in text or ":" in text or cells.identifier(text) in ("baseline", "measured"):
@@ -105,8 +112,8 @@ ACTION = (
     Key("factor", "activity key of the factor that holds instead", cells.identifier),
     Key("activity", "activity key of a factor of the territory that changes: `grid/vn`", cells.identifier),
     Key("gas", "its gas", cells.identifier),
-    Key("value", "its value at the end of the ramp: `0.5 t CO2/MWh`", cells.quantity),
-    Key("value_from", "its value at the beginning of the ramp", cells.quantity),
+    Key("value", "its value at the end of the ramp: `0.5 t CO2/MWh`", factor_value),
+    Key("value_from", "its value at the beginning of the ramp", factor_value),
     Key("asset", "id of the asset that comes or goes", cells.identifier),
     Key("kind", "type of an asset that comes: pv, battery, boiler, ...", cells.identifier),
     Key("parameters", "named quantities and words of the asset, as in assets.csv", cells.parameters, default={}),
