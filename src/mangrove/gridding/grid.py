@@ -93,7 +93,8 @@ class Grid:
 
     def centers(self) -> tuple[Floats, Floats]:
         """Middles of the cells in meters: x of the columns, shape (nx,), and y of the rows, shape (ny,)."""
-        return self.x0 + (np.arange(self.nx) + 0.5) * self.dx, self.y0 + (np.arange(self.ny) + 0.5) * self.dy
+        columns, rows = np.arange(self.nx, dtype=np.float64), np.arange(self.ny, dtype=np.float64)
+        return self.x0 + (columns + 0.5) * self.dx, self.y0 + (rows + 0.5) * self.dy
 
     def boxes(self, cells: npt.ArrayLike | None = None) -> Shapes:
         """The cells as polygons, all of them or those with the numbers `cells`."""

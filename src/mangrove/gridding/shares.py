@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -165,7 +165,7 @@ def _polygons_of(shape: BaseGeometry) -> BaseGeometry:
     return shapely.union_all(np.array(parts, dtype=object)) if parts else shapely.Polygon()
 
 
-def _refuse(code: str, wrong: npt.NDArray[np.bool_], names: Sequence[str], **data: str) -> None:
+def _refuse(code: str, wrong: npt.NDArray[np.bool_], names: Sequence[str], **data: Any) -> None:
     """Raises `RequestError` when any shape is wrong, and names the first few."""
     found = np.flatnonzero(wrong)
     if found.size:

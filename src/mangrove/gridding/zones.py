@@ -48,8 +48,8 @@ def _singles(shapes: Shapes) -> tuple[Shapes, Ints, Floats]:
     tangled = np.zeros(len(shapes), dtype=bool)
     tangled[lines] = ~shapely.is_simple(shapes[lines])
     whole = np.flatnonzero(~several & ~tangled)
-    points, point_of = shapely.get_parts(np.where(several, shapes, None), return_index=True)
-    edges, edge_of = _edges(np.where(tangled, shapes, None))
+    points, point_of = shapely.get_parts(_only(shapes, several), return_index=True)
+    edges, edge_of = _edges(_only(shapes, tangled))
     counts = np.bincount(point_of, minlength=len(shapes)) if len(point_of) else np.ones(len(shapes))
     share = shapely.length(edges) / shapely.length(shapes[edge_of])
     return (
@@ -57,6 +57,13 @@ def _singles(shapes: Shapes) -> tuple[Shapes, Ints, Floats]:
         np.concatenate([whole, point_of, edge_of]).astype(np.int64),
         np.concatenate([np.ones(len(whole)), 1.0 / counts[point_of], share]),
     )
+
+
+def _only(shapes: Shapes, chosen: npt.NDArray[np.bool_]) -> Shapes:
+    """The chosen shapes at their positions, and nothing at the others."""
+    found = np.full(len(shapes), None, dtype=object)
+    found[chosen] = shapes[chosen]
+    return found
 
 
 def _edges(lines: Shapes) -> tuple[Shapes, Ints]:
@@ -124,4 +131,5 @@ def measure(shapes: Shapes, like: Shapes | None = None) -> Floats:
 def _summed(rows: Ints, cells: Ints, shares: Floats, zones: int) -> tuple[Ints, Ints, Floats]:
     """Entries of the same pair added up."""
     pairs, inverse = np.unique(rows * zones + cells, return_inverse=True)
-    return pairs // zones, pairs % zones, np.bincount(inverse, weights=shares, minlength=len(pairs))
+    found: Floats = np.bincount(inverse, weights=shares, minlength=len(pairs)).astype(np.float64)
+    return pairs // zones, pairs % zones, found
