@@ -127,6 +127,12 @@ def saved(park: Path, out: Path) -> Path:
     return file
 
 
+def foreseen(park: Path) -> Path:
+    """The park with a forecast of two days whose values are there."""
+    mg.forecast(mg.open(park), ["works.in"], "2023-06-26", as_of="2100", models=("naive", "ridge"))
+    return park
+
+
 def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...]:
     """A call of the command that ends well."""
     calls = {
@@ -163,6 +169,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
             "--as-of",
             "2100",
         ),
+        "scores": lambda: (foreseen(sharing_park(out)), "--flows", "works.in"),
         "operate": lambda: (sharing_park(out), "--at", "2023-06-28T12:00"),
         "backtest": lambda: (sharing_park(out), "--from", "2023-06-27"),
         "size": lambda: (sharing_park(out), *FOUR_WEEKS, "--place", "depot", "--hours", "law,963"),

@@ -32,7 +32,7 @@ Scenarios = Annotated[
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    commands: tuple[Callable[..., None], ...] = (forecast, operate, backtest, size, bill, share)
+    commands: tuple[Callable[..., None], ...] = (forecast, scores, operate, backtest, size, bill, share)
     for command in commands:
         app.command()(command)
 
@@ -63,6 +63,28 @@ def forecast(
         typer.echo(text, nl=not json)
     if report.record:
         say(messages.render("cli.stored_as", lang, record=report.record[:12]))
+    raise typer.Exit(0 if table.num_rows else 4)
+
+
+def scores(
+    folder: Folder,
+    flows: Annotated[str, typer.Option("--flows", help="Ids of flows, with commas; all when left out.")] = "",
+    start: Annotated[
+        str | None, typer.Option("--from", help="Forecasts made from then on: 2024, 2024-03, 2024-03-31.")
+    ] = None,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Each forecaster's record: what it said against what happened."""
+    from mangrove import api, outlook, printing, printing_scores
+
+    table = outlook.scores(api.open(folder), parts(flows), start)
+    if json:
+        typer.echo(printing.as_json(table), nl=False)
+    elif table.num_rows:
+        typer.echo(printing_scores.scores_text(table, lang))
+    if not table.num_rows:
+        say(messages.render("forecast.no_scores", lang))
     raise typer.Exit(0 if table.num_rows else 4)
 
 

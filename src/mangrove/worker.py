@@ -13,14 +13,19 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mangrove import api, messages
 from mangrove.client import Client, RemoteHandle
-from mangrove.errors import MangroveError, RequestError, SourceError
+from mangrove.errors import DataQualityError, MangroveError, RequestError, SourceError
 from mangrove.times import Span
+
+if TYPE_CHECKING:
+    from mangrove.territory.model import Flow
 
 Say = Callable[[str], None]
 KEY = "MANGROVE_KEY"
@@ -34,6 +39,7 @@ _PATIENCE = 3
 _AHEAD = "48h"
 _MODELS = ("naive", "profile", "ridge")
 """Models that are fitted in seconds; boosted trees take a minute for a park and gain little over hours."""
+_STATES = ("air", "index", "water_level")
 _FINEST = 3600
 """Flows with longer steps are not forecast for the next hours."""
 
@@ -140,17 +146,34 @@ def _screen(park: RemoteHandle, now: datetime) -> str:
 
 
 def _forecast(park: RemoteHandle, now: datetime) -> str:
-    """Forecasts every flow that is metered at least hourly."""
+    """Forecasts every flow that is metered at least hourly and what it emits, and scores the forecasts whose hours are over."""
+    from mangrove import outlook
+    from mangrove.forecast import record
+
     with park.reader() as ledger, ledger.snapshot() as snapshot:
         known = snapshot.flow_ids()
     flows = [
         flow.id
         for flow in park.territory.flows.values()
-        if flow.id in known and flow.step and 0 < flow.step.seconds <= _FINEST and flow.semantics != "state"
+        if flow.id in known and flow.step and 0 < flow.step.seconds <= _FINEST and _wanted(flow)
     ]
     at = now.replace(minute=0, second=0, microsecond=0)
     made = api.forecast(park, flows, at, horizon=_AHEAD, models=_MODELS, as_of=datetime.now(UTC))
+    with park.reader() as ledger, park.writer() as writer:
+        record.score_stored(ledger, writer, park.territory, now)
+        with suppress(
+            DataQualityError, RequestError
+        ):  # nothing that was forecast emits, or no GWP set is declared
+            outlook.keep(writer, outlook.emissions(park, made))
     return f"{len(made.forecasts)}"
+
+
+def _wanted(flow: Flow) -> bool:
+    """Whether a flow is worth a forecast of its own: amounts and rates, and states of the air, of rivers and of traffic.
+
+    The weather is somebody else's forecast: one from its own past would stand in the way of a better one that comes in.
+    """
+    return flow.carrier.kind != "weather" and (flow.semantics != "state" or flow.carrier.kind in _STATES)
 
 
 def _operate(park: RemoteHandle, now: datetime) -> str:
