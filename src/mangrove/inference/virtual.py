@@ -240,7 +240,7 @@ class Both:
         return np.asarray(np.mean([one.predict(x) for one in self._parts], axis=0))
 
 
-CANDIDATES: dict[str, type[Ridge] | type[Trees]] = {"ridge": Ridge, "trees": Trees}
+CANDIDATES: dict[str, type[Ridge | Trees]] = {"ridge": Ridge, "trees": Trees}
 
 
 def _chosen(name: str) -> Regression:
@@ -255,7 +255,7 @@ def _grow(x: Floats, y: Floats, parameters: dict[str, Any], rounds: int) -> Any:
     return lightgbm.train(parameters, lightgbm.Dataset(x, y, params=parameters, free_raw_data=False), rounds)
 
 
-def _forward(make: type[Ridge] | type[Trees], x: Floats, y: Floats, block: Ints) -> Floats:
+def _forward(make: type[Ridge | Trees], x: Floats, y: Floats, block: Ints) -> Floats:
     """What a candidate says of each block after a fit to all blocks before, (n,); of the first few blocks nothing (NaN)."""
     found = np.full(len(y), np.nan)
     for one in range(_FIRST, int(block.max()) + 1):

@@ -12,6 +12,7 @@ fast as its subject. Misses larger than promised widen the intervals, and so doe
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,6 +30,8 @@ _PROMISED = 5.0
 """Campaigns that the misses of the validation count like, when intervals are learnt from them and from campaigns."""
 _FORGET = 0.95
 """Weight of a campaign's misses when the next one comes."""
+_BEYOND = 8.0
+"""A campaign whose median surprises by more standard deviations than this is believed: the lasting level may be as far off as it says."""
 REASONS = ("domain", "limit", "width", "age")
 
 
@@ -109,7 +112,7 @@ def track(
     wanted = wanted or Wanted()
     raw, size = meter.raw(x), meter.size(x)
     distance = meter.domain.distance(x)
-    parts = [rows for rows in campaigns(np.where(np.isfinite(raw), y, np.nan), wanted.longest)]
+    parts = list(campaigns(np.where(np.isfinite(raw), y, np.nan), wanted.longest))
     state = _State(meter, raw, size, y, distance)
     surprises = []
     alarm = False
@@ -162,6 +165,9 @@ class _State:
         expected = float(middle @ self._cov @ middle + noise.mean() / len(rows))
         self._before = missed - h @ self._mean
         self._surprise = float(self._before.mean() / np.sqrt(expected))
+        usual = float(np.median(self._before))
+        if recalibrate and usual**2 > _BEYOND**2 * expected:
+            self._cov[0, 0] += usual**2 - expected
         spread = np.einsum("ni,ij,nj->n", h, self._cov, h) + self._size[rows] ** 2
         scores = self._before / np.sqrt(spread) / self._wide[rows]
         self._scores = np.append(self._scores, scores)
@@ -215,7 +221,7 @@ def _requests(
         }
     marks = [-1, *ends, rows]
     found = []
-    for begin, end in zip(marks[:-1], marks[1:], strict=True):
+    for begin, end in itertools.pairwise(marks):
         first = {name: np.flatnonzero(flag[begin + 1 : end]) + begin + 1 for name, flag in flags.items()}
         asked = {name: int(at[0]) for name, at in first.items() if len(at)}
         if begin + wanted.every < end:
