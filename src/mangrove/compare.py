@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from mangrove.territory.model import Territory
 
 BASELINE = "baseline"
+_ASSUMED = ("assumed", "generated")
 
 
 def compare(
@@ -334,7 +335,7 @@ class Comparison:
         said = []
         for side in self.sides:
             actions = side.case.scenario.actions if isinstance(side, Side) else ()
-            assumed = [action.id for action in actions if action.status != "fact"]
+            assumed = [action.id for action in actions if action.status in _ASSUMED]
             if assumed:
                 data = {"count": len(assumed), "total": len(actions), "ids": ", ".join(assumed)}
                 said.append(Problem("scenario.assumed", data, severity="note"))

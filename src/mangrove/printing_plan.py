@@ -28,7 +28,7 @@ _INVENTORY = "inventory"
 
 def comparison_text(found: Comparison, lang: str, tz: tzinfo) -> str:
     """The table of both sides and their difference in t CO2e, then what each action does."""
-    rows = found.to_arrow().to_pylist()
+    rows = _worth_showing(found.to_arrow().to_pylist())
     names = found.names
     first, last = (moment.astimezone(tz) for moment in (found.span.start, found.span.end))
     data = {
@@ -153,6 +153,12 @@ def _parts_text(parts: Sequence[Part], found: Comparison, lang: str, tz: tzinfo)
         for one in shown
     ]
     return ["", _say("by_action", lang), *grid([_say(word, lang) for word in words], body, left={0, 1, 2})]
+
+
+def _worth_showing(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The inventory, and of the other accounts those in which anything differs."""
+    moved = {row["account"] for row in rows if row["difference"]} | {_INVENTORY}
+    return [row for row in rows if row["account"] in moved]
 
 
 def _totals(found: Comparison) -> list[dict[str, Any]]:

@@ -384,7 +384,8 @@ class Pathway:
                 if m.source == row and m.action in on
             }
             raise RequestError("scenario.too_much", actions=", ".join(sorted(names)), **data)
-        below = np.argwhere(stock < -_ROUNDING * np.maximum(np.abs(self.base), 1.0))
+        sinks = self.base < 0  # growing forests, for example: what is negative before may stay so
+        below = np.argwhere((stock < -_ROUNDING * np.maximum(np.abs(self.base), 1.0)) & ~sinks)
         if len(below):
             row, month = below[0]
             raise RequestError("scenario.negative", flow=self.flows[row], month=self._month(month))
