@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from itertools import groupby, pairwise
 
 from mangrove.errors import RequestError
@@ -18,6 +19,9 @@ from mangrove.figures.axis import ticks
 from mangrove.figures.palette import ALARM, CATEGORIES, GRID, INK, MUTED, category_colors, mix
 
 _LEFT, _STRIP = 56.0, 15.0
+_HOURS = (3, 6, 12, 24, 72, 168, 744, 8_784, 1_000_000)
+"""Hours between two labels below a plot: the first with which they are few enough is taken."""
+_MOST_HOURS = 26
 _SHADES = ("#e3eef9", "#f6f8f8", "#fbe3d3")
 """Behind hours of a low, a middle and a high price: light enough to leave the areas in front their colors."""
 
@@ -105,6 +109,7 @@ def band_lines(
     ribbon: tuple[str, Sequence[float], Sequence[float]] | None = None,
     behind: Sequence[Stretch] = (),
     until: float = math.inf,
+    first: date | None = None,
     lang: str = "vi",
     width: float = 800,
     height: float = 170,
@@ -120,6 +125,7 @@ def band_lines(
         ribbon: drawn behind the lines.
         behind: stretches of hours with a name.
         until: steps from here on lie ahead: a line without a number there is not marked as lost.
+        first: the day at hour 0; then midnights carry their date.
         lang: `vi` or `en`.
         width: pixels.
         height: of the plot, pixels.
@@ -137,7 +143,7 @@ def band_lines(
     for name, amounts in (*lines.items(), *extra.items()):
         _same(name, amounts, len(edges) - 1)
     known = [a for amounts in (*lines.values(), *extra.values()) for a in amounts if numbers.is_number(a)]
-    plane = _Plane(edges, ticks(min([0.0, *known]), max([0.0, *known])), width, height, lang)
+    plane = _Plane(edges, ticks(min([0.0, *known]), max([0.0, *known])), width, height, lang, first=first)
     inks = dict(zip(lines, (INK, *CATEGORIES[1:]), strict=False))
     shade = mix(CATEGORIES[0], "#ffffff", 0.45)
     items = ([(shade, ribbon[0])] if ribbon else []) + [(inks[name], name) for name in lines]
@@ -166,6 +172,7 @@ class _Plane:
     height: float
     lang: str
     top: float = 0.0
+    first: date | None = None
 
     @property
     def bottom(self) -> float:
@@ -213,10 +220,11 @@ class _Plane:
         return svg.line(_LEFT, self.y(0.0), self.width, self.y(0.0), MUTED)
 
     def clock(self) -> str:
-        """The hours below the plot, every three of them."""
+        """The hours below the plot, every three of them; fewer over many days, which then begin with their date."""
         parts = []
         several = self.edges[-1] > 24  # noqa: PLR2004 - a day; then each one begins at 00:00
-        for hour in range(math.ceil(self.edges[0] / 3) * 3, math.floor(self.edges[-1]) + 1, 3):
+        every = next(step for step in _HOURS if (self.edges[-1] - self.edges[0]) / step <= _MOST_HOURS)
+        for hour in range(math.ceil(self.edges[0] / every) * every, math.floor(self.edges[-1]) + 1, every):
             x = self.x(hour)
             parts.append(svg.line(x, self.bottom, x, self.bottom + 4, MUTED))
             anchor = "end" if x > self.width - 12 else "middle"
@@ -224,13 +232,19 @@ class _Plane:
                 svg.label(
                     x,
                     self.bottom + 16,
-                    clock(hour % 24 if several else hour),
+                    self._hour(hour, several=several),
                     size=11,
                     anchor=anchor,
                     fill=MUTED,
                 )
             )
         return "".join(parts)
+
+    def _hour(self, hour: int, *, several: bool) -> str:
+        """An hour below the plot: the date at midnight where the first day is known."""
+        if self.first is not None and hour % 24 == 0:
+            return f"{self.first + timedelta(days=hour // 24):%d/%m}"
+        return clock(hour % 24 if several else hour)
 
     def marks(self, lost: Sequence[int]) -> str:
         """Red dashes on the axis under steps without a number."""
