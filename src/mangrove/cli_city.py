@@ -25,7 +25,7 @@ Gwp = Annotated[
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    commands: tuple[Callable[..., None], ...] = (why, hotspots, event)
+    commands: tuple[Callable[..., None], ...] = (why, hotspots, event, nowcast, raster)
     for command in commands:
         app.command()(command)
 
@@ -81,7 +81,8 @@ def hotspots(
     park = api.open(folder)
     found = city.hotspots(park, start, end, by=parts(by), top=top, share=share, run=run, gwp=gwp)
     typer.echo(
-        printing.as_json(found.table()) if json else printing_city.hotspots_text(found, park.territory, lang), nl=not json
+        printing.as_json(found.table()) if json else printing_city.hotspots_text(found, park.territory, lang),
+        nl=not json,
     )
 
 
@@ -109,3 +110,73 @@ def event(
         printing.as_json(found.table()) if json else printing_city.event_text(found, lang), nl=not json
     )
     raise typer.Exit(0 if found.effects else 4)
+
+
+def nowcast(
+    folder: Folder,
+    at: Annotated[
+        str | None, typer.Option("--at", help="The present, local time: 2026-11-22T07:00; now when left out.")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="First instant; the beginning of the local year when left out."),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="Use only what was recorded until then.")
+    ] = None,
+    by: Annotated[
+        str, typer.Option("--by", help="Columns, with commas: ward, sector, flow, gpc.")
+    ] = "ward,sector",
+    every: Annotated[
+        str | None, typer.Option("--every", help="Time buckets of an hour or more: 1h, 1d, 1mo.")
+    ] = None,
+    top: Annotated[int, typer.Option("--top", min=1, help="Groups shown, the largest first.")] = 10,
+    json: Json = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
+    lang: Lang = "en",
+) -> None:
+    """Estimates hourly emissions to the present, with intervals."""
+    from mangrove import api, messages, printing, rules
+    from mangrove.cli_words import say
+    from mangrove.measure.nowcast import words
+    from mangrove.measure.nowcast.run import nowcast as estimate
+    from mangrove.times import instant
+
+    park = api.open(folder)
+    known = instant(as_of, park.territory.tz) if as_of is not None else None
+    with park.reader() if dry_run else park.writer() as ledger:
+        made = estimate(ledger, park.territory, rules.load(), at, start, as_of=known, stored=not dry_run)
+    tell(made.notes, lang)
+    table = words.largest(made.table(parts(by), every), parts(by), top)
+    if json:
+        typer.echo(words.as_json(made, table, lang))
+        return
+    typer.echo(
+        "\n".join([*words.summary(made, lang, top), "", printing.as_text(table, lang, park.territory.tz)])
+    )
+    if made.record:
+        say(messages.render("nowcast.stored", lang))
+
+
+def raster(
+    folder: Folder,
+    start: From,
+    out: Annotated[Path, typer.Option("--out", help="The file: .nc (NetCDF) or .parquet (GeoParquet).")],
+    end: To = None,
+    cell: Annotated[str, typer.Option("--cell", help="Size of the cells: 1km, 500m, 100m.")] = "1km",
+    by: Annotated[str, typer.Option("--by", help="grid, wards, or a kind of place.")] = "grid",
+    every: Annotated[str, typer.Option("--every", help="Steps of the file: 1h, 1d, 1mo, 1y.")] = "1h",
+    run: Run = "measured",
+    gwp: Gwp = None,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Writes emissions on a grid or by wards for models and maps."""
+    from mangrove import api
+    from mangrove import raster as rasters
+
+    made = rasters.raster(
+        api.open(folder), start, end, out=out, cell=cell, by=by, every=every, run=run, gwp=gwp
+    )
+    tell(made.problems, lang)
+    typer.echo(rasters.as_json(made) if json else rasters.as_text(made, lang))

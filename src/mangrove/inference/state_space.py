@@ -22,6 +22,8 @@ Floats = npt.NDArray[np.float64]
 
 VAGUE = 1e6
 """Variance of a state about which nothing is known before the first observation, for data of order one."""
+_KNOWN = 1e-12
+"""Variance of an observation below which it is known already."""
 _FEWEST = 14
 """Observations below which `fit` keeps the values that it is given: two weeks of days."""
 
@@ -59,9 +61,9 @@ class States:
         return States(*(np.concatenate(pair) for pair in pairs))
 
     @classmethod
-    def constants(cls, count: int, variance: float = VAGUE) -> States:
+    def constants(cls, count: int, variance: float | Floats = VAGUE) -> States:
         """States that never change and about which little is known: coefficients of a regression."""
-        return cls(np.ones(count), np.zeros(count), np.zeros(count), np.full(count, variance))
+        return cls(np.ones(count), np.zeros(count), np.zeros(count), np.zeros(count) + variance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def smooth(states: States, y: Floats, loadings: Floats, noise: Floats) -> Smooth
     """
     before, before_var, after, after_var, likelihood = _filter(*_of(states), y, loadings, noise)
     gains = _gains(states.phi, before_var, after_var)
-    mean, variance = _backward(states.phi, before, before_var, after, after_var, gains)
+    mean, variance = _backward(before, before_var, after, after_var, gains)
     return Smoothed(mean, variance, float(likelihood))
 
 
@@ -123,7 +125,7 @@ def simulate(
         moved = States(states.phi, states.noise, zero, states.variance)
         parts = _filter(*_of(moved), y - seen[number], loadings, noise)
         gains = _gains(states.phi, parts[1], parts[3])
-        found[number] = free[number] + _backward(states.phi, *parts[:4], gains)[0]
+        found[number] = free[number] + _backward(*parts[:4], gains)[0]
     return found
 
 
@@ -146,7 +148,9 @@ class Fit:
     estimated: bool
 
 
-def fit(y: Floats, columns: Floats, *, phi: float = 0.8, sd: float = 0.1) -> Fit:
+def fit(
+    y: Floats, columns: Floats, *, phi: float = 0.8, sd: float = 0.1, variance: float | Floats = VAGUE
+) -> Fit:
     """Fits `y = columns . b + u`, u an AR(1), by marginal likelihood over phi and sd, and bridges the gaps.
 
     Args:
@@ -154,6 +158,8 @@ def fit(y: Floats, columns: Floats, *, phi: float = 0.8, sd: float = 0.1) -> Fit
         columns: regressors known at all times, shape (T, p).
         phi: what is taken when fewer than 14 values are known; the search starts there.
         sd: the same for the standard deviation of u.
+        variance: of the coefficients before anything is observed, for all or shape (p,): what a gap may assume of a column that no
+            observation has shown.
 
     Example:
         >>> rng = np.random.default_rng(1)
@@ -173,7 +179,7 @@ def fit(y: Floats, columns: Floats, *, phi: float = 0.8, sd: float = 0.1) -> Fit
 
     def states(at: Floats) -> States:
         share, width = float(np.tanh(at[0])), float(np.exp(at[1]))
-        return States.ar1(share, width).beside(States.constants(many))
+        return States.ar1(share, width).beside(States.constants(many, variance))
 
     at = np.array([np.arctanh(phi), np.log(sd)])
     estimated = known >= max(_FEWEST, 2 * many)
@@ -204,7 +210,8 @@ def ar1_paths(phi: float, sd: float, gaps: Floats, normals: Floats) -> Floats:
     """Free runs of a stationary AR(1) at times `gaps` steps apart.
 
     Args:
-        phi: share that stays from one step to the next; sd: standard deviation of the process.
+        phi: share that stays from one step to the next.
+        sd: standard deviation of the process.
         gaps: steps since the time before, shape (T,); the first is not used.
         normals: standard normal numbers, shape (T, count); a longer table begins with the same paths.
 
@@ -240,59 +247,66 @@ def _of(states: States) -> tuple[Floats, Floats, Floats, Floats]:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _filter(  # type: ignore[no-untyped-def]
-    phi, noise, mean, variance, y, loadings, errors
-):  # pragma: no cover - compiled
+def _filter(  # noqa: PLR0917 - compiled functions take no keywords
+    phi: Floats, noise: Floats, mean: Floats, variance: Floats, y: Floats, loadings: Floats, errors: Floats
+) -> tuple[Floats, Floats, Floats, Floats, float]:
+    """Means and covariances of the states before and after the observations of each time, and the log likelihood."""
     steps, many = y.shape
     n = len(phi)
     before, after = np.empty((steps, n)), np.empty((steps, n))
     before_var, after_var = np.empty((steps, n, n)), np.empty((steps, n, n))
     x, p = mean.copy(), np.diag(variance)
-    gain = np.empty(n)
     total = 0.0
     for t in range(steps):
         if t:
+            x *= phi
             for i in range(n):
-                x[i] *= phi[i]
                 for j in range(n):
                     p[i, j] *= phi[i] * phi[j]
                 p[i, i] += noise[i]
         before[t], before_var[t] = x, p
         for m in range(many):
-            if np.isnan(y[t, m]):
-                continue
-            h = loadings[t, m]
-            for i in range(n):
-                gain[i] = 0.0
-                for j in range(n):
-                    gain[i] += p[i, j] * h[j]
-            size, off = errors[t, m], y[t, m]
-            for i in range(n):
-                size += h[i] * gain[i]
-                off -= h[i] * x[i]
-            if size <= 1e-12:
-                continue
-            total -= 0.5 * (np.log(2 * np.pi * size) + off * off / size)
-            for i in range(n):
-                x[i] += gain[i] * off / size
-                for j in range(n):
-                    p[i, j] -= gain[i] * gain[j] / size
+            if not np.isnan(y[t, m]):
+                total += _observed(x, p, y[t, m], loadings[t, m], errors[t, m])
         after[t], after_var[t] = x, p
     return before, before_var, after, after_var, total
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _gains(phi, before_var, after_var):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _observed(x: Floats, p: Floats, y: float, h: Floats, error: float) -> float:
+    """Takes one observation into `x` and `p`; its log density. One that the states already know exactly changes nothing."""
+    n = len(x)
+    gain = np.zeros(n)
+    size, off = error, y
+    for i in range(n):
+        for j in range(n):
+            gain[i] += p[i, j] * h[j]
+        size += h[i] * gain[i]
+        off -= h[i] * x[i]
+    if size <= _KNOWN:
+        return 0.0
+    for i in range(n):
+        x[i] += gain[i] * off / size
+        for j in range(n):
+            p[i, j] -= gain[i] * gain[j] / size
+    return -0.5 * (np.log(2 * np.pi * size) + off * off / size)
+
+
+@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+def _gains(phi: Floats, before_var: Floats, after_var: Floats) -> Floats:
+    """How what is learnt of the next time moves each time, shape (T, n, n)."""
     steps, n = before_var.shape[:2]
     found = np.zeros((steps, n, n))
     for t in range(steps - 1):
-        moved = after_var[t] * phi
-        found[t] = moved @ np.linalg.pinv(before_var[t + 1])
+        found[t] = (after_var[t] * phi) @ np.linalg.pinv(before_var[t + 1])
     return found
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _backward(phi, before, before_var, after, after_var, gains):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _backward(  # noqa: PLR0917 - compiled functions take no keywords
+    before: Floats, before_var: Floats, after: Floats, after_var: Floats, gains: Floats
+) -> tuple[Floats, Floats]:
+    """The smoothed means and covariances."""
     mean, variance = after.copy(), after_var.copy()
     for t in range(len(mean) - 2, -1, -1):
         gain = gains[t]
@@ -302,15 +316,15 @@ def _backward(phi, before, before_var, after, after_var, gains):  # type: ignore
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _run(free, phi, pushes):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
-    for number in range(free.shape[0]):
-        for t in range(1, free.shape[1]):
-            for i in range(free.shape[2]):
-                free[number, t, i] = phi[i] * free[number, t - 1, i] + pushes[number, t, i]
+def _run(free: Floats, phi: Floats, pushes: Floats) -> None:
+    """Lets states run from their first values, in place; shapes (count, T, n)."""
+    for t in range(1, free.shape[1]):
+        free[:, t] = phi * free[:, t - 1] + pushes[:, t]
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _paths(shares, widths, normals):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _paths(shares: Floats, widths: Floats, normals: Floats) -> Floats:
+    """AR(1) paths at times of any distance, shape (T, count)."""
     found = np.empty_like(normals)
     for t in range(len(shares)):
         for s in range(normals.shape[1]):
@@ -320,7 +334,8 @@ def _paths(shares, widths, normals):  # type: ignore[no-untyped-def]  # pragma: 
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _both_ways(shares, rows):  # type: ignore[no-untyped-def]  # pragma: no cover - compiled
+def _both_ways(shares: Floats, rows: Floats) -> Floats:
+    """Rows times the correlation of an AR(1): one pass forward, one back."""
     found = np.empty_like(rows)
     count, steps = rows.shape
     for r in range(count):

@@ -256,7 +256,7 @@ class Emissions:
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
         """What is missing or excluded: gaps of methods first, then of values, then what the rules and errors lack."""
-        found = list(_gap_problems(self.plan.gaps))
+        found = list(gap_problems(self.plan.gaps))
         for count in self.flows:
             found.extend(_count_problems(count))
         found.extend(self._weak_factors())
@@ -380,7 +380,7 @@ def _flow_count(flow: Flow, row: dict[str, Any] | None, hours: float) -> FlowCou
     return FlowCount(flow.id, row["amount"], coverage, row["n"], row["n_excluded"], row["n_estimated"])
 
 
-def _gap_problems(gaps: Iterable[Gap]) -> Iterator[Problem]:
+def gap_problems(gaps: Iterable[Gap]) -> Iterator[Problem]:
     """Gaps as findings that name their flows; flows with the same reason share one."""
     shared: dict[tuple[str, str], tuple[Sentence, dict[str, None]]] = {}
     for gap in gaps:
