@@ -89,7 +89,7 @@ def test_campaigns_that_go_on_find_the_gain_too(meter):
     found = track(meter, x, reference)
     late = np.arange(len(y)) > 1500
     missed = (found.value - y)[late]
-    assert abs(missed.mean()) < 0.1 * abs((meter.raw(x) - y)[late].mean())
+    assert abs(missed.mean()) < 0.15 * abs((meter.raw(x) - y)[late].mean())
     slope = np.polyfit(y[late], found.value[late], 1)[0]
     assert 0.93 < slope < 1.05
 
