@@ -21,7 +21,10 @@ Array = Any
 class Root(Protocol):
     """A Gaussian `N(mean, L L')`: `mean` has shape (n,), `L` (n, q)."""
 
-    mean: Array
+    @property
+    def mean(self) -> Array:
+        """(n,)."""
+        ...
 
     @property
     def columns(self) -> int:
@@ -217,6 +220,32 @@ class Stacked:
         return xp.concat(
             [part.right(columns[a:b, :]) for part, (a, b) in zip(self.parts, spans(sizes), strict=True)]
         )
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """A prior whose root has its columns multiplied: standard deviations that the data decided."""
+
+    root: Root
+    scale: Array
+
+    @property
+    def mean(self) -> Array:
+        """That of the root."""
+        return self.root.mean
+
+    @property
+    def columns(self) -> int:
+        """Those of the root."""
+        return self.root.columns
+
+    def left(self, rows: Array) -> Array:
+        """`rows @ L diag(scale)`."""
+        return self.root.left(rows) * self.scale[None, :]
+
+    def right(self, columns: Array) -> Array:
+        """`L diag(scale) @ columns`."""
+        return self.root.right(self.scale[:, None] * columns)
 
 
 def spans(sizes: Sequence[int]) -> list[tuple[int, int]]:
