@@ -97,8 +97,8 @@ def backtest(
         if now.any():
             one.observe(starts[now], values[now])
         actual.append(one.daily.values.day(day).copy())
-    found, models = np.stack(issued, axis=1), np.stack(said, axis=2)
-    happened, naive, scale = np.stack(actual), models[0], one.daily.scale
+    found, alone = np.stack(issued, axis=1), np.stack(said, axis=2)
+    happened, naive, scale = np.stack(actual), alone[0], one.daily.scale
     total = score(found, levels, happened, naive, scale, lower=lower)
     return Backtest(
         np.arange(low, low + days),
@@ -108,7 +108,7 @@ def backtest(
         total,
         levels,
         one.daily.names,
-        models,
+        alone,
         scale,
         lower,
     )
