@@ -144,7 +144,15 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "why": lambda: (park, "--from", "2023", "--against", "2023"),
         "hotspots": lambda: (park, "--from", "2023"),
         "event": lambda: (half_a_year(out), "--at", "2023-06-01", "--flows", "m"),
-        "locate": lambda: (sensed_town(out / "town"), "--species", "ch4", "--from", "2024-03-02", "--draws", "50"),
+        "locate": lambda: (
+            sensed_town(out / "town"),
+            "--species",
+            "ch4",
+            "--from",
+            "2024-03-02",
+            "--draws",
+            "50",
+        ),
         "explain": lambda: (park, record),
         "readings": lambda: (park, "mill.power", "--from", "2023-01-01"),
         "replay": lambda: (park, record),
@@ -176,6 +184,9 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "bill": lambda: (sharing_park(out), "depot", *WEEK, "--hours", "legacy,963"),
         "share": lambda: (sharing_park(out), *WEEK, "--out", out / "statements"),
         "budget": lambda: (park, planned(out)),
+        "plan compare": lambda: (park, scenario(out), "baseline"),
+        "plan adopt": lambda: (park, scenario(out)),
+        "plan list": lambda: (park,),
         "grid": lambda: (
             declare(out / "vn"),
             "--from",
@@ -198,6 +209,14 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "rules check": tuple,
     }
     return calls[name]()
+
+
+def scenario(out: Path) -> Path:
+    path = out / "less.yaml"
+    action = "{id: a, type: change_activity, from: 2024-01-01, flow: [mill.power], change: -10 %, source: s, status: assumed}"
+    head = "name: less\ntitle: Bớt điện\nfrom: 2024\nto: 2025\nbaseline: {year: 2023}\n"
+    path.write_text(f"{head}actions: [{action}]\n", encoding="utf-8")
+    return path
 
 
 def planned(out: Path) -> Path:
