@@ -35,6 +35,7 @@ from tests.doors import (
 )
 from tests.sensed import sensed_town
 from tests.sources.grid_worlds import declare, mix_file
+from tests.virtual_world import plant
 
 import mangrove as mg
 from mangrove import api, cli, messages, testing
@@ -204,6 +205,14 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "audit show": lambda: (logged(park),),
         "audit verify": lambda: (logged(park),),
         "audit head": lambda: (logged(park),),
+        "virtual": lambda: (
+            plant(out / "furnace")[0].territory.path,
+            "nox",
+            "--from",
+            "2024-05-01",
+            "--to",
+            "2024-05-08",
+        ),
         "rules find": lambda: ("than antraxit",),
         "rules conflicts": lambda: ("grid/vn",),
         "rules check": tuple,

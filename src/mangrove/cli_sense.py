@@ -60,10 +60,10 @@ def locate(
 
 def virtual(
     folder: Folder,
+    start: From,
     flow: Annotated[
         str | None, typer.Argument(metavar="FLOW", help="One estimated flow; all when left out.")
     ] = None,
-    start: From = "",
     end: To = None,
     validate: Annotated[
         bool, typer.Option("--validate", help="Show how good it was on unseen time; store nothing.")
