@@ -24,7 +24,7 @@ from mangrove.gridding import Grid, geoparquet, netcdf, project, utm
 from mangrove.gridding.layers import Layer, Steps, Zones, size_of
 from mangrove.measure import fields, places_on_map
 from mangrove.measure.fields import SHAPED, TerritoryField
-from mangrove.times import Span, Step
+from mangrove.times import Step
 from mangrove.units import Quantity
 
 if TYPE_CHECKING:
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from mangrove.handle import Handle
     from mangrove.measure.result import Emissions
 
+WGS84 = 4326
+"""Code of longitudes and latitudes."""
 WRITERS = {".nc": netcdf.write, ".parquet": geoparquet.write}
 """By the ending of the file."""
-MOST_STEPS = 100_000
-"""A file of more maps is refused."""
 _TELL = 1e-6
 """Share outside the file that is worth a word."""
 
@@ -87,7 +87,7 @@ def raster(
         start: a period ("2024"), or the first instant when `end` is given; local time.
         end: the first instant that no longer counts.
         out: the file: `.nc` for NetCDF, `.parquet` for GeoParquet.
-        cell: size of the cells ("1km", "500m").
+        cell: size of the cells: "1km", "500m" in the UTM zone of the territory, or "0.01deg" along meridians and parallels.
         by: `grid`, `wards` (the smallest places that are drawn), or a kind of place.
         every: length of the steps of the file: hours, days, months or years.
         run: whose values, as in `mangrove.measure`.
@@ -107,7 +107,7 @@ def raster(
     target = _target(emissions, by, cell)
     made = fields.field_of(emissions, target, seasons=seasons, holidays=holidays, cache=cache)
     frame = made.zones if isinstance(made.zones, Grid) else _zones(made)
-    steps = _steps(made, emissions.plan.question.span, every, park)
+    steps = _steps(made, every, park)
     layers = _layers(made)
     WRITERS[path.suffix](path, layers, frame, steps, attributes=_attributes(park, emissions, made))
     return _told(path, frame, made, emissions, len(steps))
@@ -118,8 +118,11 @@ def _target(emissions: Emissions, by: str, cell: str) -> Grid | str:
     territory, day = emissions.plan.territory, emissions.plan.question.borders
     if by == "grid":
         shapes = _drawn(emissions)
-        epsg = utm(shapes)
-        return Grid.around(project(shapes, epsg), _meters(cell), epsg)
+        size, in_degrees = _size(cell)
+        epsg = utm(shapes)  # checks that they are degrees, too
+        if in_degrees:
+            return Grid.around(shapes, size, WGS84)
+        return Grid.around(project(shapes, epsg), size, epsg)
     kinds = dict.fromkeys(place.kind for place in territory.places.values())
     kind = (places_on_map.drawn_kind(territory, day) or "ward") if by == "wards" else by
     if kind not in kinds:
@@ -137,10 +140,12 @@ def _drawn(emissions: Emissions) -> Shapes:
     return shapes
 
 
-def _meters(cell: str) -> float:
-    """The size of a cell."""
+def _size(cell: str) -> tuple[float, bool]:
+    """The size of a cell in meters, or in degrees and that it is so."""
     try:
-        return Quantity.parse(_spaced(cell), "m").to("m")
+        if cell.rstrip().endswith("deg"):
+            return Quantity.parse(_spaced(cell), "deg").to("deg"), True
+        return Quantity.parse(_spaced(cell), "m").to("m"), False
     except (RuleError, RequestError):
         raise RequestError("gridding.not_a_length", text=cell) from None
 
@@ -159,11 +164,9 @@ def _zones(made: TerritoryField) -> Zones:
     return Zones(tuple(p.id for p in made.zones), tuple(p.name for p in made.zones), shapes)
 
 
-def _steps(made: TerritoryField, span: Span, every: str | Step, park: Handle) -> Steps:
+def _steps(made: TerritoryField, every: str | Step, park: Handle) -> Steps:
     """The steps of the file on the territory's calendar."""
     step = Step.parse(every) if isinstance(every, str) else every
-    if span.hours / step.hours > MOST_STEPS:
-        raise RequestError("measure.too_many_steps", step=str(step), most=f"{MOST_STEPS:,}")
     edges = made.edges(step, park.territory.tz)
     times = np.append(made.starts, made.starts[-1] + np.timedelta64(1, "h"))[edges]
     return Steps(tuple(edges), times)
@@ -235,11 +238,11 @@ def as_text(made: Raster, lang: str = "en") -> str:
 
     on_grid = isinstance(made.frame, Grid)
     code = "gridding.said_grid" if on_grid else "gridding.said_zones"
-    size = made.frame.dx if isinstance(made.frame, Grid) else 0.0
+    size = (
+        f"{made.frame.dx:g} {'°' if made.frame.in_degrees else 'm'}" if isinstance(made.frame, Grid) else ""
+    )
     lines = [
-        messages.render(
-            code, lang, path=made.path, count=size_of(made.frame), steps=made.steps, cell=f"{size:g}"
-        )
+        messages.render(code, lang, path=made.path, count=size_of(made.frame), steps=made.steps, cell=size)
     ]
     for gas, kilograms in made.gases.items():
         tonnes, beside = (number(kg / 1000, lang, digits=6) for kg in (kilograms, made.outside[gas]))
@@ -255,13 +258,8 @@ def as_json(made: Raster) -> str:
     frame: dict[str, Any]
     if isinstance(made.frame, Grid):
         grid = made.frame
-        frame = {
-            "cells": grid.cells,
-            "columns": grid.nx,
-            "rows": grid.ny,
-            "cell_m": grid.dx,
-            "epsg": grid.epsg,
-        }
+        size = "cell_deg" if grid.in_degrees else "cell_m"
+        frame = {"cells": grid.cells, "columns": grid.nx, "rows": grid.ny, size: grid.dx, "epsg": grid.epsg}
     else:
         frame = {"zones": list(made.frame.ids)}
     body = {

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 import xarray as xr
-from pyproj import CRS
+from pyproj import CRS, Geod
 
 from mangrove.errors import RequestError
 from mangrove.gridding import Field, Grid, geoparquet, netcdf
@@ -81,7 +81,8 @@ def test_totals_are_exact_and_sums_hold_all_sectors(gridded):
 def test_coordinates_follow_cf_so_that_any_reader_finds_them(gridded):
     """CF 1.10: sections 4.4 (time), 5.6 (grid mappings), 7.1 (bounds), 7.2 (cell measures)."""
     assert gridded.attrs["Conventions"] == "CF-1.10"
-    assert gridded.time.values.tolist() == STEPS.times[:-1].astype("datetime64[ns]").tolist()
+    middles = STEPS.times[:-1].astype("datetime64[m]") + np.diff(STEPS.times.astype("datetime64[m]")) / 2
+    assert gridded.time.values.tolist() == middles.astype("datetime64[ns]").tolist()
     assert gridded.time_bnds.values[:, 1].tolist() == STEPS.times[1:].astype("datetime64[ns]").tolist()
     one = gridded.CO2_giao_thong
     assert one.dims == ("time", "y", "x")
@@ -124,6 +125,22 @@ def test_a_file_written_in_blocks_is_the_same(tmp_path, gridded, monkeypatch):
         xr.testing.assert_identical(data.load(), gridded)
 
 
+def test_a_grid_in_degrees_has_them_as_dimensions_and_the_areas_of_the_ellipsoid(tmp_path):
+    """What emiproc's NetcdfRaster asks for: `lat` and `lon` as dimensions, and `substance` and `category` on what it adds up, only."""
+    grid = Grid(106.6, 10.7, 0.01, 0.02, 5, 4, 4326)
+    path = netcdf.write(tmp_path / "city.nc", layers(grid.cells), grid, STEPS)
+    with xr.open_dataset(path, engine="h5netcdf", decode_coords="all") as data:
+        one = data.CO2_giao_thong
+        assert one.dims == ("time", "lat", "lon")
+        assert data.lon.values == pytest.approx(106.605 + 0.01 * np.arange(5))
+        kilograms = (one.astype(float) * data.cell_area * seconds(data)).sum()
+        assert float(kilograms) == pytest.approx(layers(grid.cells)[0].field.total(), rel=1e-6)
+        area, _ = Geod(ellps="WGS84").geometry_area_perimeter(shapely.segmentize(grid.boxes([0])[0], 1e-4))
+        assert float(data.cell_area[0, 0]) == pytest.approx(area, rel=1e-6)
+        added = {name for name in data.data_vars if "category" in data[name].attrs}
+        assert added == {"CO2_giao_thong", "CO2_giao_thong_2", "PM2_5_other"}
+
+
 def test_wards_have_ids_names_and_a_point_inside(tmp_path):
     path = netcdf.write(tmp_path / "wards.nc", layers(3), WARDS, STEPS)
     with xr.open_dataset(path, engine="h5netcdf", decode_coords="all") as data:
@@ -147,7 +164,7 @@ def test_geoparquet_has_the_metadata_of_the_specification_and_every_kilogram(tmp
     assert CRS.from_json_dict(column["crs"]).to_epsg() == 32648
     assert column["bbox"] == [680_000, 1_190_000, 685_000, 1_192_000]
     shapes = shapely.from_wkb(table["geometry"].to_pylist())
-    assert shapely.area(shapes) == pytest.approx(np.full(len(shapes), GRID.area))
+    assert shapely.area(shapes) == pytest.approx(np.full(len(shapes), 500_000.0))
     rows = table.to_pylist()
     number = [
         int(row["zone"][1 : row["zone"].index("c")]) * GRID.nx + int(row["zone"].partition("c")[2])

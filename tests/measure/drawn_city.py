@@ -52,7 +52,7 @@ FIRST, HOURS = datetime.fromisoformat("2023-01-01"), 8760
 
 
 def power(hour: int) -> float:
-    """kWh of the mill in an hour of the year."""
+    """The kWh of the mill in an hour of the year."""
     return 1000.0 + 400.0 * (hour % 24 > 6) + hour / 100
 
 
@@ -72,7 +72,10 @@ def drawn_city(folder: Path) -> Handle:
     tables = {
         "mill.csv": [["time", "mill.power"], *([FIRST + timedelta(hours=i), power(i)] for i in range(HOURS))],
         "coal.csv": [["time", "shop.coal"], *([FIRST + timedelta(days=i), 2 + i % 7] for i in range(365))],
-        "fuel.csv": [["time", "road.fuel"], *([FIRST.replace(month=m), 9000 + 100 * m] for m in range(1, 13))],
+        "fuel.csv": [
+            ["time", "road.fuel"],
+            *([FIRST.replace(month=m), 9000 + 100 * m] for m in range(1, 13)),
+        ],
         "homes.csv": [["time", "homes.power"], [FIRST, 5000]],
     }
     for name, rows in tables.items():

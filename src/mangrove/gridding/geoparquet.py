@@ -115,7 +115,9 @@ def _schema(
     column["geometry_types"] = [_KINDS[kind] for kind in column["geometry_types"]]
     if drawn.size:
         column["bbox"] = shapely.total_bounds(drawn).tolist()
-    if isinstance(frame, Grid):
+    if (
+        isinstance(frame, Grid) and not frame.in_degrees
+    ):  # degrees, longitude first, are the default of the specification
         column["crs"] = _system(frame.epsg)
     geo = {"version": VERSION, "primary_column": "geometry", "columns": {"geometry": column}}
     return pa.schema(fields, metadata={"geo": json.dumps(geo), **attributes})

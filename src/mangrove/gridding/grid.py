@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Regular grids in meters, and the way from degrees to meters.
+"""Regular grids, in meters of a projected system or in degrees, and the way between the two.
 
 Comes in: shapes in WGS84 (longitude, latitude), a cell size. Goes out: a `Grid` in a projected system, the same shapes in its meters, and
 the corners of its cells in degrees. The system is the UTM zone that holds the middle of what is drawn (Việt Nam
@@ -27,25 +27,31 @@ Shapes = npt.NDArray[np.object_]
 
 MOST_CELLS = 50_000_000
 """A grid of more cells is refused: one map of it takes 400 MB."""
+_WGS84 = 4326
 _NORTH, _SOUTH, _ZONE_WIDTH = (
     32600,
     32700,
     6.0,
 )  # EPSG codes of WGS 84 / UTM, and the width of a zone in degrees
 _HALF_TURN = 180.0
+_EQUATOR, _FLATTENING = (
+    6_378_137.0,
+    298.257223563,
+)  # of WGS84: half axis in m, inverse flattening (NIMA TR8350.2)
 _LATITUDES = (-80.0, 84.0)  # where UTM is defined
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Square or oblong cells of a projected system, row by row from the south-west corner.
+    """Square or oblong cells, row by row from the south-west corner.
 
     The cell in column `i` and row `j` has the number `j * nx + i` and holds the points with `x0 + i dx <= x < x0 + (i + 1) dx`, and the
     same in y: half-open, so that every point inside lies in exactly one cell.
 
     Attributes:
-        x0, y0: south-west corner in meters; dx, dy: size of a cell in meters; nx, ny: number of columns and rows.
-        epsg: code of the projected system; 0 when there is none.
+        x0, y0: south-west corner; dx, dy: size of a cell; in meters of a projected system, or in degrees of WGS84 (longitude is x).
+        nx, ny: number of columns and rows.
+        epsg: code of the system, 4326 for degrees; 0 when there is none.
 
     Example:
         >>> Grid(0.0, 0.0, 100.0, 100.0, 3, 2).cells
@@ -69,7 +75,7 @@ class Grid:
 
     @classmethod
     def around(cls, shapes: Sequence[BaseGeometry] | Shapes, cell: float, epsg: int = 0) -> Grid:
-        """The grid of square cells of `cell` meters whose lines are whole multiples of it, and that holds all `shapes` (in meters).
+        """The grid of square cells of the size `cell` whose lines are whole multiples of it, and that holds all `shapes` (in its units).
 
         Raises:
             RequestError: `gridding.nothing_drawn` without any coordinates, `gridding.bad_cell`, `gridding.too_many_cells`.
@@ -87,12 +93,19 @@ class Grid:
         return self.nx * self.ny
 
     @property
-    def area(self) -> float:
-        """Area of a cell on the map, m2."""
-        return self.dx * self.dy
+    def in_degrees(self) -> bool:
+        """Whether the cells are bounded by meridians and parallels."""
+        return self.epsg == _WGS84
+
+    def areas(self) -> Floats:
+        """Area of the cells in m2, shape (ny, nx): on the map of a projected system, on the ellipsoid for degrees."""
+        if not self.in_degrees:
+            return np.full((self.ny, self.nx), self.dx * self.dy)
+        zones = np.diff(_zone_area(self.y0 + np.arange(self.ny + 1, dtype=np.float64) * self.dy))
+        return np.repeat(zones[:, None] * np.radians(self.dx), self.nx, axis=1)
 
     def centers(self) -> tuple[Floats, Floats]:
-        """Middles of the cells in meters: x of the columns, shape (nx,), and y of the rows, shape (ny,)."""
+        """Middles of the cells: x of the columns, shape (nx,), and y of the rows, shape (ny,)."""
         columns, rows = np.arange(self.nx, dtype=np.float64), np.arange(self.ny, dtype=np.float64)
         return self.x0 + (columns + 0.5) * self.dx, self.y0 + (rows + 0.5) * self.dy
 
@@ -115,7 +128,7 @@ class Grid:
         if corners:
             x = x + self.dx / 2 * np.array([-1, 1, 1, -1])
             y = y + self.dy / 2 * np.array([-1, -1, 1, 1])
-        lon, lat = _transformer(self.epsg, 4326).transform(x, y)
+        lon, lat = _transformer(self.epsg, _WGS84).transform(x, y)
         return (lon, lat) if corners else (lon[..., 0], lat[..., 0])
 
 
@@ -137,6 +150,17 @@ def utm(shapes: Sequence[BaseGeometry] | Shapes) -> int:
     return (_NORTH if south + north >= 0 else _SOUTH) + zone
 
 
+def _zone_area(latitude: Floats) -> Floats:
+    """Area of the ellipsoid WGS84 between the equator and a parallel (degrees), m2 for each radian of longitude.
+
+    `b2 / 2 (sin p / (1 - e2 sin2 p) + ln((1 + e sin p) / (1 - e sin p)) / 2e)` (Snyder, Map Projections, USGS 1395, 1987, Eq. 3-12).
+    """
+    sine = np.sin(np.radians(latitude))
+    polar = _EQUATOR * (1 - 1 / _FLATTENING)
+    e = math.sqrt(1 - (polar / _EQUATOR) ** 2)
+    return np.asarray(polar**2 / 2 * (sine / (1 - (e * sine) ** 2) + np.arctanh(e * sine) / e))
+
+
 def _bounds(shapes: Sequence[BaseGeometry] | Shapes) -> tuple[float, float, float, float]:
     drawn = np.asarray(shapes, dtype=object)
     found = shapely.total_bounds(drawn) if drawn.size else np.full(4, np.nan)
@@ -152,12 +176,12 @@ def project(shapes: Sequence[BaseGeometry] | Shapes, epsg: int) -> Shapes:
     Raises:
         RequestError: `gridding.not_degrees`.
     """
-    return _moved(shapes, 4326, epsg)
+    return _moved(shapes, _WGS84, epsg)
 
 
 def unproject(shapes: Sequence[BaseGeometry] | Shapes, epsg: int) -> Shapes:
     """Shapes in meters of the system `epsg` in WGS84 degrees (longitude first)."""
-    return _moved(shapes, epsg, 4326)
+    return _moved(shapes, epsg, _WGS84)
 
 
 def _moved(shapes: Sequence[BaseGeometry] | Shapes, source: int, target: int) -> Shapes:

@@ -4,7 +4,8 @@
 Comes in: layers, a grid or zones, steps. Goes out: a file that xarray, emiproc and the tools of ICON-ART and WRF read: `gas_sector(time, y, x)`
 as mean flux in kg m-2 s-1 with the attributes `substance` and `category`, longitude and latitude of middles and corners, projected `x` and
 `y` with their grid mapping, `cell_area`, bounds of time; beside them the sum of all sectors, and the exact kilograms of every step. Zones get
-a dimension of their own and rates in kg s-1. Fields are single precision; totals, areas and coordinates are double.
+a dimension of their own and rates in kg s-1; a grid in degrees has `lat` and `lon` as its dimensions, which is what emiproc's `NetcdfRaster`
+reads without being told anything. Fields are single precision; totals, areas and coordinates are double.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from mangrove.errors import RequestError
 from mangrove.gridding.grid import Floats, Grid
 from mangrove.gridding.layers import Layer, Steps, Zones, check, maps, plain_word, variable_names, written
 
@@ -29,6 +31,7 @@ NAMES = {
     "NH3": "ammonia",
 }
 """Gases whose emission flux has a name in the CF standard name table: `tendency_of_atmosphere_mass_content_of_X_due_to_emission`."""
+_DEGREES = {"lon": ("longitude", "degrees_east", "X"), "lat": ("latitude", "degrees_north", "Y")}
 _EPOCH = "1970-01-01"
 _LEVEL = 4
 """Of the compression: higher ones hardly help sparse maps."""
@@ -71,19 +74,24 @@ class _Space:
     """How a map lies in the file.
 
     Attributes:
-        dimensions, shape: of one map; area: m2 that kilograms are divided by, 1.0 for zones.
+        dimensions, shape: of one map; area: m2 that kilograms are divided by, of the shape of a map; ones for zones.
         units: of a rate; attributes: that every field shares.
     """
 
     def __init__(self, frame: Grid | Zones) -> None:
         on_grid = isinstance(frame, Grid)
-        self.dimensions = ("y", "x") if on_grid else ("zone",)
+        in_degrees = isinstance(frame, Grid) and frame.in_degrees
+        self.dimensions: tuple[str, ...] = (
+            ("lat", "lon") if in_degrees else ("y", "x") if on_grid else ("zone",)
+        )
         self.shape = (frame.ny, frame.nx) if isinstance(frame, Grid) else (len(frame.ids),)
-        self.area = frame.area if isinstance(frame, Grid) else 1.0
+        self.area = frame.areas() if isinstance(frame, Grid) else np.ones(self.shape)
         self.units = "kg m-2 s-1" if on_grid else "kg s-1"
         self.attributes = {"coordinates": "lon lat", "cell_methods": "time: mean area: mean"}
         if on_grid:
             self.attributes |= {"grid_mapping": "crs", "cell_measures": "area: cell_area"}
+            if in_degrees:
+                del self.attributes["coordinates"]
         else:
             self.attributes = {
                 "coordinates": "lon lat zone_id zone_name",
@@ -92,22 +100,52 @@ class _Space:
 
 
 def _time(file: Any, steps: Steps) -> None:
-    """`time` at the start of each step, with its bounds."""
+    """`time` in the middle of each step, with its bounds: so that a year that begins abroad still bears its own number."""
     hours = steps.times.astype("datetime64[s]").astype(np.float64) / 3600
     file.dimensions["time"] = len(steps)
     file.dimensions["nv"] = 2
     _variable(
-        file, "time", ("time",), hours[:-1],
-        standard_name="time", long_name="start of the step", units=f"hours since {_EPOCH} 00:00:00",
+        file, "time", ("time",), (hours[:-1] + hours[1:]) / 2,
+        standard_name="time", long_name="middle of the step", units=f"hours since {_EPOCH} 00:00:00",
         calendar="proleptic_gregorian", axis="T", bounds="time_bnds",
     )  # fmt: skip
     _variable(file, "time_bnds", ("time", "nv"), np.column_stack([hours[:-1], hours[1:]]))
 
 
 def _grid(file: Any, grid: Grid) -> _Space:
-    """Coordinates of a grid: projected, in degrees, corners, areas, the system itself."""
+    """Coordinates of a grid, its areas and its system."""
     from pyproj import CRS
 
+    if not grid.epsg:
+        raise RequestError("gridding.no_projection")
+    space = _Space(grid)
+    (_meridians if grid.in_degrees else _projected)(file, grid)
+    _variable(
+        file, "cell_area", space.dimensions, space.area,
+        standard_name="cell_area", units="m2", grid_mapping="crs",
+        long_name="area of the cell" + ("" if grid.in_degrees else " on the map"),
+    )  # fmt: skip
+    system = CRS.from_epsg(grid.epsg)
+    _variable(file, "crs", (), np.int32(0), **{**_plain(system.to_cf()), "epsg_code": f"EPSG:{grid.epsg}"})
+    return space
+
+
+def _meridians(file: Any, grid: Grid) -> None:
+    """Longitudes and latitudes as dimensions."""
+    for name, middles, size in zip(("lon", "lat"), grid.centers(), (grid.dx, grid.dy), strict=True):
+        file.dimensions[name] = len(middles)
+        word, units, axis = _DEGREES[name]
+        _variable(
+            file, name, (name,), middles, standard_name=word, long_name=word, units=units, axis=axis,
+            bounds=f"{name}_bnds",
+        )  # fmt: skip
+        _variable(
+            file, f"{name}_bnds", (name, "nv"), np.column_stack([middles - size / 2, middles + size / 2])
+        )
+
+
+def _projected(file: Any, grid: Grid) -> None:
+    """Projected coordinates, and longitudes and latitudes of middles and corners."""
     longitudes, latitudes = grid.degrees()
     corners = grid.degrees(corners=True)
     for dimension, count in (("y", grid.ny), ("x", grid.nx), ("corner", 4)):
@@ -122,13 +160,6 @@ def _grid(file: Any, grid: Grid) -> _Space:
     _degrees(file, ("y", "x"), longitudes, latitudes, bounds=True)
     for name, corner in zip(("lon_bnds", "lat_bnds"), corners, strict=True):
         _variable(file, name, ("y", "x", "corner"), corner)
-    _variable(
-        file, "cell_area", ("y", "x"), np.full((grid.ny, grid.nx), grid.area),
-        standard_name="cell_area", units="m2", long_name="area of the cell on the map", grid_mapping="crs",
-    )  # fmt: skip
-    system = CRS.from_epsg(grid.epsg)
-    _variable(file, "crs", (), np.int32(0), **{**_plain(system.to_cf()), "epsg_code": f"EPSG:{grid.epsg}"})
-    return _Space(grid)
 
 
 def _zones(file: Any, zones: Zones) -> _Space:
@@ -145,10 +176,8 @@ def _zones(file: Any, zones: Zones) -> _Space:
 
 
 def _degrees(file: Any, dimensions: tuple[str, ...], lon: Floats, lat: Floats, *, bounds: bool) -> None:
-    for name, values, word, units in (
-        ("lon", lon, "longitude", "degrees_east"),
-        ("lat", lat, "latitude", "degrees_north"),
-    ):
+    for name, values in (("lon", lon), ("lat", lat)):
+        word, units, _ = _DEGREES[name]
         further = {"bounds": f"{name}_bnds"} if bounds else {}
         _variable(file, name, dimensions, values, standard_name=word, long_name=word, units=units, **further)
 
@@ -158,7 +187,7 @@ def _fields(file: Any, layers: Sequence[Layer], steps: Steps, space: _Space) -> 
     names = variable_names(layers)
     gases = list(dict.fromkeys(layer.gas for layer in layers))
     fields = {
-        name: _field(file, name, layer.gas, layer.sector, space)
+        name: _field(file, name, layer.gas, layer.sector or "other", space)
         for name, layer in zip(names, layers, strict=True)
     }
     sums = {gas: _field(file, f"emi_{plain_word(gas)}_all_sectors", gas, "", space) for gas in gases}
@@ -188,7 +217,7 @@ def _fields(file: Any, layers: Sequence[Layer], steps: Steps, space: _Space) -> 
         total[...] = kilograms[gas]
 
 
-def _field(file: Any, name: str, gas: str, sector: str, space: _Space) -> Any:
+def _field(file: Any, name: str, gas: str, category: str, space: _Space) -> Any:
     """One empty field, kept in chunks of one map."""
     made = file.create_variable(
         name,
@@ -200,8 +229,10 @@ def _field(file: Any, name: str, gas: str, sector: str, space: _Space) -> Any:
         shuffle=True,
         fillvalue=np.float32(np.nan),
     )
-    of = f"emissions of {gas}" + (f" from {sector}" if sector else " from all sectors")
-    attributes = {"long_name": of, "units": space.units, "substance": gas, "category": sector or "all"}
+    of = f"emissions of {gas}" + (f" from {category}" if category else " from all sectors")
+    attributes = {"long_name": of, "units": space.units}
+    if category:  # emiproc adds up what has one, so the sum of all sectors must not
+        attributes |= {"substance": gas, "category": category}
     if gas in NAMES and space.units == "kg m-2 s-1":
         known = f"tendency_of_atmosphere_mass_content_of_{NAMES[gas]}_due_to_emission"
         attributes["standard_name"] = known
