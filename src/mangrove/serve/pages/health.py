@@ -25,6 +25,7 @@ from mangrove.figures import Bar, Coverage, coverage_strip, interval_bars
 from mangrove.ledger.types import COUNTED, Quality
 from mangrove.measure.result import Emissions
 from mangrove.serve import newest
+from mangrove.serve.pages import now_model
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
 from mangrove.serve.view import View, period_of
@@ -361,8 +362,7 @@ class _Inspection:
     @cached_property
     def _planned(self) -> dict[str, float]:
         """Tonnes CO2e that the plan of the year expects so far, by flow; empty without a plan."""
-        with self.live.snapshot() as snapshot:
-            runs = sorted({key.partition(":")[0] for key in snapshot.flow_ids() if key.startswith("plan/")})
+        runs = sorted(run for run in now_model.runs(self.live).last if run.startswith("plan/"))
         if not runs:
             return {}
         found: dict[str, float] = {}

@@ -32,6 +32,7 @@ from mangrove.measure.plan import Line, Plan, is_rate
 from mangrove.measure.timeline import instants
 from mangrove.measure.uncertainty import Z95
 from mangrove.plan.budget import MODEL as BUDGET
+from mangrove.plan.scenario_store import MODEL as SCENARIO
 from mangrove.serve.state import Live
 from mangrove.times import Span, Step
 from mangrove.units import unit
@@ -208,7 +209,9 @@ def _runs(live: Live) -> Runs:
     with catalog.reader(live.store) as db:
         rows = db.execute(query, (live.cut(), *HAPPENED)).fetchall()
     last: dict[str, int] = {}
-    for run, _, batch in rows:
+    for run, model, batch in rows:
+        if model == SCENARIO:
+            continue  # its values stand by months, in a territory of its own: nothing to hold an hour against
         last[run] = max(last.get(run, 0), batch)
     return Runs(last, {run: batch for run, model, batch in rows if model == BUDGET})
 
