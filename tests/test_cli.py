@@ -144,6 +144,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "measure": lambda: (park, "--from", "2023", "--by", "scope"),
         "why": lambda: (park, "--from", "2023", "--against", "2023"),
         "hotspots": lambda: (park, "--from", "2023"),
+        "raster": lambda: (park, "--from", "2023", "--by", "facility", "--every", "1y", "--out", fresh(out, ".parquet")),
         "event": lambda: (half_a_year(out), "--at", "2023-06-01", "--flows", "m"),
         "locate": lambda: (
             sensed_town(out / "town"),

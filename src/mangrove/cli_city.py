@@ -163,7 +163,7 @@ def raster(
     start: From,
     out: Annotated[Path, typer.Option("--out", help="The file: .nc (NetCDF) or .parquet (GeoParquet).")],
     end: To = None,
-    cell: Annotated[str, typer.Option("--cell", help="Size of the cells: 1km, 500m, 100m.")] = "1km",
+    cell: Annotated[str, typer.Option("--cell", help="Size of the cells: 1km, 500m, 0.01deg.")] = "1km",
     by: Annotated[str, typer.Option("--by", help="grid, wards, or a kind of place.")] = "grid",
     every: Annotated[str, typer.Option("--every", help="Steps of the file: 1h, 1d, 1mo, 1y.")] = "1h",
     run: Run = "measured",
