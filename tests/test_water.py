@@ -100,10 +100,7 @@ def test_measured_rain_is_the_rain_of_the_ledger_in_local_time(city):
 
 
 def test_floods_are_added_up_by_ward_and_what_lies_outside_is_left_out(city):
-    import sys
-
-    sys.path.insert(0, str(Path(__file__).parent / "hydraulics"))
-    from nets import town
+    from tests.hydraulics.nets import town
 
     def box(west: float, east: float) -> dict[str, object]:
         ring = [[west, 10.7], [east, 10.7], [east, 10.9], [west, 10.9], [west, 10.7]]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mangrove import messages
-from mangrove.cli_words import Folder, Json, Lang, say, tell
+from mangrove.cli_words import Folder, From, Json, Lang, To, say, tell
 
 if TYPE_CHECKING:
     from mangrove.hydraulics import Drainage, Supply
@@ -29,7 +29,7 @@ Gpkg = Annotated[Path | None, typer.Option("--gpkg", help="GeoPackage to write: 
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    commands: tuple[Callable[..., None], ...] = (alerts, water, drainage)
+    commands: tuple[Callable[..., None], ...] = (alerts, transit, water, drainage)
     for command in commands:
         app.command()(command)
 
@@ -121,3 +121,26 @@ def _drawn(path: Path | None, result: Supply | Drainage, lang: str) -> None:
 
         layers = geopackage.write(path, result.network, result)
         say(messages.render("hydraulics.written", lang, layers=len(layers), path=path))
+
+
+def transit(
+    folder: Folder,
+    file: Annotated[Path, typer.Argument(metavar="FEED", help="GTFS timetable: zip or folder.")],
+    start: From,
+    end: To = None,
+    realtime: Annotated[
+        Path | None, typer.Option("--realtime", help="GTFS-Realtime message, or a folder of them.")
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="The messages are of now: say when they are old.")
+    ] = False,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Takes bus and train timetables and what really ran."""
+    from mangrove import api
+    from mangrove import transit as work
+
+    made = work.take(api.open(folder), file, start, end, realtime=realtime, live=live)
+    tell(made.problems, lang)
+    typer.echo(work.as_json(made) if json else work.as_text(made, lang))

@@ -6,9 +6,9 @@ from datetime import datetime
 import numpy as np
 import pytest
 import shapely
-from nets import supply, town
 from pyogrio import list_layers
 from pyogrio.raw import read
+from tests.hydraulics.nets import supply, town
 
 from mangrove.errors import RequestError
 from mangrove.hydraulics import geopackage, read_network, simulate_drainage, simulate_supply, storm

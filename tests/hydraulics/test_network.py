@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from nets import supply, town
+from tests.hydraulics.nets import supply, town
 
 from mangrove.errors import RequestError, SourceError
 from mangrove.hydraulics import read_network

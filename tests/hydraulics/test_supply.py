@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 import wntr
-from nets import supply
+from tests.hydraulics.nets import supply
 
 from mangrove.errors import RequestError, SourceError
 from mangrove.hydraulics import Supply, isolate, read_network, simulate_supply
@@ -126,7 +126,7 @@ def test_what_epanet_refuses_is_named_with_its_line(tmp_path):
 
 
 def test_a_drainage_file_is_no_supply_network(tmp_path):
-    from nets import town
+    from tests.hydraulics.nets import town
 
     with pytest.raises(RequestError):
         simulate_supply(read_network(town(tmp_path)))
