@@ -51,10 +51,10 @@ class Ahead:
         one = self.found
         data = {
             "origin": one.origin.isoformat(),
-            "error": 100 * float(one.error[0]),
-            "naive": 100 * float(one.naive[0]),
-            "in80": 100 * one.coverage[0],
-            "in95": 100 * one.coverage[1],
+            "error": _percent(float(one.error[0])),
+            "naive": _percent(float(one.naive[0])),
+            "in80": _percent(one.coverage[0]),
+            "in95": _percent(one.coverage[1]),
         }
         said = [messages.render("gridcarbon.proven", lang, **data)]
         for lead, days, ours, naive, inside in self.scored:
@@ -187,9 +187,9 @@ def scores(ledger: Ledger, mix: DailyMix) -> list[tuple[int, int, float, float, 
     for lead in sorted({lead for _, lead in kept}):
         rows = np.array([row for (_, one), row in kept.items() if one == lead])
         truth, before, low, middle, high = rows.T
-        ours = 100 * float(np.mean(np.abs(middle - truth) / truth))
-        naive = 100 * float(np.mean(np.abs(before - truth) / truth))
-        inside = 100 * float(np.mean((low <= truth) & (truth <= high)))
+        ours = _percent(float(np.mean(np.abs(middle - truth) / truth)))
+        naive = _percent(float(np.mean(np.abs(before - truth) / truth)))
+        inside = _percent(float(np.mean((low <= truth) & (truth <= high))))
         found.append((lead, len(rows), ours, naive, inside))
     return found
 
@@ -230,6 +230,11 @@ def _document(found: GridForecast, mix: DailyMix, cut: int) -> bytes:
         },
     }
     return json.dumps(document, sort_keys=True).encode()
+
+
+def _percent(share: float) -> float:
+    """Three digits are enough for people."""
+    return float(f"{100 * share:.3g}")
 
 
 def _row(start: datetime, step: str, quantiles: Floats) -> dict[str, object]:

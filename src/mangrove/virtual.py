@@ -11,6 +11,7 @@ A meter learns from what lies before the period; reference readings inside the p
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mangrove.errors import DataQualityError, Problem, RequestError, did_you_mean
+from mangrove.errors import DataQualityError, Problem, RequestError, Sentence, did_you_mean
 from mangrove.times import Span
 from mangrove.units import Quantity
 
@@ -46,13 +47,13 @@ class Estimated:
     """One meter over a period.
 
     Attributes:
-        flow: its id; starts: (T,) microseconds UTC; measured: (T,) whether the flow was measured; meter, tracked: the engine's answers.
+        flow: its id; starts: (T,) microseconds UTC; readings: (T,) what was measured of it, NaN where nothing was; meter, tracked: the engine's answers.
         trained: starts of the first and the last row learnt from; stored: (T,) rows that are estimates to keep.
     """
 
     flow: Flow
     starts: npt.NDArray[np.int64]
-    measured: Bools
+    readings: Floats
     stored: Bools
     meter: Meter
     tracked: Tracked
@@ -87,7 +88,7 @@ class VirtualReport:
         return found
 
     def to_arrow(self) -> pa.Table:
-        """One row a step: flow, start (UTC), estimate, low80, high80, low95, high95, domain (distance, above 1 outside), measured."""
+        """One row a step: flow, start (UTC), estimate, low80, high80, low95, high95, domain (above 1 outside), measured (null: not)."""
         import pyarrow as pa
 
         tables = [_table(one) for one in self.meters.values()]
@@ -190,11 +191,10 @@ def _estimate(snapshot: Snapshot, territory: Territory, declared: VirtualMeter, 
     wanted, apart = _wanted(declared, flow, step)
     tracked = track(meter, x[~past], reference[~past], wanted, between_alarms=apart or BETWEEN_ALARMS)
     learnt = starts[past][np.isfinite(reference[past]) & np.isfinite(x[past]).all(axis=1)]
-    measured = np.isfinite(own[~past])
-    kept = ~measured & np.isfinite(tracked.value) & ~tracked.outside & (meter.skill > 0)
+    kept = np.isnan(own[~past]) & np.isfinite(tracked.value) & ~tracked.outside & (meter.skill > 0)
     digest = sha256(np.ascontiguousarray(x).tobytes() + reference.tobytes()).hexdigest()
     return Estimated(
-        flow, starts[~past], measured, kept, meter, tracked, (int(learnt[0]), int(learnt[-1])), digest
+        flow, starts[~past], own[~past], kept, meter, tracked, (int(learnt[0]), int(learnt[-1])), digest
     )
 
 
@@ -339,61 +339,66 @@ def _document(one: Estimated, cut: int) -> dict[str, Any]:
 
 def _told(one: Estimated, zone: Any) -> list[Problem]:
     """How good a meter is, what it found, what it asks for."""
-    meter, tracked, flow = one.meter, one.tracked, one.flow.id
-    folds = meter.folds
-    card = {
-        "flow": flow,
-        "model": meter.name,
-        "first": _day(one.trained[0], zone),
-        "last": _day(one.trained[1], zone),
-        "miss": float(np.mean([fold.mae for fold in folds])),
-        "latest": float(np.mean([fold.latest for fold in folds])),
-        "constant": float(np.mean([fold.constant for fold in folds])),
-        "unit": one.flow.unit.text,
-        "in80": 100 * float(np.mean([fold.covered[0] for fold in folds])),
-        "in95": 100 * float(np.mean([fold.covered[1] for fold in folds])),
-    }
-    found = [Problem("virtual.card", card, severity="note")]
+    flow, unit = one.flow.id, one.flow.unit.text
+    found = [_card(one, zone)]
     if not one.trusted:
         found.append(Problem("virtual.no_skill", {"flow": flow}, severity="warning"))
-    if tracked.campaigns:
-        last = tracked.campaigns[-1]
+    campaigns = one.tracked.campaigns
+    if campaigns:
         data = {
-            "flow": flow,
-            "count": len(tracked.campaigns),
-            "start": _day(int(one.starts[last.first]), zone),
-            "before": last.before,
-            "after": last.after,
-            "unit": one.flow.unit.text,
+            "count": len(campaigns),
+            "before": _short(campaigns[-1].before),
+            "after": _short(campaigns[-1].after),
         }
-        found.append(Problem("virtual.recalibrated", data, severity="note"))
-    for campaign in tracked.campaigns:
-        if campaign.alarm:
-            data = {
-                "flow": flow,
-                "start": _day(int(one.starts[campaign.first]), zone),
-                "surprise": campaign.surprise,
-            }
-            found.append(Problem("virtual.drift", data, severity="warning"))
-    if tracked.outside.any():
-        data = {
-            "flow": flow,
-            "count": int(tracked.outside.sum()),
-            "start": _day(int(one.starts[np.flatnonzero(tracked.outside)[0]]), zone),
-        }
-        found.append(Problem("virtual.outside", data, severity="warning"))
-    for request in tracked.requests:
-        for reason in request.reasons:
-            data = {"flow": flow, "start": _day(int(one.starts[request.row]), zone)}
-            found.append(Problem(f"virtual.ask_{reason}", data, severity="warning"))
-    found.append(
-        Problem(
-            "virtual.estimates",
-            {"flow": flow, "count": int(one.stored.sum()), "all": len(one.starts)},
-            severity="note",
+        start = _day(int(one.starts[campaigns[-1].first]), zone)
+        found.append(
+            Problem(
+                "virtual.recalibrated", {"flow": flow, "unit": unit, "start": start, **data}, severity="note"
+            )
         )
-    )
-    return found
+
+    def call(code: str, row: int, **data: Any) -> None:
+        start = _day(int(one.starts[row]), zone)
+        found.append(Problem(f"virtual.{code}", {"flow": flow, "start": start, **data}, severity="warning"))
+
+    for campaign in campaigns:
+        if campaign.alarm:
+            call("drift", campaign.first, surprise=_short(campaign.surprise))
+    outside = np.flatnonzero(one.tracked.outside)
+    if len(outside):
+        call("outside", int(outside[0]), count=len(outside))
+    for request in one.tracked.requests:
+        for reason in request.reasons:
+            call(f"ask_{reason}", request.row)
+    rows = {"flow": flow, "count": int(one.stored.sum()), "all": len(one.starts)}
+    return [*found, Problem("virtual.estimates", rows, severity="note")]
+
+
+def _card(one: Estimated, zone: Any) -> Problem:
+    """What a meter is and how it did on blocks that it had not seen."""
+    folds = one.meter.folds
+
+    def mean(values: Iterable[float]) -> float:
+        return _short(float(np.mean(list(values))))
+
+    card = {
+        "flow": one.flow.id,
+        "model": Sentence(f"virtual.model_{one.meter.name.replace(' ', '_')}"),
+        "first": _day(one.trained[0], zone),
+        "last": _day(one.trained[1], zone),
+        "miss": mean(fold.mae for fold in folds),
+        "latest": mean(fold.latest for fold in folds),
+        "constant": mean(fold.constant for fold in folds),
+        "unit": one.flow.unit.text,
+        "in80": mean(100 * fold.covered[0] for fold in folds),
+        "in95": mean(100 * fold.covered[1] for fold in folds),
+    }
+    return Problem("virtual.card", card, severity="note")
+
+
+def _short(value: float) -> float:
+    """Three digits are enough for people."""
+    return float(f"{value:.3g}")
 
 
 def _table(one: Estimated) -> pa.Table:
@@ -412,7 +417,7 @@ def _table(one: Estimated) -> pa.Table:
             "estimate": column(one.tracked.value),
             **{name: column(edges[name]) for name in ("low80", "high80", "low95", "high95")},
             "domain": column(one.tracked.distance),
-            "measured": pa.array(one.measured),
+            "measured": column(one.readings),
         }
     )
 

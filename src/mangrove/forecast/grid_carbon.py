@@ -303,4 +303,4 @@ def _spread(quantiles: Floats, levels: Sequence[float]) -> Floats:
 def _rests(days: Ints, zone: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """Whether a day is a Sunday or a day off."""
     off = np.array(sorted(holidays.days(zone)), dtype="datetime64[D]").astype(np.int64)
-    return np.isin(days, off) | ((days + 3) % 7 == 6)  # noqa: PLR2004 - Sunday
+    return np.asarray(np.isin(days, off) | ((days + 3) % 7 == 6))  # noqa: PLR2004 - Sunday

@@ -137,22 +137,22 @@ def domain(x: Floats, block: npt.NDArray[np.int64], rate: float = 0.01) -> Domai
     return Domain(mean, whiten, _thinned(z), limit, rate, share)
 
 
-def alarmed(distance: Floats) -> Bools:
-    """Where more than half of the last 24 known rows lie outside (distance above 1), (n,); a quarter of them must be known."""
+def alarmed(distance: Floats, share: float = 0.5) -> Bools:
+    """Where more than a share of the last 24 known rows lie outside (distance above 1), (n,); a quarter of them must be known."""
     known = np.isfinite(distance)
     outside = np.cumsum(np.append(0, known & (np.nan_to_num(distance) > 1)))
     count = np.cumsum(np.append(0, known))
     last = np.arange(len(distance)) + 1
     first = np.maximum(last - _RUN, 0)
     seen = count[last] - count[first]
-    return np.asarray((outside[last] - outside[first] > seen / 2) & (seen >= _RUN // 4))
+    return np.asarray((outside[last] - outside[first] > share * seen) & (seen >= _RUN // 4))
 
 
 def _near(tree: object, z: Floats) -> Floats:
     """Mean distance to the nearest few rows, (n,)."""
     count = min(_NEIGHBORS, len(tree.data))  # type: ignore[attr-defined]
     found, _ = tree.query(z, k=np.arange(1, count + 1))  # type: ignore[attr-defined]
-    return np.asarray(found).mean(axis=1)
+    return np.asarray(np.mean(found, axis=1), dtype=np.float64)
 
 
 def _thinned(z: Floats) -> Floats:

@@ -32,6 +32,8 @@ _FORGET = 0.95
 """Weight of a campaign's misses when the next one comes."""
 _BEYOND = 8.0
 """A campaign whose median surprises by more standard deviations than this is believed: the lasting level may be as far off as it says."""
+_NEAR_LIMIT = 0.2
+"""Share of the last day's rows whose interval may reach the limit before a campaign is asked for: single ones are noise."""
 REASONS = ("domain", "limit", "width", "age")
 
 
@@ -175,7 +177,7 @@ class _State:
         if recalibrate:
             gain = np.linalg.inv(np.linalg.inv(self._cov) + (h / noise[:, None]).T @ h)
             self._mean = self._mean + gain @ ((h / noise[:, None]).T @ self._before)
-            self._cov = gain
+            self._cov = np.asarray(gain, dtype=np.float64)
         self._after = missed - h @ self._mean
         return self._surprise
 
@@ -216,8 +218,8 @@ def _requests(
     with np.errstate(invalid="ignore"):
         flags = {
             "domain": alarmed(distance),
-            "limit": _mostly(bounds[LEVELS.index(0.975)] > wanted.limit, bounds[0]),
-            "width": _mostly((bounds[3] - bounds[0]) / 2 > wanted.width, bounds[0]),
+            "limit": _often(bounds[3] > wanted.limit, bounds[0], _NEAR_LIMIT),
+            "width": _often((bounds[3] - bounds[0]) / 2 > wanted.width, bounds[0], 0.5),
         }
     marks = [-1, *ends, rows]
     found = []
@@ -232,6 +234,6 @@ def _requests(
     return tuple(found)
 
 
-def _mostly(flag: Bools, known: Floats) -> Bools:
-    """Where a flag holds for more than half of the last day's known rows."""
-    return alarmed(np.where(np.isfinite(known), np.where(flag, 2.0, 0.0), np.nan))
+def _often(flag: Bools, known: Floats, share: float) -> Bools:
+    """Where a flag holds for more than a share of the last day's known rows."""
+    return alarmed(np.where(np.isfinite(known), np.where(flag, 2.0, 0.0), np.nan), share)
