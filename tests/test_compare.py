@@ -103,6 +103,31 @@ def test_adopting_the_same_again_changes_nothing_and_a_shorter_one_withdraws_the
     assert mg.measure(other, "2026", run="plan/test", store=False).total()["co2e_kg"] > 0
 
 
+def test_a_baseline_may_repeat_another_run_than_the_meters(other, tmp_path):
+    rows_ = [("coal", datetime(2023, 12, 31, 17, tzinfo=UTC) + timedelta(days=d), 10.0) for d in range(366)]
+    with other.writer() as ledger:
+        ledger.append(testing.values(rows_), Origin("test", "n", run="estimate/nowcast"))
+    head = world.HEAD + "  run: estimate/nowcast\n"
+    found = comparing.compare(other, world.write(tmp_path, head=head), "baseline", by=["flow"])
+    assert {row["flow"] for row in rows(found)} == {"coal"}
+    nowcast = mg.measure(other, "2024", run="estimate/nowcast", store=False).total()["co2e_kg"]
+    assert column(found, "a") == pytest.approx(np.full(3, nowcast), rel=1e-12)
+    assert {p.data["flow"] for p in found.problems if p.code == "scenario.no_base"} >= {"grid", "diesel"}
+
+
+def test_a_plan_of_another_kind_keeps_its_name(other, tmp_path):
+    board = tmp_path / "board.csv"
+    board.write_text("flow,period,amount,unit\ncoal,2026,900,t\n", encoding="utf-8")
+    mg.budget(other, board, name="test")
+    with pytest.raises(RequestError) as caught:
+        comparing.adopt(other, world.write(tmp_path))
+    assert caught.value.code == "scenario.name_taken"
+    comparing.adopt(other, world.write(tmp_path, name="other"))
+    with pytest.raises(RequestError) as caught:
+        mg.budget(other, board, name="other")
+    assert caught.value.code == "scenario.name_adopted"
+
+
 def test_the_difference_is_the_closed_form(park, tmp_path):
     found = comparing.compare(park, world.write(tmp_path, world.ROOF), "baseline", "2028", by=["gas"])
     hours, year = 366 * 24, 8766

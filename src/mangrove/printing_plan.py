@@ -41,7 +41,7 @@ def comparison_text(found: Comparison, lang: str, tz: tzinfo) -> str:
     words = [name for name in rows[0] if isinstance(rows[0][name], str) and name != "verdict"] if rows else []
     verdict = bool(rows) and "verdict" in rows[0]
     header = [
-        *(_say("account", lang) if word == "account" else word for word in words),
+        *(_column(word, lang) for word in words),
         _say("years", lang),
         *(_name(name, lang) for name in names),
         _say("difference", lang),
@@ -175,6 +175,12 @@ def _ends(low: float, high: float, lang: str) -> str:
     if math.isnan(low):
         return _say("unknown_error", lang)
     return f"{number(low / _KG, lang)} … {number(high / _KG, lang)}"
+
+
+def _column(name: str, lang: str) -> str:
+    """The heading of a column; a kind of place stands for itself."""
+    code = f"column.{name}"
+    return messages.render(code, lang) if code in messages.codes("column") else name
 
 
 def _name(name: str, lang: str) -> str:

@@ -340,3 +340,16 @@ def test_a_flow_of_the_scenario_begins_at_zero_and_must_not_be_declared(declared
     with pytest.raises(DeclarationError) as caught:
         read(declared, world.write(tmp_path, head=head.replace("{flow}", "grid")))
     assert [p.code for p in caught.value.problems] == ["scenario.flow_declared"]
+
+
+def test_a_sector_means_its_flows_of_the_inventory(pathway):
+    text = world.SAVING.replace("sector: transport", "sector: power")
+    assert pathway(text).scenario.actions[0].flows == ("grid",)
+
+
+def test_an_uncertain_growth_is_uncertain_more_and_more(pathway):
+    growth = "  growth: [{{rate: 2 %, uncertainty: 1 %, source: s, status: assumed}}]\n"
+    path = pathway(head=world.HEAD + growth)
+    (name,) = [name for name in path.errors() if name.startswith("growth")]
+    moved = of(path, path.amounts(moved=name) / path.amounts(), "coal")[::12] - 1
+    assert moved == pytest.approx((1 + 0.01 / 1.959964 / 1.02) ** np.array([2, 3, 4]) - 1, rel=1e-6)

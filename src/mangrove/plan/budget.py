@@ -35,6 +35,7 @@ from mangrove.errors import (
 from mangrove.inference.series import SECOND, Floats, Ints, local_time, median_by, slot_of_week, usable
 from mangrove.ledger import Ledger, Origin, Receipt, Snapshot
 from mangrove.ledger.types import check_run
+from mangrove.plan import scenario_store
 from mangrove.territory import cells
 from mangrove.territory.model import Flow, Territory
 from mangrove.territory.tables import Column, Parsed, parse_table, read_table
@@ -125,8 +126,11 @@ def adopt(ledger: Ledger, territory: Territory, path: Path, name: str = "") -> A
     Raises:
         DeclarationError: the file has problems; all of them are listed with line and column.
         LedgerError: the name cannot be one of a run, or the store refuses.
+        RequestError: `scenario.name_adopted`, a scenario has this name.
     """
     budget = read(territory, path, name)
+    if any(one.name == budget.name for one in scenario_store.stored(ledger)):
+        raise RequestError("scenario.name_adopted", name=budget.name)
     with ledger.snapshot() as snapshot:
         table, patterns = values(territory, budget, snapshot)
     origin = Origin(

@@ -13,10 +13,12 @@ import hashlib
 import io
 import json
 import zipfile
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -77,7 +79,8 @@ def adopt(ledger: Ledger, declared: Territory, pathway: Pathway, base: Base, pat
         RequestError: `scenario.too_much`, `scenario.negative`, `scenario.name_taken`.
     """
     scenario = pathway.scenario
-    if any(json.loads(ledger.record(id_)[1])["name"] == scenario.name for id_, _ in ledger.records("budget")):
+    batches = ledger.batches().select(["run", "model"]).to_pylist()
+    if any(row["run"] == scenario.run and row["model"] != MODEL for row in batches):
         raise RequestError("scenario.name_taken", name=scenario.name)
     amounts = pathway.amounts(strict=True)
     payload = _archive(declared, pathway, base, path)
@@ -142,10 +145,13 @@ def find(ledger: Ledger, name: str) -> Stored:
 def unpacked(ledger: Ledger, one: Stored) -> Path:
     """The folder with the files of a record; it is made again when it is not there."""
     folder = Path(ledger.root) / FOLDER / one.record[:16]
-    if not (folder / _BASE).is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(io.BytesIO(ledger.record(one.record)[2])) as files:
-            files.extractall(folder)
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder.parent) as beside:
+            with zipfile.ZipFile(io.BytesIO(ledger.record(one.record)[2])) as files:
+                files.extractall(Path(beside) / "all")
+            with suppress(OSError):  # another process was faster; what it wrote is the same
+                (Path(beside) / "all").rename(folder)
     return folder
 
 

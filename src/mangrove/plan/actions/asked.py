@@ -46,7 +46,11 @@ class Asked:
         return self.flows[name]
 
     def selected(self) -> tuple[str, ...]:
-        """The flows that place, sector and flow mean together; measured states (temperatures, levels) are never meant."""
+        """The flows that place, sector and flow mean together.
+
+        Without ids only flows of the inventory are meant: who saves a tenth of a sector does not cut its roofs. States (temperatures,
+        levels) are never meant.
+        """
         named = [self.flow(name, "flow").id for name in self.keys["flow"]]
         place, sector = self.keys["place"], self.keys["sector"]
         if not (named or place or sector):
@@ -58,6 +62,7 @@ class Asked:
             and (not place or self.territory.lies_in(flow.place, place))
             and (not sector or flow.sector == sector)
             and flow.semantics != "state"
+            and (named or flow.account == "inventory")
         ]
         if not found:
             raise KeyProblemError(
