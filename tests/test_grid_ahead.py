@@ -83,6 +83,14 @@ def test_a_forecast_is_kept_and_scored_when_its_days_come(country, tmp_path):
         assert len(ledger.records(KIND)) == 2
 
 
+def test_what_is_forecast_with_its_days_already_stored_is_not_scored(country):
+    for _ in range(2):
+        said = []
+        grid_carbon(country, "2023-01", "2023-06", forecast=2, say=said.append, out=lambda _: None)
+        assert any("up to 2023-05-31" in line for line in said)
+        assert not any("kept forecasts" in line for line in said)
+
+
 def test_a_dry_run_keeps_nothing(country):
     asked(country, store=False)
     with mg.open(country).reader() as ledger:
@@ -102,3 +110,36 @@ def test_three_days_are_too_few(tmp_path):
     put(folder, tmp_path / "few", 0, 3)
     with pytest.raises(DataQualityError, match="too few"):
         asked(folder)
+
+
+def test_zones_are_a_table_and_a_line_each(tmp_path):
+    from datetime import UTC, datetime
+
+    from mangrove.ledger import Origin
+    from mangrove.testing import values
+
+    (tmp_path / "territory.yaml").write_text(
+        "name: Lưới\nkind: park\ntimezone: Asia/Ho_Chi_Minh\ncurrency: VND\nlang: vi\ngwp: AR5\nboundary:\n  root: vn\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "places.csv").write_text(
+        "id,name,kind,parent\nvn,Việt Nam,country,\nnorth,Bắc,grid_zone,vn\nsouth,Nam,grid_zone,vn\nfar,Xa,grid_zone,vn\n",
+        encoding="utf-8",
+    )
+    (tmp_path / "flows.csv").write_text(
+        "id,place,to_place,carrier,unit,step,semantics,account\n"
+        "n-coal,north,,electricity:coal,MW,1h,mean,memo\nline,north,south,electricity,MW,1h,mean,memo\n",
+        encoding="utf-8",
+    )
+    at = datetime(2024, 3, 1, tzinfo=UTC)
+    with mg.open(tmp_path).writer() as ledger:
+        ledger.append(values([("n-coal", at, 500.0), ("line", at, 200.0)]), Origin("test", "1"))
+    said, out = [], []
+    grid_carbon(tmp_path, "2024-03-01T07", "2024-03-01T08", zones=True, say=said.append, out=out.append)
+    rows = {row["zone"]: row for row in csv.DictReader(io.StringIO(out[0]))}
+    assert rows["south"]["consumed_kg_per_kwh"] == rows["north"]["produced_kg_per_kwh"]
+    assert rows["south"]["produced_kg_per_kwh"] == rows["far"]["consumed_kg_per_kwh"] == ""
+    assert float(rows["south"]["net_import_mwh"]) == 200
+    assert said[0].startswith("north: consumed 1.0")
+    assert "all of it from other zones" in said[1]
+    assert said[2].startswith("far: not known")

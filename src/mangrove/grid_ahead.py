@@ -89,9 +89,9 @@ def ahead(park: Handle, span: Span, days: int, *, factor: float = 1.0, store: bo
             mix = daily_mix(snapshot, park.territory, span.end)
             found = grid_carbon.forecast_days(mix, days)
             hours = _course(snapshot, park.territory, mix, found)
-            cut = snapshot.cut
+            cut, hindsight = snapshot.cut, snapshot.span()[1] / 1e6 > span.end.timestamp()
         by_hour = grid_carbon.hourly(found, hours, _tail(mix, found.origin), mix.zone)
-        record = ledger.put_record(KIND, _document(found, mix, cut)) if store else ""
+        record = ledger.put_record(KIND, _document(found, mix, cut, hindsight=hindsight)) if store else ""
         scored = scores(ledger, mix)
     tz = park.territory.tz
     rows = [
@@ -170,12 +170,15 @@ def zone_summary(rows: Sequence[dict[str, object]], lang: str) -> list[str]:
 def scores(ledger: Ledger, mix: DailyMix) -> list[tuple[int, int, float, float, float]]:
     """How good kept forecasts were: lead, days, mean absolute error in % (ours, the origin's value), share inside 80 % in %.
 
-    A day that was forecast several times from the same origin counts once, as it was forecast last.
+    A day that was forecast several times from the same origin counts once, as it was forecast last. What was forecast when its days
+    were already stored does not count.
     """
     known = dict(zip((int(n) for n in mix.numbers), mix.intensity, strict=True))
     kept: dict[tuple[int, int], tuple[float, float, float, float, float]] = {}
     for id_, _ in ledger.records(KIND):
         document = json.loads(ledger.record(id_)[1])
+        if document["hindsight"]:
+            continue
         origin = int(np.datetime64(document["origin"], "D").astype(np.int64))
         before = known.get(origin, np.nan)
         low, middle, high = (document["quantiles"][k] for k in (1, 2, 3))
@@ -213,8 +216,9 @@ def _tail(mix: DailyMix, origin: date) -> Floats:
     return mix.intensity[max(last - _COURSES, 0) : last]
 
 
-def _document(found: GridForecast, mix: DailyMix, cut: int) -> bytes:
+def _document(found: GridForecast, mix: DailyMix, cut: int, *, hindsight: bool) -> bytes:
     document = {
+        "hindsight": hindsight,
         "origin": found.origin.isoformat(),
         "model": MODEL,
         "version": VERSION,
