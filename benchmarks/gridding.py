@@ -17,7 +17,6 @@ import resource
 import subprocess
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -40,7 +39,9 @@ def sources(seed: int = 11) -> Any:
         return corner + 3_000 + rng.random((n, 2)) * (size - 6_000)
 
     steps = rng.normal(scale=150.0, size=(LINES, 4, 2))
-    roads = shapely.linestrings(somewhere(LINES)[:, None, :] + np.clip(np.cumsum(steps, axis=1), -1_400, 1_400))
+    roads = shapely.linestrings(
+        somewhere(LINES)[:, None, :] + np.clip(np.cumsum(steps, axis=1), -1_400, 1_400)
+    )
     turn = rng.random(SQUARES)[:, None] * np.pi / 2 + np.arange(4) * np.pi / 2
     half = rng.uniform(20, 200, SQUARES)[:, None]
     corners = np.stack([half * np.cos(turn), half * np.sin(turn)], axis=-1)
@@ -69,7 +70,9 @@ def own(cell: float, rounds: int) -> dict[str, Any]:
     exact = np.where(
         dimension == 2,
         shapely.area(pieces) / np.where(dimension == 2, shapely.area(picked), 1),
-        np.where(dimension == 1, shapely.length(pieces) / np.where(dimension == 1, shapely.length(picked), 1), 1),
+        np.where(
+            dimension == 1, shapely.length(pieces) / np.where(dimension == 1, shapely.length(picked), 1), 1
+        ),
     )
     return {
         "cpu": min(times), "entries": int(matrix.nnz), "memory_mb": _memory(),
@@ -151,16 +154,26 @@ def main() -> None:
     parser.add_argument("--only", choices=("own", "emiproc", "year"), help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.only:
-        jobs = {"own": lambda: own(words.cell, words.rounds), "emiproc": lambda: emiproc(words.cell), "year": year}
+        jobs = {
+            "own": lambda: own(words.cell, words.rounds),
+            "emiproc": lambda: emiproc(words.cell),
+            "year": year,
+        }
         print(json.dumps(jobs[words.only]()))
         return
     cell = ("--cell", str(words.cell))
     mine = _in_own_process(sys.executable, "--only", "own", *cell, "--rounds", str(words.rounds))
-    print(f"mangrove, {words.cell:g} m: {mine['cpu']:.3f} CPU s, {mine['entries']} entries, {mine['memory_mb']:.0f} MB")
-    print(f"  beside GEOS: {mine['error']:.1e} of a shape at most; rows add up to 1 within {mine['rows']:.1e}")
+    print(
+        f"mangrove, {words.cell:g} m: {mine['cpu']:.3f} CPU s, {mine['entries']} entries, {mine['memory_mb']:.0f} MB"
+    )
+    print(
+        f"  beside GEOS: {mine['error']:.1e} of a shape at most; rows add up to 1 within {mine['rows']:.1e}"
+    )
     if words.peers:
         peer = _in_own_process(words.peers, "--only", "emiproc", *cell)
-        print(f"emiproc, {words.cell:g} m: {peer['cpu']:.1f} CPU s, {peer['entries']} entries, {peer['memory_mb']:.0f} MB")
+        print(
+            f"emiproc, {words.cell:g} m: {peer['cpu']:.1f} CPU s, {peer['entries']} entries, {peer['memory_mb']:.0f} MB"
+        )
         print(f"  ratio {peer['cpu'] / mine['cpu']:.0f} (bar 50)")
     for what, value in _in_own_process(sys.executable, "--only", "year").items():
         print(f"  {what}: {value:.2f}" + (" ms" if ":" in what else ""))

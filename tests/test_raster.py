@@ -8,11 +8,13 @@ import pyarrow.parquet as pq
 import pytest
 import shapely
 import xarray as xr
-from tests.doors import mangrove
+from tests.doors import EXAMPLES, mangrove
 from tests.measure.drawn_city import WARDS, drawn_city
 
 import mangrove as mg
 from mangrove.errors import DeclarationError, RequestError
+from mangrove.gridding import project, weights
+from mangrove.measure import places_on_map
 from mangrove.raster import raster
 
 
@@ -114,6 +116,30 @@ def test_what_makes_no_sense_is_refused_by_name_and_no_file_is_left(city, tmp_pa
         raster(city, "2023-05-09", **{**question, "out": tmp_path / question["out"]})
     assert caught.value.code == code
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.data
+def test_the_wards_of_ho_chi_minh_city_hold_its_inventory(data_dir, tmp_path):
+    """168 wards with their true outlines: the C40 inventory of 2016 in wards and cells, shared out as measured, cut as GEOS cuts."""
+    folder = shutil.copytree(EXAMPLES / "city", tmp_path / "city")
+    assert mangrove("ingest", folder, folder / "values", "--no-screen").code == 0
+    outlines = data_dir / "territory" / "wards_hcmc_post_merger.geojson"
+    assert mangrove("boundaries", folder, outlines).code == 0
+    handle = mg.open(folder)
+    total = mg.measure(handle, "2016", store=False).total()["co2e_kg"]
+    by_ward = raster(handle, "2016", out=tmp_path / "wards.parquet", by="wards", every="1y")
+    by_cell = raster(handle, "2016", out=tmp_path / "cells.nc", cell="2km", every="1y")
+    for made in (by_ward, by_cell):
+        assert made.co2e == pytest.approx(total, rel=1e-9)
+        assert made.outside["CO2e"] == pytest.approx(0, abs=1e-6 * total)
+    wards = [place for place in handle.territory.places.values() if place.kind == "ward" and place.geometry]
+    shapes = project([places_on_map.outline(ward) for ward in wards], 32648)
+    grid = by_cell.frame
+    shares = weights(shapes, grid).toarray()
+    boxes = grid.boxes()
+    for number in range(0, len(wards), 20):
+        exact = shapely.area(shapely.intersection(shapes[number], boxes)) / shapes[number].area
+        assert abs(shares[number] - exact).max() < 1e-9
 
 
 def test_a_city_without_any_position_is_told_so(city, tmp_path):

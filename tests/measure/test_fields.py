@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The field of a measurement: the kilograms of `measure` in every place and step, the values of meters by the hour, shapes for the rest."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -10,8 +10,10 @@ import shapely
 from tests.measure.drawn_city import HOURS, MILL, POPULATION, ROAD, WARDS, drawn_city, power
 
 import mangrove as mg
+from mangrove import testing
 from mangrove.errors import RequestError
 from mangrove.gridding import Grid, project
+from mangrove.ledger import Origin
 from mangrove.measure.fields import field_of
 from mangrove.measure.profiles import shape
 
@@ -133,6 +135,17 @@ def test_a_day_of_the_year_has_the_total_of_measure(city):
     assert made.total() == pytest.approx(emissions.total()["co2e_kg"], rel=1e-9)
     road = np.asarray(made.field.only(made.classes(flow="road.fuel", gas="CO2")).series())
     assert road[17] / road[0] == pytest.approx(2.08 / 0.19)
+
+
+def test_a_nowcast_has_its_own_hours_whatever_the_step_of_the_inventory(city):
+    hours = [datetime(2023, 5, 9, tzinfo=VN) + timedelta(hours=i) for i in range(24)]
+    with city.writer() as ledger:
+        rows = [("homes.power", at.astimezone(UTC), 1.0 + i) for i, at in enumerate(hours)]
+        ledger.append(testing.values(rows), Origin("test", "n", run="estimate/nowcast"))
+    made = field_of(mg.measure(city, "2023-05-09", run="estimate/nowcast", by=("gas",), store=False), "ward")
+    found = np.asarray(made.field.series())
+    assert found / found.sum() == pytest.approx(np.arange(1, 25) / np.arange(1, 25).sum())
+    assert made.bases == ("estimate/nowcast",)
 
 
 def test_weights_may_come_from_a_cache(emissions, cells, tmp_path):

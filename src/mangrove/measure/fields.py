@@ -33,6 +33,7 @@ import shapely
 from mangrove.errors import Problem, RequestError
 from mangrove.gridding import Field, Grid, project, utm, weights
 from mangrove.inference.series import Floats
+from mangrove.ledger.types import HAPPENED
 from mangrove.measure import places_on_map, profiles
 from mangrove.territory.model import Flow, Place
 from mangrove.times import HOUR, Span, Step, utc
@@ -60,7 +61,7 @@ class TerritoryField:
         co2e: kilograms of CO2 equivalents of each class, shape (K,); NaN where the GWP set has no value, None without a set.
         starts: UTC starts of the hours, shape (T,).
         flows, gases, sectors: of each class.
-        bases: of each class `metered` (values by the hour) or `prior` (shared out in time by a shape).
+        bases: of each class `metered` (values by the hour), `prior` (shared out in time by a shape), or the run whose hourly values it has.
         zones: the places of the maps, or the grid.
         problems: what is a model, has no position or could not be measured.
     """
@@ -160,6 +161,7 @@ def field_of(
     if not rows:
         raise RequestError("gridding.nothing_measured")
     plan = emissions.plan
+    hourly = METERED if plan.question.run in HAPPENED else plan.question.run
     times = _Times(emissions, seasons=seasons, holidays=holidays)
     by_hour = np.stack([times.hours(row) for row in rows])
     levels = by_hour.sum(axis=1)
@@ -181,7 +183,7 @@ def field_of(
         flows=tuple(flows),
         gases=tuple(row.gas for row in rows),
         sectors=tuple(plan.flows[flow].sector for flow in flows),
-        bases=tuple(METERED if times.is_fine(plan.flows[flow]) else SHAPED for flow in flows),
+        bases=tuple(hourly if times.is_fine(plan.flows[flow]) else SHAPED for flow in flows),
         zones=zones,
         problems=(*problems, *emissions.problems),
     )
