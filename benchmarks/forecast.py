@@ -7,7 +7,7 @@ to the best single model in that window (known only afterwards); coverage of the
 at zero promises only its upper end, see `mangrove.forecast.score`); skill over the weekly naive; by how much the mean absolute error of the
 median is below that of repeating yesterday. Coverage leaves out steps at which neither the value nor the band differs from zero.
 
-    MANGROVE_DATA=/path/to/data python benchmarks/forecast.py [--series steel,homes] [--models naive,profile,ridge,boosted] [--year]
+    MANGROVE_DATA=/path/to/data python benchmarks/forecast.py [--series steel,homes] [--models naive,profile,ridge,boosted] [--year] [--totals]
 """
 
 from __future__ import annotations
@@ -114,10 +114,14 @@ def main() -> None:
     parser.add_argument(
         "--year", action="store_true", help="time a closed loop over all that the series holds"
     )
+    parser.add_argument("--totals", action="store_true", help="17 homes and their sum, made to add up")
     asked = parser.parse_args()
     data = Path(os.environ.get("MANGROVE_DATA", ""))
     if not (data / "load").is_dir():
         print("not run: MANGROVE_DATA names no folder of the real files, see docs/how-to/real-data.md")
+        return
+    if asked.totals:
+        totals(data)
         return
     if not asked.year:
         print(
@@ -150,6 +154,52 @@ def days(name: str, series: dict[str, Any], models: tuple[str, ...]) -> None:
             f"{name:10s} {label:10s}  {mix.mase:6.3f}  {mix.pinball:.4f}  {mix.pinball / alone[best]:.3f} {best:10s}"
             f"  {mix.coverage:.3f}    {mix.nominal:.3f}     {mix.skill:.3f}  {1 - missed:6.1%}           {spent:.1f}"
         )
+
+
+def totals(data: Path, count: int = 56) -> None:
+    """17 homes and their sum, day-ahead by the cheap mix: each by itself, added up from the homes, and reconciled."""
+    from mangrove.forecast.forecaster import Forecaster
+    from mangrove.forecast.reconcile import Hierarchy
+    from mangrove.forecast.score import pinball
+    from mangrove.forecast.totals import Reconciler
+
+    folder = data / "load/citylearn2022_fontana"
+    parts = {
+        f"home{i}": np.array([float(row["non_shiftable_load"]) for row in rows(folder / f"Building_{i}.csv")])
+        for i in range(1, 18)
+    }
+    values = {"sum": np.sum(list(parts.values()), axis=0)} | parts
+    tree = Hierarchy(tuple(values), {"sum": tuple(parts)})
+    starts = homes(data)["starts"]
+    first = len(starts) - count * 24
+    models = ("naive", "profile", "ridge")
+    each = {name: Forecaster(1.0, "Etc/GMT+8", 24, models=models) for name in values}
+    for name, one in each.items():
+        one.fit(starts[:first], values[name][:first])
+    levels = (0.1, 0.5, 0.9)
+    missed: dict[str, list[Any]] = {"each by itself": [], "sum of homes": [], "reconciled": []}
+    spent = 0.0
+    for day in range(first, first + count * 24, 24):
+        issued = {name: one.issue(starts[day]) for name, one in each.items()}
+        before = time.process_time()
+        reconciled = Reconciler.of(tree, issued).forecasts()
+        spent += time.process_time() - before
+        real = {name: one[day : day + 24] for name, one in values.items()}
+        added = np.sum([issued[name].median for name in parts], axis=0)
+        for label, found in (("each by itself", issued), ("reconciled", reconciled)):
+            of_homes = np.mean([np.abs(real[name] - found[name].median).mean() for name in parts])
+            loss = pinball(found["sum"].quantiles, levels, real["sum"]).mean()
+            inside = (real["sum"] >= found["sum"].quantiles[0]) & (real["sum"] <= found["sum"].quantiles[2])
+            missed[label].append(
+                (np.abs(real["sum"] - found["sum"].median).mean(), of_homes, loss, inside.mean())
+            )
+        missed["sum of homes"].append((np.abs(real["sum"] - added).mean(), np.nan, np.nan, np.nan))
+        for name, one in each.items():
+            one.observe(starts[day : day + 24], values[name][day : day + 24])
+    print("17 homes and their sum    MAE of the sum  MAE of a home  pinball of the sum  coverage of the sum")
+    for label, lines in missed.items():
+        print(f"{label:24s}  " + "  ".join(f"{value:14.4f}" for value in np.mean(lines, axis=0)))
+    print(f"reconciling a day of 18 series: {1000 * spent / count:.0f} ms")
 
 
 def year(name: str, series: dict[str, Any], models: tuple[str, ...]) -> None:

@@ -6,6 +6,7 @@ import pytest
 from mangrove.errors import RequestError
 from mangrove.forecast import features, models
 from mangrove.forecast.calendar import Clock
+from mangrove.forecast.forecaster import Forecaster
 from mangrove.forecast.models.clear_sky import irradiance
 from mangrove.forecast.models.residuals import by_slot
 from mangrove.times import zone
@@ -83,3 +84,15 @@ def test_the_clear_sky_of_saigon_is_high_at_noon_and_zero_at_night():
     assert sky[[0, 3, 22]].tolist() == [0, 0, 0]
     assert 1000 < sky[11] < 1060
     assert sky.argmax() == 11
+
+
+def test_a_column_that_stood_still_for_months_does_not_blow_up_when_it_moves():
+    """A meter whose evenings read next to nothing, until one evening does not: found on a real home."""
+    rng = np.random.default_rng(4)
+    values = 2.0 + rng.normal(0, 0.3, (90, 24))
+    values[:, 20:] = rng.uniform(0.9e-7, 1.1e-7, (90, 4))
+    starts = np.datetime64("2024-01-01", "s") + np.arange(values.size) * np.timedelta64(3600, "s")
+    one = Forecaster(1.0, "UTC", 48, models=("ridge",)).fit(starts[: 89 * 24], values.ravel()[: 89 * 24])
+    values[89, 20:] = 0.02
+    one.observe(starts[89 * 24 :], values[89])
+    assert one.issue(starts[-1] + np.timedelta64(3600, "s")).quantiles.max() < 6

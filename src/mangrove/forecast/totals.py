@@ -25,6 +25,12 @@ from mangrove.territory.model import Flow, Territory
 CLOSED = 0.01
 """What parts may miss of their total, as a share of its mean size, for it to be their sum: meters of class 1 (IEC 62053-21) each err by
 one percent at most."""
+_FAR = 4.0
+_TINY = 1e-3
+_HELD = 0.1
+"""How far a total moves for the gap that medians usually leave, relative to its parts."""
+_NORMAL = 1 / 2.5631
+"""Standard deviation of a normal distribution over the distance of its tenth and ninetieth percentile."""
 _NAMED = 5
 """Parts that a note names at most."""
 _FEWEST = 48
@@ -40,30 +46,30 @@ class Reconciler:
 
     Attributes:
         tree: the totals; base: the forecasts as each flow's own models made them, in the order of the tree.
+        scale, usual: root mean square and mean miss of each series, in widths of its band, shape (n,).
         method: `mint`, or `wls` where there are too many series or too few days; share: of independence in the correlation.
     """
 
     tree: Hierarchy
     base: tuple[Forecast, ...]
-    method: str
-    share: float
-    correlation: Floats | None
+    scale: Floats
+    usual: Floats
+    method: str = "wls"
+    share: float = 1.0
+    correlation: Floats | None = None
 
     @classmethod
     def of(cls, tree: Hierarchy, forecasts: Mapping[str, Forecast]) -> Reconciler:
         """Learns from the misses of the forecasts how far each is to be believed."""
         base = tuple(forecasts[name] for name in tree.names)
-        if len(base) > MOST_DENSE:
-            return cls(tree, base, "wls", 1.0, None)
+        scale, usual = np.array([_size(one.shape.misses) for one in base]).T
         low = max((int(one.shape.days[0]) for one in base if len(one.shape.days)), default=1)
         high = min((int(one.shape.days[-1]) if len(one.shape.days) else 0 for one in base), default=0) + 1
-        if high <= low:
-            return cls(tree, base, "wls", 1.0, None)
-        common = np.stack(
-            [one.shape.misses[low - one.shape.days[0] : high - one.shape.days[0]] for one in base], axis=2
-        )
-        correlation, share = shrunk(common)
-        return cls(tree, base, "mint" if share < 1 else "wls", share, correlation)
+        if len(base) > MOST_DENSE or high <= low:
+            return cls(tree, base, scale, usual)
+        common = [one.shape.misses[low - one.shape.days[0] : high - one.shape.days[0]] for one in base]
+        correlation, share = shrunk(np.clip(np.stack(common, axis=2), -_FAR, _FAR))
+        return cls(tree, base, scale, usual, "mint" if share < 1 else "wls", share, correlation)
 
     def samples(self, count: int, seed: int = 0) -> Floats:
         """Possible futures that add up, shape (n, count, T)."""
@@ -75,7 +81,7 @@ class Reconciler:
         Quantiles of a sum are not sums of quantiles: two meters are seldom both at their upper ends. So the band of a total is what
         `SAMPLES` joint futures say, each of which adds up.
         """
-        middle = self.reconciled(np.stack([one.median for one in self.base]))
+        middle = self._middle()
         size = len(self.base) * middle.shape[1]
         drawn = self.samples(int(np.clip(_ROOM // size, 50, SAMPLES)), seed)
         found = {}
@@ -88,6 +94,25 @@ class Reconciler:
             found[name] = replace(one, quantiles=quantiles, shape=replace(one.shape, quantiles=quantiles))
         return found
 
+    def _middle(self) -> Floats:
+        """Middle values that add up, shape (n, T).
+
+        Medians of skewed parts add up to less than the median of their total. That gap is no news about either: what is usual of it goes
+        to the parts, and only the rest is shared out by how far each series is to be believed.
+        """
+        median, widths = np.stack([one.median for one in self.base]), self._widths
+        usual = self.usual[:, None] * widths
+        fair = reconcile(
+            median + usual, self.tree, widths * self.scale[:, None], self.correlation, method=self.method
+        )
+        held = np.array([_HELD if name in self.tree.parts else 1.0 for name in self.tree.names])
+        lower = [one.shape.lower for one in self.base]
+        return reconcile(fair - usual, self.tree, widths * (self.scale * held)[:, None], lower=lower)
+
+    @property
+    def _widths(self) -> Floats:
+        return np.stack([one.quantiles[-1] - one.quantiles[0] for one in self.base])
+
     def as_dict(self) -> dict[str, object]:
         """What is kept of it with the forecasts."""
         parts = {total: list(group) for total, group in self.tree.parts.items()}
@@ -95,9 +120,17 @@ class Reconciler:
 
     def reconciled(self, values: Floats) -> Floats:
         """Values (n, ..., T) of the series of the tree, made to add up."""
-        widths = np.stack([one.quantiles[-1] - one.quantiles[0] for one in self.base])
+        widths = self._widths * self.scale[:, None]
         lower = [one.shape.lower for one in self.base]
         return reconcile(values, self.tree, widths, self.correlation, lower=lower, method=self.method)
+
+
+def _size(misses: Floats) -> tuple[float, float]:
+    """Root mean square and mean of misses, those beyond `_FAR` widths counted as that; those of a normal band of 80 % without any."""
+    known = np.clip(misses[~np.isnan(misses)], -_FAR, _FAR)
+    return (
+        (max(float(np.sqrt((known**2).mean())), _TINY), float(known.mean())) if len(known) else (_NORMAL, 0.0)
+    )
 
 
 def totals(

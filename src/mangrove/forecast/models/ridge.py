@@ -45,6 +45,7 @@ class Ridge:
         weight = np.where(use, 0.5 ** (age / _HALF_LIFE), 0.0)
         x, y = np.where(use[:, None], x, 0.0), np.where(use, y, 0.0)
         total = max(float(weight.sum()), 1e-12)
+        self._bounds = _reach(x, use)
         self._mean = weight @ x / total
         centered = np.where(use[:, None], x - self._mean, 0.0)
         self._scale = np.maximum(np.sqrt(weight @ centered**2 / total), 1e-9)
@@ -63,8 +64,18 @@ class Ridge:
         return np.asarray(self._point(frame)[None] + np.moveaxis(residuals, 0, 1))
 
     def _point(self, frame: Frame) -> Floats:
-        x = (design(frame) - self._mean) / self._scale
+        x = (np.clip(design(frame), *self._bounds) - self._mean) / self._scale
         return np.asarray(self._level + x @ self._slope).reshape(frame.target.shape)
+
+
+def _reach(x: Floats, use: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> tuple[Floats, Floats]:
+    """How far each column may go: beyond what was seen by as much as it was seen to move, shape (p,) each.
+
+    A column that stood still for a year (the evenings of a meter that reads zero) says nothing of what happens when it moves.
+    """
+    seen = x[use] if use.any() else np.zeros((1, x.shape[1]))
+    low, high = seen.min(axis=0), seen.max(axis=0)
+    return low - (high - low), high + (high - low)
 
 
 def slopes(x: Floats, y: Floats, weight: Floats, week: Ints) -> Floats:
