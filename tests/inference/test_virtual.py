@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Virtual meters: judged by time, calibrated, recalibrated by short campaigns, quick to call when they are out of their depth."""
 
+import csv
 import inspect
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,3 +170,24 @@ def test_long_readings_are_cut_and_short_gaps_bridged():
     y[150] = 1.0
     assert [len(rows) for rows in campaigns(y)] == [21, 21, 20, 1]
     assert names_of() == ("low95", "low80", "high80", "high95")
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(("gas", "constant", "line"), [("NOX", 7.37, 5.83), ("CO", 1.32, 1.02)])
+def test_a_year_that_was_not_seen_is_estimated_better_than_by_the_mean_or_a_line(gas, constant, line):
+    folder = Path(os.environ["MANGROVE_DATA"]) / "sensing"
+    tables = []
+    for year in (2011, 2012):
+        with (folder / f"uci_gas_turbine_{year}.csv").open(encoding="utf-8", newline="") as file:
+            tables.append(list(csv.DictReader(file)))
+    inputs = [name for name in tables[0][0] if name not in {"CO", "NOX"}]
+    x, later = (np.array([[float(row[name]) for name in inputs] for row in table]) for table in tables)
+    y, truth = (np.array([float(row[gas]) for row in table]) for table in tables)
+    assert np.abs(y.mean() - truth).mean() == pytest.approx(constant, abs=0.01)
+    a, b = (np.column_stack([np.ones(len(one)), one]) for one in (x, later))
+    assert np.abs(b @ np.linalg.lstsq(a, y, rcond=None)[0] - truth).mean() == pytest.approx(line, abs=0.01)
+    meter = fit(x, y)
+    assert meter.skill > 0.5
+    found = track(meter, later, np.full(len(truth), np.nan))
+    assert np.abs(found.value - truth).mean() < 0.9 * line
+    assert np.mean((found.bounds[0] <= truth) & (truth <= found.bounds[3])) > 0.88
