@@ -234,6 +234,13 @@ class Comparison:
         """UTC starts of the buckets."""
         return self.sides[0].formula.starts
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """What people call the actions: their names, or ids; an id where two have one name."""
+        actions = [one for side in self.sides if isinstance(side, Side) for one in side.case.scenario.actions]
+        called = {one.id: one.name or one.id for one in actions}
+        return {id_: name if list(called.values()).count(name) == 1 else id_ for id_, name in called.items()}
+
     @cached_property
     def problems(self) -> tuple[Problem, ...]:
         """What is missing, held or assumed on either side, each said once."""

@@ -87,26 +87,32 @@ def comparison_figure(found: Comparison, lang: str, tz: tzinfo) -> str:
     from mangrove.figures import Stage, waterfall, wedges
 
     years = [start.astimezone(tz).year for start in found.starts]
-    totals = _totals(found)
+    totals, labels = _totals(found), found.labels
     a, b = found.names
     parts = [one for one in found.parts() if one.scenario == a and one.account == _INVENTORY]
     if b == "baseline" and parts and len(years) > 1 and len(set(years)) == len(years):
         cuts: dict[str, list[float]] = {}
         for one in parts:
-            cuts.setdefault(one.action, []).append(-one.value / _KG)
+            cuts.setdefault(labels[one.action], []).append(-one.value / _KG)
         base = [row["b"] / _KG for row in totals]
         return wedges(years, base, cuts, title=_say("figure_wedges", lang, name=a), lang=lang)
     last = totals[-1]
     stages = [
         Stage(_name(b, lang), last["b"] / _KG, total=True),
         *(
-            Stage(one.action, one.value / _KG)
+            Stage(labels[one.action], one.value / _KG)
             for one in parts
             if one.start == found.starts[-1] and b == "baseline"
         ),
         Stage(_name(a, lang), last["a"] / _KG, last["a_low"] / _KG, last["a_high"] / _KG, total=True),
     ]
-    title = _say("figure_waterfall", lang, a=_name(a, lang), b=_name(b, lang), year=years[-1])
+    title = _say(
+        "figure_waterfall",
+        lang,
+        a=_name(a, lang),
+        b=_name(b, lang),
+        year=_when(found.starts[-1].astimezone(tz), found),
+    )
     return waterfall(stages, title=title, lang=lang)
 
 

@@ -92,7 +92,7 @@ def held(territory: Territory, rules: Rules, scenario: Scenario) -> tuple[LocalF
         return ()
     open_ended = {(f.activity, f.gas) for f in rules.factors if not f.valid_to and f.status == "official"}
     return tuple(
-        replace(row, valid_from=until, valid_to=None, note=f"held after {until}")
+        replace(row, valid_from=until, valid_to=None, source=f"{row.source} (held by the plan after {until})")
         for key, (until, row) in newest.items()
         if until < end and key not in open_ended
     )
