@@ -303,7 +303,7 @@ def _gains(phi: Floats, before_var: Floats, after_var: Floats) -> Floats:
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]
-def _backward(  # noqa: PLR0917 - compiled functions take no keywords
+def _backward(
     before: Floats, before_var: Floats, after: Floats, after_var: Floats, gains: Floats
 ) -> tuple[Floats, Floats]:
     """The smoothed means and covariances."""

@@ -58,12 +58,14 @@ def test_measure_on_the_stored_run_gives_the_same_means_by_ward_sector_and_hour(
 
 def test_wards_add_up_to_the_city_and_hours_to_days(made):
     total = rows(made.table())[()]
-    assert sum(rows(made.table(("ward", "sector")), "ward", "sector").values()) == pytest.approx(total, rel=1e-12)
+    assert sum(rows(made.table(("ward", "sector")), "ward", "sector").values()) == pytest.approx(
+        total, rel=1e-12
+    )
     assert sum(rows(made.table(("flow",), "1h"), "flow", "start").values()) == pytest.approx(total, rel=1e-12)
     days = rows(made.table((), "1d"), "start")
     hours = rows(made.table((), "1h"), "start")
     for start, value in list(days.items())[:40]:
-        inside = [hours[start + timedelta(hours=h),] for start, in [(start[0],)] for h in range(24)]
+        inside = [hours[start + timedelta(hours=h),] for (start,) in [(start[0],)] for h in range(24)]
         assert sum(inside) == pytest.approx(value, rel=1e-12)
     assert made.total().mean == pytest.approx(total, rel=1e-12)
     assert made.live.figure().mean == pytest.approx(total, rel=1e-12)
@@ -184,7 +186,12 @@ def test_what_is_not_over_yet_is_not_seen(park):
 
 @given(
     facts=st.lists(
-        st.tuples(st.sampled_from(["homes", "road", "waste"]), st.integers(0, 225), st.floats(0.5, 2.0), st.floats(0.01, 0.5)),
+        st.tuples(
+            st.sampled_from(["homes", "road", "waste"]),
+            st.integers(0, 225),
+            st.floats(0.5, 2.0),
+            st.floats(0.01, 0.5),
+        ),
         min_size=1,
         max_size=6,
     )
@@ -212,7 +219,9 @@ def test_a_further_fact_moves_the_total_as_a_new_solution_would(made):
     line, facts = deepcopy(made.live), [("road", 200, 1.3), ("road", 201, 1.2), ("homes", 199, 0.9)]
     posterior = made.posterior
     model = deepcopy(posterior.model)
-    weights = np.exp(line._mean + posterior.variance[:, line.position] / 2) * line.weights_kg * line.signs[:, None]
+    weights = (
+        np.exp(line._mean + posterior.variance[:, line.position] / 2) * line.weights_kg * line.signs[:, None]
+    )
     full = np.zeros((len(line.names), len(model.days)))
     full[:, line.position] = weights / weights.sum()
     for target, at, factor in facts:
@@ -233,7 +242,7 @@ def test_the_missing_facts_are_ranked_by_what_they_remove(made):
     ranked = made.what_would_narrow().to_pylist()
     shares = [row["removes"] for row in ranked]
     assert shares == sorted(shares, reverse=True)
-    assert 0 <= min(shares)
+    assert min(shares) >= 0
     assert max(shares) <= 1
     assert {row["fact"] for row in ranked} == {"meter"}  # the inventory of the last whole year is there
     contributions = made.contributions().to_pylist()
@@ -242,7 +251,9 @@ def test_the_missing_facts_are_ranked_by_what_they_remove(made):
 
 def test_facts_say_how_old_and_how_late_they_are(made):
     (road,) = [one for one in made.facts if (one.kind, one.target) == ("total", "road")]
-    assert road.age == pytest.approx((datetime(2026, 8, 15, 3, tzinfo=UTC) - datetime(2025, 12, 31, 17, tzinfo=UTC)).total_seconds() / 3600)
+    assert road.age == pytest.approx(
+        (datetime(2026, 8, 15, 3, tzinfo=UTC) - datetime(2025, 12, 31, 17, tzinfo=UTC)).total_seconds() / 3600
+    )
     assert road.late is not None
     (feeder,) = [one for one in made.facts if one.name == "feeder"]
     assert feeder.age == 0
@@ -379,9 +390,12 @@ def test_the_record_binds_inputs_priors_and_seed_and_holds_the_summary(park):
 
 
 def test_a_monthly_index_and_a_monthly_inventory_do_as_well(tmp_path):
-    flows = FLOWS.replace("road,city,reported:CO2e,t,1y", "road,city,reported:CO2e,t,1mo") + "fuel,city,index:fuel,1,1mo,,,sum,,,5 %,memo,,\n"
+    flows = (
+        FLOWS.replace("road,city,reported:CO2e,t,1y", "road,city,reported:CO2e,t,1mo")
+        + "fuel,city,index:fuel,1,1mo,,,sum,,,5 %,memo,,\n"
+    )
     park = city(tmp_path / "c", flows=flows, drivers=DRIVERS.replace("II.1.1,traffic", "II.1.1,fuel"))
-    starts = [datetime(2025 + m // 12, m % 12 + 1, 1) - timedelta(hours=7) for m in range(17)]
+    starts = [datetime(2025 + m // 12, m % 12 + 1, 1, tzinfo=UTC) - timedelta(hours=7) for m in range(17)]
     rows_ = [("road", one, 4000.0) for one in starts[:12]]
     rows_ += [("fuel", one, 100.0 if number < 12 else 120.0) for number, one in enumerate(starts)]
     with park.writer() as ledger:

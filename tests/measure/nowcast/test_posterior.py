@@ -49,7 +49,9 @@ def test_direct_facts_on_days_give_what_the_kalman_smoother_gives():
     y = np.random.default_rng(3).standard_normal(40)
     seen = [0, 3, 4, 17, 30]
     for at in seen:
-        model.facts.append(Fact(f"meter {at}", "meter", "x", ((0, np.array([at]), 1.0),), float(y[at]), 0.2, direct=True))
+        model.facts.append(
+            Fact(f"meter {at}", "meter", "x", ((0, np.array([at]), 1.0),), float(y[at]), 0.2, direct=True)
+        )
     found = Posterior(model)
     states = state_space.States.ar1(0.9, 0.5).beside(state_space.States.constants(1, 4.0))
     rows = np.full((40, 1), np.nan)
@@ -63,7 +65,7 @@ def test_samples_have_the_mean_and_the_covariance_of_the_estimate():
     twin = Twin(1)
     found = twin.posterior()
     at = np.flatnonzero(twin.window)[::7]
-    drawn, _ = found.samples(4000, 2, at)
+    (drawn,), _ = found.samples(4000, 2, [at])
     spread = np.sqrt(found.variance[:, at])
     np.testing.assert_allclose(drawn.std(axis=0), spread, rtol=0.06)
     assert np.abs(drawn.mean(axis=0) / spread).max() < 0.08
@@ -71,6 +73,18 @@ def test_samples_have_the_mean_and_the_covariance_of_the_estimate():
     block = found.block(days)
     expected = found.covariance(block, block)
     np.testing.assert_allclose(np.cov(drawn[:, 0, :2].T), expected, rtol=0.08)
+
+
+def test_few_samples_of_sums_have_exactly_the_width_of_the_estimate():
+    twin = Twin(4)
+    found = twin.posterior()
+    at = np.flatnonzero(twin.window)
+    (drawn,), _ = found.samples(20, 3, [at])
+    weights = np.zeros(len(twin.days))
+    weights[at] = 1 / len(at)
+    block = found.block([Functional(((number, weights),)) for number in range(2)])
+    means = drawn.mean(axis=2)
+    np.testing.assert_allclose(means.T @ means / 20, found.covariance(block, block), rtol=1e-6)
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +171,9 @@ def metered_days(seen):
     model.columns = [[]]
     model.add(0, "level", np.ones(10), 1.0)
     model.processes.append(Process("days", 0.7, {0: np.full(10, 0.4)}))
-    model.facts += [Fact(f"{at}", "meter", "x", ((0, np.array([at]), 1.0),), 0.1 * at, 0.1, direct=True) for at in seen]
+    model.facts += [
+        Fact(f"{at}", "meter", "x", ((0, np.array([at]), 1.0),), 0.1 * at, 0.1, direct=True) for at in seen
+    ]
     return Posterior(model)
 
 

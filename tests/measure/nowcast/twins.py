@@ -28,7 +28,15 @@ def day(year: int, month: int = 1, on: int = 1) -> int:
 
 def flow(name: str, gpc: str = "II.1.1", uncertainty: float = 0.1) -> Flow:
     """A yearly flow of an inventory."""
-    return Flow(name, "city", Carrier("reported", "CO2e"), unit("t"), Step(months=12), gpc=gpc, uncertainty=uncertainty)
+    return Flow(
+        name,
+        "city",
+        Carrier("reported", "CO2e"),
+        unit("t"),
+        Step(months=12),
+        gpc=gpc,
+        uncertainty=uncertainty,
+    )
 
 
 def total(of: Flow, year: int, value: float) -> Total:
@@ -43,7 +51,9 @@ class Twin:
     The generator is written out here on its own: levels step at New Year over 91 days, drivers act with a drawn elasticity, days are AR(1).
     """
 
-    def __init__(self, seed: int, years: tuple[int, ...] = (2024,), window: tuple[int, int] = (2026, 30)) -> None:
+    def __init__(
+        self, seed: int, years: tuple[int, ...] = (2024,), window: tuple[int, int] = (2026, 30)
+    ) -> None:
         draw = np.random.default_rng(seed)
         year, length = window
         self.years, self.flows = years, (flow("road"), flow("homes", "I.1.1"))
@@ -104,7 +114,13 @@ class Twin:
 
     def index(self) -> Index:
         """The live series, known exactly."""
-        whole = Daily(int(self.days[0]), np.ones(1), np.ones((1, 24)), hourly=False, last=datetime(2026, 1, 1, tzinfo=UTC))
+        whole = Daily(
+            int(self.days[0]),
+            np.ones(1),
+            np.ones((1, 24)),
+            hourly=False,
+            last=datetime(2026, 1, 1, tzinfo=UTC),
+        )
         spans = (day(self.years[-1]), day(self.years[-1] + 1))
         return Index("live", self.live, np.zeros(len(self.days)), 0.5, 0.0, spans, whole=True, daily=whole)
 
@@ -116,7 +132,7 @@ class Twin:
     def samples(self, found: Posterior, pairs: int = 100, seed: int = 1) -> np.ndarray:
         """Samples of the window's total, shape (2 pairs,)."""
         at = np.flatnonzero(self.window)
-        drawn, _ = found.samples(pairs, seed, at)
+        (drawn,), _ = found.samples(pairs, seed, [at])
         middle = found.mean[:, at]
         return np.exp(np.concatenate([middle + drawn, middle - drawn])).sum(axis=(1, 2))
 
@@ -159,7 +175,10 @@ def city(folder, *, drivers=DRIVERS, flows=FLOWS):
 
 def inventory():
     """The totals of 2025."""
-    return [(name, START, value) for name, value in (("homes", 1e5), ("road", 5e4), ("waste", 2e4), ("forest", -3e3))]
+    return [
+        (name, START, value)
+        for name, value in (("homes", 1e5), ("road", 5e4), ("waste", 2e4), ("forest", -3e3))
+    ]
 
 
 def live(days=600, *, seed=0, names=("feeder", "traffic", "market"), first=0):

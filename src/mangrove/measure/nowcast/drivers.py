@@ -98,7 +98,7 @@ def indices(reading: Reading, days: Ints, anchor: tuple[int, int]) -> tuple[dict
             data = {"index": name, "count": int(np.isfinite(values).sum()), "least": _LEAST_DAYS}
             notes.append(Problem("nowcast.index_too_short", data, severity="warning"))
             continue
-        found[name] = _index(flow, given, values, days, anchor, territory.timezone)
+        found[name] = _index(flow, given, values, days, anchor=anchor, zone=territory.timezone)
         if at - given.last > _SILENT:
             data = {"index": name, "days": (at - given.last).days}
             notes.append(Problem("nowcast.index_silent", data, severity="warning"))
@@ -113,7 +113,9 @@ def _positive(given: Daily) -> tuple[Floats, int]:
     return np.log(np.where(bad, np.nan, given.value)), int(bad.sum())
 
 
-def _index(flow: Flow, given: Daily, values: Floats, days: Ints, anchor: tuple[int, int], zone: str) -> Index:
+def _index(
+    flow: Flow, given: Daily, values: Floats, days: Ints, *, anchor: tuple[int, int], zone: str
+) -> Index:
     """Fits the series, bridges its gaps and sets its reference."""
     end = max(int(days[-1]) + 1, given.first + len(values))
     span = np.arange(given.first, end)
@@ -156,7 +158,7 @@ def columns(days: Ints, zone: str, known: int) -> Floats:
 def _reference(span: Ints, y: Floats, anchor: tuple[int, int]) -> tuple[tuple[int, int], bool]:
     """The days whose mean is the reference: the anchor year when enough of it was seen, else the first year of the series."""
     inside = (span >= anchor[0]) & (span < anchor[1])
-    if np.isfinite(y[inside]).sum() >= _ENOUGH * (anchor[1] - anchor[0]):
+    if anchor[1] > anchor[0] and np.isfinite(y[inside]).sum() >= _ENOUGH * (anchor[1] - anchor[0]):
         return anchor, True
     first = int(span[np.isfinite(y)][0])
     last = int(span[np.isfinite(y)][-1]) + 1

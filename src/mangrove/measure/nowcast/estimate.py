@@ -115,9 +115,8 @@ class Estimate:
         return [self._metered(flow, self.hours) for flow in self.reading.meters]
 
     @cached_property
-    def _draws(self) -> tuple[Floats, Floats]:
-        at = np.concatenate([self._at(self.hours), self._at(self.before)])
-        return self.posterior.samples(self.pairs, self.seed, at)
+    def _draws(self) -> tuple[list[Floats], Floats]:
+        return self.posterior.samples(self.pairs, self.seed, [self._at(self.hours), self._at(self.before)])
 
     def _at(self, hours: Hours) -> Ints:
         return np.searchsorted(self.days, hours.days)
@@ -125,7 +124,7 @@ class Estimate:
     @cached_property
     def window(self) -> Days:
         """Every flow in the window."""
-        return self._lay(self.hours, self._draws[0][:, :, : len(self.hours.days)], self.meters)
+        return self._lay(self.hours, self._draws[0][0], self.meters)
 
     @cached_property
     def earlier(self) -> Days | None:
@@ -139,7 +138,7 @@ class Estimate:
             if seen.mean() < _LEAST or not seen[0]:
                 return None
         meters = [self._metered(flow, self.before) for flow in self.reading.meters]
-        return self._lay(self.before, self._draws[0][:, :, len(self.hours.days) :], meters)
+        return self._lay(self.before, self._draws[0][1], meters)
 
     def sensed_zones(self) -> dict[tuple[str, str], tuple[Floats, Floats]]:
         """Prior and posterior samples of the log multipliers of places that sensors spoke of."""
@@ -212,7 +211,7 @@ class Estimate:
         span = np.arange(daily.first, max(int(hours.days[-1]) + 1, daily.first + len(daily.value)))
         known = int(np.isfinite(daily.value).sum())
         columns = driving.columns(span, self.reading.territory.timezone, known)
-        return metered(flow, daily, hours, columns, self.pairs, self.seed)
+        return metered(flow, daily, hours, columns, pairs=self.pairs, seed=self.seed)
 
     def _lay(self, hours: Hours, drawn: Floats, meters: Sequence[Metered]) -> Days:
         """Means, samples and shares of every flow on the days of a window."""

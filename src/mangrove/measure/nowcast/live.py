@@ -88,9 +88,8 @@ class Live:
         self.shift = 0.0
         self._seen = self.posterior.seen(self.position)
         pull = self.posterior.seen_of(self._total)
-        self._with_total = self.posterior.prior_with(self._total, self.position) - np.einsum(
-            "m,kmd->kd", pull, self._seen
-        )
+        known = np.einsum("m,kmd->kd", pull, self._seen)
+        self._with_total = self.posterior.prior_with(self._total, self.position).reshape(known.shape) - known
 
     def figure(self) -> Figure:
         """The total as it stands, all flows."""

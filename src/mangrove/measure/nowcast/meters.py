@@ -36,7 +36,7 @@ class Metered:
     missing: int
 
 
-def metered(flow: Flow, daily: Daily, hours: Hours, columns: Floats, pairs: int, seed: int) -> Metered:
+def metered(flow: Flow, daily: Daily, hours: Hours, columns: Floats, *, pairs: int, seed: int) -> Metered:
     """A metered flow on the days of `hours`.
 
     Args:
@@ -67,19 +67,13 @@ def metered(flow: Flow, daily: Daily, hours: Hours, columns: Floats, pairs: int,
     )
     usual = usual_day(daily.value, daily.hours)[hours.clock] if hour else np.full(len(hours.start), 1 / 24)
     filled = np.where(kept > 0, known, usual * (whole * amount)[hours.day])
-    partly = np.bincount(hours.day, weights=filled, minlength=len(hours.days))
-    mean = np.where(missing, partly, whole * amount)
+    mean = np.bincount(hours.day, weights=filled, minlength=len(hours.days))
     open_ = np.bincount(hours.day, weights=usual * (kept == 0), minlength=len(hours.days))
-    moved = (
-        (np.exp(spread * draws[0] - spread**2 / 2) - 1.0) * (whole * amount)
-        if logs
-        else spread * draws[0] * scale * amount
-    )
-    samples = mean + np.where(missing, moved * open_, 0.0)
+    push = np.exp(spread * draws[0] - spread**2 / 2) - 1.0 if logs else spread * draws[0]
+    samples = mean + np.where(missing, push * (whole if logs else scale) * amount * open_, 0.0)
     error = (flow.uncertainty or 0.0) / Z95
     samples = samples * np.exp(error * draws[1] - error**2 / 2)
-    even = np.where(missing[hours.day], filled, np.where(kept > 0, known, usual))
-    return Metered(flow, mean, samples, hours.shares(even), int(missing.sum()))
+    return Metered(flow, mean, samples, hours.shares(filled), int(missing.sum()))
 
 
 def _bridge(found: Fit, at: object, flow: Flow, pairs: int, seed: int) -> tuple[Floats, Floats]:

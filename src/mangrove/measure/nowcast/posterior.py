@@ -13,6 +13,7 @@ moments, repeated until nothing moves).
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,8 @@ from mangrove.measure.nowcast.model import Fact, Model
 
 _ROUNDS = 30
 _STILL = 1e-10
+_STEADY = 0.75
+"""Sums per pair of samples up to which their covariance is made exact."""
 
 
 @dataclass(frozen=True)
@@ -211,15 +214,15 @@ class Posterior:
         mean = np.array(self.model.mean)
         return mean + self._q * (self._weights @ self._facts.theta) if self.model.facts else mean
 
-    def samples(self, pairs: int, seed: int, at: Ints) -> tuple[Floats, Floats]:
+    def samples(self, pairs: int, seed: int, windows: Sequence[Ints]) -> tuple[list[Floats], Floats]:
         """Deviations from the mean, for antithetic use: plus and minus each is one sample of the posterior.
 
         The random numbers of a column or process depend on its name and on the day alone: a later run with more days draws the same.
 
         Returns:
-            Deviations of the logs, shape (pairs, K, len(at)), and of theta, shape (pairs, p).
+            For each window (positions of days) deviations of the logs, shape (pairs, K, days), and of theta, shape (pairs, p).
         """
-        model = self.model
+        model, at = self.model, np.concatenate(windows)
         theta = np.array([_normal(seed, name, (pairs,)) for name in model.names]).reshape(-1, pairs).T
         theta = theta * np.array(model.sd)
         paths = []
@@ -245,7 +248,31 @@ class Posterior:
             if model.facts:
                 free += weights.T @ self._across(self._facts, number)[:, at]
             found[:, number] = free
-        return found, moved
+        parts = np.split(found, np.cumsum([len(one) for one in windows])[:-1], axis=2)
+        self._steady(parts, windows)
+        return parts, moved
+
+    def _steady(self, parts: list[Floats], windows: Sequence[Ints]) -> None:
+        """Shifts each target's samples so that the means over the windows have exactly the covariance of the estimate, in place.
+
+        Few samples have chance correlations, and bands of sums would be off by a tenth; the rest of a path is left as drawn.
+        """
+        functionals = []
+        for at in windows:
+            weights = np.zeros(len(self.model.days))
+            weights[at] = 1 / len(at)
+            functionals += [Functional(((number, weights),)) for number in range(len(self.model.targets))]
+        pairs, count = len(parts[0]), len(functionals)
+        if not count or count > _STEADY * pairs:
+            return
+        drawn = np.concatenate([part.mean(axis=2) for part in parts], axis=1)
+        block = self.block(functionals)
+        wanted = self.covariance(block, block)
+        jitter = 1e-9 * np.diag(np.diag(wanted))
+        have = np.linalg.cholesky(drawn.T @ drawn / pairs + jitter)
+        moved = np.linalg.solve(have, drawn.T).T @ np.linalg.cholesky(wanted + jitter).T - drawn
+        for part, shift in zip(parts, np.split(moved, len(windows), axis=1), strict=True):
+            part += shift[:, :, None]
 
     def gains(self, block: Block) -> Floats:
         """`S^-1 H B g` of functionals: how the estimate of each moves with each fact, shape (facts, n)."""

@@ -263,7 +263,6 @@ class Nowcast:
         pairs, at, where, weights = _pairs(days, bucket)
         level = self.zones.level(by, self.territory)
         places = self.zones.multipliers(level, members, by, self.flows) if level else {}
-        sizes = len(starts) * len(groups)
         mean = np.zeros((len(groups), len(starts)))
         bands = np.zeros((len(_BANDS), len(groups), len(starts)))
         index = {group: number for number, group in enumerate(groups)}
@@ -294,7 +293,7 @@ class Nowcast:
                         drawn[row] = np.add.reduceat(one, cut, axis=1) * self.factors[:, row, None]
                     samples += drawn[row] * (share if factor is None else factor[:, None])
                 bands[:, number, low:high] = _quantiles(samples, tuple(q for _, q in _BANDS))
-        return _arrow(by, groups, starts if every is not None else None, mean, bands, sizes)
+        return _arrow(by, groups, starts if every is not None else None, mean, bands)
 
     def _buckets(self, days: Days, every: Step | None) -> tuple[Ints, list[datetime]]:
         """The bucket of every hour, and the starts of the buckets."""
@@ -348,7 +347,6 @@ def _arrow(
     starts: Sequence[datetime] | None,
     mean: Floats,
     bands: Floats,
-    size: int,
 ) -> pa.Table:
     """Rows by group, then time."""
     buckets = mean.shape[1]
@@ -359,7 +357,7 @@ def _arrow(
     made = {name: pa.array(words, pa.string()) for name, words in columns.items()}
     if starts is not None:
         made["start"] = pa.array([*starts] * len(groups), pa.timestamp("us", tz="UTC"))
-    made["co2e_kg"] = pa.array(mean.reshape(size))
+    made["co2e_kg"] = pa.array(mean.ravel())
     for (name, _), values in zip(_BANDS, bands, strict=True):
-        made[name] = pa.array(values.reshape(size))
+        made[name] = pa.array(values.ravel())
     return pa.table(made)
