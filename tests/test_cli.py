@@ -33,7 +33,9 @@ from tests.doors import (
     sharing_park,
     station_park,
 )
+from tests.hydraulics.nets import supply, town
 from tests.sensed import sensed_town
+from tests.sources.feeds import feed
 from tests.sources.grid_worlds import declare, mix_file
 from tests.virtual_world import plant
 
@@ -196,6 +198,10 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
             "--files",
             mix_file(out / "mix").parent,
         ),
+        "alerts": lambda: (park, "--at", "2023-01-02"),
+        "transit": lambda: (park, feed(out), "--from", "2026-11-16"),
+        "water": lambda: (park, supply("Net1"), "--from", "2023-01-01", "--flow", "mill.power"),
+        "drainage": lambda: (park, town(out), "--rain", "50"),
         "user add": lambda: (park, f"Lê An {out.name}", "--role", "operator"),
         "user list": lambda: (park,),
         "user disable": lambda: (park, invited(park, out.name)),

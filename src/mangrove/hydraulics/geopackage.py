@@ -40,13 +40,13 @@ def write(path: str | Path, network: Network, result: Supply | Drainage | None =
     import shapely
 
     xy = network.xy if network.lonlat is None else network.lonlat
-    known = np.isfinite(xy).all(axis=1)
+    known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(xy).all(axis=1))
     if not known.any():
         raise RequestError("hydraulics.no_positions")
     target = Path(path)
     target.unlink(missing_ok=True)
     nodes, links = _columns(network, result)
-    drawn = known[network.ends].all(axis=1) if len(network.links) else np.zeros(0, bool)
+    drawn = np.asarray(known[network.ends].all(axis=1)) if len(network.links) else np.zeros(0, np.bool_)
     lines = shapely.linestrings(xy[network.ends[drawn]]) if drawn.any() else np.empty(0, object)
     layers = [
         ("nodes", "Point", shapely.points(xy[known]), _picked(nodes, known)),

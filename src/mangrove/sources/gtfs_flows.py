@@ -186,14 +186,15 @@ def _table(flow: Flow, feed: Feed, start: datetime, values: Floats, *, total: bo
     scaled = values / flow.unit.to("vehicle_km") if total else values
     first = int(start.timestamp()) // _HOUR
     known = np.flatnonzero(np.isfinite(scaled))
-    starts, kept = (first + known) * _HOUR, scaled[known]
+    starts: Ints = np.asarray((first + known) * _HOUR, np.int64)
+    kept: Floats = np.asarray(scaled[known], np.float64)
     if total and flow.step is not None and flow.step.hours > 1:
         step = flow.step
         floors = np.array([int(step.floor(datetime.fromtimestamp(at, UTC), feed.tz).timestamp()) for at in starts.tolist()], np.int64)  # fmt: skip
         starts, group = np.unique(floors, return_inverse=True)
-        kept = np.bincount(group, weights=kept, minlength=len(starts))
-    moments = pa.array(starts.astype(np.int64) * 1_000_000, pa.int64()).cast(pa.timestamp("us", "UTC"))
-    return pa.table({"flow": pa.array([flow.id] * len(starts), pa.string()), "start": moments, "value": kept.astype(float)})  # fmt: skip
+        kept = np.asarray(np.bincount(group, weights=kept, minlength=len(starts)), np.float64)
+    moments = pa.array(starts * 1_000_000, pa.int64()).cast(pa.timestamp("us", "UTC"))
+    return pa.table({"flow": pa.array([flow.id] * len(starts), pa.string()), "start": moments, "value": kept})  # fmt: skip
 
 
 def _append(ledger: Ledger, tables: list[pa.Table], origin: Origin, report: TransitReport) -> None:
