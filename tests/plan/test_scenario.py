@@ -113,7 +113,7 @@ def test_a_retired_asset_hands_its_flow_on(tmp_path):
     amounts = path.amounts(strict=True)
     assert of(path, amounts, "pv")[12:].tolist() == [0.0] * 24
     assert of(path, amounts, "grid")[12:] == pytest.approx(np.full(24, 73e3))
-    assert path.territory.assets["roof"].parameters["retired"] == "2027-01-01"
+    assert path.territory.assets["roof"].note == "(retired 2027-01-01)"
 
 
 @pytest.mark.parametrize("order", list(permutations(range(3)))[1:])
@@ -279,6 +279,8 @@ def test_the_baseline_has_no_action_and_no_flow_of_its_own(pathway):
 
 
 PROBLEMS = [
+    (world.ROOF.replace("kind: pv", "kind: pvv"), "assets.unknown_type", 14),
+    (world.ROOF.replace("capacity=100 kWp", "capacity=100 kg"), "assets.wrong_unit", 16),
     (world.TRUCKS.replace("into:", "inot:"), "territory.unknown_key", 13),
     (world.TRUCKS.replace("into: grid", "into: gird"), "territory.no_flow", 13),
     (world.TRUCKS.replace("3 kWh/L", "3 kWh/kg"), "scenario.ratio_unit", 14),

@@ -151,21 +151,20 @@ def _cut(old: LocalFactor, rows: Iterable[LocalFactor]) -> list[LocalFactor]:
 
 
 def _assets(territory: Territory, actions: Iterable[Action]) -> dict[str, Asset]:
-    """All assets that stand at any time of the horizon; dates say when."""
-    assets = dict(territory.assets)
+    """All assets that stand at any time of the horizon; their notes say when they come and go."""
+    found = dict(territory.assets)
     for action in actions:
         if action.type == "add_asset":
-            days = {"built": str(action.first), **({"retired": str(action.last)} if action.last else {})}
-            assets[action.asset] = Asset(
-                action.asset, action.place, action.kind, {**action.parameters, **days}, name=action.name,
-                basis=action.status, note=action.source,
-            )  # fmt: skip
-        elif action.type == "retire_asset" and action.asset in assets:
-            asset = assets[action.asset]
-            assets[action.asset] = replace(
-                asset, parameters={**asset.parameters, "retired": str(action.first)}
+            note = f"{action.source} (built {action.first}" + (
+                f", retired {action.last})" if action.last else ")"
             )
-    return assets
+            found[action.asset] = Asset(
+                action.asset, action.place, action.kind, action.parameters, name=action.name, basis=action.status, note=note
+            )  # fmt: skip
+        elif action.type == "retire_asset" and action.asset in found:
+            asset = found[action.asset]
+            found[action.asset] = replace(asset, note=f"{asset.note} (retired {action.first})".strip())
+    return found
 
 
 def _flow_row(flow: Flow) -> dict[str, str]:

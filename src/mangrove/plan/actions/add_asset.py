@@ -7,9 +7,12 @@ column of numbers on flows: what a later optimization of sizes needs is the same
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+from mangrove.network import assets
 from mangrove.plan.actions.asked import Asked, KeyProblemError
+from mangrove.territory.model import Asset
 
 NEEDS = ("asset", "kind", "place", "effects")
 TAKES = (*NEEDS, "parameters", "size")
@@ -20,6 +23,7 @@ def read(asked: Asked) -> dict[str, Any]:
     keys = asked.keys
     if keys["asset"] in asked.territory.assets:
         raise KeyProblemError("scenario.asset_declared", "asset", asset=keys["asset"])
+    _check(asked, Asset(keys["asset"], keys["place"], keys["kind"], keys["parameters"]))
     return {
         "asset": keys["asset"],
         "kind": keys["kind"],
@@ -27,3 +31,12 @@ def read(asked: Asked) -> dict[str, Any]:
         "parameters": keys["parameters"],
         "effects": asked.effects(),
     }
+
+
+def _check(asked: Asked, asset: Asset) -> None:
+    """The asset is checked as one of assets.csv: its parameters, their units, a mistyped type."""
+    world = replace(asked.territory, assets={asset.id: asset}, flows=asked.flows)
+    for problem in assets.problems(world):
+        if problem.code == "assets.unknown_type" or problem.severity == "error":
+            key = "kind" if problem.code == "assets.unknown_type" else "parameters"
+            raise KeyProblemError(problem.code, key, **problem.data)
