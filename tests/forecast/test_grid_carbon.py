@@ -2,9 +2,7 @@
 """The carbon of the grid ahead: nothing leaks from the future, bands cover, and the real grid is forecast better than by yesterday."""
 
 import csv
-import os
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -118,8 +116,8 @@ def test_a_trailing_mean_leaves_holes_out():
 
 
 @pytest.mark.data
-def test_the_real_grid_is_forecast_better_than_by_the_last_known_day():
-    path = Path(os.environ["MANGROVE_DATA"]) / "grid" / "vn_daily_mix_clean_2022_2025.csv"
+def test_the_real_grid_is_forecast_better_than_by_the_last_known_day(data_dir):
+    path = data_dir / "grid" / "vn_daily_mix_clean_2022_2025.csv"
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     at = np.array([row["date"] for row in rows], dtype="datetime64[D]").astype(np.int64)

@@ -3,8 +3,6 @@
 
 import csv
 import inspect
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -157,6 +155,20 @@ def test_too_few_readings_are_refused():
         fit(x, y)
 
 
+def test_a_stuck_reference_teaches_nothing():
+    x, y = stack(400)
+    with pytest.raises(DataQualityError) as error:
+        fit(x, np.full_like(y, 7.5))
+    assert error.value.code == "virtual.constant"
+
+
+def test_inputs_that_never_vary_give_no_skill():
+    _, y = stack(1500)
+    found = fit(np.ones((1500, 2)), y)
+    assert found.skill < 0.05
+    assert (found.domain.distance(np.full((5, 2), 3.0)) > 1).all()
+
+
 def test_the_same_rows_give_the_same_meter():
     x, y = stack(1200)
     one, two = fit(x, y), fit(x, y)
@@ -174,8 +186,10 @@ def test_long_readings_are_cut_and_short_gaps_bridged():
 
 @pytest.mark.data
 @pytest.mark.parametrize(("gas", "constant", "line"), [("NOX", 7.37, 5.83), ("CO", 1.32, 1.02)])
-def test_a_year_that_was_not_seen_is_estimated_better_than_by_the_mean_or_a_line(gas, constant, line):
-    folder = Path(os.environ["MANGROVE_DATA"]) / "sensing"
+def test_a_year_that_was_not_seen_is_estimated_better_than_by_the_mean_or_a_line(
+    gas, constant, line, data_dir
+):
+    folder = data_dir / "sensing"
     tables = []
     for year in (2011, 2012):
         with (folder / f"uci_gas_turbine_{year}.csv").open(encoding="utf-8", newline="") as file:

@@ -124,13 +124,13 @@ def domain(x: Floats, block: npt.NDArray[np.int64], rate: float = 0.01) -> Domai
     mean = x.mean(axis=0)
     scale = np.maximum(x.std(axis=0), 1e-12)
     values, vectors = np.linalg.eigh(np.cov(((x - mean) / scale).T).reshape(x.shape[1], x.shape[1]))
-    whiten = (vectors / np.sqrt(np.maximum(values, _FLOOR * values.max()))) / scale[:, None]
+    whiten = (vectors / np.sqrt(np.maximum(values, max(_FLOOR * values.max(), 1e-12)))) / scale[:, None]
     z = (x - mean) @ whiten
     left_out = np.empty(len(z))
     for one in np.unique(block):
         mine = block == one
         left_out[mine] = _near(cKDTree(_thinned(z[~mine])), z[mine])
-    limit = float(np.quantile(left_out, 1 - rate))
+    limit = float(max(np.quantile(left_out, 1 - rate), 1e-9))
     called = alarmed(left_out / limit)
     begins = called & ~np.append(False, called[:-1])
     share = float(begins.sum() / max(len(z) / _RUN, 1.0))

@@ -34,6 +34,8 @@ FEWEST = 96
 BLOCKS = 10
 _FIRST = 3
 """Blocks that the first validation learns from."""
+_VARIES = 1e-9
+"""Range of the readings, as a share of the largest, below which they are those of a stuck analyser."""
 _PENALTIES = (1.0, 10.0, 100.0, 1000.0)
 _PRODUCTS = 16
 """With more inputs than this, squares are taken but no products."""
@@ -148,13 +150,16 @@ def fit(x: Floats, y: Floats, blocks: int = BLOCKS) -> Meter:
         blocks: stretches of time with equally many readings.
 
     Raises:
-        DataQualityError: `virtual.too_few`: fewer than `FEWEST` rows have all inputs and a reading.
+        DataQualityError: `virtual.too_few`: fewer than `FEWEST` rows have all inputs and a reading; `virtual.constant`: the readings
+            never vary.
     """
     use = np.isfinite(x).all(axis=1) & np.isfinite(y)
     if use.sum() < FEWEST:
         raise DataQualityError("virtual.too_few", rows=int(use.sum()), fewest=FEWEST)
     row = np.flatnonzero(use)
     x, y = x[use], y[use]
+    if np.ptp(y) <= _VARIES * np.abs(y).max():
+        raise DataQualityError("virtual.constant", rows=len(y), value=float(y[0]))
     block = np.arange(len(y)) * blocks // len(y)
     with threadpool_limits(limits=1, user_api="blas"):
         ahead = {name: _forward(make, x, y, block) for name, make in CANDIDATES.items()}
@@ -173,7 +178,7 @@ def fit(x: Floats, y: Floats, blocks: int = BLOCKS) -> Meter:
     folds = _folds(y, ahead[name], scores, block)
     return Meter(
         name, misses, folds, domain(x, block), parts, scores, _even(block[tested]),
-        len(y) / blocks, float(y.mean()), float(max(y.std(), 1e-12)), lower, model, scale, usual,
+        len(y) / blocks, float(y.mean()), float(max(y.std(), 1e-3 * abs(y.mean()), 1e-12)), lower, model, scale, usual,
     )  # fmt: skip
 
 
