@@ -34,6 +34,7 @@ from tests.doors import (
     station_park,
 )
 from tests.hydraulics.nets import supply, town
+from tests.measure.nowcast.twins import present
 from tests.sensed import sensed_town
 from tests.sources.feeds import feed
 from tests.sources.grid_worlds import declare, mix_file
@@ -144,6 +145,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "basemap": lambda: (park, "--boundaries", geojson(out), "--out", out / "map.pmtiles"),
         "ingest": lambda: (park, *meters(out / "meters")),
         "measure": lambda: (park, "--from", "2023", "--by", "scope"),
+        "nowcast": lambda: (present(out / "present"), "--at", "2026-05-01", "--from", "2026-04-01"),
         "why": lambda: (park, "--from", "2023", "--against", "2023"),
         "hotspots": lambda: (park, "--from", "2023"),
         "raster": lambda: (park, "--from", "2023", "--by", "facility", "--every", "1y", "--out", fresh(out, ".parquet")),

@@ -65,7 +65,9 @@ def test_a_random_walk_forgets_nothing_and_grows_by_its_noise():
 
 
 def test_without_observations_the_states_keep_their_prior():
-    found = state_space.smooth(States.ar1(0.5, 2.0), np.full((4, 1), np.nan), np.ones((4, 1, 1)), np.ones((4, 1)))
+    found = state_space.smooth(
+        States.ar1(0.5, 2.0), np.full((4, 1), np.nan), np.ones((4, 1, 1)), np.ones((4, 1))
+    )
     np.testing.assert_allclose(found.variance[:, 0, 0], 4.0)
     assert found.log_likelihood == 0.0
 

@@ -289,7 +289,8 @@ def _observed(x: Floats, p: Floats, y: float, h: Floats, error: float) -> float:
         x[i] += gain[i] * off / size
         for j in range(n):
             p[i, j] -= gain[i] * gain[j] / size
-    return -0.5 * (np.log(2 * np.pi * size) + off * off / size)
+    density: float = -0.5 * (np.log(2 * np.pi * size) + off * off / size)
+    return density
 
 
 @numba.njit(cache=True)  # type: ignore[untyped-decorator]

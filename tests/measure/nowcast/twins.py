@@ -213,3 +213,12 @@ def put(ledger, rows, seq):
 def asked(ledger, park, at="2026-08-15T10:00", start=None, **more):
     """A nowcast that is not stored unless asked."""
     return nowcast(ledger, park.territory, rules.load(), at, start, **{"stored": False, **more})
+
+
+def present(folder):
+    """A city with an inventory of 2025 and live series to May 2026 in its ledger; the folder."""
+    park = city(folder)
+    with park.writer() as ledger:
+        put(ledger, inventory(), "inventory")
+        put(ledger, live(500), "live")
+    return folder

@@ -67,7 +67,7 @@ def metered(flow: Flow, daily: Daily, hours: Hours, columns: Floats, *, pairs: i
     )
     usual = usual_day(daily.value, daily.hours)[hours.clock] if hour else np.full(len(hours.start), 1 / 24)
     filled = np.where(kept > 0, known, usual * (whole * amount)[hours.day])
-    mean = np.bincount(hours.day, weights=filled, minlength=len(hours.days))
+    mean: Floats = np.bincount(hours.day, weights=filled, minlength=len(hours.days)).astype(float)
     open_ = np.bincount(hours.day, weights=usual * (kept == 0), minlength=len(hours.days))
     push = np.exp(spread * draws[0] - spread**2 / 2) - 1.0 if logs else spread * draws[0]
     samples = mean + np.where(missing, push * (whole if logs else scale) * amount * open_, 0.0)

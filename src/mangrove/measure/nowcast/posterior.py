@@ -272,7 +272,7 @@ class Posterior:
         have = np.linalg.cholesky(drawn.T @ drawn / pairs + jitter)
         moved = np.linalg.solve(have, drawn.T).T @ np.linalg.cholesky(wanted + jitter).T - drawn
         for part, shift in zip(parts, np.split(moved, len(windows), axis=1), strict=True):
-            part += shift[:, :, None]
+            np.add(part, shift[:, :, None], out=part)
 
     def gains(self, block: Block) -> Floats:
         """`S^-1 H B g` of functionals: how the estimate of each moves with each fact, shape (facts, n)."""

@@ -241,8 +241,8 @@ class Nowcast:
         known = [name for name in column_names(self.territory) if name not in GAS_COLUMNS]
         for column in by:
             if column not in known:
-                data = {"column": column, "hint": did_you_mean(column, known), "options": ", ".join(known)}
-                raise RequestError("nowcast.unknown_column", **data)
+                hint, options = did_you_mean(column, known), ", ".join(known)
+                raise RequestError("nowcast.unknown_column", column=column, hint=hint, options=options)
         grouping = Grouping(self.plan, replace(self.plan.question, by=by, every=None))
         groups = list(grouping.groups)
         members = [
@@ -315,9 +315,10 @@ def _step(every: str | Step | None) -> Step | None:
 
 def day_weights(days: Days) -> Floats:
     """Kg CO2e per unit of each flow's day, as far as the day lies in the window, shape (K, D)."""
-    found = np.zeros(days.mean.shape)
-    for row in range(len(found)):
-        found[row] = np.bincount(days.day, weights=days.shares[row] * days.kg[row], minlength=found.shape[1])
+    count, length = days.mean.shape
+    found = np.zeros((count, length))
+    for row in range(count):
+        found[row] = np.bincount(days.day, weights=days.shares[row] * days.kg[row], minlength=length)
     return found
 
 
