@@ -7,6 +7,8 @@ file, its words (its report is whole only when this process has ended). EPANET r
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import json
 import re
 import sys
@@ -47,10 +49,8 @@ def supply(folder: Path, job: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
         Arrays in the units of the file: `demand`, `head`, `pressure` (T, N), `flow`, `velocity` (T, L) at `times` (T,) s; `power`
         (S, P) kW over the spans that start at `event` (S,) s and last `span` (S,) s; EPANET's own `energy` (P, 6) of each pump.
     """
-    from wntr.epanet.toolkit import ENepanet
-
     begun = time.process_time()
-    engine = ENepanet()
+    engine = _toolkit().ENepanet()
     engine.ENopen(*(str(folder / name) for name in ("net.inp", "net.rpt", "net.bin")))
     if job.get("duration"):
         engine.ENsettimeparam(_DURATION, int(job["duration"]))
@@ -77,6 +77,29 @@ def supply(folder: Path, job: dict[str, Any]) -> tuple[dict[str, Any], dict[str,
     }  # fmt: skip
     warnings = [str(one) for one in engine.errcodelist]
     return arrays, {"cpu": time.process_time() - begun, "warnings": sorted(set(warnings))}
+
+
+def _toolkit() -> Any:
+    """The door of wntr to the EPANET library, without the rest of wntr, whose import takes longer than most runs.
+
+    The packages around the module are put there without being run; this process does nothing else with wntr.
+    """
+    outer = importlib.util.find_spec("wntr")
+    if outer is None or not outer.submodule_search_locations:
+        raise ImportError("wntr")
+    folder = Path(next(iter(outer.submodule_search_locations))) / "epanet"
+    inner = importlib.util.spec_from_file_location(
+        "wntr.epanet", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    try:
+        for spec in (outer, inner):
+            if spec is not None:
+                sys.modules[spec.name] = importlib.util.module_from_spec(spec)
+        return importlib.import_module("wntr.epanet.toolkit")
+    except (ImportError, AttributeError):  # another wntr needs more of itself
+        for name in [name for name in sys.modules if name.split(".")[0] == "wntr"]:
+            del sys.modules[name]
+        return importlib.import_module("wntr.epanet.toolkit")
 
 
 def _results(path: Path) -> dict[str, Any]:
