@@ -183,6 +183,15 @@ def test_geoparquet_has_the_metadata_of_the_specification_and_every_kilogram(tmp
     }
 
 
+def test_steps_share_row_groups_until_these_are_full(tmp_path, monkeypatch):
+    one = geoparquet.write(tmp_path / "one.parquet", layers(3), WARDS, STEPS)
+    monkeypatch.setattr(geoparquet, "_GROUP", 1)
+    many = geoparquet.write(tmp_path / "many.parquet", layers(3), WARDS, STEPS)
+    assert pq.ParquetFile(one).num_row_groups == 1
+    assert pq.ParquetFile(many).num_row_groups == len(STEPS) * 3
+    assert pq.read_table(one).equals(pq.read_table(many))
+
+
 def test_geoparquet_of_wards_is_in_degrees_and_an_undrawn_one_has_no_outline(tmp_path):
     table = pq.read_table(geoparquet.write(tmp_path / "wards.parquet", layers(3), WARDS, STEPS))
     column = json.loads(table.schema.metadata[b"geo"])["columns"]["geometry"]

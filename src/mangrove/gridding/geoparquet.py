@@ -8,7 +8,7 @@ and GeoPandas read. Cells stay squares of their projected system, zones stay in 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,8 @@ from mangrove.gridding.layers import Layer, Steps, Zones, check, maps, written
 
 VERSION = "1.1.0"
 """Of the GeoParquet specification."""
+_GROUP = 32 << 20
+"""Bytes of a row group before compression; outlines repeat from step to step and pack well."""
 
 
 def write(
@@ -40,31 +42,47 @@ def write(
     gases = tuple(dict.fromkeys(layer.gas for layer in layers))
     shapes = frame.boxes() if isinstance(frame, Grid) else frame.shapes
     schema = _schema(gases, shapes, frame, attributes or {})
+    with written(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as file:
+        for group in _groups(_rows(layers, frame, shapes, steps, schema)):
+            file.write_table(group, row_group_size=group.num_rows)
+    return path
+
+
+def _rows(
+    layers: Sequence[Layer], frame: Grid | Zones, shapes: Shapes, steps: Steps, schema: pa.Schema
+) -> Iterator[pa.Table]:
+    """The rows of each step and sector in which anything is emitted."""
     wkb = np.array(shapely.to_wkb(shapes), dtype=object)
     ids, names = _labels(frame)
-    with written(path) as temporary, pq.ParquetWriter(temporary, schema, compression="zstd") as file:
-        for step, sector, amounts in _tables(layers, steps):
-            kept = np.flatnonzero(np.any([amount != 0 for amount in amounts.values()], axis=0))
-            if not kept.size:
-                continue
-            start, end = (
-                steps.times[step].astype("datetime64[us]"),
-                steps.times[step + 1].astype("datetime64[us]"),
-            )
-            columns: list[Any] = [
-                pa.array(ids[kept], pa.string()),
-                pa.array(names[kept], pa.string()),
-                pa.array(np.full(kept.size, start)).cast(schema.field("start").type),
-                pa.array(np.full(kept.size, end)).cast(schema.field("end").type),
-                pa.array([sector] * kept.size, pa.string()),
-                *(
-                    pa.array(amounts[gas][kept] if gas in amounts else [None] * kept.size, pa.float64())
-                    for gas in gases
-                ),
-                pa.array(wkb[kept], pa.binary()),
-            ]
-            file.write_table(pa.Table.from_arrays(columns, schema=schema))
-    return path
+    gases = [name.removesuffix("_kg") for name in schema.names if name.endswith("_kg")]
+    times = steps.times.astype("datetime64[us]")
+    for step, sector, amounts in _tables(layers, steps):
+        kept = np.flatnonzero(np.any([amount != 0 for amount in amounts.values()], axis=0))
+        if not kept.size:
+            continue
+        none = [None] * kept.size
+        columns: list[Any] = [
+            pa.array(ids[kept], pa.string()),
+            pa.array(names[kept], pa.string()),
+            pa.array(np.full(kept.size, times[step])).cast(schema.field("start").type),
+            pa.array(np.full(kept.size, times[step + 1])).cast(schema.field("end").type),
+            pa.array([sector] * kept.size, pa.string()),
+            *(pa.array(amounts[gas][kept] if gas in amounts else none, pa.float64()) for gas in gases),
+            pa.array(wkb[kept], pa.binary()),
+        ]
+        yield pa.Table.from_arrays(columns, schema=schema)
+
+
+def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """The tables after each other, gathered into groups that are worth a row group and fit into memory."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(part.nbytes for part in waiting) >= _GROUP:
+            yield pa.concat_tables(waiting)
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _tables(layers: Sequence[Layer], steps: Steps) -> Iterator[tuple[int, str, dict[str, Any]]]:
