@@ -53,3 +53,11 @@ def test_a_quantile_on_the_lower_bound_is_not_taken_for_one_that_is_too_high():
         actual = np.concatenate([np.zeros(12), rng.normal(10, 1, 12)])
         bands.update(raw, bands.apply(raw), actual)
     assert abs(bands.apply(raw)[0, -1] - 8.7) < 0.5
+
+
+def test_a_quantile_that_comes_to_the_bound_is_the_bound():
+    """Else a zero counts as below a tenth of a car, and the band is widened for nothing."""
+    bands = Bands((0.1, 0.5, 0.9), lower=0.0)
+    raw = np.array([[0.0, 0.01, 1.0], [0.0, 0.3, 3.0], [0.5, 1.0, 6.0]])
+    assert bands.apply(raw).tolist() == [[0.0, 0.0, 1.0], [0.0, 0.3, 3.0], [0.5, 1.0, 6.0]]
+    assert Bands((0.1, 0.5, 0.9)).apply(raw).tolist() == raw.tolist()

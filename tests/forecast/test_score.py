@@ -1,6 +1,7 @@
 """Scores are what their definitions say."""
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,3 +43,12 @@ def test_steps_where_nothing_can_happen_do_not_count_as_covered():
     actual = np.array([[0.0, 0.0, 5.0]])
     quantiles = np.array([[[0.0, 0.0, 6.0]], [[0.0, 0.0, 7.0]], [[0.0, 0.0, 8.0]]])
     assert score(quantiles, LEVELS, actual, quantiles, 1.0).coverage == 0.0
+
+
+def test_a_band_that_begins_at_the_bound_promises_only_its_upper_end():
+    quantiles = np.array([[0.0, 0.0, 1.0, 1.0], [1.0, 1.0, 2.0, 2.0], [2.0, 2.0, 3.0, 3.0]])[:, None]
+    actual = np.array([[0.0, 1.0, 2.0, 5.0]])
+    half = score(quantiles, (0.1, 0.5, 0.9), actual, quantiles, 1.0, lower=0.0)
+    assert half.nominal == pytest.approx((0.9 + 0.8) / 2)
+    assert half.coverage == 0.75
+    assert score(quantiles, (0.1, 0.5, 0.9), actual, quantiles, 1.0).nominal == pytest.approx(0.8)
