@@ -79,11 +79,17 @@ def test_an_hour_of_a_ward_and_sector_is_the_same_from_the_low_rank_form(made):
 
 def test_bands_lie_in_order_around_the_mean_and_a_ward_is_less_sure_than_the_city(made):
     def relative(row):
-        return (row["high95"] - row["low95"]) / row["co2e_kg"]
+        return (row["co2e_high95"] - row["co2e_low95"]) / row["co2e_kg"]
 
     for row in made.table(("ward", "sector")).to_pylist():
         if row["co2e_kg"] > 0:
-            assert row["low95"] < row["low80"] < row["co2e_kg"] < row["high80"] < row["high95"]
+            assert (
+                row["co2e_low95"]
+                < row["co2e_low80"]
+                < row["co2e_kg"]
+                < row["co2e_high80"]
+                < row["co2e_high95"]
+            )
     (road,) = [row for row in made.table(("sector",)).to_pylist() if row["sector"] == "transport"]
     wards = [row for row in made.table(("ward", "sector")).to_pylist() if row["sector"] == "transport"]
     assert min(map(relative, wards)) > 1.5 * relative(road)
@@ -91,7 +97,7 @@ def test_bands_lie_in_order_around_the_mean_and_a_ward_is_less_sure_than_the_cit
 
 def test_a_removal_stays_a_removal(made):
     (row,) = [row for row in made.table(("flow",)).to_pylist() if row["flow"] == "forest"]
-    assert row["low95"] < row["co2e_kg"] < row["high95"] < 0
+    assert row["co2e_low95"] < row["co2e_kg"] < row["co2e_high95"] < 0
 
 
 def test_what_a_meter_read_stands_and_follows_the_factor(park, made):
@@ -330,7 +336,7 @@ def test_without_drivers_the_level_persists_and_a_note_says_so(tmp_path):
     year = rows(made.table(("flow",)), "flow")
     assert year["road",] / 5e7 == pytest.approx(364 / 365, rel=0.02)
     bands = {row["flow"]: row for row in made.table(("flow",)).to_pylist()}["road"]
-    assert (bands["high95"] - bands["low95"]) / bands["co2e_kg"] > 2 * 1.96 * 0.08
+    assert (bands["co2e_high95"] - bands["co2e_low95"]) / bands["co2e_kg"] > 2 * 1.96 * 0.08
 
 
 def test_zeros_in_an_index_are_counted_and_left_out(tmp_path):

@@ -29,7 +29,7 @@ from mangrove.times import Span, Step
 
 _CHUNK = 8_000_000
 """Numbers held at once while intervals are made: 64 MB."""
-_BANDS = (("low95", 0.025), ("low80", 0.1), ("high80", 0.9), ("high95", 0.975))
+_BANDS = (("co2e_low95", 0.025), ("co2e_low80", 0.1), ("co2e_high80", 0.9), ("co2e_high95", 0.975))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,8 @@ class Nowcast:
             every: an hour or more; None for the window as a whole.
 
         Returns:
-            Columns of `by`, `start` (with `every`), `co2e_kg` (the mean), `low95`, `low80`, `high80`, `high95` in kg CO2e.
+            Columns of `by`, `start` (with `every`), `co2e_kg` (the mean), `co2e_low95`, `co2e_low80`, `co2e_high80`,
+            `co2e_high95`, all in kg CO2e.
 
         Raises:
             RequestError: `nowcast.unknown_column`, `nowcast.step_too_short`, and those of borders without weights.

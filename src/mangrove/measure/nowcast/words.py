@@ -19,6 +19,7 @@ from mangrove.figures.numbers import number
 from mangrove.measure.nowcast.result import Nowcast
 
 _TWO_DAYS = 48
+_NAMED = 3
 
 
 def summary(made: Nowcast, lang: str, top: int) -> list[str]:
@@ -60,16 +61,19 @@ def summary(made: Nowcast, lang: str, top: int) -> list[str]:
 
 
 def _ages(made: Nowcast, lang: str, top: int) -> list[str]:
-    """The facts, the freshest first; one line each."""
-    lines = []
-    seen: dict[tuple[str, str], float] = {}
+    """The facts, the freshest first; inventories of one day share a line."""
+    groups: dict[tuple[str, float], list[str]] = {}
     for one in made.facts:
-        key = (one.kind, one.target if one.kind == "total" else one.name)
-        seen[key] = min(seen.get(key, one.age), one.age)
-    for (kind, name), age in sorted(seen.items(), key=lambda item: item[1])[:top]:
+        names = groups.setdefault((one.kind, one.age), [])
+        if one.name not in names:
+            names.append(one.name)
+    lines = []
+    for (kind, age), names in sorted(groups.items(), key=lambda item: item[0][1])[:top]:
         old = ("nowcast.hours", round(age)) if age <= _TWO_DAYS else ("nowcast.days", round(age / 24))
         written = messages.render(old[0], lang, count=number(old[1], lang))
         word = messages.render(f"nowcast.kind_{kind}", lang)
+        more = len(names) - _NAMED
+        name = ", ".join(names[:_NAMED]) + (f", … (+{more})" if more > 0 else "")
         lines.append("  " + messages.render("nowcast.age", lang, kind=word, name=name, age=written))
     return lines
 
