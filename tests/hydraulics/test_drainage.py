@@ -130,3 +130,22 @@ def test_a_file_without_a_gage_and_a_supply_network_are_refused(tmp_path):
     assert caught.value.code == "hydraulics.no_rain_gage"
     with pytest.raises(RequestError):
         simulate_drainage(read_network(Path(supply("Net1"))))
+
+
+def test_a_file_that_would_write_or_read_elsewhere_is_refused_but_a_gage_that_is_replaced_is_not(tmp_path):
+    path = town(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    own = text.replace(
+        "G1 INTENSITY 1:00 1.0 TIMESERIES T1", 'G1 INTENSITY 1:00 1.0 FILE "/etc/rain.dat" S MM'
+    )
+    path.write_text(own, encoding="utf-8")
+    network = read_network(path)
+    with pytest.raises(SourceError) as caught:
+        simulate_drainage(network)
+    assert caught.value.code == "hydraulics.outside_file"
+    assert simulate_drainage(network, storm(10.0, 1.0, START), after=0.1).runoff["rainfall"] == pytest.approx(
+        10.0
+    )
+    path.write_text(text + "[FILES]\nSAVE HOTSTART /tmp/x.hsf\n", encoding="utf-8")
+    with pytest.raises(SourceError):
+        simulate_drainage(read_network(path), storm(10.0, 1.0, START))

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """EPANET through the adapter, held against EPANET's own report, wntr's simulator, closed forms and conservation."""
 
+import os
+import subprocess
+
 import numpy as np
 import pytest
 import wntr
@@ -136,3 +139,32 @@ def test_a_run_that_takes_too_long_is_stopped():
     with pytest.raises(RequestError) as caught:
         isolate.run("supply", supply("Net1").read_text(encoding="utf-8"), supply("Net1"), limit=0.01)
     assert caught.value.code == "hydraulics.too_slow"
+
+
+def test_an_interrupt_ends_the_solver_too(monkeypatch):
+    children = []
+
+    def interrupted(child, timeout=None):
+        children.append(child)
+        if len(children) == 1:
+            raise KeyboardInterrupt
+        return os.waitpid(child.pid, 0)[1]
+
+    monkeypatch.setattr(subprocess.Popen, "wait", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        isolate.run("supply", supply("Net6").read_text(encoding="utf-8"), supply("Net6"))
+    with pytest.raises(ProcessLookupError):
+        os.kill(children[0].pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("section", "row"), [("REPORT", "FILE /tmp/stolen.rpt"), ("OPTIONS", "HYDRAULICS SAVE out.hyd")]
+)
+def test_a_file_that_would_write_elsewhere_is_refused(tmp_path, section, row):
+    path = tmp_path / "sly.inp"
+    path.write_text(f"[{section}]\n {row}\n" + supply("Net1").read_text(encoding="utf-8"), encoding="utf-8")
+    with pytest.raises(SourceError) as caught:
+        simulate_supply(read_network(path))
+    assert caught.value.code == "hydraulics.outside_file"
+    assert caught.value.problem.where is not None
+    assert caught.value.problem.where.line == 2

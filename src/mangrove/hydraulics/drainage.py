@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from mangrove.errors import RequestError, SourceError
 from mangrove.hydraulics import isolate
+from mangrove.hydraulics.inp import check_closed
 from mangrove.hydraulics.network import FOOT, Network
 
 Floats = npt.NDArray[np.float64]
@@ -129,6 +130,7 @@ def simulate_drainage(
     """
     if network.kind != "drainage":
         raise RequestError("hydraulics.not_drainage")
+    check_closed(network.file, rained_on=rain is not None)
     text = network.file.text if rain is None else "\n".join(_rained_on(network, rain, after)) + "\n"
     got = isolate.run("drainage", text, network.file.path, limit=limit)
     cubic, meters = (FOOT**3, FOOT) if network.us else (1.0, 1.0)

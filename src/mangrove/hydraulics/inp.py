@@ -22,6 +22,14 @@ KNOWN = (
     "WEIRS", "OUTLETS", "XSECTIONS", "SUBCATCHMENTS", "SUBAREAS", "INFILTRATION", "RAINGAGES", "TIMESERIES", "POLYGONS",
 )  # fmt: skip
 _INP_SECTION = "]"
+_OUTSIDE = {
+    "REPORT": ("FILE",),
+    "OPTIONS": ("HYDRAULICS",),
+    "FILES": ("SAVE", "USE"),
+    "TEMPERATURE": ("FILE",),
+}
+"""First words of rows by which EPANET and SWMM read or write other files."""
+_FILE_ROWS = ("TIMESERIES", "RAINGAGES")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +109,26 @@ def read(path: Path) -> InpFile:
     if not sections:
         raise SourceError("hydraulics.no_sections", where=Where(str(path)))
     return InpFile(path, text, {name: tuple(rows) for name, rows in sections.items()})
+
+
+def check_closed(file: InpFile, *, rained_on: bool = False) -> None:
+    """Refuses a file that makes the solver read or write other files: such a path is whatever its author wanted.
+
+    Args:
+        file: an .inp file.
+        rained_on: its rain gages are replaced, so that what they read does not matter.
+
+    Raises:
+        SourceError: `hydraulics.outside_file`, with the line.
+    """
+    for name, row in file.rows(*_OUTSIDE, *_FILE_ROWS):
+        words = [word.upper() for word in row.words]
+        leads = words[0] in _OUTSIDE.get(name, ())
+        names_one = name in _FILE_ROWS and "FILE" in words and not (rained_on and name == "RAINGAGES")
+        if leads or names_one:
+            raise SourceError(
+                "hydraulics.outside_file", where=file.where(row.line), text=" ".join(row.words)[:80]
+            )
 
 
 def _section(bare: str, where: Where) -> str:

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from mangrove.errors import RequestError
 from mangrove.hydraulics import isolate
+from mangrove.hydraulics.inp import check_closed
 from mangrove.hydraulics.network import FOOT, Network
 
 Floats = npt.NDArray[np.float64]
@@ -118,6 +119,7 @@ def simulate_supply(network: Network, *, hours: float | None = None, limit: floa
     """
     if network.kind != "supply":
         raise RequestError("hydraulics.not_supply")
+    check_closed(network.file)
     duration = int(hours * _HOUR) if hours else 0
     got = isolate.run("supply", network.file.text, network.file.path, limit=limit, duration=duration)
     meters, cubic = FOOT if network.us else 1.0, _CUBIC[int(got["units"])]
