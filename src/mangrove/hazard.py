@@ -40,6 +40,7 @@ STALE = timedelta(hours=3)
 """A newest value older than this (or than three of its steps) says nothing of now."""
 TREND_HOURS = 3
 """Hours over which the slope of a water level is fitted: tides rise for about six."""
+_KINDS = ("air", "weather", "water_level")
 _AQI_ALERT = 100
 """An index above it is an alert: from the band `Kém` on, the decision advises against some outdoor activity."""
 
@@ -141,17 +142,33 @@ class _Asked:
     territory: Territory
     at: datetime
     problems: list[Problem] = field(default_factory=list)
+    rows: dict[str, tuple[Ints, Floats]] = field(default_factory=dict)
 
-    def values(self, key: str, start: datetime, end: datetime) -> tuple[Ints, Floats]:
-        """Starts (microseconds, UTC) and values that count, of one series."""
-        table = self.snapshot.values([key], start, end)
+    def __post_init__(self) -> None:
+        """Reads the last days of every sensor, and the forecasts of water, in one go."""
+        flows = [one for one in self.territory.flows.values() if one.carrier.kind in _KINDS]
+        keys = [one.id for one in flows]
+        keys += [series(one.id, "forecast") for one in flows if one.carrier.kind == "water_level"]
+        table = self.snapshot.values(keys, self.at - LOOK_BACK, self.at + LOOK_AHEAD)
         good = np.isin(table["quality"].to_numpy(), [int(code) for code in COUNTED])
-        starts = table["start"].to_numpy().astype("datetime64[us]").astype(np.int64)
-        return starts[good], table["value"].to_numpy().astype(float)[good]
+        coded = table["flow"].combine_chunks().dictionary_encode()
+        flow = np.asarray(coded.indices)[good]
+        starts = table["start"].to_numpy().astype("datetime64[us]").astype(np.int64)[good]
+        values = table["value"].to_numpy().astype(float)[good]
+        for number, name in enumerate(coded.dictionary.to_pylist()):
+            mine = flow == number
+            self.rows[name] = starts[mine], values[mine]
+
+    def values(self, key: str, *, ahead: bool = False) -> tuple[Ints, Floats]:
+        """Starts (microseconds, UTC) and values that count, of one series: up to the moment, or from it on."""
+        starts, values = self.rows.get(key, (np.empty(0, np.int64), np.empty(0)))
+        now = int(self.at.timestamp() * 1_000_000)
+        wanted = starts >= now if ahead else starts <= now
+        return starts[wanted], values[wanted]
 
     def fresh(self, flow: Flow) -> tuple[Ints, Floats] | None:
         """The values of the last days; None (and a problem) when there are none or the newest is too old."""
-        starts, values = self.values(flow.id, self.at - LOOK_BACK, self.at + timedelta(microseconds=1))
+        starts, values = self.values(flow.id)
         if not len(starts):
             self.problems.append(Problem("hazard.no_values", {"flow": flow.id}, severity="note"))
             return None
@@ -239,7 +256,7 @@ def _slope(starts: Ints, values: Floats) -> float | None:
 
 def _crossing(asked: _Asked, flow: Flow, threshold: float | None) -> datetime | None:
     """When the stored forecast first reaches a threshold."""
-    starts, values = asked.values(series(flow.id, "forecast"), asked.at, asked.at + LOOK_AHEAD)
+    starts, values = asked.values(series(flow.id, "forecast"), ahead=True)
     over = np.flatnonzero(values * flow.unit.to("m") >= (threshold or np.inf))
     return _moment(int(starts[over[0]])) if len(over) else None
 
