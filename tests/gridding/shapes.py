@@ -2,6 +2,7 @@
 """Random shapes for the tests of the gridding room, and the exact shares that GEOS finds for them."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import shapely
@@ -60,3 +61,27 @@ def exact(shape, cells):
 def dense(matrix):
     """A sparse matrix as an array."""
     return np.asarray(matrix.toarray())
+
+
+def exact_rational(corners, west, south, east, north):
+    """Share of a polygon without holes in a box, in rational arithmetic: clipped at the four sides (Sutherland and Hodgman)."""
+    ring = [(Fraction(x), Fraction(y)) for x, y in corners]
+    kept = ring
+    for axis, side, sign in ((0, west, 1), (0, east, -1), (1, south, 1), (1, north, -1)):
+        kept = list(_clipped(kept, axis, Fraction(side), sign))
+    return float(_area(kept) / _area(ring))
+
+
+def _clipped(ring, axis, side, sign):
+    for a, b in zip(ring, [*ring[1:], *ring[:1]], strict=True):
+        inside_a, inside_b = sign * (a[axis] - side) >= 0, sign * (b[axis] - side) >= 0
+        if inside_a:
+            yield a
+        if inside_a != inside_b:
+            t = (side - a[axis]) / (b[axis] - a[axis])
+            yield tuple(p + t * (q - p) for p, q in zip(a, b, strict=True))
+
+
+def _area(ring):
+    pairs = zip(ring, [*ring[1:], *ring[:1]], strict=True)
+    return abs(sum(a[0] * b[1] - b[0] * a[1] for a, b in pairs))

@@ -6,7 +6,7 @@ import pytest
 import shapely
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from tests.gridding.shapes import GRID, PLACES, dense, exact, lines, polygons
+from tests.gridding.shapes import GRID, PLACES, dense, exact, exact_rational, lines, polygons
 
 from mangrove.errors import RequestError
 from mangrove.gridding import Grid, weights
@@ -80,6 +80,23 @@ def test_a_small_shape_far_from_the_origin_keeps_its_digits():
     assert found[0, cell] == pytest.approx(0.75 * 0.75, abs=1e-12)
     assert found[1, cell] == pytest.approx(0.75, abs=1e-12)
     assert found[0, [cell - 1]][0] == pytest.approx(0.25 * 0.75, abs=1e-12)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.floats(0.002, 0.5), st.floats(0, 1), st.floats(0, 1), st.floats(-0.5, 0.5))
+def test_a_sliver_far_from_the_origin_has_the_shares_of_rational_arithmetic(width, left, right, slope):
+    """A strip of millimeters 1,190 km from the equator: GEOS rounds where it cuts there, and misses by up to 1e-7 of it."""
+    y = 1_190_000.0
+    strip = [
+        (left, y + 8),
+        (50 + right, y + 8 + slope),
+        (50 + right, y + 8 + slope + width),
+        (left, y + 8 + width / 3),
+    ]
+    grid = Grid(0.0, y, 17.0, 17.0, 4, 1)
+    found = dense(weights([shapely.Polygon(strip)], grid))[0]
+    wanted = [exact_rational(strip, 17 * i, y, 17 * i + 17, y + 17) for i in range(4)]
+    assert found == pytest.approx(wanted, abs=1e-11)
 
 
 def test_cells_inside_a_large_polygon_are_exactly_whole_and_cells_in_its_hole_are_empty():
