@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -52,7 +53,7 @@ class Feed:
         routes: ids; names: short names; modes: `bus`, `metro`, ... of each.
         trips: ids; route, service: (K,) numbers of the route and service of each trip; begins: (K,) s, its first departure.
         segment_trip: (S,) trip of each way between two stops; depart, arrive: (S,) s; km: (S,).
-        arrivals: (trip id, stop id) to the scheduled arrival in s (the first, when a stop is served twice).
+        called: trips, stops (numbers) and arrivals (s) of all rows of stop_times.
         days: service number to its service days.
         repeated: trip number to starts of its runs, for trips by frequency.
     """
@@ -70,9 +71,18 @@ class Feed:
     depart: Ints
     arrive: Ints
     km: Floats
-    arrivals: Mapping[tuple[str, str], int]
+    called: tuple[Ints, Ints, Ints]
     days: Mapping[int, frozenset[date]]
     repeated: Mapping[int, Ints] = field(default_factory=dict)
+
+    @cached_property
+    def arrivals(self) -> Mapping[tuple[str, str], int]:
+        """(trip id, stop id) to the scheduled arrival in s (the first, when a stop is served twice)."""
+        found: dict[tuple[str, str], int] = {}
+        stops = list(self.stops)
+        for trip, stop, at in zip(*(column.tolist() for column in self.called), strict=True):
+            found.setdefault((self.trips[trip], stops[stop]), at)
+        return found
 
     @property
     def trip_numbers(self) -> dict[str, int]:
@@ -115,7 +125,7 @@ def read(path: str | Path) -> Feed:
         tz=tz, routes=tuple(route_ids), names=tuple(name or id_ for name, id_ in zip(names, route_ids, strict=True)), modes=modes,
         stops=stops, trips=tuple(trip_ids), route=tables.numbers(trips, "trips", "route_id", route_ids),
         service=np.array([number[name] for name in trips["service_id"].to_pylist()], np.int64), begins=timed.begins(len(trip_ids)),
-        segment_trip=of_trip, depart=depart, arrive=arrive, km=km, arrivals=timed.arrivals(trip_ids),
+        segment_trip=of_trip, depart=depart, arrive=arrive, km=km, called=(timed.trip, timed.stop, timed.arrive),
         days={number[name]: held for name, held in days.items() if name in number}, repeated=repeated,
     )  # fmt: skip
 
@@ -238,7 +248,7 @@ class _StopTimes:
 
     tables: Tables
     trip: Ints
-    stop: Sequence[str]
+    stop: Ints
     arrive: Ints
     depart: Ints
     rows: Ints
@@ -283,13 +293,6 @@ class _StopTimes:
         found[self.trip[first]] = self.depart[first]
         return found
 
-    def arrivals(self, trip_ids: Sequence[str]) -> dict[tuple[str, str], int]:
-        """Scheduled arrivals by trip and stop."""
-        found: dict[tuple[str, str], int] = {}
-        for trip, stop, at in zip(self.trip.tolist(), self.stop, self.arrive.tolist(), strict=True):
-            found.setdefault((trip_ids[trip], stop), at)
-        return found
-
 
 def _stop_times(
     tables: Tables, trip_ids: Sequence[str], stops: Mapping[str, tuple[float, float]]
@@ -316,9 +319,7 @@ def _stop_times(
     if len(lost):
         raise SourceError("gtfs.no_position", where=tables.where("stop_times", int(order[lost[0]])))
     arrive, depart = _between(tables, arrive, depart, ways, way=np.cumsum(step), order=order)
-    return _StopTimes(
-        tables, trip, [stop_ids[n] for n in stop.tolist()], arrive, depart, order, dist, step, ways
-    )
+    return _StopTimes(tables, trip, stop, arrive, depart, order, dist, step, ways)
 
 
 def _between(
