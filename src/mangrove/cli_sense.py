@@ -8,19 +8,57 @@ application of `cli.py`; the work is done by the verbs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mangrove import messages
-from mangrove.cli_words import Folder, From, Json, Lang, To, say, tell
+from mangrove.cli_words import Folder, From, Json, Lang, To, parts, say, tell
 
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    commands: tuple[Callable[..., None], ...] = (locate, virtual)
+    commands: tuple[Callable[..., None], ...] = (invert, locate, virtual, station_change)
     for command in commands:
         app.command()(command)
+
+
+def invert(
+    folder: Folder,
+    start: From,
+    end: To = None,
+    species: Annotated[
+        str, typer.Option("--species", help="What to use, with commas: co2,co,no2; all when left out.")
+    ] = "",
+    by: Annotated[str, typer.Option("--by", help="zone (sectors in zones) or sector.")] = "zone",
+    zone: Annotated[
+        str, typer.Option("--zone", help="Kind of place that is a zone: ward; what is drawn when left out.")
+    ] = "",
+    footprints: Annotated[
+        list[Path] | None,
+        typer.Option("--footprints", help="NetCDF footprints named after their station; repeat."),
+    ] = None,
+    terrain: Annotated[str, typer.Option("--terrain", help="urban or rural.")] = "urban",
+    json: Json = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
+    lang: Lang = "en",
+) -> None:
+    """Says from air sensors how far emissions differ from the inventory."""
+    from json import dumps
+
+    from mangrove import api
+    from mangrove.measure import sensing
+
+    report = sensing.invert(
+        api.open(folder), start, end, species=parts(species), by=by, zone=zone, terrain=terrain,
+        footprints=footprints or (), store=not dry_run,
+    )  # fmt: skip
+    tell(report.problems(), lang)
+    typer.echo(dumps(report.document(), ensure_ascii=False) if json else report.text(lang))
+    if report.record:
+        say(messages.render("cli.stored_as", lang, record=report.record[:12]))
+    raise typer.Exit(4 if any(one.severity == "error" for one in report.notes) else 0)
 
 
 def locate(
@@ -86,3 +124,30 @@ def virtual(
     for record in report.records.values():
         say(messages.render("cli.stored_as", lang, record=record[:12]))
     raise typer.Exit(0 if report.meters else 4)
+
+
+def station_change(
+    folder: Folder,
+    station: Annotated[str, typer.Option("--station", help="Id of the place of the station.")],
+    before: Annotated[str, typer.Option("--before", help="Period: 2024-03, or 2024-01-01..2024-03-15.")],
+    after: Annotated[str, typer.Option("--after", help="The later period, written alike.")],
+    species: Annotated[str, typer.Option("--species", help="Species, with commas; all when left out.")] = "",
+    model: Annotated[
+        str, typer.Option("--model", help="ridge, boosted, or both with a comma: the better on unseen days.")
+    ] = "ridge",
+    json: Json = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
+    lang: Lang = "en",
+) -> None:
+    """Separates a change at a station from weather and instrument."""
+    from mangrove import api
+    from mangrove import station_change as room
+
+    park = api.open(folder)
+    report = room.station_change(
+        park, station, before, after, species=parts(species), models=parts(model), store=not dry_run
+    )
+    tell(report.notes, lang)
+    typer.echo(room.as_json(report) if json else room.text(report, lang, park.territory))
+    if report.record:
+        say(messages.render("cli.stored_as", lang, record=report.record[:12]))

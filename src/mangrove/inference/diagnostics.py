@@ -54,17 +54,33 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """One instrument: factor on its readings and offset, at the start and at the end, each with its standard deviation."""
+    """One instrument: factor on its readings and offset, each with its standard deviation.
+
+    Attributes:
+        gain_start, gain_end: at the start and at the end; gain_change: logarithm of the end over the start.
+        offset_start, offset_end: in the unit of the readings.
+    """
 
     gain_start: tuple[float, float]
     gain_end: tuple[float, float]
+    gain_change: tuple[float, float]
     offset_start: tuple[float, float]
     offset_end: tuple[float, float]
 
     @property
-    def gain_change(self) -> float:
-        """Gain at the end over gain at the start, less 1."""
-        return self.gain_end[0] / self.gain_start[0] - 1
+    def significance(self) -> float:
+        """The larger of the change and the level of the gain, in its standard deviations."""
+        level = max(
+            (abs(np.log(gain)) * gain / sd for gain, sd in (self.gain_start, self.gain_end)), default=0.0
+        )
+        return float(max(abs(self.gain_change[0]) / self.gain_change[1], level))
+
+    @property
+    def size(self) -> float:
+        """The largest departure of the gain from one, or change of it."""
+        return max(
+            abs(self.gain_start[0] - 1), abs(self.gain_end[0] - 1), abs(float(np.expm1(self.gain_change[0])))
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,7 +135,8 @@ class Inversion:
     def amount(self, share: Floats | None = None) -> Amount:
         """Emissions of all sources, or of `share` (K,) of them."""
         weight = self.scene.prior * (1.0 if share is None else share)
-        before, before_sd = lognormal.total(weight, self.sources @ self.prior.mean, self._log_prior)
+        before = float(weight.sum())
+        before_sd = lognormal.total(weight, -0.5 * np.diag(self._log_prior), self._log_prior)[1]
         mean, sd = lognormal.total(weight, self.log_mean, self.log_covariance)
         if not mean > 0:
             return Amount(before, before_sd, mean, sd, mean, mean, 0.0)
@@ -138,22 +155,23 @@ class Inversion:
     @cached_property
     def drift(self) -> list[Drift]:
         """The instruments, in the order of the series."""
-        model = self.model
-        found = []
+        model, columns = self.model, len(self.state)
+        starts = {name: model.slices[name].start for name in ("gain", "offset")}
+        picks = np.zeros((model.n_series, 5, columns))
         for series in range(model.n_series):
-            ends: list[tuple[float, float]] = []
-            for name, exponent in (("gain", True), ("offset", False)):
-                at = model.slices[name].start + series * model.knots
-                pick = np.zeros((2, len(self.state)))
-                pick[0, at] = 1.0
-                pick[1, at : at + model.knots] = 1.0
-                value, sd = pick @ self.estimate.mean, self.estimate.sd(pick)
-                if exponent:
-                    value = np.exp(value)
-                    sd = sd * value
-                ends += [(float(v), float(s)) for v, s in zip(value, sd, strict=True)]
-            found.append(Drift(*ends))
-        return found
+            gain, offset = (at + series * model.knots for at in starts.values())
+            picks[series, 0, gain] = picks[series, 3, offset] = 1.0
+            picks[series, 1, gain : gain + model.knots] = 1.0
+            picks[series, 2, gain + 1 : gain + model.knots] = 1.0
+            picks[series, 4, offset : offset + model.knots] = 1.0
+        flat = picks.reshape(-1, columns)
+        values, sds = (one.reshape(-1, 5) for one in (flat @ self.estimate.mean, self.estimate.sd(flat)))
+        values[:, :2] = np.exp(values[:, :2])
+        sds[:, :2] *= values[:, :2]
+        return [
+            Drift(*zip(value, sd, strict=True))
+            for value, sd in zip(values.tolist(), sds.tolist(), strict=True)
+        ]
 
     @cached_property
     def residual(self) -> Floats:

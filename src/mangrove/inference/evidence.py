@@ -81,7 +81,8 @@ def fit_scales(
     evidence: Evidence,
     start: Floats,
     *,
-    bounds: tuple[float, float] = (0.2, 5.0),
+    bounds: tuple[float, float] = (0.3, 3.0),
+    noise_bounds: tuple[float, float] = (0.05, 5.0),
     spread: float = 0.3,
     steps: int = 12,
 ) -> Scales:
@@ -90,7 +91,8 @@ def fit_scales(
     Args:
         evidence: of the problem.
         start: (G + 1,) scales to begin with; the last is that of the noise.
-        bounds: least and largest scale.
+        bounds: least and largest scale of a group.
+        noise_bounds: least and largest scale of the noise.
         spread: standard deviation of the logarithm of a scale before the data; a group that the data say nothing about stays at 1.
         steps: iterations at most.
     """
@@ -100,8 +102,8 @@ def fit_scales(
         value, slope = evidence(logs)
         return -value + 0.5 * float(logs @ logs) / spread**2, -slope + logs / spread**2
 
-    limits = [(math.log(bounds[0]), math.log(bounds[1]))] * len(start)
-    begin = np.clip(np.log(start), *limits[0])
+    limits = [(math.log(low), math.log(high)) for low, high in [bounds] * (len(start) - 1) + [noise_bounds]]
+    begin = np.clip(np.log(start), [low for low, _ in limits], [high for _, high in limits])
     found = minimize(cost, begin, jac=True, method="L-BFGS-B", bounds=limits, options={"maxiter": steps})
     value, _ = evidence(found.x)
     return Scales(np.exp(found.x[:-1]), float(np.exp(found.x[-1])), value)

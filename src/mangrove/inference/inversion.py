@@ -46,7 +46,16 @@ def invert(scene: Scene, beliefs: Beliefs | None = None, *, iterations: int = 12
     Raises:
         RequestError: shapes that do not fit, an unknown likelihood.
     """
+    from threadpoolctl import threadpool_limits
+
     model = Model(scene, beliefs or Beliefs())
+    with threadpool_limits(
+        limits=1, user_api="blas"
+    ):  # systems of some hundred states lose more to threads than they gain
+        return _solved(model, iterations)
+
+
+def _solved(model: Model, iterations: int) -> Inversion:
     solver = _Solver(model)
     for step in range(iterations):
         moved = solver.advance()

@@ -133,7 +133,7 @@ class Model:
         self._gain = by_label(days, scene.series, self.n_series)
         hours = walk_basis(scene.hour, beliefs.background_step, span)
         winds = one_hot(scene.wind, WIND_SECTORS)
-        self._air = np.concatenate(
+        self.air = np.concatenate(
             [by_label(hours, self._species, self.n_species), by_label(winds, self._species, self.n_species)],
             axis=1,
         )
@@ -234,7 +234,7 @@ class Model:
         each = scene.response * np.exp(by_sector[:, scene.sector] + x["multipliers"][None, :] + half)
         mix, gain = np.exp(self.days @ x["mixing"]), np.exp(self._gain @ x["gain"])
         signal = mix * each.sum(axis=1)
-        core = signal + scene.background + self._air @ x["background"]
+        core = signal + scene.background + self.air @ x["background"]
         predicted = gain * core + self._gain @ x["offset"]
         if not jacobian:
             return predicted, predicted
@@ -248,6 +248,6 @@ class Model:
             "mixing": (gain * signal)[:, None] * self.days,
             "gain": (gain * core)[:, None] * self._gain,
             "offset": self._gain,
-            "background": gain[:, None] * self._air,
+            "background": gain[:, None] * self.air,
         }
         return predicted, np.concatenate([columns[name] for name in self.slices], axis=1)

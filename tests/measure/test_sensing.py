@@ -1,0 +1,127 @@
+"""Sensors of a made-up city against its inventory: what is found, what is said, what the nowcast reads."""
+
+import json
+
+import numpy as np
+import pytest
+from tests.measure.sensing_world import START, _store, city, fill, weather
+
+from mangrove.errors import DataQualityError, RequestError
+from mangrove.measure import sensing
+from mangrove.measure.nowcast.inputs import _sensed
+from mangrove.measure.sensing_ratios import ratio
+
+PERIOD = ("2026-03-02", "2026-03-07")
+
+
+@pytest.fixture(scope="module")
+def less_traffic(tmp_path_factory):
+    park = city(tmp_path_factory.mktemp("sensed") / "city")
+    fill(park, {"road": 0.7})
+    return park
+
+
+@pytest.fixture(scope="module")
+def report(less_traffic):
+    return sensing.invert(less_traffic, *PERIOD)
+
+
+def test_a_sector_that_emits_less_than_the_inventory_is_found(report):
+    road, industry = report.sectors["road"], report.sectors["industry"]
+    assert road.low < 0.7 * road.prior < road.high
+    assert road.high < road.prior
+    assert industry.low < industry.prior < industry.high
+
+
+def test_parts_of_the_inventory_add_up_before_the_sensors_speak(report):
+    assert sum(one.prior for one in report.sectors.values()) == pytest.approx(report.total.prior)
+    assert sum(one.prior for one in report.zones.values()) == pytest.approx(report.total.prior)
+
+
+def test_the_prior_is_what_measure_says(less_traffic, report):
+    """Scope 1 CO2 of the period by the one formula, in kilograms."""
+    import mangrove as mg
+
+    table = mg.measure(less_traffic, *PERIOD, by=("gas",), store=False).to_arrow().to_pylist()
+    measured = next(row["kg"] for row in table if row["gas"] == "CO2")
+    assert report.total.prior == pytest.approx(measured, rel=1e-6)
+
+
+def test_no_instrument_is_accused_without_a_cause(report):
+    assert not [one.flow for one in report.instruments if one.drifts]
+    assert not [one for one in report.problems() if one.severity == "error"]
+
+
+def test_the_record_is_what_the_nowcast_reads(less_traffic, report):
+    with less_traffic.reader() as ledger:
+        kind, document, _ = ledger.record(report.record)
+    assert kind == "inversion"
+    fact = _sensed(report.record, json.loads(document), less_traffic.territory.tz)
+    assert set(fact.targets) == {"road", "industry"}
+    assert set(fact.zones) == {"w00", "w01", "w10", "w11"}
+    assert fact.end - fact.first == 5
+    at = fact.targets.index("road")
+    assert np.exp(fact.mean[at]) < 1.0
+
+
+def test_the_report_is_said_in_both_languages(report):
+    english, vietnamese = report.text("en"), report.text("vi")
+    assert "road: x 0." in english
+    assert "Thiết bị" in vietnamese
+    assert "Phường 00" in english
+
+
+def test_the_document_is_json_with_diagnostics(report):
+    document = json.loads(json.dumps(report.document()))
+    assert 0.8 < document["diagnostics"]["chi2"] < 1.2
+    assert set(document["diagnostics"]["left_out"]) == set(report.seen.stations)
+    assert document["background"]["co"]["mean"] > 0
+
+
+def test_sectors_alone_can_be_asked_for(less_traffic):
+    report = sensing.invert(less_traffic, *PERIOD, by="sector", species=("co2",), store=False)
+    assert report.zones == {}
+    assert report.record == ""
+    assert report.sectors["road"].mean < report.sectors["road"].prior
+
+
+def test_a_drifting_sensor_is_named_and_does_not_change_the_sectors(tmp_path):
+    park = city(tmp_path / "city")
+    fill(park, drift=("s3", 1.3))
+    report = sensing.invert(park, *PERIOD, store=False)
+    assert {one.flow for one in report.instruments if one.drifts} == {"s3.co2", "s3.co"}
+    for one in report.sectors.values():
+        assert one.low < one.prior < one.high
+    assert any(one.code == "sensing.drifts" for one in report.problems())
+
+
+def test_a_wind_that_says_where_it_goes_is_detected(tmp_path):
+    park = city(tmp_path / "city")
+    fill(park, from_is_toward=True)
+    report = sensing.invert(park, *PERIOD, store=False)
+    wrong = [one for one in report.notes if one.code == "sensing.wind_convention"]
+    assert wrong
+    assert wrong[0].severity == "error"
+    assert "goes to" in wrong[0].text("en")
+
+
+def test_what_is_missing_is_named(tmp_path, less_traffic):
+    empty = city(tmp_path / "city")
+    fill_weather = dict(zip(("met.wind_speed", "met.wind_from", "met.mixing_height"), weather(), strict=True))
+    _store(empty, fill_weather, "weather")
+    with pytest.raises(DataQualityError, match="inventory"):
+        sensing.invert(empty, *PERIOD)
+    with pytest.raises(RequestError, match="no sensor measures pm25"):
+        sensing.invert(less_traffic, *PERIOD, species=("pm25",))
+    with pytest.raises(RequestError, match="divide"):
+        sensing.invert(less_traffic, *PERIOD, by="street")
+
+
+def test_ratios_carry_their_source_and_their_status():
+    found = ratio("co", "II.1.1")
+    assert found is not None
+    assert found.source.startswith("EMEP/EEA")
+    assert found.status == "recalled"
+    assert found.value == pytest.approx((0.0847 / 3.18 * 0.4977 / 3.18) ** 0.5, rel=2e-3)
+    assert ratio("no2", "I.3.1").value == pytest.approx(0.8 * 173 / 94600, rel=2e-3)
+    assert START.tzinfo is not None
