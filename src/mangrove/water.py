@@ -390,8 +390,8 @@ def drain_text(made: DrainRun, territory: Territory, lang: str = "en") -> str:
     ]  # fmt: skip
     rain = drainage.rain.depth if drainage.rain else drainage.runoff["rainfall"]
     told = messages.render(
-        "water.drained", lang, rain=float(rain), nodes=len(drainage.flooded_nodes), volume=float(drainage.flooded.sum()),
-        conduits=int((drainage.full_hours > 0).sum()), runoff=float(drainage.runoff_error), routing=float(drainage.routing_error),
+        "water.drained", lang, rain=float(rain), nodes=len(drainage.flooded_nodes), volume=round(float(drainage.flooded.sum()), 1),
+        conduits=int((drainage.full_hours > 0).sum()), runoff=round(drainage.runoff_error, 3), routing=round(drainage.routing_error, 3),
     )  # fmt: skip
     lines = [told]
     if body:

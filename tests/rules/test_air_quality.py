@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """VN_AQI against the worked examples of Decision 1459/QD-TCMT, section 2.3, and limits against their tables."""
 
-from datetime import date
+import csv
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -117,3 +118,32 @@ def test_parts_per_million_become_mass_by_the_molar_volume_at_25_degrees():
 def test_an_index_that_does_not_exist_says_which_do():
     with pytest.raises(RuleError, match="pm25 24h"):
         air_quality.sub_index("co2", 400.0, 1)
+
+
+def _hour(written: str) -> datetime:
+    return datetime.strptime(written, "%d-%m-%Y %H:%M")  # noqa: DTZ007 - hours of one zone
+
+
+@pytest.mark.data
+def test_the_nowcast_of_real_stations_is_the_sum_of_the_decision_written_out(data_dir):
+    path = data_dir / "air" / "healthyair_hcmc_hourly.csv"
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["Station_No"] == "4"]
+    known = {_hour(row["date"]): float(row["PM2.5"]) for row in rows if row["PM2.5"]}
+    checked = 0
+    for at in sorted(known)[::7]:
+        newest_first = [known.get(at - timedelta(hours=i)) for i in range(12)]
+        found = air_quality.nowcast(np.array([np.nan if c is None else c for c in newest_first[::-1]]))
+        there = [c for c in newest_first if c is not None]
+        if sum(c is not None for c in newest_first[:3]) < 2:
+            assert np.isnan(found)
+            continue
+        w = max(min(there) / max(there), 0.5) if max(there) else 1.0
+        weighted = [(w**i, c) for i, c in enumerate(newest_first) if c is not None]
+        assert found == pytest.approx(sum(a * c for a, c in weighted) / sum(a for a, _ in weighted))
+        if w == 0.5 and len(there) == 12:
+            assert found == pytest.approx(
+                sum(0.5 ** (i + 1) * c for i, c in enumerate(newest_first)), rel=3e-4
+            )
+        checked += 1
+    assert checked > 1000
