@@ -38,6 +38,7 @@ from tests.measure.nowcast.twins import present
 from tests.sensed import sensed_town
 from tests.sources.feeds import feed
 from tests.sources.grid_worlds import declare, mix_file
+from tests.stationed import stationed_city
 from tests.virtual_world import plant
 
 import mangrove as mg
@@ -148,8 +149,27 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "nowcast": lambda: (present(out / "present"), "--at", "2026-05-01", "--from", "2026-04-01"),
         "why": lambda: (park, "--from", "2023", "--against", "2023"),
         "hotspots": lambda: (park, "--from", "2023"),
-        "raster": lambda: (park, "--from", "2023", "--by", "facility", "--every", "1y", "--out", fresh(out, ".parquet")),
+        "raster": lambda: (
+            park,
+            "--from",
+            "2023",
+            "--by",
+            "facility",
+            "--every",
+            "1y",
+            "--out",
+            fresh(out, ".parquet"),
+        ),
         "event": lambda: (half_a_year(out), "--at", "2023-06-01", "--flows", "m"),
+        "station-change": lambda: (
+            stationed_city(out / "street"),
+            "--station",
+            "a",
+            "--before",
+            "2024-02-01..2024-04-01",
+            "--after",
+            "2024-04",
+        ),
         "locate": lambda: (
             sensed_town(out / "town"),
             "--species",
