@@ -151,3 +151,11 @@ def test_shorter_steps_are_averaged_and_longer_ones_repeated(tmp_path):
                     declared.flows["load"], 3600, 86_400
                 )
         assert found[1][:2, 0].tolist() == expected
+
+
+def test_the_weather_is_forecast_only_when_it_is_asked_for(tmp_path, clock_of_records):
+    declared, ledger, _ = world(tmp_path, clock_of_records)
+    with ledger:
+        question = {"as_of": END + timedelta(days=1), "horizon": "24h", "models": CHEAP, "store": False}
+        assert list(forecast(ledger, declared, (), END, **question).forecasts) == ["load"]
+        assert list(forecast(ledger, declared, ["heat"], END, **question).forecasts) == ["heat"]

@@ -101,7 +101,7 @@ def forecast(
     Args:
         ledger: open for writing when `store`.
         territory: says step, meaning and limits of each flow.
-        flows: flow ids; default: all that have values and a step that divides a day.
+        flows: flow ids; default: all that have values and a step that divides a day, but the weather: its forecasts come from elsewhere.
         origin: the first instant that is forecast, local time when naive; default: the end of the newest value.
         horizon: how far ahead, up to 14 days.
         as_of: use what was recorded until then. Default: until the origin, when one is given; a history that was imported later
@@ -121,7 +121,9 @@ def forecast(
     for name in flows:
         if name not in territory.flows:
             raise RequestError("forecast.unknown_flow", flow=name, hint=did_you_mean(name, territory.flows))
-    names = list(flows) or [name for name, flow in territory.flows.items() if _steps_of(flow)]
+    names = list(flows) or [
+        name for name, flow in territory.flows.items() if _steps_of(flow) and flow.carrier.kind != "weather"
+    ]
     moment = instant(origin, territory.tz) if origin is not None else None
     if moment is not None and as_of is None:
         as_of = moment
