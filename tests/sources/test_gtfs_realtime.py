@@ -105,6 +105,21 @@ def test_the_share_of_trips_that_ran_counts_hours_that_were_heard_whole(tmp_path
     assert np.isnan(found.delivered[:, [0, 2]]).all(), "six and eight o'clock were not heard whole"
 
 
+def test_runs_by_frequency_are_told_apart_by_their_start(tmp_path, timetable):
+    six = SEVEN - timedelta(hours=1)
+    heard = [message(six - timedelta(minutes=1)), message(six + timedelta(minutes=61))]
+    for minute in (0, 10, 30):
+        one = update(
+            "F1", six + timedelta(minutes=minute + 7), arrival=("S3", six + timedelta(minutes=minute + 7))
+        )
+        one.entity[0].trip_update.trip.start_time = f"06:{minute:02d}:00"
+        heard.append(one)
+    found = gtfs_realtime.read(archive(tmp_path / "rt", *heard), timetable)
+    assert found is not None
+    assert (found.scheduled[2, 1], found.ran[2, 1]) == (6, 3)
+    assert found.delay[2, 1] == 60, "six minutes of way, arrived after seven"
+
+
 def test_alerts_name_their_routes_and_text(tmp_path, timetable):
     one = message(SEVEN)
     alert = one.entity.add(id="a").alert

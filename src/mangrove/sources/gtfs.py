@@ -181,6 +181,17 @@ def by_hour(begin: Ints, end: Ints, amount: Floats) -> tuple[Ints, Floats, Ints]
     return hour, amount[rows] * overlap / length, rows
 
 
+def seconds_of(written: str) -> int | None:
+    """Seconds of `H:MM:SS` after the start of a service day, to 999 hours; None for what is no time.
+
+    Example:
+        >>> seconds_of("25:10:00"), seconds_of("7h10")
+        (90600, None)
+    """
+    match = _TIME.fullmatch(written)
+    return int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3]) if match else None
+
+
 def distance(lat: Floats, lon: Floats, lat2: Floats, lon2: Floats) -> Floats:
     """Great-circle distances in km (haversine), all in degrees and of one shape."""
     a, b = np.radians(lat), np.radians(lat2)
@@ -347,11 +358,11 @@ def _times(tables: Tables, found: pa.Table, name: str, column: str) -> Ints:
     coded = pc.dictionary_encode(pc.fill_null(found[column], "").combine_chunks())
     seconds = []
     for text in coded.dictionary.to_pylist():
-        match = _TIME.fullmatch(text)
-        if match is None and text.strip():
+        found_time = seconds_of(text)
+        if found_time is None and text.strip():
             row = pc.index(found[column], text).as_py()
-            raise SourceError("gtfs.bad_time", where=tables.where(name, row), text=text)  # fmt: skip
-        seconds.append(int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3]) if match else -1)
+            raise SourceError("gtfs.bad_time", where=tables.where(name, row), text=text)
+        seconds.append(-1 if found_time is None else found_time)
     return np.array(seconds or [-1], np.int64)[np.asarray(coded.indices, np.int64)]
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import Problem, SourceError, Where
-from mangrove.sources.gtfs import Feed, by_hour, day_start, distance, service
+from mangrove.sources.gtfs import Feed, by_hour, day_start, distance, seconds_of, service
 from mangrove.times import Span
 
 Floats = npt.NDArray[np.float64]
@@ -121,8 +121,8 @@ def _message(path: Path) -> Any:
     return message
 
 
-Trip = tuple[str, str]
-"""Trip id and start date (YYYYMMDD, empty when the feed does not say)."""
+Trip = tuple[str, str, str]
+"""Trip id, start date (YYYYMMDD) and start time (for trips by frequency), empty when the feed does not say."""
 
 
 class _Found:
@@ -165,7 +165,7 @@ class _Found:
         if route < 0 or not vehicle.HasField("position"):
             return
         if vehicle.trip.trip_id:
-            self.seen.add((vehicle.trip.trip_id, vehicle.trip.start_date))
+            self.seen.add(_trip(vehicle.trip))
         at = int(vehicle.timestamp) or stamp
         name = vehicle.vehicle.id or id_
         where = float(vehicle.position.latitude), float(vehicle.position.longitude)
@@ -177,7 +177,7 @@ class _Found:
         route = self._route(trip)
         if route < 0:
             return
-        key = trip.trip_id, trip.start_date
+        key = _trip(trip)
         if trip.schedule_relationship == trip.CANCELED:
             self.canceled.add(key)
             return
@@ -197,8 +197,16 @@ class _Found:
                 planned = self.feed.arrivals.get((update.trip.trip_id, stop.stop_id))
                 day = _day(update.trip.start_date)
                 if event.time and planned is not None and day is not None:
-                    return float(event.time - day_start(self.feed, day) - planned)
+                    number = self.trips[update.trip.trip_id]
+                    shift = self._begin(number, update.trip.start_time) - int(self.feed.begins[number])
+                    return float(event.time - day_start(self.feed, day) - planned - shift)
         return float(update.delay) if update.HasField("delay") else None
+
+    def _begin(self, number: int, written: str) -> int:
+        """The first departure of a run in s of its service day: as the feed says for trips by frequency, else the timetable's."""
+        if number in self.feed.repeated and written:
+            return int(seconds_of(written) or 0)
+        return int(self.feed.begins[number])
 
     def record(self) -> Record:
         """Everything by route and hour."""
@@ -258,15 +266,19 @@ class _Found:
         span = Span(*(datetime.fromtimestamp(hour * _HOUR, UTC) for hour in (first, last + 1)))
         planned = service(self.feed, span).trips
         ran = np.zeros_like(planned)
-        for name, written in self.seen - self.canceled:
+        for name, written, begin in self.seen - self.canceled:
             number = self.trips.get(name)
             day = _day(written) or datetime.fromtimestamp(min(self.heard), self.feed.tz).date()
             if number is not None and self.feed.begins[number] >= 0:
-                hour = (day_start(self.feed, day) + int(self.feed.begins[number])) // _HOUR - first
+                hour = (day_start(self.feed, day) + self._begin(number, begin)) // _HOUR - first
                 if 0 <= hour < ran.shape[1]:
                     ran[self.feed.route[number], hour] += 1
         whole = slice(low - first, high - first)
         found.scheduled[:, whole], found.ran[:, whole] = planned[:, whole], ran[:, whole]
+
+
+def _trip(trip: Any) -> Trip:
+    return trip.trip_id, trip.start_date, trip.start_time
 
 
 def _day(written: str) -> date | None:
