@@ -244,6 +244,25 @@ def test_a_further_fact_moves_the_total_as_a_new_solution_would(made):
     assert line.shift == pytest.approx(moved, rel=0.02)
 
 
+def test_a_meter_beside_the_inventory_pins_its_flow_without_entering_the_inventory(tmp_path):
+    flows = FLOWS + "homes.meter,city,electricity,kWh,1h,,,sum,,I.1.2,1 %,memo,,\n"
+    park = city(tmp_path / "c", flows=flows)
+    truth = 1.3 * 1e5 / 365  # MWh a day, 30 % above the inventory
+    hours = [START + timedelta(hours=24 * 365 + h) for h in range(24 * 100)]
+    with park.writer() as ledger:
+        put(ledger, inventory(), "i")
+        put(ledger, live(500), "live")
+        before = asked(ledger, park, "2026-04-10")
+        put(ledger, [("homes.meter", one, 1000 * truth / 24) for one in hours], "meter")
+        after = asked(ledger, park, "2026-04-10")
+    assert after.targets == before.targets
+    number = after.targets.index("homes")
+    np.testing.assert_allclose(after.days.mean[number, 10:90].reshape(-1, 10).mean(axis=1), truth, rtol=0.03)
+    sd = [np.log(one.samples[:, number, 10:90].sum(axis=1)).std() for one in (before, after)]
+    assert sd[1] < 0.012 < sd[0]
+    assert ("meter", "homes") in [(one.kind, one.target) for one in after.facts]
+
+
 def test_the_missing_facts_are_ranked_by_what_they_remove(made):
     ranked = made.what_would_narrow().to_pylist()
     shares = [row["removes"] for row in ranked]

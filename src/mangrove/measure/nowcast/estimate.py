@@ -68,6 +68,7 @@ class Estimate:
         """The days of all facts, of both windows and of the last whole year, ascending."""
         parts = [self.hours.days, self.before.days, last_year(self.hours.days[-1])]
         parts += [total.days for those in self.reading.totals.values() for total in those]
+        parts += [total.days for those in self.reading.read.values() for total in those]
         parts += [np.arange(one.first, one.end) for one in self.reading.inversions]
         return np.unique(np.concatenate(parts))
 
@@ -194,7 +195,14 @@ class Estimate:
         found = (_of_place(territory, flow, raw) for raw in territory.drivers)
         drivers = tuple(one for one in found if one is not None and one.index in self.indices)
         alone = np.zeros(len(self.days)) if drivers else self._calendar(flow)
-        return Target(flow, float(np.sign(totals[-1].value)), tuple(totals), drivers, alone)
+        return Target(
+            flow,
+            float(np.sign(totals[-1].value)),
+            tuple(totals),
+            drivers,
+            alone,
+            tuple(self.reading.read[flow.id]),
+        )
 
     def _calendar(self, flow: Flow) -> Floats:
         """Logs of what the shape of the reference says of each day."""

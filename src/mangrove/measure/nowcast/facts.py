@@ -29,6 +29,10 @@ def known(made: Estimate) -> tuple[Known, ...]:
         for total in those:
             late = (total.recorded - total.ended) / HOUR if total.recorded is not None else None
             found.append(Known(total.name, "total", total.flow, total.ended, (at - total.ended) / HOUR, late))
+    for name, those in reading.read.items():
+        if those:
+            ended = those[-1].ended
+            found.append(Known(those[-1].meter, "meter", name, ended, (at - ended) / HOUR))
     for flow in reading.meters:
         last = reading.series[flow.id].last
         found.append(Known(flow.id, "meter", flow.id, last, (at - last) / HOUR))

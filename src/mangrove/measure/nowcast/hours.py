@@ -20,9 +20,6 @@ from mangrove.measure.nowcast.inputs import DAY_US, HOUR_US, Daily, Floats, Ints
 from mangrove.measure.timeline import microseconds
 from mangrove.territory.model import Driver
 
-_MOST = 20
-"""Hours of a day that an index must have to give the day its shape; the others follow the usual day."""
-
 
 @dataclass(frozen=True, slots=True)
 class Hours:
@@ -68,20 +65,21 @@ def within_day(
     if live:
         driver = max(live, key=lambda one: abs(one.elasticity))
         seen = _seen(hours, indices[driver.index].daily)
-        weight = np.where(seen > 0, seen, 1.0) ** driver.elasticity
-        known = np.bincount(hours.day, weights=seen > 0, minlength=len(hours.days)) >= _MOST
-        made = np.where(known[hours.day], hours.shares(weight), made)
+        if seen is not None:
+            made = hours.shares(seen**driver.elasticity)
     return made
 
 
-def _seen(hours: Hours, daily: Daily) -> Floats:
-    """The values of a series at hours; those that are missing as on the usual day, NaN-free where most are known."""
-    table = daily.hours_on(hours.days)
-    known = np.isfinite(table)
+def _seen(hours: Hours, daily: Daily) -> Floats | None:
+    """The values of a series at hours, those that are missing as on the usual day; None where no whole day shows one."""
     usual = usual_day(daily.value, daily.hours)
+    if usual is None or (usual <= 0).any():
+        return None
+    table = daily.hours_on(hours.days)
+    known = table > 0
     sums = np.where(known, table, 0.0).sum(axis=1)
     share = (known * usual).sum(axis=1)
-    level = np.divide(sums, share, out=np.zeros_like(sums), where=share > 0)
+    level = np.divide(sums, share, out=np.ones_like(sums), where=share > 0)
     return np.asarray(np.where(known, table, level[:, None] * usual)[hours.day, hours.clock])
 
 

@@ -25,6 +25,7 @@ from mangrove.measure.plan import is_rate
 from mangrove.measure.timeline import EPOCH
 from mangrove.measure.uncertainty import Z95
 from mangrove.territory.model import Flow
+from mangrove.units import Unit, unit
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -38,8 +39,11 @@ _TOTALS = 3
 _WHOLE = 0.99
 """Share of a day's hours that must be there for the day to count as observed."""
 _USUAL, _QUARTER_DAY, _DAY = 28, 6, 24
+_WEEK, _WEEKS = 7, 104
 LOOK_BACK = 800
 """Days before the window from which gaps of a meter are bridged: the window of a year earlier, and a year before that."""
+METER_SD = 0.02
+"""Error of a meter that states none: class 2 of IEC 62053-21."""
 RECORD = "inversion"
 
 
@@ -51,6 +55,7 @@ class Total:
         flow: its id; first, end: local day numbers, half-open; value: in the flow's unit, not zero.
         sd: standard deviation of the log of the error; None when none is stated. meter: whose error it is.
         ended: when the period ended; recorded: when it became known (UTC).
+        metered: whether it is what a meter read, and no inventory.
     """
 
     flow: str
@@ -61,11 +66,13 @@ class Total:
     meter: str
     ended: datetime
     recorded: datetime | None = None
+    metered: bool = False
 
     @property
     def name(self) -> str:
-        """The flow and the first day."""
-        return f"{self.flow} {np.datetime64(self.first, 'D')}"
+        """The flow, who read it when it is no inventory, and the first day."""
+        who = f" {self.meter}" if self.metered else ""
+        return f"{self.flow}{who} {np.datetime64(self.first, 'D')}"
 
     @property
     def days(self) -> Ints:
@@ -251,12 +258,44 @@ def _spread_out(flow: Flow, rows: pa.Table, at: datetime, tz: ZoneInfo) -> Daily
     return Daily(first, value, hours, hourly=False, last=max(part[3] for part in parts))
 
 
-def usual_day(value: Floats, hours: Floats) -> Floats:
-    """The share of a day's amount that each hour has, from the last four whole weeks; even without a whole day; shape (24,)."""
+def measures(meter: Flow, target: Flow) -> bool:
+    """Whether a flow beside the inventory is a meter of a target: the same place, GPC reference and carrier, read daily or finer."""
+    return (
+        meter.account == "memo"
+        and meter.gpc == target.gpc != ""
+        and (meter.place, meter.carrier) == (target.place, target.carrier)
+        and meter.step is not None
+        and meter.step.hours <= _DAY
+        and _amount_unit(meter).converts_to(_amount_unit(target))
+    )
+
+
+def read_totals(target: Flow, meter: Flow, daily: Daily, at: datetime, tz: ZoneInfo) -> list[Total]:
+    """What a meter of a target read in whole weeks, in the target's unit, over the last two years."""
+    value = daily.value * (_amount_unit(meter).to(_amount_unit(target)) * (_DAY if is_rate(meter) else 1))
+    sd = meter.uncertainty / Z95 if meter.uncertainty is not None else METER_SD
+    found = []
+    for at_day in range(-(daily.first + 3) % _WEEK, len(value) + 1 - _WEEK, _WEEK):
+        amount, first = float(value[at_day : at_day + _WEEK].sum()), daily.first + at_day
+        end = midnight(first + _WEEK, tz)
+        if np.isfinite(amount) and amount and end <= at:
+            found.append(
+                Total(target.id, first, first + _WEEK, amount, sd, meter.meter or meter.id, end, metered=True)
+            )
+    return found[-_WEEKS:]
+
+
+def _amount_unit(flow: Flow) -> Unit:
+    """The unit of an amount of a flow: of a rate, its unit times hours."""
+    return flow.unit * unit("h") if is_rate(flow) else flow.unit
+
+
+def usual_day(value: Floats, hours: Floats) -> Floats | None:
+    """The share of a day's amount that each hour has, from the last four whole weeks, shape (24,); None without a whole day."""
     whole = np.flatnonzero(np.isfinite(value) & np.isfinite(hours).all(axis=1))[-_USUAL:]
     sums = hours[whole].sum(axis=0)
     total = float(sums.sum())
-    return np.asarray(sums / total) if total > 0 and (sums >= 0).all() else np.full(24, 1 / 24)
+    return np.asarray(sums / total) if total > 0 and (sums >= 0).all() else None
 
 
 def _today(value: Floats, hours: Floats, *, amounts: bool) -> float:
@@ -264,7 +303,8 @@ def _today(value: Floats, hours: Floats, *, amounts: bool) -> float:
     known = np.isfinite(hours[-1])
     if np.isfinite(value[-1]) or known.sum() < _QUARTER_DAY:
         return float(value[-1])
-    share = float(usual_day(value, hours)[known].sum())
+    usual = usual_day(value, hours)
+    share = float(usual[known].sum()) if usual is not None else 0.0
     total = float(hours[-1][known].sum()) / share if share > 0 else float("nan")
     return total if amounts else total / 24
 

@@ -16,12 +16,9 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from mangrove.errors import RequestError, did_you_mean
-from mangrove.measure.nowcast.inputs import Floats, Ints, Total
+from mangrove.measure.nowcast.inputs import METER_SD, Floats, Ints, Total
 from mangrove.measure.nowcast.posterior import Functional, Posterior
 from mangrove.measure.uncertainty import Z95
-
-_METER_SD = 0.02
-"""Error of a meter that is not there yet: class 2 of IEC 62053-21."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +33,7 @@ class Fact:
     target: str
     day: int
     value: float
-    sd: float = _METER_SD
+    sd: float = METER_SD
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +161,7 @@ class Live:
             weights[self.position] = 1 / len(self.position)
             functionals.append(Functional(((number, weights),)))
             names.append(("meter", name))
-            errors.append(_METER_SD)
+            errors.append(METER_SD)
         if not functionals:
             return []
         block = self.posterior.block(functionals)

@@ -65,7 +65,8 @@ def metered(flow: Flow, daily: Daily, hours: Hours, columns: Floats, *, pairs: i
     known, kept = (
         _known_hours(daily, hours) if hour else (np.zeros(len(hours.start)), np.zeros(len(hours.start)))
     )
-    usual = usual_day(daily.value, daily.hours)[hours.clock] if hour else np.full(len(hours.start), 1 / 24)
+    habit = usual_day(daily.value, daily.hours) if hour else None
+    usual = habit[hours.clock] if habit is not None else np.full(len(hours.start), 1 / 24)
     filled = np.where(kept > 0, known, usual * (whole * amount)[hours.day])
     mean: Floats = np.bincount(hours.day, weights=filled, minlength=len(hours.days)).astype(float)
     open_ = np.bincount(hours.day, weights=usual * (kept == 0), minlength=len(hours.days))

@@ -42,7 +42,8 @@ class Target:
 
     Attributes:
         flow: as declared; sign: -1 for a removal; totals: its inventories, oldest first, at least one.
-        drivers: the indices that move it; calendar: log of what the calendar alone says of each day, shape (D,), without any driver.
+        drivers: the indices that move it; calendar: log of what the calendar alone says of each day, shape (D,), without any driver;
+            read: weeks that a meter beside the inventory read.
     """
 
     flow: Flow
@@ -50,6 +51,7 @@ class Target:
     totals: tuple[Total, ...]
     drivers: tuple[Driver, ...]
     calendar: Floats
+    read: tuple[Total, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ class Fact:
     """An observation: of the log of a sum of emissions, or (`direct`) of a mean log against the model without facts.
 
     Attributes:
-        name, kind: `total` or `inversion`; target: id of the flow, or what was sensed.
+        name, kind: `total`, `meter` or `inversion`; target: id of the flow, or what was sensed.
         terms: `(target, days, weight)`: positions of days in the model and the share of the target that counts.
         value: log of the amount, or of the multiplier; noise: sd of the own error.
         extra: columns of theta that belong to the fact alone: an inventory's error, a zone.
@@ -163,7 +165,7 @@ def build(
             model.base[number] += target.calendar
             _holidays(model, number, kinds, priors)
         _days(model, number, priors)
-        model.facts += [_total(model, number, one, priors) for one in target.totals]
+        model.facts += [_total(model, number, one, priors) for one in (*target.totals, *target.read)]
     _errors(model, indices, priors)
     return model
 
@@ -259,7 +261,8 @@ def _total(model: Model, number: int, total: Total, priors: Priors) -> Fact:
     shared = f"flow {total.flow}" if total.sd is None else f"meter {total.meter}"
     value = float(np.log(abs(total.value))) - (sd**2 + _EXACT**2) / 2
     extra = ((model.column(f"error {shared}", 1.0), sd),) if sd else ()
-    return Fact(total.name, "total", total.flow, ((number, at, 1.0),), value, _EXACT, extra, total=total)
+    kind = "meter" if total.metered else "total"
+    return Fact(total.name, kind, total.flow, ((number, at, 1.0),), value, _EXACT, extra, total=total)
 
 
 def _inversion(model: Model, sensed: Sensed, priors: Priors) -> list[Fact]:

@@ -32,7 +32,7 @@ class Reading:
 
     Attributes:
         plan: methods, coefficients and errors of the window; targets: flows with totals; meters: flows that are read daily or finer.
-        totals: by target, oldest first; series: of indices and meters, by flow; inversions: of sensors.
+        totals: by target, oldest first; read: by target, the weeks that meters beside the inventory read; series: of indices and meters, by flow; inversions: of sensors.
         cut: the last batch of the ledger that was seen.
     """
 
@@ -42,6 +42,7 @@ class Reading:
     targets: tuple[Flow, ...]
     meters: tuple[Flow, ...]
     totals: Mapping[str, list[Total]]
+    read: Mapping[str, list[Total]]
     series: Mapping[str, Daily]
     inversions: Sequence[Sensed]
     cut: int
@@ -63,13 +64,23 @@ def read(ledger: Ledger, territory: Territory, rules: Rules, span: Span, as_of: 
         totals: dict[str, list[Total]] = {}
         for total in inputs.totals(snapshot, targets, span.end, tz):
             totals.setdefault(total.flow, []).append(total)
+        targets = [flow for flow in targets if flow.id in totals]
+        beside = _beside(territory, targets)
+        series |= inputs.daily(
+            snapshot,
+            {m.id: m for those in beside.values() for m in those}.values(),
+            first - LOOK_BACK,
+            span.end,
+            tz,
+        )
         return Reading(
             territory,
             span,
             plan,
-            tuple(flow for flow in targets if flow.id in totals),
+            tuple(targets),
             tuple(flow for flow in meters if flow.id in series),
             totals,
+            _weeks(beside, totals, series, territory, span.end),
             series,
             inputs.sensed(ledger, span.end, as_of, tz),
             snapshot.cut,
@@ -80,3 +91,37 @@ def _linear(plan: Plan, territory: Territory) -> list[Flow]:
     """The flows whose emissions are their amount times a coefficient of the same hour."""
     found = {line.flow for line in plan.lines if line.response is None and line.weight}
     return [territory.flows[name] for name in plan.flows if name in found and name not in plan.products]
+
+
+def _beside(territory: Territory, targets: Sequence[Flow]) -> dict[str, list[Flow]]:
+    """The meters of each target that stand beside the inventory; one that drives the target already is not counted twice."""
+    driving = {(one.target, one.index) for one in territory.drivers}
+    return {
+        target.id: [
+            meter
+            for meter in territory.flows.values()
+            if inputs.measures(meter, target)
+            and not driving & {(name, meter.id) for name in (target.id, target.gpc, target.sector)}
+        ]
+        for target in targets
+    }
+
+
+def _weeks(
+    beside: Mapping[str, list[Flow]],
+    totals: Mapping[str, list[Total]],
+    series: Mapping[str, Daily],
+    territory: Territory,
+    at: datetime,
+) -> dict[str, list[Total]]:
+    """What these meters read, of the sign of the inventory."""
+    found = {}
+    for name, meters in beside.items():
+        weeks = [
+            week
+            for meter in meters
+            if meter.id in series
+            for week in inputs.read_totals(territory.flows[name], meter, series[meter.id], at, territory.tz)
+        ]
+        found[name] = [week for week in weeks if week.value * totals[name][-1].value > 0]
+    return found
