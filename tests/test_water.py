@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-import wntr
+from tests.hydraulics.nets import supply, town
 
 from mangrove import api, water
 from mangrove.errors import RequestError
@@ -17,7 +17,7 @@ from mangrove.hydraulics import read_network, storm
 from mangrove.ledger.types import Origin
 
 START = datetime(2026, 9, 1)  # noqa: DTZ001 - the clock on the wall
-NET3 = Path(wntr.__file__).parent / "library" / "networks" / "Net3.inp"
+NET3 = supply("Net3")
 TERRITORY = """\
 name: Thành phố Thử Nước
 kind: city
@@ -100,8 +100,6 @@ def test_measured_rain_is_the_rain_of_the_ledger_in_local_time(city):
 
 
 def test_floods_are_added_up_by_ward_and_what_lies_outside_is_left_out(city):
-    from tests.hydraulics.nets import town
-
     def box(west: float, east: float) -> dict[str, object]:
         ring = [[west, 10.7], [east, 10.7], [east, 10.9], [west, 10.9], [west, 10.7]]
         return {

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Networks for tests: those that wntr carries, and a small town that drains, written here."""
 
+from importlib.util import find_spec
 from pathlib import Path
-
-import wntr
 
 
 def supply(name: str) -> Path:
     """An example network of EPANET: Net1, Net3, Net6."""
-    return Path(wntr.__file__).parent / "library" / "networks" / f"{name}.inp"
+    found = find_spec("wntr")  # its import takes a second, its place does not
+    assert found is not None
+    assert found.origin is not None
+    return Path(found.origin).parent / "library" / "networks" / f"{name}.inp"
 
 
 def town(folder: Path, *, pipe: float = 0.3, units: str = "CMS") -> Path:
