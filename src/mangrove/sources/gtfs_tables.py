@@ -109,7 +109,6 @@ class Tables:
             zlib.error,
             OSError,
             RuntimeError,
-            NotImplementedError,
             ValueError,
         ) as error:
             raise SourceError("gtfs.bad_zip", where=Where(str(self.path)), reason=str(error)) from None
