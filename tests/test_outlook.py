@@ -148,3 +148,30 @@ def test_the_scores_come_from_the_ledger(park, report):
     table = outlook.scores(park, ["mill.power"], "2023-04")
     assert set(table.column("flow").to_pylist()) == {"mill.power"}
     assert sum(table.column("steps").to_pylist()) == 48
+
+
+def test_the_grid_ahead_is_read_as_hours_with_ordered_quantiles(tmp_path, park):
+    assert outlook.grid_intensity(park, END) is None  # no generation of the country in this ledger
+    flat = outlook.Intensity(
+        np.array(["2024-01-01T00", "2024-01-01T01"], dtype="datetime64[s]"),
+        (0.1, 0.9),
+        np.array([[0.2, 0.4], [0.4, 0.8]]),
+    )
+    found = flat.samples(
+        np.array(["2024-01-01T01", "2024-01-01T02"], dtype="datetime64[s]"), np.array([0.1, 0.5, 0.99])
+    )
+    np.testing.assert_allclose(found[:, 0], [0.4, 0.6, 0.8])
+    assert np.isnan(found[:, 1]).all()
+
+
+def test_the_hours_of_a_country_are_read_from_its_published_days(tmp_path):
+    from tests.sources.grid_worlds import declare
+    from tests.test_grid_ahead import DAYS, FIRST, put
+
+    folder = declare(tmp_path / "vn", levels=(), load=False)
+    put(folder, tmp_path / "one", 0, DAYS)
+    end = datetime.combine(FIRST + timedelta(days=DAYS), datetime.min.time(), UTC)
+    found = outlook.grid_intensity(mg.open(folder), end, days=2)
+    assert found.quantiles.shape == (5, 48)
+    assert (np.diff(found.quantiles, axis=0) >= 0).all()
+    assert found.levels[2] == 0.5

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mangrove.errors import DataQualityError, LedgerError
+from mangrove.errors import DataQualityError, LedgerError, RequestError
 from mangrove.times import Span, instant
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ KIND = "emission_forecast"
 SAMPLES = 400
 LEVELS = (0.1, 0.5, 0.9)
 _HOUR = np.timedelta64(3600, "s")
+_GRID_DAYS = timedelta(days=400)
 _SECONDS = 3600
 _TONNE = 1000.0
 
@@ -315,8 +316,8 @@ def grid_intensity(park: Handle, at: datetime, days: int = 7) -> Intensity | Non
     from mangrove import grid_ahead
 
     try:
-        found = grid_ahead.ahead(park, Span(at - timedelta(days=400), at), days, store=False)
-    except DataQualityError:
+        found = grid_ahead.ahead(park, Span(at - _GRID_DAYS, at), days, store=False)
+    except (DataQualityError, RequestError):  # too few days, or no country's generation is declared
         return None
     hours = [row for row in found.rows if row["step"] == "1h"]
     if not hours:
