@@ -10,7 +10,7 @@ import pytest
 from google.transit import gtfs_realtime_pb2 as pb
 from tests.sources.feeds import FEED, KM, feed
 
-from mangrove.errors import SourceError
+from mangrove.errors import RequestError, SourceError
 from mangrove.sources import gtfs, gtfs_flows, gtfs_realtime
 from mangrove.times import Span
 
@@ -185,3 +185,21 @@ def test_a_territory_without_flows_for_it_is_told(tmp_path, ledger, flow, world)
     assert [one.code for one in report.problems] == ["gtfs.no_flows"]
     assert report.scheduled_km == pytest.approx((3.5 + 4 + 18) * KM)
     assert FEED["routes"].count("\n") - 1 == report.routes
+
+
+def test_clocks_that_are_far_off_do_not_stretch_the_answer(tmp_path, timetable):
+    one = message(SEVEN)
+    vehicle(one, "a", "T1", SEVEN, 106.0)
+    vehicle(one, "b", "T1", SEVEN + timedelta(days=4000), 106.0)
+    one.entity.add(id="n").alert.active_period.add(start=1, end=2**64 - 1)
+    found = gtfs_realtime.read(archive(tmp_path / "rt", one), timetable)
+    assert found is not None
+    assert found.km.shape[1] == 1, "the message's own time stands in"
+    assert found.alerts[0].end is None
+    one.header.timestamp = 2**63
+    with pytest.raises(SourceError, match="timestamp"):
+        gtfs_realtime.read(archive(tmp_path / "bad", one), timetable)
+    with pytest.raises(RequestError):
+        gtfs_realtime.read(
+            archive(tmp_path / "long", message(SEVEN), message(SEVEN + timedelta(days=4000))), timetable
+        )

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mangrove.errors import Problem, SourceError, Where
+from mangrove.errors import Problem, RequestError, SourceError, Where
 from mangrove.sources.gtfs import Feed, by_hour, day_start, distance, seconds_of, service
 from mangrove.times import Span
 
@@ -35,6 +35,12 @@ FASTEST = 150.0
 NEAREST = 0.015
 """km; smaller changes of position are the noise of a receiver (about 5 m, 95 %, at both ends) and no way."""
 _HOUR = 3600
+_FIRST, _LAST = 946_684_800, 4_102_444_800
+"""2000 and 2100 in s since 1970: a message of another time has no clock."""
+_NEAR = 86_400
+"""s by which the time of a vehicle or an update may differ from that of its message."""
+_LONGEST = 366 * 24
+"""Hours of the longest archive that is read at once."""
 _SUFFIXES = (".pb", ".bin", ".gtfsrt", ".proto")
 
 
@@ -118,6 +124,9 @@ def _message(path: Path) -> Any:
         message.ParseFromString(path.read_bytes())
     except DecodeError as error:
         raise SourceError("gtfs.bad_message", where=Where(str(path)), reason=str(error)) from None
+    if not _FIRST <= message.header.timestamp < _LAST:
+        reason = f"timestamp {message.header.timestamp}"
+        raise SourceError("gtfs.bad_message", where=Where(str(path)), reason=reason)
     return message
 
 
@@ -150,14 +159,15 @@ class _Found:
             if entity.HasField("trip_update"):
                 self._update(entity.trip_update, stamp)
             if entity.HasField("alert"):
-                self.alerts[entity.id] = _alert(entity.alert)
+                self.alerts[_word(entity.id)] = _alert(entity.alert)
 
     def _route(self, trip: Any) -> int:
         """The number of the route of a trip; -1 (and a note) when the timetable does not know it."""
-        number = self.trips.get(trip.trip_id)
-        found = int(self.feed.route[number]) if number is not None else self.routes.get(trip.route_id, -1)
-        if found < 0 and (trip.trip_id or trip.route_id):
-            self.unknown.add(trip.trip_id or trip.route_id)
+        name, route = _word(trip.trip_id), _word(trip.route_id)
+        number = self.trips.get(name)
+        found = int(self.feed.route[number]) if number is not None else self.routes.get(route, -1)
+        if found < 0 and (name or route):
+            self.unknown.add(name or route)
         return found
 
     def _vehicle(self, id_: str, vehicle: Any, stamp: int) -> None:
@@ -166,8 +176,8 @@ class _Found:
             return
         if vehicle.trip.trip_id:
             self.seen.add(_trip(vehicle.trip))
-        at = int(vehicle.timestamp) or stamp
-        name = vehicle.vehicle.id or id_
+        at = _near(int(vehicle.timestamp), stamp)
+        name = _word(vehicle.vehicle.id) or _word(id_)
         where = float(vehicle.position.latitude), float(vehicle.position.longitude)
         if all(map(np.isfinite, where)) and where != (0.0, 0.0):
             self.positions.append((name, route, at, *where))
@@ -183,22 +193,23 @@ class _Found:
             return
         self.canceled.discard(key)
         delay = self._delay(update)
-        at = int(update.timestamp) or stamp
+        at = _near(int(update.timestamp), stamp)
         if delay is not None:
             self.seen.add(key)
             self.delays[key, at // _HOUR] = route, delay
 
     def _delay(self, update: Any) -> float | None:
         """The delay at the stop that the update names last: as it says, else its time less that of the timetable."""
+        trip, written, begin = _trip(update.trip)
         for stop in reversed(update.stop_time_update):
             for event in (stop.arrival, stop.departure):
                 if event.HasField("delay"):
                     return float(event.delay)
-                planned = self.feed.arrivals.get((update.trip.trip_id, stop.stop_id))
-                day = _day(update.trip.start_date)
+                planned = self.feed.arrivals.get((trip, _word(stop.stop_id)))
+                day = _day(written)
                 if event.time and planned is not None and day is not None:
-                    number = self.trips[update.trip.trip_id]
-                    shift = self._begin(number, update.trip.start_time) - int(self.feed.begins[number])
+                    number = self.trips[trip]
+                    shift = self._begin(number, begin) - int(self.feed.begins[number])
                     return float(event.time - day_start(self.feed, day) - planned - shift)
         return float(update.delay) if update.HasField("delay") else None
 
@@ -213,6 +224,8 @@ class _Found:
         feed = self.feed
         times = [*self.heard, *(row[2] for row in self.positions)]
         first, last = min(times) // _HOUR, max(times) // _HOUR
+        if last - first > _LONGEST:
+            raise RequestError("gtfs.too_long", hours=_LONGEST)
         shape = len(feed.routes), last - first + 1
         found = Record(
             datetime.fromtimestamp(first * _HOUR, UTC), self._driven(first, shape), self._late(first, shape),
@@ -277,8 +290,18 @@ class _Found:
         found.scheduled[:, whole], found.ran[:, whole] = planned[:, whole], ran[:, whole]
 
 
+def _word(said: str | bytes) -> str:
+    """Text of a message; what is no UTF-8 comes as bytes."""
+    return said if isinstance(said, str) else said.decode("utf-8", "replace")
+
+
+def _near(said: int, stamp: int) -> int:
+    """The time that an entity says, when it is near that of its message; else that of the message."""
+    return said if abs(said - stamp) <= _NEAR else stamp
+
+
 def _trip(trip: Any) -> Trip:
-    return trip.trip_id, trip.start_date, trip.start_time
+    return _word(trip.trip_id), _word(trip.start_date), _word(trip.start_time)
 
 
 def _day(written: str) -> date | None:
@@ -290,11 +313,11 @@ def _day(written: str) -> date | None:
 
 def _alert(alert: Any) -> ServiceAlert:
     def moment(at: int) -> datetime | None:
-        return datetime.fromtimestamp(at, UTC) if at else None
+        return datetime.fromtimestamp(at, UTC) if 0 < at < _LAST else None
 
     period = alert.active_period[0] if alert.active_period else None
     return ServiceAlert(
-        tuple(dict.fromkeys(one.route_id for one in alert.informed_entity if one.route_id)), _text(alert.header_text.translation),
+        tuple(dict.fromkeys(_word(one.route_id) for one in alert.informed_entity if one.route_id)), _text(alert.header_text.translation),
         alert.Cause.Name(alert.cause), alert.Effect.Name(alert.effect),
         moment(period.start) if period else None, moment(period.end) if period else None,
     )  # fmt: skip
@@ -302,4 +325,4 @@ def _alert(alert: Any) -> ServiceAlert:
 
 def _text(translations: Iterable[Any]) -> str:
     found: Sequence[Any] = list(translations)
-    return str(found[0].text) if found else ""
+    return _word(found[0].text) if found else ""
