@@ -244,6 +244,17 @@ def test_a_further_fact_moves_the_total_as_a_new_solution_would(made):
     assert line.shift == pytest.approx(moved, rel=0.02)
 
 
+def test_a_new_reading_of_a_metered_flow_moves_the_total_by_its_emissions(made):
+    from copy import deepcopy
+
+    line = deepcopy(made.live)
+    before, number = line.figure().mean, made.targets.index("market")
+    old = made.days.mean[number, 100]
+    for value in (old + 500.0, old + 1000.0):
+        after = line.take(Fact("market", day(2026) + 100, value))
+    assert after.mean - before == pytest.approx(1000 * 0.66, rel=1e-6)
+
+
 def test_a_meter_beside_the_inventory_pins_its_flow_without_entering_the_inventory(tmp_path):
     flows = FLOWS + "homes.meter,city,electricity,kWh,1h,,,sum,,I.1.2,1 %,memo,,\n"
     park = city(tmp_path / "c", flows=flows)

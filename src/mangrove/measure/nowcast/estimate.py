@@ -185,7 +185,7 @@ class Estimate:
             self.hours.days,
             self._at(self.hours),
             weights[:count],
-            float(expected[count:].sum()),
+            {flow.id: (days.mean[row], weights[row]) for row, flow in enumerate(self.flows) if row >= count},
             other,
         )
 

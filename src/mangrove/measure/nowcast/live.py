@@ -8,7 +8,7 @@ the total and v the variance of the fact and its error).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, log, log1p, sqrt
 
@@ -52,7 +52,8 @@ class Live:
     Attributes:
         posterior: of the modeled flows; names: their ids, in its order; signs: of the flows.
         days: local day numbers of the window; position: of these in the model.
-        weights_kg: kg CO2e per unit by target and day of the window, shape (K, D); metered: kg CO2e of the flows that are read.
+        weights_kg: kg CO2e per unit by target and day of the window, shape (K, D); read: expected amounts and
+            kg CO2e per unit by day of the window for each flow that is metered, shape (D,) each.
         other: variance of the total (kg2) from factors and meters, which no fact about an amount removes.
     """
 
@@ -62,7 +63,7 @@ class Live:
     days: Ints
     position: Ints
     weights_kg: Floats
-    metered: float
+    read: Mapping[str, tuple[Floats, Floats]]
     other: float
     _rows: Floats = field(default_factory=lambda: np.zeros((0, 0)))
     _points: list[tuple[int, int]] = field(default_factory=list)
@@ -71,6 +72,8 @@ class Live:
 
     def __post_init__(self) -> None:
         """Prepares the covariance of the total with every target and day."""
+        self._read = {name: mean.copy() for name, (mean, _) in self.read.items()}
+        self.metered = float(sum(mean @ weights for mean, weights in self.read.values()))
         self._mean = self.posterior.mean[:, self.position]
         expected = np.exp(self._mean + self.posterior.variance[:, self.position] / 2)
         expected = expected * self.weights_kg * self.signs[:, None]
@@ -100,8 +103,17 @@ class Live:
         return Figure(total, exp(middle - Z95 * width), exp(middle + Z95 * width))
 
     def take(self, fact: Fact) -> Figure:
-        """One more fact; see `Nowcast.update`. The factor of the covariance of the facts taken grows by one row."""
-        number, at = self._place(fact)
+        """One more fact; see `Nowcast.update`.
+
+        A metered flow takes the new amount of the day in the place of the old one; for the others the factor of the covariance of the
+        facts taken grows by one row.
+        """
+        at = self._day(fact)
+        if fact.target in self._read:
+            self.metered += (fact.value - self._read[fact.target][at]) * self.read[fact.target][1][at]
+            self._read[fact.target][at] = fact.value
+            return self.figure()
+        number = self._number(fact)
         point = (number, at)
         with_taken = np.array([self._between(point, other) for other in self._points])
         row = solve_triangular(self._rows, with_taken, lower=True) if self._points else with_taken
@@ -119,18 +131,22 @@ class Live:
         self._pulls.append(pull)
         return self.figure()
 
-    def _place(self, fact: Fact) -> tuple[int, int]:
-        """The number of a fact's target and the position of its day."""
-        if fact.target not in self.names:
-            hint = did_you_mean(fact.target, self.names)
-            raise RequestError("nowcast.not_a_target", target=fact.target, hint=hint)
-        number = self.names.index(fact.target)
+    def _day(self, fact: Fact) -> int:
+        """The position of a fact's day in the window."""
         at = int(np.searchsorted(self.days, fact.day))
         if at >= len(self.days) or self.days[at] != fact.day:
             raise RequestError("nowcast.not_in_window", day=str(np.datetime64(fact.day, "D")))
+        return at
+
+    def _number(self, fact: Fact) -> int:
+        """The number of a fact's target."""
+        if fact.target not in self.names:
+            hint = did_you_mean(fact.target, [*self.names, *self.read])
+            raise RequestError("nowcast.not_a_target", target=fact.target, hint=hint)
+        number = self.names.index(fact.target)
         if fact.value * self.signs[number] <= 0:
             raise RequestError("nowcast.wrong_sign", target=fact.target, value=fact.value)
-        return number, at
+        return number
 
     def _between(self, one: tuple[int, int], other: tuple[int, int]) -> float:
         """Posterior covariance of two targets' days, by positions in the window."""

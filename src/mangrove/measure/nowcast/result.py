@@ -67,6 +67,20 @@ class Days:
     kg: Floats
 
 
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """Parts of days in buckets.
+
+    Attributes:
+        day: position of the day of each, shape (P,); weights: kg CO2e per unit of a flow's day, shape (K, P).
+        edges: the first piece of each bucket, shape (B,).
+    """
+
+    day: Ints
+    weights: Floats
+    edges: Ints
+
+
 @dataclass
 class Nowcast:
     """Hourly emissions to the present, with intervals.
@@ -259,47 +273,56 @@ class Nowcast:
         return {flow.id: number for number, flow in enumerate(self.flows)}
 
     def _table(self, days: Days, by: tuple[str, ...], every: Step | None) -> pa.Table:
-        groups, members = self._members(by)
+        groups, lists = self._lists(by)
         bucket, starts = self._buckets(days, every)
-        pairs, at, where, weights = _pairs(days, bucket)
-        level = self.zones.level(by, self.territory)
-        places = self.zones.multipliers(level, members, by, self.flows) if level else {}
+        pieces = _pieces(days, bucket)
+        sums = np.add.reduceat(pieces.weights * days.mean[:, pieces.day], pieces.edges, axis=1)
         mean = np.zeros((len(groups), len(starts)))
-        bands = np.zeros((len(_BANDS), len(groups), len(starts)))
-        index = {group: number for number, group in enumerate(groups)}
-        lists: list[list[tuple[int, float, Floats | None]]] = [[] for _ in groups]
-        for flow, group, share in members:
-            factor = places.get((flow, group))
-            lists[index[group]].append((self._numbers[flow], share, factor))
-        edges = np.flatnonzero(np.diff(where, prepend=-1))
-        sums = (
-            np.add.reduceat(weights * days.mean[:, at], edges, axis=1)
-            if pairs
-            else np.zeros((len(self.flows), 0))
-        )
-        chunk = max(1, _CHUNK // max(len(self.factors) * max(pairs // max(len(starts), 1), 1), 1))
         for number, rows in enumerate(lists):
-            for row, share, factor in rows:
-                mean[number] += sums[row] * (share if factor is None else float(factor.mean()))
+            for row, share in rows:
+                mean[number] += sums[row] * np.mean(share)
+        bands = np.zeros((len(_BANDS), len(groups), len(starts)))
+        chunk = max(1, _CHUNK // (len(self.factors) * len(self.flows)))
         for low in range(0, len(starts), chunk):
-            high = min(low + chunk, len(starts))
-            part = slice(int(edges[low]), int(edges[high]) if high < len(starts) else pairs)
-            cut = edges[low:high] - edges[low]
-            drawn: dict[int, Floats] = {}
-            for number, rows in enumerate(lists):
-                samples = np.zeros((len(self.factors), high - low))
-                for row, share, factor in rows:
-                    if row not in drawn:
-                        one = days.samples[:, row, at[part]] * weights[row, part]
-                        drawn[row] = np.add.reduceat(one, cut, axis=1) * self.factors[:, row, None]
-                    samples += drawn[row] * (share if factor is None else factor[:, None])
-                bands[:, number, low:high] = _quantiles(samples, tuple(q for _, q in _BANDS))
+            part = slice(low, min(low + chunk, len(starts)))
+            bands[:, :, part] = self._bands(days, pieces, lists, part)
         return _arrow(by, groups, starts if every is not None else None, mean, bands)
+
+    def _lists(
+        self, by: tuple[str, ...]
+    ) -> tuple[list[tuple[str, ...]], list[list[tuple[int, float | Floats]]]]:
+        """The groups, and for each its flows with their share: a number, or samples where a map is unsure."""
+        groups, members = self._members(by)
+        level = self.zones.level(by, self.territory)
+        unsure = self.zones.multipliers(level, members, by, self.flows) if level else {}
+        index = {group: number for number, group in enumerate(groups)}
+        lists: list[list[tuple[int, float | Floats]]] = [[] for _ in groups]
+        for flow, group, share in members:
+            lists[index[group]].append((self._numbers[flow], unsure.get((flow, group), share)))
+        return groups, lists
+
+    def _bands(
+        self, days: Days, pieces: Pieces, lists: list[list[tuple[int, float | Floats]]], part: slice
+    ) -> Floats:
+        """Quantiles of every group in some of the buckets, shape (bands, groups, buckets)."""
+        edges = np.append(pieces.edges, len(pieces.day))[part.start : part.stop + 1]
+        inside = slice(int(edges[0]), int(edges[-1]))
+        at, cut = pieces.day[inside], edges[:-1] - edges[0]
+        drawn = {
+            row: np.add.reduceat(days.samples[:, row, at] * pieces.weights[row, inside], cut, axis=1)
+            * self.factors[:, row, None]
+            for row in {row for rows in lists for row, _ in rows}
+        }
+        found = np.zeros((len(_BANDS), len(lists), part.stop - part.start))
+        for number, rows in enumerate(lists):
+            samples = np.zeros((len(self.factors), part.stop - part.start))
+            for row, share in rows:
+                samples += drawn[row] * (share[:, None] if isinstance(share, np.ndarray) else share)
+            found[:, number] = _quantiles(samples, tuple(level for _, level in _BANDS))
+        return found
 
     def _buckets(self, days: Days, every: Step | None) -> tuple[Ints, list[datetime]]:
         """The bucket of every hour, and the starts of the buckets."""
-        if not len(days.start):
-            return np.zeros(0, np.int64), []
         first = EPOCH + timedelta(microseconds=int(days.start[0]))
         end = EPOCH + timedelta(microseconds=int(days.start[-1])) + timedelta(hours=1)
         starts = every.starts(Span(first, end), self.territory.tz) if every is not None else [first]
@@ -323,14 +346,11 @@ def day_weights(days: Days) -> Floats:
     return found
 
 
-def _pairs(days: Days, bucket: Ints) -> tuple[int, Ints, Ints, Floats]:
-    """Pieces of days in buckets: how many, the day and bucket of each, and kg CO2e per unit of a flow's day, shape (K, pieces)."""
-    keys = bucket * days.mean.shape[1] + days.day
-    edges = np.flatnonzero(np.diff(keys, prepend=-1))
-    if not len(edges):
-        return 0, np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((len(days.mean), 0))
+def _pieces(days: Days, bucket: Ints) -> Pieces:
+    """The parts of days that lie in one bucket each; there is at least one hour, so every bucket has one."""
+    edges = np.flatnonzero(np.diff(bucket * days.mean.shape[1] + days.day, prepend=-1))
     weights = np.add.reduceat(days.shares * days.kg, edges, axis=1)
-    return len(edges), days.day[edges], bucket[edges], weights
+    return Pieces(days.day[edges], weights, np.flatnonzero(np.diff(bucket[edges], prepend=-1)))
 
 
 def _quantiles(samples: Floats, levels: tuple[float, ...]) -> Floats:
