@@ -149,3 +149,18 @@ def test_a_file_that_would_write_or_read_elsewhere_is_refused_but_a_gage_that_is
     path.write_text(text + "[FILES]\nSAVE HOTSTART /tmp/x.hsf\n", encoding="utf-8")
     with pytest.raises(SourceError):
         simulate_drainage(read_network(path), storm(10.0, 1.0, START))
+
+
+def test_ids_of_swmm_are_the_same_in_any_case_and_may_be_vietnamese(tmp_path, flood):
+    path = town(tmp_path)
+    text = (
+        path.read_text(encoding="utf-8")
+        .replace("C2 J2 J3", "c2 j2 J3")
+        .replace("S1 G1 J1", "S1 g1 j1")
+        .replace("J4", "Hố_4")
+    )
+    path.write_text(text, encoding="utf-8")
+    found = simulate_drainage(read_network(path), storm(100.0, 3.0, START))
+    assert found.flooded.sum() == pytest.approx(flood.flooded.sum())
+    assert "Hố_4" in found.network.nodes
+    assert (found.network.drains_to >= 0).all()

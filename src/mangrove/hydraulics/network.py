@@ -8,7 +8,7 @@ are errors with their line: the solvers' own messages come later and say less.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,9 @@ from mangrove.hydraulics.inp import InpFile, Row, read
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+
+Key = Callable[[str], str]
+"""How ids are compared: EPANET tells cases apart, SWMM does not."""
 
 _SUPPLY_NODES = {"JUNCTIONS": "junction", "RESERVOIRS": "reservoir", "TANKS": "tank"}
 _SUPPLY_LINKS = {"PIPES": "pipe", "PUMPS": "pump", "VALVES": "valve"}
@@ -93,12 +96,15 @@ def read_network(path: str | Path, crs: str = "") -> Network:
         raise SourceError("hydraulics.no_nodes", where=file.where())
     nodes = _unique(file, [row for _, row in found])
     elevation = np.array([file.number(row, 1, 0.0) for _, row in found]) * scale
-    at = {id_: number for number, id_ in enumerate(nodes)}
+    key: Key = str.upper if drains else str
+    at = {key(id_): number for number, id_ in enumerate(nodes)}
     pipes = file.rows(*link_sections)
     _unique(file, [row for _, row in pipes])
-    ends = np.array([[_node(file, row, k, at) for k in (1, 2)] for _, row in pipes], np.int64).reshape(-1, 2)
+    ends = np.array([[_node(file, row, k, at, key) for k in (1, 2)] for _, row in pipes], np.int64).reshape(
+        -1, 2
+    )
     length = np.array([_length(file, name, row) * scale for name, row in pipes])
-    xy = _coordinates(file, at)
+    xy = _coordinates(file, at, key)
     areas = file.rows("SUBCATCHMENTS") if drains else []
     return Network(
         file=file, kind="drainage" if drains else "supply", nodes=nodes,
@@ -106,7 +112,7 @@ def read_network(path: str | Path, crs: str = "") -> Network:
         lonlat=_degrees(xy, crs) if crs else None, links=tuple(row.words[0] for _, row in pipes),
         link_kinds=tuple(link_sections[name] for name, _ in pipes), ends=ends, length=length,
         areas=tuple(row.words[0] for _, row in areas),
-        drains_to=np.array([at.get(row.words[2], -1) if len(row.words) > 2 else -1 for _, row in areas], np.int64),  # noqa: PLR2004
+        drains_to=np.array([at.get(key(row.words[2]), -1) if len(row.words) > 2 else -1 for _, row in areas], np.int64),  # noqa: PLR2004
         area=np.array([file.number(row, 3) for _, row in areas]) * (ACRE if us else 1e4),
         rings=_rings(file, [row.words[0] for _, row in areas]), us=us, crs=crs,
     )  # fmt: skip
@@ -129,33 +135,33 @@ def _unique(file: InpFile, rows: Sequence[Row]) -> tuple[str, ...]:
     return tuple(seen)
 
 
-def _node(file: InpFile, row: Row, at: int, nodes: dict[str, int]) -> int:
+def _node(file: InpFile, row: Row, at: int, nodes: dict[str, int], key: Key) -> int:
     name = row.words[at] if at < len(row.words) else ""
-    if name not in nodes:
+    if key(name) not in nodes:
         hint = did_you_mean(name, nodes)
         raise SourceError(
             "hydraulics.unknown_node", where=file.where(row.line), link=row.words[0], node=name, hint=hint
         )
-    return nodes[name]
+    return nodes[key(name)]
 
 
 def _length(file: InpFile, section: str, row: Row) -> float:
     return file.number(row, 3) if section in ("PIPES", "CONDUITS") else float("nan")
 
 
-def _coordinates(file: InpFile, at: dict[str, int]) -> Floats:
+def _coordinates(file: InpFile, at: dict[str, int], key: Key) -> Floats:
     xy = np.full((len(at), 2), np.nan)
     for _, row in file.rows("COORDINATES"):
-        if row.words[0] in at:
-            xy[at[row.words[0]]] = file.number(row, 1), file.number(row, 2)
+        if key(row.words[0]) in at:
+            xy[at[key(row.words[0])]] = file.number(row, 1), file.number(row, 2)
     return xy
 
 
 def _rings(file: InpFile, areas: Sequence[str]) -> tuple[Floats, ...]:
-    corners: dict[str, list[tuple[float, float]]] = {name: [] for name in areas}
+    corners: dict[str, list[tuple[float, float]]] = {name.upper(): [] for name in areas}
     for _, row in file.rows("POLYGONS"):
-        if row.words[0] in corners:
-            corners[row.words[0]].append((file.number(row, 1), file.number(row, 2)))
+        if row.words[0].upper() in corners:
+            corners[row.words[0].upper()].append((file.number(row, 1), file.number(row, 2)))
     return tuple(np.array(ring) if len(ring) >= _CORNERS else np.empty((0, 2)) for ring in corners.values())
 
 
