@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The city twin: stations, traffic, weather and water of a city, generated from a hidden truth that its tools can be held against.
+
+Comes in: a working copy of a territory with a folder `twin` (what is declared besides, and `truth.yaml`). Goes out: its tables with the
+twin's rows added, schematic outlines where none are drawn, and files of hourly values. Every added row has the basis `generated`. The
+same seed gives the same bytes on every run.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+
+from mangrove.sources import city_twin_air, city_twin_recipe, city_twin_weather
+from mangrove.sources.city_twin_recipe import FOLDER, Times, Truth
+from mangrove.sources.generator_models import Array
+from mangrove.territory import load
+
+VALUES = "values/twin"
+_TABLES = ("places.csv", "flows.csv", "drivers.csv")
+_DRAWN = "places.geojson"
+
+
+def write(folder: str | Path, until: datetime | None = None) -> list[Path]:
+    """Adds the twin to a working copy and gives the files to ingest, in order.
+
+    Args:
+        folder: a copy of a territory, which is changed; a second call changes nothing more.
+        until: local; only hours that are over then are written. The whole time when None.
+
+    Raises:
+        SourceError: `twin.none`, `twin.bad`.
+        DeclarationError: the tables do not fit together.
+    """
+    root = Path(folder)
+    truth = city_twin_recipe.read(root)
+    declare(root)
+    territory = load(root)
+    starts = truth.hours()
+    long = city_twin_weather.hours(truth, starts, territory.tz)
+    air = city_twin_air.stations(truth, territory, long, starts)
+    gas = city_twin_air.methane(truth, territory, long, starts)
+    late = starts[starts >= np.datetime64(truth.air_from, "h")]
+    near = truth.hours(truth.source.from_, truth.source.to)
+    target = root / VALUES
+    target.mkdir(parents=True, exist_ok=True)
+    return [
+        _table(target / "hours.csv", starts, long, until),
+        _table(target / "air.csv", late, air, until),
+        _table(target / "methane.csv", near, gas, until),
+    ]
+
+
+def truth(folder: str | Path) -> Truth:
+    """The hidden truth of a territory's twin; raises `SourceError`: `twin.none`, `twin.bad`."""
+    return city_twin_recipe.read(Path(folder))
+
+
+def declare(root: Path) -> None:
+    """Adds the twin's rows to the tables of a working copy, and schematic outlines where nothing is drawn."""
+    for name in _TABLES:
+        _append(root / name, root / FOLDER / name)
+    if not (root / _DRAWN).is_file():
+        features = city_twin_air.outlines(load(root))
+        text = json.dumps({"type": "FeatureCollection", "features": features}, ensure_ascii=False)
+        (root / _DRAWN).write_text(text, encoding="utf-8")
+
+
+def _append(table: Path, more: Path) -> None:
+    """Adds rows whose key is new; columns that only one of the tables has are left empty in the other."""
+    rows, added = _rows(table), _rows(more)
+    if not added:
+        return
+    columns = list(dict.fromkeys([*(rows[0] if rows else ()), *added[0]]))
+    key = ("id",) if "id" in columns else ("target", "index")
+    known = {tuple(row[name] for name in key) for row in rows}
+    rows += [row for row in added if tuple(row[name] for name in key) not in known]
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _table(path: Path, starts: Times, series: Mapping[str, Array], until: datetime | None) -> Path:
+    """Writes hours as lines: local start, then a column for each flow; nothing where it was silent."""
+    end = None if until is None else np.datetime64(until, "m")
+    kept = np.ones(len(starts), bool) if end is None else starts + np.timedelta64(1, "h") <= end
+    stamps = np.datetime_as_string(starts[kept], unit="m").tolist()
+    columns = [
+        ["" if value != value else f"{value:.5g}" for value in values[kept].tolist()]  # noqa: PLR0124 - a gap
+        for values in series.values()
+    ]
+    lines = (",".join(row) for row in zip(stamps, *columns, strict=True))
+    path.write_text("\n".join([",".join(["start", *series]), *lines]) + "\n", encoding="utf-8")
+    return path
