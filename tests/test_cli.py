@@ -34,6 +34,7 @@ from tests.doors import (
     station_park,
 )
 from tests.hydraulics.nets import supply, town
+from tests.measure import sensing_world
 from tests.measure.nowcast.twins import present
 from tests.sensed import sensed_town
 from tests.sources.feeds import feed
@@ -136,6 +137,13 @@ def foreseen(park: Path) -> Path:
     """The park with a forecast of two days whose values are there."""
     mg.forecast(mg.open(park), ["works.in"], "2023-06-26", as_of="2100", models=("naive", "ridge"))
     return park
+
+
+def sensed_city(out: Path) -> Path:
+    """A city with sensors and an inventory."""
+    park = sensing_world.city(out / f"sensed-{len(list(out.iterdir()))}", stations=4, species=("co2",))
+    sensing_world.fill(park)
+    return park.territory.path
 
 
 def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...]:
@@ -242,6 +250,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
             "--to",
             "2024-05-08",
         ),
+        "invert": lambda: (sensed_city(out), "--from", "2026-03-02", "--to", "2026-03-07", "--dry-run"),
         "rules find": lambda: ("than antraxit",),
         "rules conflicts": lambda: ("grid/vn",),
         "rules check": tuple,
