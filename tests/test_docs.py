@@ -239,7 +239,7 @@ def command_lines(page: Path) -> list[str]:
 @pytest.mark.parametrize("page", READ, ids=name_of)
 def test_commands_that_a_page_names_exist(page):
     for line in command_lines(page):
-        words = re.findall(r"^mangrove ([a-z]+)(?: ([a-z]+)\b)?", line)
+        words = re.findall(r"^mangrove ([a-z][a-z-]*)(?: ([a-z]+)\b)?", line)
         if not words:  # `mangrove COMMAND`, `mangrove ...`
             continue
         name = next((name for name in (" ".join(words[0]), words[0][0]) if name in COMMANDS), None)
