@@ -34,6 +34,8 @@ if TYPE_CHECKING:
         replay,
         settle,
     )
+    from mangrove.city import event, hotspots, nowcast, why
+    from mangrove.compare import adopt, compare
     from mangrove.errors import (
         DataQualityError,
         DeclarationError,
@@ -45,6 +47,12 @@ if TYPE_CHECKING:
         SourceError,
     )
     from mangrove.handle import Handle
+    from mangrove.hazard import alerts
+    from mangrove.locate import locate
+    from mangrove.measure.sensing import invert
+    from mangrove.raster import raster
+    from mangrove.station_change import station_change
+    from mangrove.virtual import virtual
 
 _HOMES = {
     **dict.fromkeys(
@@ -82,7 +90,12 @@ _HOMES = {
         ),
         "mangrove.errors",
     ),
+    **dict.fromkeys(("event", "hotspots", "nowcast", "why"), "mangrove.city"),
+    **dict.fromkeys(("adopt", "compare"), "mangrove.compare"),
+    **{name: f"mangrove.{name}" for name in ("locate", "raster", "station_change", "virtual")},
     "Handle": "mangrove.handle",
+    "alerts": "mangrove.hazard",
+    "invert": "mangrove.measure.sensing",
 }
 
 __all__ = [
@@ -95,23 +108,35 @@ __all__ = [
     "RequestError",
     "RuleError",
     "SourceError",
+    "adopt",
+    "alerts",
     "backtest",
     "bill",
     "budget",
     "check",
+    "compare",
     "diff",
     "each_site",
+    "event",
     "forecast",
+    "hotspots",
     "ingest",
+    "invert",
+    "locate",
     "measure",
+    "nowcast",
     "open",
     "operate",
     "plan",
+    "raster",
     "readings",
     "records",
     "repair",
     "replay",
     "settle",
+    "station_change",
+    "virtual",
+    "why",
 ]
 
 

@@ -16,9 +16,42 @@ from mangrove.times import Span
 
 if TYPE_CHECKING:
     from mangrove.handle import Handle
+    from mangrove.measure.nowcast import Nowcast
     from mangrove.measure.why.event import Event
     from mangrove.measure.why.verb import Why
     from mangrove.measure.why.where import Hotspots
+
+
+def nowcast(
+    park: Handle,
+    at: str | date | datetime | None = None,
+    start: str | date | datetime | None = None,
+    *,
+    as_of: str | datetime | None = None,
+    store: bool = True,
+    **options: Any,
+) -> Nowcast:
+    """Hourly emissions to the present, with intervals: the inventory anchors the level, live series drive the change.
+
+    Args:
+        park: an opened territory with an inventory in its ledger.
+        at: the present, local time; now when left out. What ended after it is not seen.
+        start: the first instant; the beginning of the local year when left out.
+        as_of: use only what was recorded until then.
+        store: write the run `estimate/nowcast` and a record.
+        **options: `priors`, `samples`, `seed`, see `mangrove.measure.nowcast.nowcast`.
+
+    Raises:
+        RequestError, DataQualityError: there is nothing to nowcast, or a series cannot drive anything.
+        LedgerError: there is no store yet, or another process writes to it.
+    """
+    from mangrove import rules
+    from mangrove.measure.nowcast import nowcast as estimate
+    from mangrove.times import instant
+
+    known = instant(as_of, park.territory.tz) if as_of is not None else None
+    with park.writer() if store else park.reader() as ledger:
+        return estimate(ledger, park.territory, rules.load(), at, start, as_of=known, stored=store, **options)
 
 
 def why(

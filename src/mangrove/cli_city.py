@@ -136,16 +136,12 @@ def nowcast(
     lang: Lang = "en",
 ) -> None:
     """Estimates hourly emissions to the present, with intervals."""
-    from mangrove import api, messages, printing, rules
+    from mangrove import api, city, messages, printing
     from mangrove.cli_words import say
     from mangrove.measure.nowcast import words
-    from mangrove.measure.nowcast.run import nowcast as estimate
-    from mangrove.times import instant
 
     park = api.open(folder)
-    known = instant(as_of, park.territory.tz) if as_of is not None else None
-    with park.reader() if dry_run else park.writer() as ledger:
-        made = estimate(ledger, park.territory, rules.load(), at, start, as_of=known, stored=not dry_run)
+    made = city.nowcast(park, at, start, as_of=as_of, store=not dry_run)
     tell(made.notes, lang)
     table = words.largest(made.table(parts(by), every), parts(by), top)
     if json:

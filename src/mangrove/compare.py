@@ -33,6 +33,7 @@ from mangrove.plan.scenario import Floats, Pathway, Scenario
 from mangrove.plan.scenario_file import read
 from mangrove.plan.scenario_territory import derive, notes
 from mangrove.times import Span, Step
+from mangrove.verbs import make_callable
 
 if TYPE_CHECKING:
     from mangrove.handle import Handle
@@ -378,3 +379,6 @@ def _with_interval(
         f"{name}_low": np.where(known, low, np.nan),
         f"{name}_high": np.where(known, high, np.nan),
     }
+
+
+make_callable(__name__)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from mangrove import messages
 from mangrove.errors import DataQualityError, Problem, RequestError, did_you_mean
 from mangrove.times import Span
+from mangrove.verbs import make_callable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -547,3 +548,6 @@ def newest(park: Handle) -> tuple[datetime, dict[str, Any]] | None:
         name, moment = stored[-1]
         document: dict[str, Any] = json.loads(ledger.record(name)[1])
         return moment.astimezone(UTC), document
+
+
+make_callable(__name__)

@@ -26,6 +26,7 @@ from mangrove.measure import fields, places_on_map
 from mangrove.measure.fields import SHAPED, TerritoryField
 from mangrove.times import Step
 from mangrove.units import Quantity
+from mangrove.verbs import make_callable
 
 if TYPE_CHECKING:
     from mangrove.gridding.grid import Shapes
@@ -283,3 +284,6 @@ def _codes(problems: Sequence[Problem]) -> list[dict[str, str]]:
         {"code": problem.code, "severity": problem.severity, "text": problem.text("en")}
         for problem in problems
     ]
+
+
+make_callable(__name__)

@@ -23,6 +23,7 @@ import numpy.typing as npt
 from mangrove.errors import DataQualityError, Problem, RequestError, Sentence, did_you_mean
 from mangrove.times import Span
 from mangrove.units import Quantity
+from mangrove.verbs import make_callable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -436,3 +437,6 @@ def _day(us: int, zone: Any) -> str:
         .astimezone(zone)
         .strftime("%Y-%m-%d %H:%M")
     )
+
+
+make_callable(__name__)
