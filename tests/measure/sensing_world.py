@@ -136,7 +136,7 @@ def fill(park: mg.Handle, multipliers=None, *, drift=None, seed=1, from_is_towar
     return true
 
 
-def _store(park, series, seq):
+def _store(park, series, seq, run="measured"):
     starts = [START + timedelta(hours=hour) for hour in range(HOURS)]
     table = pa.table({
         "flow": pa.array([name for name in series for _ in starts], pa.string()),
@@ -144,4 +144,4 @@ def _store(park, series, seq):
         "value": pa.array(np.concatenate(list(series.values())), pa.float64()),
     })  # fmt: skip
     with park.writer() as ledger:
-        ledger.append(table, Origin("test", seq))
+        ledger.append(table, Origin("test", seq, run))
