@@ -165,9 +165,9 @@ def measure(
 
 def _planned(park: Handle, run: str) -> Territory:
     """The territory as an adopted scenario changes it."""
-    from mangrove import compare
+    from mangrove.compare import territory_of
 
-    return compare.territory_of(park, run)
+    return territory_of(park, run)
 
 
 def replay(park: Handle | str | Path, record: str) -> Emissions:

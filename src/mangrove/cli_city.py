@@ -169,10 +169,9 @@ def raster(
 ) -> None:
     """Writes emissions on a grid or by wards for models and maps."""
     from mangrove import api
-    from mangrove import raster as rasters
+    from mangrove.raster import as_json, as_text
+    from mangrove.raster import raster as write
 
-    made = rasters.raster(
-        api.open(folder), start, end, out=out, cell=cell, by=by, every=every, run=run, gwp=gwp
-    )
+    made = write(api.open(folder), start, end, out=out, cell=cell, by=by, every=every, run=run, gwp=gwp)
     tell(made.problems, lang)
-    typer.echo(rasters.as_json(made) if json else rasters.as_text(made, lang))
+    typer.echo(as_json(made) if json else as_text(made, lang))

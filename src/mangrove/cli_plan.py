@@ -51,10 +51,10 @@ def compare(
 ) -> None:
     """Shows what two scenarios emit, their difference and its interval."""
     from mangrove import api, printing_plan
-    from mangrove import compare as comparing
+    from mangrove.compare import compare as contrast
 
     park = api.open(folder)
-    found = comparing.compare(park, a, b, start, end, by=parts(by), every=every, gwp=gwp)
+    found = contrast(park, a, b, start, end, by=parts(by), every=every, gwp=gwp)
     tell(found.problems, lang)
     if figure is not None:
         figure.write_text(printing_plan.comparison_figure(found, lang, park.territory.tz), encoding="utf-8")
@@ -74,10 +74,10 @@ def adopt(
 ) -> None:
     """Stores a scenario as the plan of its name, to measure and compare."""
     from mangrove import api
-    from mangrove import compare as comparing
+    from mangrove.compare import adopt as take
 
     park = api.open(folder)
-    adopted = comparing.adopt(park, file)
+    adopted = take(park, file)
     scenario, receipt = adopted.scenario, adopted.receipt
     if receipt.duplicate:
         say(messages.render("scenario.known", lang, name=scenario.name, batch=receipt.batch))
@@ -91,10 +91,10 @@ def adopt(
 def list_plans(folder: Folder, json: Json = False, lang: Lang = "en") -> None:
     """Lists the adopted scenarios."""
     from mangrove import api, printing_plan
-    from mangrove import compare as comparing
+    from mangrove.compare import adopted
 
     park = api.open(folder)
-    plans = comparing.adopted(park)
+    plans = adopted(park)
     typer.echo(
         printing_plan.plans_json(plans) if json else printing_plan.plans_text(plans, lang, park.territory.tz)
     )

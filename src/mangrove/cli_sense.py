@@ -82,15 +82,16 @@ def locate(
 ) -> None:
     """Finds where an unknown source is and how much it emits."""
     from mangrove import api
-    from mangrove import locate as room
+    from mangrove.locate import as_json, text
+    from mangrove.locate import locate as find
 
     park = api.open(folder)
-    report = room.locate(
+    report = find(
         park, species, start, end, area=area, height=height, sources=sources, terrain=terrain, draws=draws,
         store=not dry_run,
     )  # fmt: skip
     tell(report.problems(), lang)
-    typer.echo(room.as_json(report) if json else room.text(report, lang, park.territory))
+    typer.echo(as_json(report) if json else text(report, lang, park.territory))
     if report.record:
         say(messages.render("cli.stored_as", lang, record=report.record[:12]))
     raise typer.Exit(4 if report.wind.severity == "error" else 0)
@@ -112,10 +113,10 @@ def virtual(
 ) -> None:
     """Estimates stacks without an analyser from process data."""
     from mangrove import api, printing
-    from mangrove import virtual as room
+    from mangrove.virtual import virtual as estimate
 
     park = api.open(folder)
-    report = room.virtual(park, flow, start, end, store=not (dry_run or validate))
+    report = estimate(park, flow, start, end, store=not (dry_run or validate))
     tell(report.problems(), lang)
     table = report.validation() if validate else report.to_arrow()
     if json or table.num_rows:
@@ -141,13 +142,14 @@ def station_change(
 ) -> None:
     """Separates a change at a station from weather and instrument."""
     from mangrove import api
-    from mangrove import station_change as room
+    from mangrove.station_change import as_json, text
+    from mangrove.station_change import station_change as compare
 
     park = api.open(folder)
-    report = room.station_change(
+    report = compare(
         park, station, before, after, species=parts(species), models=parts(model), store=not dry_run
     )
     tell(report.notes, lang)
-    typer.echo(room.as_json(report) if json else room.text(report, lang, park.territory))
+    typer.echo(as_json(report) if json else text(report, lang, park.territory))
     if report.record:
         say(messages.render("cli.stored_as", lang, record=report.record[:12]))
