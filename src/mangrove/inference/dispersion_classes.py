@@ -46,7 +46,7 @@ def by_hour(
 ) -> Ints:
     """Classes when no irradiance is measured: that of a clear sky stands for it.
 
-    The clear sky is Haurwitz's (1945, J. Meteorol. 2:154): 1098 cos(Z) exp(-0.057 / cos(Z)) W/m2. Under clouds days are then called
+    The clear sky is Haurwitz's (1945, J. Meteorol. 2:154): 1098 cos(Z) exp(-0.059 / cos(Z)) W/m2. Under clouds days are then called
     more unstable than they are.
 
     Args:
@@ -57,7 +57,7 @@ def by_hour(
         clear_nights: as for `classes`.
     """
     up = np.maximum(sine_of_elevation(starts, lon, lat), 0.0)
-    sun = np.where(up > 0, 1098.0 * up * np.exp(-0.057 / np.maximum(up, 1e-3)), 0.0)
+    sun = np.where(up > 0, 1098.0 * up * np.exp(-0.059 / np.maximum(up, 1e-3)), 0.0)
     return classes(speed, sun, clear_nights=clear_nights)
 
 
