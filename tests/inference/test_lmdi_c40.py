@@ -2,6 +2,7 @@
 """The decomposition on real cities: what people, wealth and intensity did to the emissions of each sector adds up to what changed."""
 
 from collections import defaultdict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -20,7 +21,9 @@ def factors(row):
         if sector in SECTORS and isinstance(value, (int, float)) and value > 0:
             amounts[SECTORS.index(sector)] += value
     ones = np.ones(len(SECTORS))
-    return np.column_stack([row.population * ones, row.gdp / row.population * ones, amounts / row.gdp]), amounts
+    return np.column_stack(
+        [row.population * ones, row.gdp / row.population * ones, amounts / row.gdp]
+    ), amounts
 
 
 @pytest.mark.data
@@ -33,7 +36,7 @@ def test_population_wealth_and_intensity_explain_all_of_every_city_of_three_year
     checked = set()
     for city, years in many.items():
         known = [years[year] for year in sorted(years) if years[year].population and years[year].gdp]
-        for before, after in zip(known, known[1:], strict=False):
+        for before, after in pairwise(known):
             (x, first), (y, last) = factors(before), factors(after)
             effects = decompose(x, y)
             total = first.sum() + last.sum()
