@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job on the examples: open, ingest a year, measure, plan its energy, print, report.
+"""The main job on the examples: open, ingest a year, measure, plan its energy, ask the city's questions, print, report.
 
 Comes in: the folder of example territories and, when given, the folder of real data files. Goes out: working copies under `out`,
-text for people on stdout, one HTML report per territory, and the energy page of the park with its statements. Without real data the park's year comes from its seeded
+text for people on stdout, one HTML report per territory, and the energy page of the park with its statements. The city's inventory is a
+fact; its stations, traffic and water are a generated twin, which `demo_city` says. Without real data the park's year comes from its seeded
 generator and the city's wards are drawn as a schematic map; with them the same flows take the real metered files and
 the true boundaries.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mangrove import api, demo_energy, messages
+from mangrove import api, demo_city, demo_energy, messages
 from mangrove.errors import RequestError
 from mangrove.figures.numbers import number
 from mangrove.handle import Handle
@@ -70,6 +71,7 @@ def run(out: Path, *, data: Path | None, examples: Path, say: Say, lang: str) ->
     for report in reports:
         progress("report", path=report.resolve())
     progress("live")
+    progress("live_city")
 
 
 Progress = Callable[..., None]
@@ -134,7 +136,9 @@ def _city(out: Path, data: Path | None, examples: Path, progress: Progress, lang
     _ingested(api.ingest(city, folder / "values"), progress, lang)
     result = api.measure(city, "2016", by=["sector"])
     _show(city, result, "ward", progress, lang)
-    return overview.write(result, out / "city.html", lang=lang)
+    report = overview.write(result, out / "city.html", lang=lang)
+    demo_city.show(demo_city.prepare(folder, progress), lang)
+    return report
 
 
 def _declare_real(path: Path) -> None:

@@ -8,6 +8,7 @@ when there is one; else the newest year that has values, on the same weekdays, s
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -26,7 +27,7 @@ from mangrove.times import HOUR, Span, utc
 if TYPE_CHECKING:
     from mangrove.handle import Handle
     from mangrove.measure.result import Emissions
-    from mangrove.territory.model import Place
+    from mangrove.territory.model import Flow, Place
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -109,7 +110,7 @@ def _sources(  # noqa: PLR0917 - private
         sectors=sectors,
         zones=zones,
         gpc=tuple(flow.gpc for flow in flows),
-        gas=tuple(field.gases[k].lower() for k in local),
+        gas=tuple(_gas(field.gases[k].lower(), flow.gpc) for k, flow in zip(local, flows, strict=True)),
         sector=np.array([sectors.index(name) for name in names]),
         hourly=np.asarray(hourly),
         maps=scipy.sparse.csr_array(maps[:, used]),
@@ -118,8 +119,26 @@ def _sources(  # noqa: PLR0917 - private
         size=grid.dx,
         epsg=grid.epsg,
         origin=origin,
-        problems=tuple(p for p in field.problems if p.code.startswith("gridding.")),
+        problems=(
+            *(p for p in field.problems if p.code.startswith("gridding.")),
+            *_as_co2([field.gases[k].lower() for k in local], flows),
+        ),
     )
+
+
+_BURNT = re.compile(r"(I\.[1-5]|II\.[1-5])\.")
+"""References whose scope 1 is fuel that burns: CH4 and N2O are a few percent of its CO2e (IPCC 2006, volume 2, tables 2.2 and 3.2.2)."""
+
+
+def _gas(gas: str, gpc: str) -> str:
+    """What is in the air: CO2e of burnt fuel is read as CO2."""
+    return "co2" if gas == "co2e" and _BURNT.match(gpc) else gas
+
+
+def _as_co2(gases: list[str], flows: list[Flow]) -> list[Problem]:
+    """Says which flows were read so."""
+    read = [flow.id for gas, flow in zip(gases, flows, strict=True) if gas != _gas(gas, flow.gpc)]
+    return [Problem("sensing.co2e_as_co2", {"flows": ", ".join(read)}, severity="note")] if read else []
 
 
 _RELEASE = 10.0

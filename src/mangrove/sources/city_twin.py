@@ -11,15 +11,18 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from mangrove.measure import profiles
 from mangrove.sources import city_twin_air, city_twin_recipe, city_twin_weather
 from mangrove.sources.city_twin_recipe import FOLDER, Times, Truth
 from mangrove.sources.generator_models import Array
 from mangrove.territory import load
+from mangrove.territory.model import Territory
+from mangrove.times import Span
 
 VALUES = "values/twin"
 _TABLES = ("places.csv", "flows.csv", "drivers.csv")
@@ -59,6 +62,25 @@ def write(folder: str | Path, until: datetime | None = None) -> list[Path]:
 def truth(folder: str | Path) -> Truth:
     """The hidden truth of a territory's twin; raises `SourceError`: `twin.none`, `twin.bad`."""
     return city_twin_recipe.read(Path(folder))
+
+
+def true_amount(territory: Territory, truth: Truth, sector: str, span: Span) -> float:
+    """What a sector truly emits at the place (scope 1) in a period, kg CO2e: the inventory by its hours, the road by the truth."""
+    hours = truth.hours()
+    course = city_twin_weather.traffic(truth, hours, territory.tz)
+    starts = city_twin_weather.utc(hours, territory.tz)
+    first, end = (
+        np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us") for moment in (span.start, span.end)
+    )
+    within = (starts >= first) & (starts < end)
+    total = 0.0
+    for name, rate in city_twin_air.rates(territory).items():
+        flow = territory.flows[name]
+        if flow.sector == sector and flow.scope == 1:
+            road = flow.gpc == truth.road.gpc
+            shape = course * truth.road.multiplier if road else profiles.shape(flow.gpc, starts, territory.tz)
+            total += rate * 3600.0 * float(shape[within].sum())
+    return total
 
 
 def declare(root: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Mapping
 from zoneinfo import ZoneInfo
 
@@ -30,8 +31,8 @@ from mangrove.territory.model import Place, Territory
 
 INVENTORY = "values/inventory_2016.csv"
 OLD_CITY = "hcmc-old"
-BURNT = ("I.", "II.")
-"""References of energy and transport: their CO2e is CO2 but for a few percent. Waste, land and processes give the stations nothing here."""
+BURNT = re.compile(r"(I\.[1-5]|II\.[1-5])\.")
+"""References of burnt fuel: their CO2e is CO2 but for a few percent. Waste, land and processes give the stations nothing here."""
 EPSG = 32648
 CELL = 1500.0
 """m: side of the squares in which a ward emits evenly."""
@@ -42,7 +43,7 @@ _LEAST_BACKGROUND = 0.3
 """Share of the median reading of HealthyAir that is background at least, where the plume alone would explain all of it."""
 _WANDER, _WANDER_DECAY = {"co2": 0.004, "ch4": 0.01}, 0.97
 """Spread of the background's logarithm: of CO2 and CH4 assumed, of the others half the common part of HealthyAir's residuals."""
-_TRANSPORT, _TRANSPORT_DECAY = 0.25, 0.6
+_TRANSPORT, _TRANSPORT_DECAY = 0.2, 0.6
 """Spread of the log of what the plume gives, station by station, and of its memory over hours: what a plume of a steady wind misses; assumed."""
 _NOISE = {"co2": 0.0015, "co": 0.04, "no2": 0.07, "pm25": 0.07, "ch4": 0.01}
 """Relative noise of an hour: assumed, about half of the `uncertainty` that the flows state."""
@@ -59,7 +60,8 @@ def stations(
     Args:
         truth: the hidden truth.
         territory: with the stations and the wards.
-        weather: the twin's own hours; starts: (T,) their local starts.
+        weather: the twin's own hours.
+        starts: (T,) their local starts.
     """
     late = starts >= np.datetime64(truth.air_from, "h")
     hours = starts[late]
@@ -127,21 +129,26 @@ def outlines(territory: Territory) -> list[dict[str, object]]:
 
 def _emitted(truth: Truth, territory: Territory, hours: Times, traffic: Array) -> dict[str, Array]:
     """kg/s of each species over the hours, (T,): inventory x shape x ratio, the road by the truth."""
-    with (territory.path / INVENTORY).open(encoding="utf-8", newline="") as file:
-        tonnes = {row["flow"]: float(row["value"]) for row in csv.DictReader(file)}
     starts = utc(hours, territory.tz)
     found = {name: np.zeros(len(hours)) for name in ("co2", "co", "no2", "pm25")}
-    for name, amount in tonnes.items():
+    for name, rate in rates(territory).items():
         flow = territory.flows[name]
-        if flow.scope != 1 or not flow.gpc.startswith(BURNT):
+        if flow.scope != 1 or not BURNT.match(flow.gpc):
             continue
         road = flow.gpc == truth.road.gpc
         course = traffic * truth.road.multiplier if road else profiles.shape(flow.gpc, starts, territory.tz)
-        rate = amount * 1000.0 / _YEAR_HOURS / _SECONDS * course
-        for species, total in found.items():
+        for species in found:
             known = None if species == "co2" else ratio(species, flow.gpc)
-            total += rate * (1.0 if species == "co2" else 0.0 if known is None else known.value)
+            share = 1.0 if species == "co2" else 0.0 if known is None else known.value
+            found[species] += rate * course * share
     return found
+
+
+def rates(territory: Territory) -> dict[str, float]:
+    """What each flow emits in a second, kg CO2e: the published inventory, even over its leap year."""
+    with (territory.path / INVENTORY).open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["unit"] == "t"]
+    return {row["flow"]: float(row["value"]) * 1000.0 / _YEAR_HOURS / _SECONDS for row in rows}
 
 
 def _reached(territory: Territory, places: list[Place], winds: Winds) -> Array:

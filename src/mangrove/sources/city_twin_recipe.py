@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator
 
 from mangrove.errors import RuleError, SourceError, Where
 from mangrove.sources.generator_recipe import Strict
@@ -57,7 +57,7 @@ class Source(Strict):
     from_: date = Field(alias="from")
     to: date
 
-    model_config = {**Strict.model_config, "arbitrary_types_allowed": True}
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     @field_validator("rate", "height", mode="before")
     @classmethod

@@ -114,7 +114,7 @@ def _mixing(hour: Ints) -> Array:
 
 
 def _rain(seed: int, starts: Times, month: Ints) -> Array:
-    """mm in each hour: a shower of three hours on as many days as the month has, exponential amounts."""
+    """Rain of each hour, mm: a shower of three hours on as many days as the month has, exponential amounts."""
     days = len(starts) // 24
     of_day = month.reshape(days, 24)[:, 0]
     chance, amount, first = (Stream(seed, f"rain {part}").uniform(days) for part in ("day", "amount", "hour"))
@@ -130,7 +130,7 @@ def _rain(seed: int, starts: Times, month: Ints) -> Array:
 
 
 def _level(seed: int, name: str, starts: Times, tz: ZoneInfo) -> Array:
-    """m: mean level, its yearly swing, four constituents with their astronomical arguments, and a persistent residual.
+    """Level in m: its mean, its yearly swing, four constituents with their astronomical arguments, and a persistent residual.
 
     Mean longitudes of moon and sun: Meeus, Astronomical Algorithms (1998), chapters 25 and 47, first-order terms. Nodal corrections are left out.
     """
