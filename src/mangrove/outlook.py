@@ -251,7 +251,7 @@ def _keys(territory: Territory, flow: Flow) -> list[Key]:
 
 
 def _hours(report: ForecastReport) -> npt.NDArray[np.datetime64]:
-    """The hours from the origin to the end of the longest forecast."""
+    """The hours from the origin to the end of the shortest forecast: beyond it a part would look like the whole."""
     if not report.forecasts:
         raise DataQualityError("forecast.no_emissions")
     first = min(one.starts[0] for one in report.forecasts.values()).astype("datetime64[h]")
@@ -259,7 +259,7 @@ def _hours(report: ForecastReport) -> npt.NDArray[np.datetime64]:
         one.starts[-1] + (one.starts[-1] - one.starts[0]) / max(len(one.starts) - 1, 1)
         for one in report.forecasts.values()
     ]
-    count = max(int(np.ceil((max(ends) - first.astype("datetime64[s]")) / _HOUR)), 1)
+    count = max(int((min(ends) - first.astype("datetime64[s]")) / _HOUR), 1)
     return np.asarray(first.astype("datetime64[s]") + np.arange(count) * _HOUR)
 
 

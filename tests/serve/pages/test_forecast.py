@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import mangrove as mg
+from mangrove import outlook
 from mangrove.errors import RequestError
 from mangrove.forecast import record
 from mangrove.ledger.types import Origin
@@ -31,7 +32,9 @@ def park(tmp_path_factory):
         ledger.append(values(rows), Origin("file:a.csv", "1"))
     for day in ("2023-03-06", "2023-03-10"):
         mg.forecast(park, ["mill.power"], day, as_of="2100", models=("naive", "profile"))
+    made = mg.forecast(park, ["mill.power"], "2023-03-10", as_of="2100", models=("naive", "profile"))
     with park.writer() as ledger:
+        outlook.keep(ledger, outlook.emissions(park, made))
         record.score_stored(ledger, ledger, park.territory, NOW)
     return park
 
@@ -67,6 +70,20 @@ def test_the_record_is_that_of_the_scored_forecasts(park):
     assert {row["flow"] for row in rows} == {"mill.power"}
     assert all(row["forecasts"] == 1 for row in rows)  # the second forecast is not over yet
     assert page(park).figures("vi")["forecast"].startswith("<svg")
+
+
+def test_emissions_ahead_continue_those_that_were_measured(park):
+    ahead = page(park).ahead
+    low, middle, high = ahead.bands
+    known = ~np.isnan(middle)
+    assert (low[known] <= middle[known]).all()
+    assert (middle[known] <= high[known]).all()
+    hours = mg.measure(park, "2023-03-09", every="1h", store=False).to_arrow().to_pylist()
+    measured = dict(zip(ahead.starts.tolist(), ahead.actual.tolist(), strict=True))
+    for row in hours:
+        assert measured[row["start"].replace(tzinfo=None)] == pytest.approx(row["co2e_kg"] / 1000, rel=1e-9)
+    assert page(park).figures("en")["emissions"].startswith("<svg")
+    assert page(park, TENANT).ahead is None
 
 
 def test_a_tenant_sees_no_forecast_of_others(park):
