@@ -113,9 +113,16 @@ def hotspots(
         RequestError: the question makes no sense, or nothing was measured.
         LedgerError: there is no store yet, or it is damaged.
     """
+    from mangrove.measure.plan import NOWCAST
     from mangrove.measure.why.where import hotspots as rank
+    from mangrove.measure.why.where import ranked
 
     result = api.measure(park, start, end, by=by, store=False, **question)
+    if result.plan.question.run == NOWCAST and len(result):  # its ranks carry the doubt of the nowcast itself
+        span = result.plan.question.span
+        made = nowcast(park, span.end, span.start, as_of=question.get("as_of"), store=False, seed=seed)
+        keys, mean, drawn = made.groups(by)
+        return ranked(tuple(by), keys, mean, drawn, top=top, share=share)
     return rank(result, by, top=top, share=share, seed=seed)
 
 

@@ -199,6 +199,22 @@ class Nowcast:
         """Expected amounts of every flow and hour in the units of the flows, shape (K, T): what is stored."""
         return np.asarray(self.days.mean[:, self.days.day] * self.days.shares)
 
+    def groups(self, by: Sequence[str]) -> tuple[list[tuple[str, ...]], Floats, Floats]:
+        """The window by groups: their keys, the mean (G,) and joint samples (S, G), kg CO2e; what flows share moves groups together.
+
+        Args:
+            by: columns, as in `table`.
+        """
+        keys, lists = self._lists(tuple(by))
+        weights = day_weights(self.days)
+        means = (self.days.mean * weights).sum(axis=1)
+        drawn = np.einsum("skd,kd->sk", self.days.samples, weights, optimize=True) * self.factors
+        mean = np.array([sum(means[row] * np.mean(share) for row, share in rows) for rows in lists])
+        samples = [
+            sum((drawn[:, row] * share for row, share in rows), np.zeros(len(drawn))) for rows in lists
+        ]
+        return keys, mean, np.stack(samples, axis=1)
+
     def contributions(self) -> pa.Table:
         """What each fact does to the total of the window.
 

@@ -16,9 +16,11 @@ import pyarrow as pa
 
 from mangrove import messages
 from mangrove.errors import Problem, RequestError, did_you_mean
+from mangrove.measure.nowcast import nowcast
+from mangrove.measure.plan import NOWCAST
 from mangrove.measure.why.causes import CAUSES
 from mangrove.measure.why.verb import Why, explain_change
-from mangrove.measure.why.where import Hotspots, hotspots
+from mangrove.measure.why.where import Hotspots, hotspots, ranked
 from mangrove.printing_city import cause_name, why_figure
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
@@ -229,10 +231,20 @@ def _level(territory: Territory) -> str:
 
 def _ranked(live: Live, view: View, level: str, place: str) -> Hotspots | None:
     try:
+        if view.scenario == NOWCAST and not place:
+            return _nowcast_ranks(live, view, level)
         result = live.measure(view.span, by=(level,), run=view.scenario, place=place)
         return hotspots(result, (level,), top=_TOP)
     except RequestError:  # nothing was measured, or it cannot be spread over such places: there is no ranking
         return None
+
+
+def _nowcast_ranks(live: Live, view: View, level: str) -> Hotspots:
+    """Ranks that carry the doubt of the nowcast itself, made again from what the ledger holds."""
+    with live.park.reader() as ledger:
+        made = nowcast(ledger, live.territory, live.book, view.span.end, view.span.start, stored=False)
+    keys, mean, drawn = made.groups((level,))
+    return ranked((level,), keys, mean, drawn, top=_TOP, share=0.5)
 
 
 SCREEN = Screen("change", order=25, model=build, template="change.html", keeps=("by",))
