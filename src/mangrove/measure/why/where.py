@@ -113,7 +113,7 @@ def ranked(
     """
     order = np.argsort(-mean, kind="stable")
     sorted_ = drawn[:, order]
-    low, high = np.quantile(sorted_, [0.025, 0.975], axis=0)
+    low, high = np.quantile(sorted_, [0.025, 0.975], axis=0, method="weibull")
     rank_low, rank_high = ranking.rank_interval(sorted_)
     return Hotspots(
         by,
