@@ -222,15 +222,20 @@ def _flood(asked: _Asked, flow: Flow) -> list[Alert]:
     return []
 
 
-def _levels(asked: _Asked, flow: Flow) -> flood.AlarmLevels | None:
+def levels_of(flow: Flow, day: date) -> flood.AlarmLevels | None:
+    """The alarm levels of a gauge: those that the flow declares (`alarm1` to `alarm3`), else those of its `station` in the tables."""
     own = [flow.parameters.get(f"alarm{n}") for n in (1, 2, 3)]
     station = str(flow.parameters.get("station", ""))
     if any(isinstance(one, Quantity) for one in own):
         levels = tuple(one.to("m") if isinstance(one, Quantity) else None for one in own)
         return flood.AlarmLevels(station or flow.name or flow.id, "", levels, "declared", flow.note)
-    day = asked.at.astimezone(asked.territory.tz).date()
-    found = flood.alarm_levels(station, day) if station else None
+    return flood.alarm_levels(station, day) if station else None
+
+
+def _levels(asked: _Asked, flow: Flow) -> flood.AlarmLevels | None:
+    found = levels_of(flow, _day(asked))
     if found is None:
+        station = str(flow.parameters.get("station", ""))
         data = {"flow": flow.id, "station": station, "options": ", ".join(flood.stations())}
         code = "hazard.unknown_station" if station else "hazard.no_station"
         asked.problems.append(Problem(code, data, severity="note" if not station else "warning"))

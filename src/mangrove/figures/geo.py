@@ -76,11 +76,20 @@ def project(coordinates: NDArray[np.float64], middle: float) -> NDArray[np.float
     return coordinates * scale
 
 
+def middle_of(shapes: Sequence[Shape]) -> float:
+    """The latitude at which the plane of `parts_of` has its true scale."""
+    return _middle([_read(shape.geometry) for shape in shapes])
+
+
+def _middle(geometries: Sequence[BaseGeometry | None]) -> float:
+    latitudes = [bounds[1] + bounds[3] for g in geometries if g is not None and (bounds := g.bounds)]
+    return float(np.median(latitudes)) / 2 if latitudes else 0.0
+
+
 def parts_of(shapes: Sequence[Shape]) -> list[Part]:
     """All polygons of all areas on one local plane, north up, in the order of the areas."""
     geometries = [_read(shape.geometry) for shape in shapes]
-    latitudes = [bounds[1] + bounds[3] for g in geometries if g is not None and (bounds := g.bounds)]
-    middle = float(np.median(latitudes)) / 2 if latitudes else 0.0
+    middle = _middle(geometries)
     found: list[Part] = []
     for owner, geometry in enumerate(geometries):
         if geometry is None:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mangrove import messages
 from mangrove.figures import numbers, svg
-from mangrove.figures.geo import Panel, Part, Shape, panels, parts_of, path
+from mangrove.figures.geo import Panel, Part, Shape, middle_of, panels, parts_of, path, project
 from mangrove.figures.palette import (
     ALARM,
     FAINT,
@@ -31,13 +31,14 @@ from mangrove.figures.palette import (
     classes,
     ink_on,
 )
+from mangrove.figures.pins import Pin, draw_pins
 from mangrove.figures.texture import marks
 
 Placer = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 _SIDE, _GUTTER = 236.0, 20.0
 _TALLEST, _INSET_TALLEST = 640.0, 130.0
-_BADGE = 8.5
+_BADGE, _SLACK = 8.5, 4.0
 
 
 def choropleth(
@@ -54,6 +55,8 @@ def choropleth(
     hidden: Collection[str] = (),
     keyed: bool = False,
     heading: bool = True,
+    like: Collection[float] = (),
+    pins: Sequence[Pin] = (),
 ) -> str:
     """A map of areas colored by amount.
 
@@ -70,15 +73,21 @@ def choropleth(
         hidden: ids of areas whose amount is known but may not be shown; they have a gray grid and no number.
         keyed: whether each area carries its id as `data-place`, so that a page can find it.
         heading: whether the title is drawn (it is always read out).
+        like: amounts whose unit and classes this map takes over, so that several maps can be compared; its own when empty.
+        pins: points drawn on top of the main body.
     """
     shown = [shape for shape in shapes if shape.id not in hidden]
     finite = {s.id: float(values[s.id]) for s in shown if numbers.is_number(values.get(s.id))}
-    scaling = numbers.scale(_usual(finite.values()), unit, lang)
+    ruling = [v for v in like if numbers.is_number(v)] or list(finite.values())
+    scaling = numbers.scale(_usual(ruling), unit, lang)
     ranked = sorted((s for s in shapes if finite.get(s.id, 0.0) > 0), key=lambda s: (-finite[s.id], s.id))
-    breaks = class_breaks([v for v in finite.values() if v >= 0], class_count)
+    ruling = [v for v in ruling if v >= 0]
+    breaks = class_breaks(ruling, class_count)
+    reach = (min(ruling), max(ruling)) if ruling else None
     sheet = _Sheet(
-        shapes, finite, basis or {}, ranked[:top], breaks, scaling, Fills(), frozenset(hidden), keyed=keyed
-    )
+        shapes, finite, basis or {}, ranked[:top], breaks, scaling, Fills(), frozenset(hidden), keyed=keyed,
+        reach=reach, pins=tuple(pins),
+    )  # fmt: skip
     frame = svg.Frame(width, lang, title, sheet.subtitle(), sheet.summary(), heading)
     groups = panels(parts_of(shapes))
     start, side_x = frame.top + 4, width - _SIDE
@@ -129,6 +138,8 @@ class _Sheet:
     fills: Fills
     hidden: frozenset[str] = frozenset()
     keyed: bool = False
+    reach: tuple[float, float] | None = None
+    pins: tuple[Pin, ...] = ()
 
     @property
     def lang(self) -> str:
@@ -176,8 +187,12 @@ class _Sheet:
         factor = min((room - 4) / wide, _TALLEST / high)
         place = _placer(groups[0], factor, x + 2 + (room - 4 - wide * factor) / 2, y)
         height = high * factor + 26
-        drawn = self.areas(groups[0].parts, place) + self.badges(groups[0].parts, place)
-        return drawn + _scale_bar(factor, x, y + height - 6, self.lang), height
+        body = self.areas(groups[0].parts, place) + self.badges(groups[0].parts, place)
+        if self.pins:
+            middle = middle_of(self.shapes)
+            box = (x, y - _SLACK, x + room, y + high * factor + _SLACK)
+            body += draw_pins(self.pins, lambda spots: place(project(spots, middle)), box)
+        return body + _scale_bar(factor, x, y + height - 6, self.lang), height
 
     def areas(self, parts: Sequence[Part], place: Placer) -> str:
         """One path for each area with its name and number as tooltip, then the textures over all of them."""
@@ -253,8 +268,8 @@ class _Sheet:
         """Fill and words of each class in use, largest first, then removals and "no data"."""
         numbers_ = [v for v in self.values.values() if v >= 0]
         rows = []
-        if numbers_:
-            edges = [min(numbers_), *self.breaks, max(numbers_)]
+        if self.reach is not None:
+            edges = [self.reach[0], *self.breaks, self.reach[1]]
             colors = classes(len(self.breaks) + 1)
             text = [self.scaling.text(edge) for edge in edges]
             rows = [

@@ -28,7 +28,7 @@ from starlette.responses import FileResponse
 from mangrove import messages
 from mangrove.errors import LedgerError, MangroveError, RequestError, SourceError
 from mangrove.printing import as_csv
-from mangrove.serve import newest
+from mangrove.serve import hazards, newest
 from mangrove.serve import screens as registry
 from mangrove.serve import view as views
 from mangrove.serve.requests import gives, text_of
@@ -100,7 +100,7 @@ class Site:
         """The view of a request, for a screen when there is one."""
         asked, now = request.headers.get("accept-language", "")[:2].lower(), self.live.clock.now()
         lang = asked if asked in messages.LANGUAGES else ""
-        return views.read(
+        view = views.read(
             self.live.territory,
             dict(request.query_params),
             now=now,
@@ -111,6 +111,9 @@ class Site:
             screen=screen.name if screen else "",
             keeps=screen.keeps if screen else (),
         )
+        if view.scenario in self.scenarios():
+            raise RequestError("live.run_of_scenario", name=view.scenario.partition("/")[2])
+        return view
 
     def page(
         self, request: Request, template: str, view: View, *, status: int = 200, **context: Any
@@ -129,6 +132,7 @@ class Site:
             ],
             runs=self.runs(),
             newest=lambda: newest.newest(self.live, view),
+            worst=lambda: hazards.worst(self.live, view),
             version=version("mangrove"),
             csrf=getattr(request.state, "csrf", ""),
             **context,
@@ -139,14 +143,23 @@ class Site:
         """The runs that have values: what was measured first."""
         return self.live.kept.get(("runs", self.live.cut()), self._runs)
 
+    def scenarios(self) -> frozenset[str]:
+        """The runs of adopted scenarios: their flows are those of a derived declaration, so only the page of plans shows them."""
+        return frozenset(f"plan/{one.name}" for one in self.live.adopted())
+
     def _runs(self) -> Sequence[str]:
         if not self.live.cut():
             return ("measured",)
         with self.live.snapshot() as snapshot:
             heads = {key.partition(":")[0] for key in snapshot.flow_ids() if ":" in key}
+        heads -= self.scenarios()
         return (
             "measured",
-            *sorted(head for head in heads if head.partition("/")[0] in {"estimate", "forecast", "schedule", "plan"}),
+            *sorted(
+                head
+                for head in heads
+                if head.partition("/")[0] in {"estimate", "forecast", "schedule", "plan"}
+            ),
         )
 
 

@@ -20,9 +20,11 @@ from mangrove.errors import RequestError
 from mangrove.figures.geo import Shape, parts_of
 from mangrove.ledger.types import COUNTED, RUNS
 from mangrove.measure import leaves
-from mangrove.measure.plan import hours_per_value, is_rate
+from mangrove.measure.plan import NOWCAST, hours_per_value, is_rate
 from mangrove.measure.question import FLOW_COLUMNS
 from mangrove.measure.result import Emissions
+from mangrove.serve import nowcast_bands
+from mangrove.serve.scope import Scope
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
 from mangrove.territory import level_of, shares, tree_on
@@ -101,13 +103,15 @@ class MapValues:
 def values(live: Live, view: View, asked: Asked) -> MapValues:
     """The amounts by place that the reader of `view` may see."""
     territory = live.territory
-    field = Field(live, view, asked)
-    focus = territory.places.get(view.place) or root_of(territory)
-    rows = rows_below(territory, focus, asked.level, field.day)
-    stakes = field.stakes(rows, focus)
+    field, focus, rows, stakes = laid(live, view, asked)
     cells = [field.cell(territory.places[id_], stakes) for id_ in rows]
     column = _column(territory, rows, asked.level)
-    if asked.metric == "emission" and column:
+    if asked.metric == "emission" and view.scenario == NOWCAST:
+        cells = [
+            _banded(cell, ends)
+            for cell, ends in zip(cells, nowcast_bands.bands(field, stakes, rows), strict=True)
+        ]
+    elif asked.metric == "emission" and column:
         cells = _with_intervals(live, field.result, cells, column, asked.sector)
     known = {id_: field.amounts[id_] for id_ in stakes if id_ in field.amounts}
     left = {id_: amount * (1 - math.fsum(stakes[id_].values())) for id_, amount in known.items()}
@@ -122,6 +126,17 @@ def values(live: Live, view: View, asked: Asked) -> MapValues:
         sectors=field.sectors,
     )
     return _divided(_disclosed(found, field, stakes, focus))
+
+
+def laid(
+    live: Live, view: View, asked: Asked
+) -> tuple[Field, Place | None, list[str], dict[str, dict[str, float]]]:
+    """The flows of a map, its focus, the places that it shows, and which share of each flow lies in which of them."""
+    territory = live.territory
+    field = Field(live, view, asked)
+    focus = territory.places.get(view.place) or root_of(territory)
+    rows = rows_below(territory, focus, asked.level, field.day)
+    return field, focus, rows, field.stakes(rows, focus)
 
 
 def rows_below(territory: Territory, focus: Place | None, level: str, day: date) -> list[str]:
@@ -324,6 +339,10 @@ class Field:
         return flow.basis or "measured"
 
 
+def _banded(cell: Cell, ends: tuple[float, float]) -> Cell:
+    return replace(cell, low=ends[0], high=ends[1]) if math.isfinite(cell.value) else cell
+
+
 def _factor(flow: Flow, wanted: str, calorific: float | None) -> float | None:
     """What turns an amount of the flow into the wanted unit; None when nothing declared or measured says so."""
     own = amount_unit(flow)
@@ -420,14 +439,21 @@ def _suppressed(
 
 def _shown(field: Field, stakes: Stakes, rows: Sequence[str]) -> frozenset[str]:
     """The rows of one table that may be shown beside its sum; the empty id is what lies at none of them."""
+    return shown_rows(field.view.scope, field.amounts, stakes, rows)
+
+
+def shown_rows(
+    scope: Scope, amounts: Mapping[str, float], stakes: Stakes, rows: Sequence[str]
+) -> frozenset[str]:
+    """The same for any amounts of the flows, such as those of one step."""
     totals: dict[str, float] = {}
     members: dict[str, list[str]] = {}
     for id_, stake in stakes.items():
         for row, share in stake.items() or [("", 1.0)]:
-            if id_ in field.amounts and (row in rows or not row):
-                totals[row] = totals.get(row, 0.0) + field.amounts[id_] * share
+            if id_ in amounts and (row in rows or not row):
+                totals[row] = totals.get(row, 0.0) + amounts[id_] * share
                 members.setdefault(row, []).append(id_)
-    return field.view.scope.disclosed(totals, members)
+    return scope.disclosed(totals, members)
 
 
 def _sectors_shown(every: Field, stakes: Stakes, row: str) -> frozenset[str]:

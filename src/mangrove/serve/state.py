@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from mangrove import rules
+from mangrove.compare import adopted, territory_of
 from mangrove.handle import Handle
 from mangrove.measure import plan as plans
 from mangrove.measure import question as questions
@@ -31,6 +32,7 @@ from mangrove.times import Span, Step
 
 if TYPE_CHECKING:
     from mangrove.ledger import Snapshot
+    from mangrove.plan.scenario_store import Stored
     from mangrove.sources.intake import Arrival, Intake
 
 T = TypeVar("T")
@@ -216,7 +218,7 @@ class Live:
         return self.kept.get(("measure", question, cut), lambda: self._measured(question, cut))
 
     def _measured(self, question: questions.Question, cut: int) -> Emissions:
-        plan = plans.build(self.territory, self.book, question)
+        plan = plans.build(territory_of(self.park, question.run), self.book, question)
         if question.as_of is not None:
             with self.park.reader() as ledger:
                 cut = min(cut, ledger.cut(question.as_of))
@@ -230,6 +232,11 @@ class Live:
         key = tuple((name, tuple(x) if isinstance(x, list) else x) for name, x in sorted(view.items()))
         question = (result.plan.question, result.cut)
         return self.kept.get(("table", question, key), lambda: result.table(**view))
+
+    def adopted(self) -> Sequence[Stored]:
+        """The adopted scenarios, oldest first."""
+        cut = self.cut()
+        return self.kept.get(("adopted", cut), lambda: adopted(self.park)) if cut else ()
 
     @property
     def book(self) -> Any:

@@ -70,7 +70,9 @@ class View:
     @property
     def key(self) -> tuple[object, ...]:
         """What decides about the content of a page, besides the values."""
-        asked = tuple(sorted((name, text) for name, text in self.params.items() if name != "t"))
+        asked = tuple(
+            sorted((name, text) for name, text in self.params.items() if name != "t" or name in self.keeps)
+        )
         return (self.principal.key, self.lang, self.span, self.place, asked)
 
     @property

@@ -2,8 +2,9 @@
 """The map: which places emit, take energy or take water most, as areas, as a ranked list, and as data.
 
 Comes in: the live state and a view; in its address also what to show (`metric`, `norm`, `level`, `sector`), the order of the list (`sort`)
-and a name to look for (`q`). Goes out: one model for the page and its twins. The drawn map is in the page from the start; a script
-replaces it by one that can be moved where the machine can draw that, and both take colors, classes and textures from the same model.
+and a name to look for (`q`), a step (`every`) and an instant (`t`) of a map in time. Goes out: one model for the page and its twins. The
+drawn map is in the page from the start; a script replaces it by one that can be moved where the machine can draw that, and plays the
+steps; both take colors, classes and textures from the same model, and the classes are those of all steps together.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ from mangrove.errors import RequestError, did_you_mean
 from mangrove.figures import Shape, choropleth, numbers
 from mangrove.figures.maps import class_breaks
 from mangrove.figures.palette import NO_DATA, REMOVAL, TEXTURES, classes
+from mangrove.measure.plan import NOWCAST
 from mangrove.measure.result import Emissions
+from mangrove.serve import nowcast_bands
 from mangrove.serve.basemap import default_path, outlines
 from mangrove.serve.basemap.route import BASEMAP, PLACES
+from mangrove.serve.map_frames import Frames, frames, steps_of
+from mangrove.serve.map_pins import Points, points
 from mangrove.serve.map_values import (
     NORMS,
     Asked,
@@ -34,17 +39,21 @@ from mangrove.serve.map_values import (
     MapValues,
     amount_unit,
     area_of,
+    laid,
     levels_of,
     metrics_of,
     values,
 )
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
-from mangrove.serve.view import View
+from mangrove.serve.view import View, written
 from mangrove.territory.model import Flow, Place
+from mangrove.times import Span
 
 SORTS = ("amount", "name")
-_OWN = ("metric", "norm", "level", "sector", "sort", "q")
+METRIC = "emission"
+"""What is shown in time: the other metrics are amounts of a whole period."""
+_OWN = ("metric", "norm", "level", "sector", "sort", "q", "every", "t")
 _LONGEST = 80
 
 
@@ -61,15 +70,22 @@ class FlowRow:
 class Look:
     """How amounts become colors, textures and words of a legend; the same for the drawing and for the map that can be moved."""
 
-    def __init__(self, cells: Sequence[Cell], scaling: numbers.Scale) -> None:
+    def __init__(
+        self, cells: Sequence[Cell], scaling: numbers.Scale, like: Sequence[float] | None = None
+    ) -> None:
         self.cells = cells
         self.scaling = scaling
+        self.like = [cell.value for cell in cells] if like is None else like
+
+    @cached_property
+    def _known(self) -> list[float]:
+        """The amounts that rule the classes."""
+        return [value for value in self.like if math.isfinite(value) and value >= 0]
 
     @cached_property
     def breaks(self) -> tuple[float, ...]:
         """Inner limits of the classes of color."""
-        known = [cell.value for cell in self.cells if math.isfinite(cell.value) and cell.value >= 0]
-        return tuple(class_breaks(known))
+        return tuple(class_breaks(self._known))
 
     def color(self, cell: Cell) -> str:
         """The color of a place."""
@@ -89,8 +105,7 @@ class Look:
     def legend(self) -> Sequence[tuple[str, str, str]]:
         """Color, texture and words of each class, the largest first, then of each texture in use."""
         lang, cells = self.scaling.lang, self.cells
-        known = [cell.value for cell in cells if math.isfinite(cell.value) and cell.value >= 0]
-        rows = []
+        known, rows = self._known, []
         if known:
             edges = [self.scaling.text(edge) for edge in (min(known), *self.breaks, max(known))]
             colors = classes(len(self.breaks) + 1)
@@ -125,6 +140,8 @@ class MapPage:
         metrics, levels: what can be chosen here; sectors: ids and names.
         flows: those of the place in focus that the reader may see, the largest first.
         above: the place above the focus, None at the top; tiles: whether there is a basemap.
+        points: sensors and located sources; frames: the steps of a map in time; steps: words of the steps that can be chosen.
+        nowcast: what is kept of the nowcast that is shown, None for other runs.
     """
 
     view: View
@@ -137,6 +154,10 @@ class MapPage:
     flows: tuple[FlowRow, ...]
     above: Place | None
     tiles: bool
+    points: Points
+    frames: Frames | None = None
+    steps: tuple[str, ...] = ()
+    nowcast: nowcast_bands.Known | None = None
 
     # What the page shows
 
@@ -145,10 +166,21 @@ class MapPage:
         """What is shown."""
         return self.found.asked
 
+    @property
+    def shown(self) -> Span:
+        """The time whose amounts are shown: the whole span, or one step of it."""
+        return self.frames.span if self.frames else self.view.span
+
+    @cached_property
+    def _like(self) -> list[float]:
+        """The amounts that rule unit and classes: of all steps, or of the places."""
+        cells = [cell.value for cell in self.found.cells]
+        return [*self.frames.values.ravel().tolist(), *cells] if self.frames else cells
+
     @cached_property
     def scaling(self) -> numbers.Scale:
         """The unit of all numbers of the page: kt rather than t when four fifths of the places are as large."""
-        sizes = sorted(abs(cell.value) for cell in self.found.cells if math.isfinite(cell.value))
+        sizes = sorted(abs(value) for value in self._like if math.isfinite(value))
         usual = sizes[round(0.8 * (len(sizes) - 1))] if sizes else None
         return numbers.scale(usual, self.asked.unit, self.view.lang)
 
@@ -194,7 +226,7 @@ class MapPage:
     @cached_property
     def look(self) -> Look:
         """Colors, textures and legend."""
-        return Look(self.found.cells, self.scaling)
+        return Look(self.found.cells, self.scaling, self._like)
 
     @cached_property
     def ranks(self) -> Mapping[str, int]:
@@ -207,7 +239,7 @@ class MapPage:
     def listed(self) -> Sequence[Cell]:
         """The list beside the map: in the order asked for, and only names that hold what is looked for."""
         wanted = words.fold(self.search)
-        known = [cell for cell in self.found.cells if self.named(cell)]
+        known = [cell for cell in self.found.cells if self._named(cell)]
         found = [cell for cell in known if wanted in words.fold(cell.place.name)]
         last = len(self.found.cells) + 1
         if self.sort == "name":
@@ -216,13 +248,13 @@ class MapPage:
             found, key=lambda cell: (self.ranks.get(cell.place.id, last), words.sort_key(cell.place.name))
         )
 
-    def named(self, cell: Cell) -> bool:
+    def _named(self, cell: Cell) -> bool:
         """Whether the reader may know whose place it is; the others of a park are one row and nameless areas to a tenant."""
         return not cell.hidden or self.view.scope.suppresses
 
     def name(self, cell: Cell) -> str:
         """The name of a place for the reader."""
-        return cell.place.name if self.named(cell) else messages.render("page_map.another", self.view.lang)
+        return cell.place.name if self._named(cell) else messages.render("page_map.another", self.view.lang)
 
     def link(self, **changes: str) -> str:
         """The address of this map with one thing changed."""
@@ -247,9 +279,11 @@ class MapPage:
         proved = self.asked.metric == "emission" and self.found.column and math.isfinite(cell.low)
         if not proved or not self.view.scope.sees(cell.place.id):
             return ""
+        period = written(self.shown, self.view.tz)
         if self.asked.sector:
-            return self.view.why(by=f"{self.found.column},sector", key=f"{cell.place.id},{self.asked.sector}")
-        return self.view.why(by=self.found.column, key=cell.place.id)
+            key = f"{cell.place.id},{self.asked.sector}"
+            return self.view.why(by=f"{self.found.column},sector", key=key, period=period)
+        return self.view.why(by=self.found.column, key=cell.place.id, period=period)
 
     def title(self, lang: str) -> str:
         """What the map shows, in words."""
@@ -269,7 +303,8 @@ class MapPage:
             "level": self.asked.level,
             "sector": self.asked.sector,
             "unit": self.asked.unit,
-            "span": {"start": self.view.span.start, "end": self.view.span.end},
+            "span": {"start": self.shown.start, "end": self.shown.end},
+            "run": self.view.scenario,
             "focus": found.focus.id if found.focus else None,
             "total": found.total,
             "total_unit": Asked(self.asked.metric).unit,
@@ -282,7 +317,28 @@ class MapPage:
                 "bounds": outlines.frame(self.shapes),
             },
             "places": {cell.place.id: self._cell(cell) for cell in found.cells},
+            "sources": [one.json() for one in self.points.sources],
+            "pins": self.points.geojson(self.view.lang),
+            "frames": self._frames(),
         }
+
+    def _frames(self) -> dict[str, Any] | None:
+        """The steps as data, with what a script needs to color and write them."""
+        if self.frames is None:
+            return None
+        look, scaling = self.look, self.scaling
+        said = {"divisor": scaling.divisor, "label": numbers.typeset(scaling.label)}
+        colors = classes(len(look.breaks) + 1)
+        more = {
+            "colors": colors,
+            "breaks": look.breaks,
+            "no_data": NO_DATA,
+            "removal": REMOVAL,
+            "scale": said,
+        }
+        return (
+            self.frames.json() | more | {"instants": [word for word, _ in self.frames.instants(self.view.tz)]}
+        )
 
     def _cell(self, cell: Cell) -> dict[str, Any]:
         return {
@@ -298,7 +354,7 @@ class MapPage:
             "basis": cell.basis,
             "coverage": cell.coverage,
             "hidden": cell.hidden,
-            "named": self.named(cell),
+            "named": self._named(cell),
             "color": self.look.color(cell),
             "texture": self.look.texture(cell),
         }
@@ -324,7 +380,27 @@ class MapPage:
             "unit": [row.unit for row in self.flows],
             "t_co2e": [_known(row.tonnes) for row in self.flows],
         }
-        return {"places": _table(columns), "flows": _table(flows)}
+        sources = [
+            {name: value for name, value in one.json().items() if isinstance(value, str | int | float)}
+            for one in self.points.sources
+        ]
+        found = {"places": _table(columns), "flows": _table(flows)}
+        if sources:
+            found["sources"] = pa.Table.from_pylist(sources)
+        if self.frames is not None:
+            found["frames"] = self._courses(self.frames)
+        return found
+
+    def _courses(self, found: Frames) -> pa.Table:
+        """All steps of all places that may be shown, one row each."""
+        times, rows = found.values.shape
+        return pa.table(
+            {
+                "start": pa.array([start for start in found.starts for _ in range(rows)]),
+                "place": pa.array(list(found.places) * times),
+                "value": pa.array(found.values.ravel(), from_pandas=True),
+            }
+        ).filter(pa.array(found.values.ravel() == found.values.ravel()))
 
     def figures(self, lang: str) -> dict[str, str]:
         """The drawn map."""
@@ -348,6 +424,8 @@ class MapPage:
             hidden=[cell.place.id for cell in cells if cell.hidden],
             keyed=True,
             heading=False,
+            like=self._like if self.frames else (),
+            pins=self.points.pins(lang),
         )
 
 
@@ -371,7 +449,10 @@ def build(live: Live, view: View) -> MapPage:
     known = sorted({flow.sector for flow in territory.flows.values()} - {""})
     if asked.sector and asked.sector not in known:
         _refuse("sector", asked.sector, known)
-    found = values(live, view, asked)
+    found, steps = values(live, view, asked), steps_of(view.span) if asked.metric == METRIC else ()
+    cut = _cut(live, view, asked, found)
+    if cut is not None:
+        found = values(live, replace(view, span=cut.span), asked)
     sectors = {id_: str(names.get(id_, id_)) for id_ in (*found.sectors, asked.sector) if id_}
     drawn = all(cell.place.geometry for cell in found.cells)
     focus = territory.places.get(view.place)
@@ -386,7 +467,22 @@ def build(live: Live, view: View) -> MapPage:
         flows=tuple(_flows(live, view, focus)) if focus is not None else (),
         above=territory.places.get(focus.parent or "") if focus is not None else None,
         tiles=drawn and view.scope.whole and default_path(territory).is_file(),
+        points=points(live, view),
+        frames=cut,
+        steps=steps,
+        nowcast=nowcast_bands.known(live, view.tz)
+        if view.scenario == NOWCAST and view.scope.totals
+        else None,
     )
+
+
+def _cut(live: Live, view: View, asked: Asked, found: MapValues) -> Frames | None:
+    """The steps of the map, when the address asks for them and emissions are shown."""
+    every = view.params.get("every", "")
+    if not every or asked.metric != METRIC:
+        return None
+    field, _, _, stakes = laid(live, view, asked)
+    return frames(field, found, stakes, every)
 
 
 def _choice(view: View, name: str, options: Sequence[str]) -> str:
@@ -438,5 +534,5 @@ SCREEN = Screen(
     order=25,
     model=build,
     template="map.html",
-    keeps=("metric", "norm", "level", "sector", "sort", "q"),
+    keeps=_OWN,
 )

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The map of the page "map": joins the list and the map, filters the list while a name is typed, and puts a map that can be moved
 // (MapLibre, drawn by WebGL) in the place of the drawn one where the machine is fit for it. Without WebGL the drawn map stays; without
-// this file the list and its links do all the work. Colors, textures and numbers come from /map.json, outlines from the basemap
+// this file the list and its links do all the work. A map in time is played from one answer: courses over time and the share of each
+// place in each course; what is settled on is asked for, with its intervals. Colors, textures and numbers come from /map.json, outlines from the basemap
 // or from /map/places.geojson; nothing is fetched from elsewhere.
 
 const box = document.getElementById("map");
@@ -49,7 +50,11 @@ drawing.addEventListener("mouseover", (e) => {
   const id = placeOf(e.target, "path[data-place]");
   if (id) choose(id, { scroll: true });
 });
-drawing.addEventListener("click", (e) => visit(placeOf(e.target, "path[data-place]")));
+drawing.addEventListener("click", (e) => {
+  const pin = e.target instanceof Element ? e.target.closest("g[data-pin]") : null;
+  if (pin) location.hash = pin.dataset.pin;
+  else visit(placeOf(e.target, "path[data-place]"));
+});
 
 // A click on the map leads to the place's row; the row's link leads into the place.
 function visit(id) {
@@ -157,6 +162,18 @@ function named() {
   return ["in", ["get", "id"], ["literal", ids]];
 }
 
+// Sensors and located sources with their regions.
+function pinned() {
+  const from = { source: "pins" };
+  const points = (marked) => ["all", ["==", ["geometry-type"], "Point"], [marked ? "!=" : "==", ["get", "mark"], ""]];
+  return [
+    { id: "regions", type: "fill", ...from, filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": "#b3261e", "fill-opacity": 0.18, "fill-outline-color": "#b3261e" } },
+    { id: "sensors", type: "circle", ...from, filter: points(false), paint: { "circle-radius": 4, "circle-color": "#1b2425", "circle-stroke-color": "#ffffff", "circle-stroke-width": 1.4 } },
+    { id: "sources", type: "circle", ...from, filter: points(true), paint: { "circle-radius": 9, "circle-color": "#b3261e", "circle-stroke-color": "#ffffff", "circle-stroke-width": 1.6 } },
+    { id: "marks", type: "symbol", ...from, filter: points(true), layout: { "text-field": ["get", "mark"], "text-font": ["Noto Sans", "Segoe UI", "sans-serif"], "text-size": 12, "text-allow-overlap": true }, paint: { "text-color": "#ffffff" } },
+  ];
+}
+
 function style() {
   const tiles = data.geometry.kind === "pmtiles";
   const address = new URL(data.geometry.address, location.href).href;
@@ -184,7 +201,8 @@ function style() {
   } else {
     layers.push({ id: "names", ...from("area"), ...text(named(), {}) });
   }
-  return { version: 8, sources: { places: source }, layers };
+  layers.push(...pinned());
+  return { version: 8, sources: { places: source, pins: { type: "geojson", data: data.pins } }, layers };
 }
 
 // Pictures must be there before a layer asks for them, so the layers of textures come once the style stands.
@@ -240,23 +258,34 @@ async function stand(careful) {
 function listen(made) {
   const tip = Object.assign(document.createElement("div"), { className: "map-tip", hidden: true });
   box.append(tip);
+  const say = (text, point) => {
+    made.getCanvas().style.cursor = "pointer";
+    tip.textContent = text;
+    tip.hidden = false;
+    const left = Math.min(point.x + 14, box.clientWidth - tip.offsetWidth - 6);
+    const top = Math.min(point.y + 14, box.clientHeight - tip.offsetHeight - 6);
+    Object.assign(tip.style, { left: `${left}px`, top: `${top}px` });
+  };
   made.on("mousemove", "places", (e) => {
     const id = e.features[0].properties.id;
     const place = data.places[id];
     if (!place) return;
-    made.getCanvas().style.cursor = "pointer";
-    tip.textContent = `${place.name}: ${place.shown}`;
-    tip.hidden = false;
-    const left = Math.min(e.point.x + 14, box.clientWidth - tip.offsetWidth - 6);
-    const top = Math.min(e.point.y + 14, box.clientHeight - tip.offsetHeight - 6);
-    Object.assign(tip.style, { left: `${left}px`, top: `${top}px` });
+    const pins = made.queryRenderedFeatures(e.point, { layers: ["sensors", "sources"] });
+    say(pins.length ? pins[0].properties.label : `${place.name}: ${place.shown}`, e.point);
     if (id !== chosen) choose(id, { scroll: true });
   });
+  for (const layer of ["sensors", "sources"]) {
+    made.on("mousemove", layer, (e) => say(e.features[0].properties.label, e.point));
+  }
   made.on("mouseleave", "places", () => {
     tip.hidden = true;
     made.getCanvas().style.cursor = "";
   });
-  made.on("click", "places", (e) => visit(e.features[0].properties.id));
+  made.on("click", "places", (e) => {
+    const pins = made.queryRenderedFeatures(e.point, { layers: ["sources"] });
+    if (pins.length) location.hash = pins[0].properties.id;
+    else visit(e.features[0].properties.id);
+  });
 }
 
 function show(interactive) {
@@ -287,7 +316,123 @@ async function refresh() {
     return;
   }
   map.setPaintProperty("places", "fill-color", colors());
+  map.getSource("pins").setData(data.pins);
   for (const texture of TEXTURES) map.setFilter(texture, textured(texture));
+}
+
+// A map in time
+
+const TIME = { beat: 450, timer: 0, index: -1, frames: null };
+const player = document.getElementById("map-player");
+
+// The amounts of one step by place; a place that no course with a value belongs to is not there.
+export function amounts(frames, index) {
+  const found = {};
+  frames.courses.forEach((course, k) => {
+    if (course[index] === null) return;
+    for (const [place, share] of Object.entries(frames.shares[k])) {
+      if (share !== null) found[place] = (found[place] || 0) + course[index] * share;
+    }
+  });
+  return found;
+}
+
+export function colored(frames, value) {
+  if (value === undefined) return frames.no_data;
+  if (value < 0) return frames.removal;
+  return frames.colors[frames.breaks.filter((limit) => value >= limit).length];
+}
+
+async function step(index) {
+  if (!TIME.frames) TIME.frames = (await values()).frames;
+  const frames = TIME.frames;
+  if (!frames || index < 0 || index >= frames.starts.length) return;
+  TIME.index = index;
+  const found = amounts(frames, index);
+  const write = new Intl.NumberFormat(box.dataset.lang === "en" ? "en" : "vi", { maximumSignificantDigits: 3 });
+  const text = (id) => (found[id] === undefined ? "–" : write.format(found[id] / frames.scale.divisor));
+  for (const path of drawing.querySelectorAll("path[data-place]")) {
+    path.setAttribute("fill", colored(frames, found[path.dataset.place]));
+    const tip = path.querySelector("title");
+    if (tip) tip.textContent = `${tip.textContent.split(": ")[0]}: ${text(path.dataset.place)} ${frames.scale.label}`;
+  }
+  for (const row of rows()) row.querySelector("[data-value]").textContent = text(row.dataset.place);
+  const select = document.querySelector("#map-instants select");
+  select.selectedIndex = index;
+  document.getElementById("map-instant").textContent = select.options[index].textContent;
+  const slider = document.getElementById("map-slider");
+  slider.value = index;
+  slider.setAttribute("aria-valuetext", select.options[index].textContent);
+  if (!map) return;
+  for (const [id, place] of Object.entries(data.places)) {
+    place.color = colored(frames, found[id]);
+    place.shown = `${text(id)} ${frames.scale.label}`;
+  }
+  map.setPaintProperty("places", "fill-color", colors());
+}
+
+// What the reader stays at gets its address, its intervals and its proofs: one request.
+async function settle() {
+  const frames = TIME.frames;
+  if (!frames || TIME.index < 0) return;
+  const there = new URL(location.href);
+  there.searchParams.set("t", frames.instants[TIME.index]);
+  history.replaceState(null, "", there);
+  const twin = new URL(box.dataset.values, location.href);
+  twin.searchParams.set("t", frames.instants[TIME.index]);
+  box.dataset.values = twin.pathname + twin.search;
+  const answer = await fetch(there, { headers: { accept: "text/html" } });
+  if (!answer.ok || answer.redirected) return;
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const id of ["map-lead", "map-steps", "map-list", "map-drawing"]) {
+    const now = fresh.getElementById(id);
+    const old = document.getElementById(id);
+    if (now && old) old.replaceChildren(...[...now.childNodes].map((node) => document.importNode(node, true)));
+  }
+  if (chosen) choose(chosen);
+  await refresh();
+}
+
+function pause() {
+  const button = document.getElementById("map-play");
+  clearInterval(TIME.timer);
+  TIME.timer = 0;
+  button.textContent = button.dataset.on;
+}
+
+function play() {
+  const button = document.getElementById("map-play");
+  const slider = document.getElementById("map-slider");
+  button.textContent = button.dataset.off;
+  TIME.timer = setInterval(async () => {
+    const next = Number(slider.value) + 1;
+    if (next <= Number(slider.max)) return step(next);
+    pause();
+    return settle();
+  }, TIME.beat);
+}
+
+function playable() {
+  if (!player) return;
+  player.hidden = false;
+  const slider = document.getElementById("map-slider");
+  slider.addEventListener("input", () => step(Number(slider.value)));
+  slider.addEventListener("change", settle);
+  document.getElementById("map-play").addEventListener("click", async () => {
+    if (TIME.timer) {
+      pause();
+      return settle();
+    }
+    if (slider.value === slider.max) await step(0);
+    return play();
+  });
+  document.querySelector("#map-instants select").addEventListener("change", async (e) => {
+    await step(e.target.selectedIndex);
+    return settle();
+  });
+  document.addEventListener("mg:tick", () => {
+    TIME.frames = null; // new values: the next step asks for the courses again
+  });
 }
 
 async function start() {
@@ -305,6 +450,7 @@ async function start() {
   const fit = wish === "map" ? capable({ careful: false }) : wish !== "drawing" && capable({ careful: true });
   if (fit) await turn(true, wish !== "map");
   document.addEventListener("mg:tick", refresh);
+  playable();
 }
 
 if (box && drawing && list) start();

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stored records for pages: the newest documents of a kind, each parsed once.
+
+Comes in: the live state and the kind of a record. Goes out: plain data as the verb wrote it, with the id and the time of the record.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from mangrove.serve.state import Live
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record: its id, when it was stored (UTC), its document and the bytes beside it."""
+
+    id: str
+    stored: datetime
+    document: dict[str, Any]
+    payload: bytes = b""
+
+
+def newest(live: Live, kind: str, most: int = 1) -> list[Record]:
+    """The newest records of a kind, the newest first; empty without any."""
+    if not live.cut():
+        return []
+    with live.park.reader() as ledger:
+        found = []
+        for id_, moment in reversed(ledger.records(kind)[-most:]):
+            kept = live.kept.get(("record", id_), lambda id_=id_: ledger.record(id_)[1:])  # type: ignore[misc]
+            found.append((id_, moment.astimezone(UTC), kept))
+    return [
+        Record(id_, moment, live.kept.get(("document", id_), lambda text=kept[0]: json.loads(text)), kept[1])  # type: ignore[misc]
+        for id_, moment, kept in found
+    ]
