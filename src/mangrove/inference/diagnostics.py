@@ -120,6 +120,23 @@ class Inversion:
         found: Floats = spread @ spread.T
         return found
 
+    def told(self, rows: Ints) -> tuple[Floats, Floats]:
+        """What the readings alone say of some sources, (n,) means of logarithms and (n, n) covariance: the posterior without its prior.
+
+        With the prior B = C C' and the posterior P, the eigenvalues w of C^-1 P C^-T give the information 1/w - 1 that came from readings. Whoever
+        has a prior of its own multiplies it with this and counts none twice. Directions of which nothing was learned get a huge variance.
+        """
+        after, before = self.log_covariance[np.ix_(rows, rows)], self._log_prior[np.ix_(rows, rows)]
+        root = np.linalg.cholesky(before)
+        white = np.linalg.solve(root, np.linalg.solve(root, after).T)
+        share, axes = np.linalg.eigh((white + white.T) / 2)
+        gained = np.maximum(1.0 / np.clip(share, np.finfo(float).tiny, 1.0) - 1.0, _NOTHING)
+        mean = -0.5 * np.diag(self._log_prior)[rows]
+        moved = axes.T @ np.linalg.solve(root, self.log_mean[rows] - mean)
+        moved = np.where(gained > _NOTHING, moved * (1.0 + gained) / gained, 0.0)
+        spread = root @ axes
+        return mean + spread @ moved, (spread / gained) @ spread.T
+
     @cached_property
     def learned(self) -> Floats:
         """(K,) share of each source's prior variance that the readings took away."""
@@ -199,6 +216,10 @@ class Inversion:
     def left_out(self) -> dict[int, LeftOut]:
         """By station: how well the others predict it."""
         return self.estimate.leave_out(self.scene.stations)
+
+
+_NOTHING = 1e-3
+"""Information over that of the prior that counts as none."""
 
 
 def _learned(after: Floats, before: Floats) -> Floats:

@@ -16,7 +16,7 @@ import numpy as np
 
 from mangrove import messages
 from mangrove.errors import Problem
-from mangrove.inference.diagnostics import Amount, Inversion
+from mangrove.inference.diagnostics import IDENTIFIABLE, Amount, Inversion
 from mangrove.inference.sensor_model import Scene
 from mangrove.measure.sensing_prior import Sources
 from mangrove.measure.sensing_readings import Readings
@@ -115,23 +115,29 @@ class Sensed:
             yield Problem("sensing.not_identifiable", {"names": ", ".join(unknown)}, severity="note")
 
     def document(self) -> dict[str, Any]:
-        """The record: `targets` and `covariance` of logarithms as the nowcast reads them, and everything that people ask about."""
-        kept = np.flatnonzero(self.scene.prior > 0)
-        zones = [place.id for place in self.prior.zones]
+        """The record: `targets` and `covariance` of logarithms as the nowcast reads them, and everything that people ask about.
+
+        Both are what the readings say without the inversion's own prior, of the sources that they say something of: the nowcast has a prior.
+        """
         learned = self.found.learned
+        there = self.scene.prior > 0
+        spoken = there & (learned >= IDENTIFIABLE)
+        kept = np.flatnonzero(spoken if spoken.any() else there)
+        mean, covariance = self.found.told(kept)
+        zones = [place.id for place in self.prior.zones]
         targets = [
             {
                 "target": self.prior.sectors[self.scene.sector[k]],
                 "zone": zones[self.scene.zone[k]] if self.by == "zone" else "",
-                "log_mean": float(self.found.log_mean[k]),
+                "log_mean": float(log_mean),
                 "learned": float(learned[k]),
             }
-            for k in kept
+            for k, log_mean in zip(kept, mean, strict=True)
         ]
         tz = self.territory.tz
         return {
             "targets": targets,
-            "covariance": self.found.log_covariance[np.ix_(kept, kept)].tolist(),
+            "covariance": covariance.tolist(),
             "from": self.span.start.astimezone(tz).isoformat(), "to": self.span.end.astimezone(tz).isoformat(),
             "version": VERSION, "species": list(self.seen.species), "stations": list(self.seen.stations),
             "prior": self.prior.origin, "total_kg": _amount(self.total),

@@ -196,6 +196,12 @@ def names_of(flow: Flow) -> tuple[str, str, str]:
     return flow.id, flow.gpc, flow.sector
 
 
+def sensed_names_of(flow: Flow) -> tuple[str, ...]:
+    """What an inversion may call a flow: a sector means its flows that emit at the place, because sensors see no far power plant."""
+    names = names_of(flow)
+    return names if flow.scope in (1, None) else names[:2]
+
+
 def _year(day: int) -> int:
     return int(np.datetime64(day, "D").astype("datetime64[Y]").astype(int)) + 1970
 
@@ -270,7 +276,7 @@ def _inversion(model: Model, sensed: Sensed, priors: Priors) -> list[Fact]:
     found: list[Fact] = []
     inside = np.flatnonzero((model.days >= sensed.first) & (model.days < sensed.end))
     matched = [
-        [number for number, one in enumerate(model.targets) if name in names_of(one.flow)]
+        [number for number, one in enumerate(model.targets) if name in sensed_names_of(one.flow)]
         for name in sensed.targets
     ]
     kept = [row for row, members in enumerate(matched) if members and len(inside)]

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mangrove.measure.nowcast.inputs import Floats
-from mangrove.measure.nowcast.model import names_of
+from mangrove.measure.nowcast.model import sensed_names_of
 from mangrove.measure.question import FLOW_COLUMNS
 from mangrove.territory.model import Flow, Territory
 
@@ -68,7 +68,9 @@ class Zones:
         prior = np.empty((self.count, len(places)))
         moved = np.zeros_like(prior)
         for number, place in enumerate(places):
-            spoken = [self.sensed[name, place] for name in names_of(flow) if (name, place) in self.sensed]
+            spoken = [
+                self.sensed[name, place] for name in sensed_names_of(flow) if (name, place) in self.sensed
+            ]
             if spoken:
                 prior[:, number] = spoken[0][0]
                 moved[:, number] = spoken[0][1] - spoken[0][0]
