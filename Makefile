@@ -2,7 +2,7 @@
 #   make demo    installs and runs the main job on the examples
 #   make test    installs the development tools and runs every check
 # And one that keeps running:
-#   make live    serves the example park with a replayed feed until stopped
+#   make live    serves the example park with a replayed feed until stopped; with CITY=1 the city
 # DATA=folder (or MANGROVE_DATA) runs both on the real data files; see docs/how-to/real-data.md.
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ demo: $(VENV)/.run
 	$(BIN)/mangrove demo --out out $(if $(DATA),--data "$(DATA)")
 
 live: $(VENV)/.run
-	$(BIN)/mangrove live --out out
+	$(BIN)/mangrove live --out out $(if $(CITY),--city)
 
 test: $(VENV)/.dev browser
 	$(BIN)/ruff check .

@@ -89,12 +89,15 @@ def live(
         float,
         typer.Option("--speed", min=0.1, max=3600, help="How much faster than real time its clock runs."),
     ] = 60.0,
+    city: Annotated[
+        bool, typer.Option("--city", help="Serve the example city with its generated twin.")
+    ] = False,
     lang: Lang = "vi",
 ) -> None:
-    """Serves the demonstration park with a replayed feed until stopped."""
+    """Serves the demonstration park, or the city, with a replayed feed until stopped."""
     from mangrove import demo_live
 
-    demo_live.run(out, examples=examples, host=host, port=port, speed=speed, say=say, lang=lang)
+    demo_live.run(out, examples=examples, host=host, port=port, speed=speed, say=say, lang=lang, city=city)
 
 
 def budget(

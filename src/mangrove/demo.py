@@ -124,21 +124,28 @@ def prepare(
 
 def _city(out: Path, data: Path | None, examples: Path, progress: Progress, lang: str) -> Path:
     folder = _copy(examples / "city", out / "city")
-    city = api.open(folder)
+    park = api.open(folder)
     if data is not None:
-        unmatched = write_boundaries(city.territory, data / _TRUE_WARDS)
-        city = api.open(folder)
-        drawn = sum(place.geometry is not None for place in city.territory.places.values())
+        unmatched = write_boundaries(park.territory, data / _TRUE_WARDS)
+        park = api.open(folder)
+        drawn = sum(place.geometry is not None for place in park.territory.places.values())
         progress("boundaries", count=drawn, unmatched=len(unmatched))
     progress(
-        "opened", name=city.territory.name, places=len(city.territory.places), flows=len(city.territory.flows)
+        "opened", name=park.territory.name, places=len(park.territory.places), flows=len(park.territory.flows)
     )
-    _ingested(api.ingest(city, folder / "values"), progress, lang)
-    result = api.measure(city, "2016", by=["sector"])
-    _show(city, result, "ward", progress, lang)
+    _ingested(api.ingest(park, folder / "values"), progress, lang)
+    result = api.measure(park, "2016", by=["sector"])
+    _show(park, result, "ward", progress, lang)
     report = overview.write(result, out / "city.html", lang=lang)
     demo_city.show(demo_city.prepare(folder, progress), lang)
     return report
+
+
+def city(folder: Path, examples: Path, progress: Progress, lang: str) -> None:
+    """Makes a working copy of the example city with its twin, and asks every question of it."""
+    _copy(examples / "city", folder)
+    _ingested(api.ingest(api.open(folder), folder / "values"), progress, lang)
+    demo_city.show(demo_city.prepare(folder, progress), lang)
 
 
 def _declare_real(path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ from mangrove.times import Span
 
 if TYPE_CHECKING:
     from mangrove.locate import Source
+    from mangrove.measure.nowcast import Nowcast
 
 Progress = Callable[..., None]
 ROAD = "transport"
@@ -54,6 +55,14 @@ def prepare(folder: Path, progress: Progress) -> Handle:
     report = api.ingest(park, *files)
     rows = sum(file.stored for file in report.files)
     progress("twin", rows=rows, seed=truth.seed, now=f"{truth.now:%Y-%m-%d %H:%M}")
+    return park
+
+
+def whole(folder: Path) -> Handle:
+    """The twin with its whole time in a ledger of its own: what a feed has yet to send."""
+    files = city_twin.write(folder)
+    park = api.open(folder)
+    api.ingest(park, *files)
     return park
 
 
@@ -84,7 +93,7 @@ class _Story:
     park: Handle
     truth: Truth
     lang: str
-    total: dict[str, float] = field(default_factory=dict)
+    width: float = 0.0
 
     def parts(self) -> list[_Part]:
         """The questions in the order in which a department meets them."""
@@ -120,9 +129,7 @@ class _Story:
 
     def _now(self) -> Iterator[str]:
         made = city.nowcast(self.park, self.truth.now, self._month())
-        figure = made.total()
-        self.total = {"low": figure.low, "mean": figure.mean, "high": figure.high}
-        yield self._total()
+        yield from self._amounts(made)
         change = made.change()
         if change is not None:
             mean, low, high = (percent(part, self.lang) for part in change)
@@ -132,17 +139,25 @@ class _Story:
             removes = percent(row["removes"], self.lang, decimals=0)
             yield self.say("narrow", fact=fact, target=row["target"], percent=removes)
 
-    def _total(self) -> str:
-        return self.say("now", **{key: self._tonnes(kg) for key, kg in self.total.items()})
+    def _amounts(self, made: Nowcast) -> Iterator[str]:
+        """The total and the sector that sensors speak of, with their intervals."""
+        rows = {row["sector"]: row for row in made.table(("sector",)).to_pylist()}
+        columns = {"mean": "co2e_kg", "low": "co2e_low95", "high": "co2e_high95"}
+        road = {key: rows[ROAD][column] for key, column in columns.items()}
+        figure = made.total()
+        total = {"mean": figure.mean, "low": figure.low, "high": figure.high}
+        yield self.say("now", **{key: self._tonnes(kg) for key, kg in total.items()})
+        yield self.say(
+            "now_road", name=self._sector(ROAD), **{key: self._tonnes(kg) for key, kg in road.items()}
+        )
+        width = road["high"] - road["low"]
+        if self.width:
+            share = percent(width / self.width - 1.0, self.lang, decimals=0)
+            yield self.say("width", name=self._sector(ROAD), percent=share)
+        self.width = width
 
     def _after(self) -> Iterator[str]:
-        before = self.total
-        figure = city.nowcast(self.park, self.truth.now, self._month()).total()
-        self.total = {"low": figure.low, "mean": figure.mean, "high": figure.high}
-        yield self._total()
-        if before:
-            share = (figure.high - figure.low) / (before["high"] - before["low"]) - 1.0
-            yield self.say("width", percent=percent(share, self.lang, decimals=0))
+        yield from self._amounts(city.nowcast(self.park, self.truth.now, self._month()))
 
     def _grid(self) -> Iterator[str]:
         tz = self.park.territory.tz
@@ -271,7 +286,7 @@ class _Story:
             },
         )
         for part in found.parts():
-            if part.start == last["start"]:
+            if part.start == last["start"] and part.account == last["account"]:
                 yield self.say(
                     "action", name=part.action, scenario=part.scenario, kg=self._tonnes(part.value)
                 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The live demonstration: the example park in the middle of its generated year, with a feed that goes on where the past ends.
+"""The live demonstration: the example park in the middle of its generated year, or the city with its twin, with a feed that goes on where the past ends.
 
 Comes in: the folder of examples. Goes out: a server on this machine, whose clock starts on a morning of the generated year and runs
 faster than real time. The feed sends what the meters would have said through the same door that real gateways use, HTTP with a
@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mangrove import api, demo, messages
+from mangrove import api, demo, demo_city, messages
 from mangrove.client import Client
 from mangrove.errors import LedgerError, MangroveError, RequestError
 from mangrove.handle import STORE, Handle
@@ -48,17 +48,30 @@ _LATEST = timedelta(days=20)
 """How far the feed goes: values are read from the source this far ahead at a time."""
 
 
-def run(out: Path, *, examples: Path, host: str, port: int, speed: float, say: Say, lang: str) -> None:
-    """Prepares the park and serves it until stopped.
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What is played: the territory that is served, where the coming values are read, the moment at which it begins, and what is said of it."""
+
+    park: Handle
+    year: Handle
+    start: datetime
+    said: tuple[str, ...]
+
+
+def run(
+    out: Path, *, examples: Path, host: str, port: int, speed: float, say: Say, lang: str, city: bool = False
+) -> None:
+    """Prepares the park, or the city with its generated twin, and serves it until stopped.
 
     Args:
-        out: folder of the demonstration; `out/park` is used when `mangrove demo` made it, else it is made.
-        examples: folder with `park`.
+        out: folder of the demonstration; what `mangrove demo` made in it is used, else it is made.
+        examples: folder with `park` and `city`.
         host: address to listen on.
         port: port to listen on.
         speed: seconds of the park's time in one real second.
         say: takes lines for people.
         lang: language of what is said.
+        city: serve the city.
 
     Raises:
         RequestError: `cli.no_examples`, `server.port_taken`.
@@ -67,24 +80,19 @@ def run(out: Path, *, examples: Path, host: str, port: int, speed: float, say: S
     from mangrove import server
     from mangrove.serve.clock import Clock
 
-    if not (examples / "park" / "territory.yaml").is_file():
-        raise RequestError("cli.no_examples", path=examples / "park")
+    source = examples / ("city" if city else "park")
+    if not (source / "territory.yaml").is_file():
+        raise RequestError("cli.no_examples", path=source)
     server.reserve(server.Options(host=host, port=port, guest="operator"))
-    _unused(out / "live")
-    year = _year(out, examples, say, lang)
-    start = datetime(*START, tzinfo=year.territory.tz)
-    park = _begun(year, out / "live", examples, start)
+    scene = (_city if city else _park)(out, examples, say, lang)
+    park, start = scene.park, scene.start
     options = server.Options(host=host, port=port, guest="operator", clock=Clock(start, speed), lang=lang)
-    feed = Feed(year, start)
+    feed = Feed(scene.year, start)
 
     def started(running: server.Running) -> None:
-        say(
-            messages.render(
-                "demo.live_at", lang, url=running.url, speed=f"{speed:g}", start=f"{start:%H:%M %d/%m/%Y}"
-            )
-        )
-        say(messages.render("demo.live_faults", lang, silent=_SILENT, stuck=_STUCK))
-        say(messages.render("demo.live_stop", lang))
+        data = {"url": running.url, "speed": f"{speed:g}", "start": f"{start:%H:%M %d/%m/%Y}"}
+        for code in (*scene.said, "live_stop"):
+            say(messages.render(f"demo.{code}", lang, silent=_SILENT, stuck=_STUCK, **data))
         key = running.key("operator", "replayed feed")
         feed.start(Client(running.url, key), running.clock.now, say, lang)
 
@@ -92,6 +100,38 @@ def run(out: Path, *, examples: Path, host: str, port: int, speed: float, say: S
         server.serve(park.territory.path, options, say=lambda _: None, started=started)
     finally:
         feed.stop()
+
+
+def _park(out: Path, examples: Path, say: Say, lang: str) -> Scene:
+    """The park in the middle of its generated year."""
+    _unused(out / "live")
+    year = _year(out, examples, say, lang)
+    start = datetime(*START, tzinfo=year.territory.tz)
+    return Scene(_begun(year, out / "live", examples, start), year, start, ("live_at", "live_faults"))
+
+
+def _city(out: Path, examples: Path, say: Say, lang: str) -> Scene:
+    """The city with all that `mangrove demo` finds out about it, and its twin as it goes on."""
+    target, year = out / "live_city", out / "city_year"
+    _unused(target)
+    if not (out / "city" / STORE / CATALOG).is_file():
+        demo.city(out / "city", examples, _said(say, lang), lang)
+    for folder in (target, year):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(out / "city", target)
+    shutil.copytree(out / "city", year, ignore=shutil.ignore_patterns(STORE))
+    whole, park = demo_city.whole(year), api.open(target)
+    return Scene(park, whole, demo_city.at(park), ("live_city_at",))
+
+
+def _said(say: Say, lang: str) -> Callable[..., None]:
+    """Says how far the preparation is."""
+    clock = time.monotonic()
+
+    def progress(code: str, **facts: object) -> None:
+        say(f"[{time.monotonic() - clock:5.1f} s] {messages.render(f'demo.{code}', lang, **facts)}")
+
+    return progress
 
 
 def _unused(folder: Path) -> None:
@@ -114,12 +154,7 @@ def _year(out: Path, examples: Path, say: Say, lang: str) -> Handle:
             first = datetime(*START, tzinfo=park.territory.tz)
             if snapshot.values(["steel_electricity"], first, first + timedelta(days=1)).num_rows:
                 return park
-    clock = time.monotonic()
-
-    def progress(code: str, **facts: object) -> None:
-        say(f"[{time.monotonic() - clock:5.1f} s] {messages.render(f'demo.{code}', lang, **facts)}")
-
-    return demo.prepare(folder, None, examples, progress, lang)[0]
+    return demo.prepare(folder, None, examples, _said(say, lang), lang)[0]
 
 
 def _begun(year: Handle, folder: Path, examples: Path, start: datetime) -> Handle:

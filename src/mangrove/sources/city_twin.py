@@ -49,7 +49,7 @@ def write(folder: str | Path, until: datetime | None = None) -> list[Path]:
     air = city_twin_air.stations(truth, territory, long, starts)
     gas = city_twin_air.methane(truth, territory, long, starts)
     late = starts[starts >= np.datetime64(truth.air_from, "h")]
-    near = truth.hours(truth.source.from_, truth.source.to)
+    near = truth.hours(truth.source.from_)
     target = root / VALUES
     target.mkdir(parents=True, exist_ok=True)
     return [

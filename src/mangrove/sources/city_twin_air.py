@@ -85,9 +85,8 @@ def stations(
 def methane(
     truth: Truth, territory: Territory, weather: Mapping[str, Array], starts: Times
 ) -> dict[str, Array]:
-    """Readings in ppm of the sensors around the unknown source, over its days, by flow."""
-    first, end = (np.datetime64(day, "h") for day in (truth.source.from_, truth.source.to))
-    within = (starts >= first) & (starts < end)
+    """Readings in ppm of the sensors around the unknown source, from its first day on, by flow."""
+    within = starts >= np.datetime64(truth.source.from_, "h")
     hours = starts[within]
     winds = _winds({name: series[within] for name, series in weather.items()}, hours, territory.tz)
     sensors = [f for f in territory.flows.values() if f.id.startswith("tw-ch4-")]

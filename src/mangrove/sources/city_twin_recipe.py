@@ -48,7 +48,7 @@ class Event(Strict):
 
 
 class Source(Strict):
-    """An unknown source: position in WGS84 degrees, rate, height of release, and the days that its sensors cover."""
+    """An unknown source: position in WGS84 degrees, rate, height of release; its sensors stand there from a day on, and are asked until another."""
 
     lon: float
     lat: float
@@ -86,10 +86,10 @@ class Truth(Strict):
     event: Event
     source: Source
 
-    def hours(self, first: date | None = None, end: date | None = None) -> Times:
-        """The local starts of the hours from a day to before another, shape (T,); of the whole time without them."""
-        begin, stop = np.datetime64(first or self.from_, "h"), np.datetime64(end or self.to, "h")
-        return np.arange(begin, stop if end else stop + np.timedelta64(24, "h"), np.timedelta64(1, "h"))
+    def hours(self, first: date | None = None) -> Times:
+        """The local starts of the hours from a day on, shape (T,); of the whole time without one."""
+        begin, stop = np.datetime64(first or self.from_, "h"), np.datetime64(self.to, "h")
+        return np.arange(begin, stop + np.timedelta64(24, "h"), np.timedelta64(1, "h"))
 
 
 def read(folder: Path) -> Truth:
