@@ -19,7 +19,7 @@ Doors raise errors of their own below these (`sources.problems`, `serve.access.p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -62,11 +62,18 @@ class Sentence:
     data: tuple[tuple[str, Any], ...] = ()
 
     def text(self, lang: str = "en") -> str:
-        """The sentence in `lang`."""
-        return messages.render(self.code, lang, **dict(self.data))
+        """The sentence in `lang`, and so are the sentences inside it."""
+        return messages.render(self.code, lang, **_said(dict(self.data), lang))
 
     def __str__(self) -> str:
         return self.text()
+
+
+def _said(data: Mapping[str, Any], lang: str) -> dict[str, Any]:
+    """Placeholders with every sentence among them in the reader's language."""
+    return {
+        key: value.text(lang) if isinstance(value, Hint | Sentence) else value for key, value in data.items()
+    }
 
 
 def did_you_mean(word: str, options: Iterable[str]) -> Hint | str:
@@ -87,11 +94,7 @@ class Problem:
 
     def text(self, lang: str = "en") -> str:
         """The sentence in `lang` (`en` or `vi`), without the place."""
-        data = {
-            key: value.text(lang) if isinstance(value, Hint | Sentence) else value
-            for key, value in self.data.items()
-        }
-        return messages.render(self.code, lang, **data)
+        return messages.render(self.code, lang, **_said(self.data, lang))
 
     def line(self, lang: str = "en") -> str:
         """The finding as one line: `file:line:column: sentence`."""

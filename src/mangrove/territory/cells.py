@@ -23,6 +23,8 @@ _NUMERIC = re.compile(r"[-+]?\.?\d")
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _GLUED_LETTER = re.compile(r"[-+]?[\d.]+[A-Za-z]")
 _TEMPERATURE = unit("K").dimension
+MOST = 10
+"""The largest size of an elasticity and of its spread: nothing that drives emissions comes near, and beyond it they follow noise."""
 
 
 def identifier(text: str) -> str:
@@ -63,6 +65,12 @@ def not_zero(text: str) -> float:
     if value == 0:
         raise MangroveError("territory.zero", text=text)
     return value
+
+
+def elasticity(text: str) -> float:
+    """A plain number other than zero, from `-MOST` to `MOST`."""
+    not_zero(text)
+    return between(-MOST, MOST)(text)
 
 
 def between(low: float, high: float) -> Callable[[str], float]:

@@ -168,8 +168,8 @@ POINTS = (
 DRIVERS = (
     Column("target", cells.name, "what is driven: a GPC reference (`I.2.2`), a sector word or the id of a flow", required=True),
     Column("index", cells.identifier, "id of the flow whose values drive it", required=True),
-    Column("elasticity", cells.not_zero, "change of the emissions in percent when the series changes by one percent", default=1.0, numeric=True),
-    Column("spread", cells.not_negative, "standard deviation with which the elasticity is known", default=0.25, numeric=True),
+    Column("elasticity", cells.elasticity, "change of the emissions in percent when the series changes by one percent, -10 to 10", default=1.0, numeric=True),
+    Column("spread", cells.between(0, cells.MOST), "standard deviation with which the elasticity is known, 0 to 10", default=0.25, numeric=True),
     Column("place", cells.name, "id (or unique name) of the place where it holds; blank: everywhere"),
     _NOTE,
 )  # fmt: skip

@@ -16,7 +16,7 @@ import numpy as np
 from mangrove.errors import Problem
 from mangrove.inference import state_space
 from mangrove.measure.nowcast.inputs import Daily, Floats, Ints
-from mangrove.measure.nowcast.reading import Reading
+from mangrove.measure.nowcast.reading import LEAST_DAYS, Reading
 from mangrove.measure.timeline import EPOCH
 from mangrove.measure.uncertainty import Z95
 from mangrove.rules import holidays, lunar
@@ -25,7 +25,6 @@ from mangrove.territory.model import Flow
 YEAR = 365
 _ENOUGH = 0.8
 """Share of a year's days with values from which a mean stands for the year."""
-_LEAST_DAYS = 7
 _SILENT = timedelta(days=7)
 _EFFECT_SD = 0.5
 """Standard deviation of the log effect of a weekday, a day off or Tết on a series that has not shown it yet: a factor of 1.6 either way."""
@@ -94,8 +93,8 @@ def indices(reading: Reading, days: Ints, anchor: tuple[int, int]) -> tuple[dict
         if bad:
             data = {"index": name, "count": bad}
             notes.append(Problem("nowcast.index_not_positive", data, severity="warning"))
-        if np.isfinite(values).sum() < _LEAST_DAYS:
-            data = {"index": name, "count": int(np.isfinite(values).sum()), "least": _LEAST_DAYS}
+        if np.isfinite(values).sum() < LEAST_DAYS:
+            data = {"index": name, "count": int(np.isfinite(values).sum()), "least": LEAST_DAYS}
             notes.append(Problem("nowcast.index_too_short", data, severity="warning"))
             continue
         found[name] = _index(flow, given, values, days, anchor=anchor, zone=territory.timezone)

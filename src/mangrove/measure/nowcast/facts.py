@@ -14,8 +14,10 @@ from mangrove.errors import Problem
 from mangrove.measure.nowcast import inputs
 from mangrove.measure.nowcast.estimate import Estimate, last_year
 from mangrove.measure.nowcast.inputs import Total
+from mangrove.measure.nowcast.reading import LEAST_DAYS
 from mangrove.measure.nowcast.result import Known
 from mangrove.measure.result import gap_problems
+from mangrove.territory.model import Flow
 from mangrove.times import HOUR
 
 _NAMED = 5
@@ -105,10 +107,21 @@ def _left_out(made: Estimate) -> Iterator[Problem]:
         yield Problem("nowcast.not_linear", {"flows": ", ".join(sorted(memory))}, severity="warning")
     yield from gap_problems(plan.gaps)
     there = {flow.id for flow in made.flows}
-    silent = [name for name in plan.flows if name not in memory and name not in there]
+    series = made.reading.series
+    short = [
+        name for name in plan.flows if name in series and name not in there and _is_meter(plan.flows[name])
+    ]
+    for name in short:
+        data = {"flow": name, "count": series[name].whole, "least": LEAST_DAYS}
+        yield Problem("nowcast.meter_too_short", data, severity="warning")
+    silent = [name for name in plan.flows if name not in memory and name not in there and name not in short]
     if silent:
         data = {"flows": _some(silent), "count": len(silent)}
         yield Problem("nowcast.no_values", data, severity="warning")
+
+
+def _is_meter(flow: Flow) -> bool:
+    return not inputs.is_inventory(flow)
 
 
 def _some(names: list[str]) -> str:

@@ -96,6 +96,11 @@ class Daily:
     hourly: bool
     last: datetime
 
+    @property
+    def whole(self) -> int:
+        """How many days are whole."""
+        return int(np.isfinite(self.value).sum())
+
     def on(self, days: Ints) -> Floats:
         """The values on day numbers; NaN outside."""
         at = days - self.first

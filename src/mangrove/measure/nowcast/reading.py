@@ -24,6 +24,8 @@ from mangrove.times import Span
 _SERIES_YEARS = 6
 """Years of a live series that are read before the window."""
 _DAY = 24
+LEAST_DAYS = 7
+"""Whole days that a series needs: with fewer its usual week, by which gaps are bridged, is not known."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def read(ledger: Ledger, territory: Territory, rules: Rules, span: Span, as_of: 
             span,
             plan,
             tuple(targets),
-            tuple(flow for flow in meters if flow.id in series),
+            tuple(flow for flow in meters if flow.id in series and series[flow.id].whole >= LEAST_DAYS),
             totals,
             _weeks(beside, totals, series, territory, span.end),
             series,

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
-from mangrove.errors import DataQualityError, RequestError
+import numpy as np
+
+from mangrove.errors import DataQualityError, RequestError, Sentence
 from mangrove.ledger import Ledger
 from mangrove.measure.nowcast import facts, store
 from mangrove.measure.nowcast.estimate import Estimate
 from mangrove.measure.nowcast.priors import Priors, default
-from mangrove.measure.nowcast.reading import read
+from mangrove.measure.nowcast.reading import LEAST_DAYS, Reading, read
 from mangrove.measure.nowcast.result import Nowcast
 from mangrove.measure.nowcast.zones import Zones
+from mangrove.measure.result import gap_problems
 from mangrove.measure.timeline import EPOCH
 from mangrove.rules import Rules
 from mangrove.territory.model import Territory
@@ -54,18 +57,35 @@ def nowcast(
 
     Raises:
         RequestError: `nowcast.bad_window`, `nowcast.bad_samples`.
-        DataQualityError: `nowcast.no_inventory`, `nowcast.bad_inversion`.
+        DataQualityError: `nowcast.no_inventory`, `nowcast.not_computed`, `nowcast.not_finite`, `nowcast.bad_inversion`.
     """
     if samples < 2 or samples % 2:  # noqa: PLR2004 - a pair
         raise RequestError("nowcast.bad_samples", count=samples)
     reading = read(ledger, territory, rules, _window(territory, at, start), as_of)
     if not reading.targets and not reading.meters:
-        raise DataQualityError("nowcast.no_inventory")
+        raise _nothing(reading)
     beliefs = priors or default()
     made = _result(Estimate(reading, beliefs, samples // 2, seed))
+    _require_finite(made)
     if stored:
         made.record = store.write(ledger, made, beliefs)
     return made
+
+
+def _nothing(reading: Reading) -> DataQualityError:
+    """Why there is nothing to nowcast: a flow without a factor is named before values are asked for."""
+    gap = next(gap_problems(reading.plan.gaps), None)
+    if gap is None:
+        return DataQualityError("nowcast.no_inventory", least=LEAST_DAYS)
+    return DataQualityError("nowcast.not_computed", reason=Sentence(gap.code, tuple(gap.data.items())))
+
+
+def _require_finite(made: Nowcast) -> None:
+    """Amounts that leave the range of numbers are an error of the declaration or of a value, never a result."""
+    fine = np.isfinite(made.samples).all(axis=(0, 2)) & np.isfinite(made.days.mean).all(axis=1)
+    if not fine.all():
+        names = ", ".join(name for name, good in zip(made.targets, fine, strict=True) if not good)
+        raise DataQualityError("nowcast.not_finite", flows=names)
 
 
 def _result(made: Estimate) -> Nowcast:
@@ -100,5 +120,6 @@ def _window(
     first = instant(start, territory.tz) if start is not None else _YEAR.floor(end - HOUR, territory.tz)
     first -= (first - EPOCH) % HOUR
     if first >= end:
-        raise RequestError("nowcast.bad_window", start=first.isoformat(), at=end.isoformat())
+        shown = [moment.astimezone(territory.tz).strftime("%Y-%m-%d %H:%M") for moment in (first, end)]
+        raise RequestError("nowcast.bad_window", start=shown[0], at=shown[1])
     return Span(first, end)

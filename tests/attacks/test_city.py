@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A city that is declared, fed and asked badly: every command names what is wrong, and none answers with what is no number."""
+
+import re
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from tests.doors import mangrove
+
+from mangrove import testing
+from mangrove.ledger import Ledger, Origin
+
+FACTOR = "activity,gas,value,unit,source\ngrid/vn,CO2,0.65,t CO2/MWh,test\n"
+NEW_YEAR = np.datetime64("2025-12-31T17:00", "us")
+"""Midnight of 1 January 2026 in Ho Chi Minh City."""
+
+
+def series(flow: str, hours: int, value: float = 100.0, first: np.datetime64 = NEW_YEAR) -> pa.Table:
+    """A value every hour from `first` on, a little up and down."""
+    at = np.arange(hours)
+    starts = (first + at * np.timedelta64(1, "h")).tolist()
+    return testing.values(zip([flow] * hours, starts, value * (1 + 0.1 * np.sin(at / 4)), strict=True))
+
+
+def store(folder: Path, *tables: pa.Table) -> None:
+    """Puts tables into the ledger of a territory."""
+    with Ledger.open(folder / ".mangrove") as ledger:
+        ledger.append(pa.concat_tables(tables), Origin("test", uuid4().hex))
+
+
+def site(folder: Path) -> Path:
+    """A park with one hourly meter and one that is silent."""
+    meter = {"carrier": "electricity", "unit": "kWh", "step": "1h", "scope": "2", "sector": "works"}
+    testing.park_of(folder, [{"id": "m", **meter}, {"id": "silent", **meter}])
+    (folder / "factors.csv").write_text(FACTOR)
+    return folder
+
+
+@pytest.mark.parametrize("hours", [5, 30, 6 * 24])
+def test_a_meter_of_some_hours_is_no_nowcast(tmp_path, hours):
+    """With fewer than seven whole days nothing is known of its usual week: a sentence, and nothing stored."""
+    folder = site(tmp_path)
+    store(folder, series("m", hours))
+    done = mangrove("nowcast", folder, "--at", "2026-01-08")
+    assert done.code == 4
+    assert "7 whole days" in done.err
+    assert (
+        "estimate/nowcast"
+        not in mangrove("readings", folder, "m", "--from", "2026-01", "--run", "estimate/nowcast").out
+    )
+
+
+def test_a_meter_of_a_week_is_a_nowcast(tmp_path):
+    folder = site(tmp_path)
+    store(folder, series("m", 7 * 24 + 5))
+    done = mangrove("nowcast", folder, "--at", "2026-01-08T05:00", "--by", "flow")
+    assert done.code == 0
+    assert "silent" in done.err
+    assert "no data" not in done.out
+
+
+def test_a_nowcast_without_a_factor_says_so_in_the_readers_language(tmp_path):
+    """The reason is a sentence in a sentence in a sentence; all of them are in Vietnamese."""
+    folder = site(tmp_path)
+    (folder / "factors.csv").unlink()
+    store(folder, series("m", 24 * 30))
+    said = {lang: mangrove("nowcast", folder, "--at", "2026-02-01", "--lang", lang) for lang in ("en", "vi")}
+    assert [one.code for one in said.values()] == [4, 4]
+    assert "no factor for CO2 of 'grid/vn'" in said["en"].err
+    assert "không có hệ số" in said["vi"].err
+    assert not re.search(r"no factor|there is", said["vi"].err)
+
+
+@pytest.mark.parametrize(("elasticity", "spread"), [("1e308", "0.1"), ("1", "1e9"), ("-11", "0.1")])
+def test_a_driver_beyond_what_anything_drives_is_refused(tmp_path, elasticity, spread):
+    """With such numbers every tonne is lost in the noise of the series, and soon in no number at all."""
+    folder = testing.three_ward_city(tmp_path)
+    flows = (folder / "flows.csv").read_text(encoding="utf-8")
+    index = "feeders,city,index:power,1,1h,,,state,,,2 %,Lộ ra\n"
+    (folder / "flows.csv").write_text(flows + index, encoding="utf-8")
+    (folder / "drivers.csv").write_text(
+        f"target,index,elasticity,spread\nI.1.2,feeders,{elasticity},{spread}\n"
+    )
+    done = mangrove("check", folder)
+    assert done.code == 1
+    assert "drivers.csv:2:" in done.out
+    assert "not between" in done.out
