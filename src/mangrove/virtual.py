@@ -165,7 +165,7 @@ def _chosen(territory: Territory, flow: str | None) -> list[VirtualMeter]:
 
 
 def _named(problem: Problem, flow: str) -> Problem:
-    return Problem(problem.code, {"flow": flow, **problem.data}, problem.where, problem.severity)
+    return Problem(problem.code, {**problem.data, "flow": flow}, problem.where, problem.severity)
 
 
 def _estimate(snapshot: Snapshot, territory: Territory, declared: VirtualMeter, span: Span) -> Estimated:

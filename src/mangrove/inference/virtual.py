@@ -155,11 +155,11 @@ def fit(x: Floats, y: Floats, blocks: int = BLOCKS) -> Meter:
     """
     use = np.isfinite(x).all(axis=1) & np.isfinite(y)
     if use.sum() < FEWEST:
-        raise DataQualityError("virtual.too_few", rows=int(use.sum()), fewest=FEWEST)
+        raise DataQualityError("virtual.too_few", flow="y", rows=int(use.sum()), fewest=FEWEST)
     row = np.flatnonzero(use)
     x, y = x[use], y[use]
     if np.ptp(y) <= _VARIES * np.abs(y).max():
-        raise DataQualityError("virtual.constant", rows=len(y), value=float(y[0]))
+        raise DataQualityError("virtual.constant", flow="y", rows=len(y), value=float(y[0]))
     block = np.arange(len(y)) * blocks // len(y)
     with threadpool_limits(limits=1, user_api="blas"):
         ahead = {name: _forward(make, x, y, block) for name, make in CANDIDATES.items()}
