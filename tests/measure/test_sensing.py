@@ -1,15 +1,13 @@
 """Sensors of a made-up city against its inventory: what is found, what is said, what the nowcast reads."""
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_array
 from tests.measure.sensing_world import START, _store, city, fill, weather
 
 from mangrove.errors import DataQualityError, RequestError
-from mangrove.measure import sensing, sensing_files
+from mangrove.measure import sensing
 from mangrove.measure.nowcast.inputs import _sensed
 from mangrove.measure.sensing_ratios import ratio
 
@@ -128,30 +126,6 @@ def test_the_live_estimate_counts_before_the_inventory(tmp_path):
     assert report.prior.origin == "estimate/nowcast"
     hourly = report.prior.hourly[[gas == "co2" for gas in report.prior.gas]]
     np.testing.assert_allclose(hourly, hourly[:, :1] * np.ones((1, 120)))
-
-
-def test_a_footprint_file_takes_the_place_of_the_plume(monkeypatch, less_traffic, report):
-    """mol/mol per mol/(m2 s) over the area of the file's cell, times the 40.87 mol of a m3 of air, is s/m3."""
-    prior, seen = report.prior, report.seen
-    file = SimpleNamespace(
-        model="name",
-        matrix=csr_array(np.array([[5.0, 7.0]])),
-        times=seen.starts[3:4],
-        nearest=lambda lon, lat: int(lat > 10.84),
-        areas=lambda: np.array([1e6, 2e6]),
-    )
-    monkeypatch.setattr(sensing_files, "read", lambda path: file)
-    found = np.zeros((len(seen.flows), len(seen.starts), len(prior.cells)), dtype=np.float32)
-    sensing_files.replace_by_files(found, ["elsewhere/s2.nc"], seen, prior)
-    rows = seen.station == seen.stations.index("s2")
-    np.testing.assert_allclose(np.unique(found[rows, 3]), [7 * 20.437e-6, 5 * 40.874e-6], rtol=1e-4)
-    assert not found[~rows].any()
-    assert not found[rows, :3].any()
-    with pytest.raises(RequestError, match="id of its station"):
-        sensing_files.replace_by_files(found, ["nobody.nc"], seen, prior)
-    file.model = "stilt"
-    with pytest.raises(RequestError, match="stilt"):
-        sensing_files.replace_by_files(found, ["s2.nc"], seen, prior)
 
 
 def test_ratios_carry_their_source_and_their_status():

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from mangrove.inference.wind import Finding
 
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 BY = ("zone", "sector")
 REFERENCE = "co2"
 """Emissions are counted in it; the other species follow by their ratios."""
@@ -66,7 +67,7 @@ def invert(
         by: `zone` for multipliers of sectors in zones, `sector` for sectors alone.
         zone: kind of place that is a zone ("ward"); the kind that is drawn when left out.
         terrain: `urban` or `rural`.
-        footprints: files of STILT, FLEXPART or NAME, one for each station, in the place of the plume.
+        footprints: files of STILT, FLEXPART or NAME, named after their station or in folders named so, in the place of the plume.
         beliefs: priors; widths of background and drift come from the spread of the readings.
         store: keep the record.
 
@@ -80,8 +81,13 @@ def invert(
     with park.reader() as ledger, ledger.snapshot() as snapshot:
         seen = read(snapshot, park.territory, span, tuple(species), prior.epsg, terrain)
     seen, ratios, sd, notes = _with_ratios(seen, prior)
-    response = _responses(seen, prior, ratios, _air(seen, prior, footprints))
-    scene, believed = _scene(park, seen, prior, response, by, beliefs or Beliefs())
+    response = _responses(seen, prior, ratios, _air(seen, prior))
+    held = np.zeros(response.shape[:2], dtype=bool)
+    if footprints:
+        from mangrove.measure.sensing_files import replace_by_files
+
+        held = replace_by_files(response, footprints, seen, prior, ratios)
+    scene, believed = _scene(park, seen, prior, response, by, beliefs or Beliefs(), held)
     believed = replace(believed, ratio=sd, reference=False)
     found = solve(scene, believed)
     finding = _convention(seen, prior)
@@ -136,8 +142,8 @@ def _only(seen: Readings, usable: npt.NDArray[np.bool_]) -> Readings:
     )  # fmt: skip
 
 
-def _air(seen: Readings, prior: Sources, footprints: Sequence[str | Path]) -> npt.NDArray[np.float32]:
-    """(series, T, cells) s/m3: from files where a station has one, else the plume."""
+def _air(seen: Readings, prior: Sources) -> npt.NDArray[np.float32]:
+    """(series, T, cells) s/m3 by the plume."""
     found = np.empty((len(seen.flows), len(seen.starts), len(prior.cells)), dtype=np.float32)
     points = np.flatnonzero((seen.start == seen.end).all(axis=1))
     paths = np.setdiff1d(np.arange(len(seen.flows)), points)
@@ -154,10 +160,6 @@ def _air(seen: Readings, prior: Sources, footprints: Sequence[str | Path]) -> np
             cell_size=prior.size,
             dtype=np.float32,
         )
-    if footprints:
-        from mangrove.measure.sensing_files import replace_by_files
-
-        replace_by_files(found, footprints, seen, prior)
     return found
 
 
@@ -180,15 +182,16 @@ def _responses(seen: Readings, prior: Sources, ratios: Floats, air: npt.NDArray[
 
 
 def _scene(  # noqa: PLR0917 - private
-    park: Handle, seen: Readings, prior: Sources, response: Floats, by: str, beliefs: Beliefs
+    park: Handle, seen: Readings, prior: Sources, response: Floats, by: str, beliefs: Beliefs, held: Flags
 ) -> tuple[Scene, Beliefs]:
-    """The scene of the hours with readings and wind, and the beliefs in units of the readings."""
+    """The scene of the hours with readings and wind, and the beliefs in units of the readings; `held`: readings whose footprint is a file's."""
     sectors, zones = response.shape[2:]
     present = np.isfinite(seen.values) & seen.known[None, :]
     if present.sum() < LEAST_READINGS:
         raise DataQualityError("sensing.few_readings", count=int(present.sum()), least=LEAST_READINGS)
     series, hour = np.nonzero(present)
     by_source = response[present].reshape(len(series), -1)
+    calm = (seen.winds.speed < seen.winds.calm)[hour] & ~held[present]
     weight = _weights(prior, sectors, zones)
     sector, zone = np.repeat(np.arange(sectors), zones), np.tile(np.arange(zones), sectors)
     if by == "sector":
@@ -206,7 +209,10 @@ def _scene(  # noqa: PLR0917 - private
         hour=hour.astype(float),
         local_hour=local[hour],
         wind=(seen.direction // (360 / WIND_SECTORS)).astype(np.int64)[hour],
-        noise=np.hypot(seen.error[series] * np.abs(values), _FLOOR * quartiles[seen.of[series]]),
+        noise=np.hypot(
+            np.hypot(seen.error[series] * np.abs(values), _FLOOR * quartiles[seen.of[series]]),
+            _CALM * calm * by_source.sum(axis=1),
+        ),
         background=_background(seen)[seen.of[series], hour],
         station=seen.station,
         species=seen.of,
@@ -221,6 +227,9 @@ def _scene(  # noqa: PLR0917 - private
     return scene, widths
 
 
+_CALM = 1.0
+"""Error of a plume's hour slower than its least wind, as a share of what the prior expects: in calm air the direction is not known and the
+dilution is that of the least wind, so such an hour says little. Assumed. A puff model would follow the air instead."""
 _FLOOR, _LEVEL, _WALK, _WIND, _OFFSET, _OFFSET_WALK = 0.05, 0.5, 0.05, 0.15, 0.05, 0.02
 """Widths in interquartile ranges of a species' readings: floor of the noise, level of the background, its walk in an hour, difference between
 wind sectors, offset of an instrument and its walk in a day. Assumed; the marginal likelihood scales background and noise."""
@@ -310,9 +319,11 @@ def _against(
     for name in CONVENTIONS:
         east, north = toward(seen.direction, name)
         turned = replace(first, winds=replace(seen.winds, toward_x=east, toward_y=north))
-        response = _responses(turned, prior, ratios[:1], _air(turned, prior, ()))
+        response = _responses(turned, prior, ratios[:1], _air(turned, prior))
         try:
-            this, believed = _scene(park, turned, prior, response, "sector", beliefs)
+            this, believed = _scene(
+                park, turned, prior, response, "sector", beliefs, np.zeros(response.shape[:2], dtype=bool)
+            )
         except DataQualityError:
             return None
         model = Model(
