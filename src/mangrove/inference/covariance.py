@@ -51,6 +51,13 @@ def namespace(*arrays: Array) -> Any:
         raise RequestError("sensing.mixed_arrays", kinds=kinds) from None
 
 
+def like(array: Array) -> dict[str, Any]:
+    """The type and the device that a new array needs to meet `array`: on a GPU, what is made without them lies elsewhere."""
+    from array_api_compat import device
+
+    return {"dtype": array.dtype, "device": device(array)}
+
+
 @dataclass(frozen=True, eq=False)
 class Prior:
     """A factor model: `B = F diag(S) F' + diag(D)`. What shares a factor, a provider or a proxy moves together.
@@ -83,8 +90,8 @@ class Prior:
     def independent(cls, mean: Array, variance: Array) -> Prior:
         """Without shared factors."""
         xp = namespace(mean, variance)
-        nothing = xp.zeros((mean.shape[0], 0), dtype=mean.dtype)
-        return cls(mean, nothing, xp.zeros((0,), dtype=mean.dtype), variance)
+        nothing = xp.zeros((mean.shape[0], 0), **like(mean))
+        return cls(mean, nothing, xp.zeros((0,), **like(mean)), variance)
 
     @property
     def columns(self) -> int:
@@ -273,15 +280,13 @@ def exponential(positions: Array, length: float) -> Array:
     return xp.exp(-xp.sqrt(xp.sum(apart * apart, axis=2)) / length)
 
 
-def random_walk(steps: int, initial: float, step: float, like: Array) -> Array:
+def random_walk(steps: int, initial: float, step: float, beside: Array) -> Array:
     """The root of a random walk: (steps, steps), lower triangular.
 
     The first value has the standard deviation `initial`, every later one adds an independent step of the standard deviation `step`: the
-    same Gaussian that a Kalman filter carries, as one block of the linear system.
+    same Gaussian that a Kalman filter carries, as one block of the linear system. It has the type and the device of `beside`.
     """
-    xp = namespace(like)
-    ones = xp.tril(xp.ones((steps, steps), dtype=like.dtype))
-    sizes = xp.concat(
-        [xp.full((1,), initial, dtype=like.dtype), xp.full((steps - 1,), step, dtype=like.dtype)]
-    )
+    xp = namespace(beside)
+    ones = xp.tril(xp.ones((steps, steps), **like(beside)))
+    sizes = xp.concat([xp.full((1,), initial, **like(beside)), xp.full((steps - 1,), step, **like(beside))])
     return ones * sizes[None, :]

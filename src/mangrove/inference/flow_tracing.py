@@ -68,7 +68,7 @@ def origins(generation: Array, exchange: Array) -> Array:
     xp = array_api_compat.array_namespace(generation, exchange)
     matrix, made, doubtful = _system(xp, generation, generation, exchange)
     zones = made.shape[-1]
-    own = xp.eye(zones, dtype=made.dtype) * made[..., None, :]
+    own = xp.eye(zones, dtype=made.dtype, device=array_api_compat.device(made)) * made[..., None, :]
     doubt = xp.astype(doubtful, made.dtype)[..., None]
     found = xp.linalg.solve(matrix, xp.concat([own, doubt], axis=-1))
     shares = xp.where(found[..., zones:] > _DOUBT, xp.full_like(own, xp.nan), found[..., :zones])
@@ -111,7 +111,7 @@ def _system(xp: Any, generation: Array, right: Array, exchange: Array) -> tuple[
     flows = xp.where(xp.isnan(flows), xp.zeros_like(flows), flows)
     clean = xp.where(unknown, xp.zeros_like(generation), generation)
     doubtful = unknown | ~_reached(xp, (clean > 0) | unknown, flows > 0)
-    same = xp.eye(zones, dtype=generation.dtype)
+    same = xp.eye(zones, dtype=generation.dtype, device=array_api_compat.device(generation))
     through = clean + xp.sum(flows, axis=-2)
     matrix = same * through[..., None, :] - xp.matrix_transpose(flows)
     matrix = xp.where(doubtful[..., :, None], same + xp.zeros_like(matrix), matrix)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from mangrove.errors import RequestError
-from mangrove.inference.covariance import Array, Dense, Prior, Root, Separable, Stacked, namespace
+from mangrove.inference.covariance import Array, Dense, Prior, Root, Separable, Stacked, like, namespace
 
 __all__ = ["Dense", "LeftOut", "Noise", "Posterior", "Prior", "Root", "Separable", "Stacked", "posterior"]
 
@@ -98,7 +98,7 @@ class _Cholesky:
     def __init__(self, product: Array) -> None:
         self._xp = xp = namespace(product)
         n = product.shape[0]
-        matrix = product + xp.eye(n, dtype=product.dtype)
+        matrix = product + xp.eye(n, **like(product))
         if isinstance(product, np.ndarray):
             from scipy.linalg import cholesky
 
@@ -129,7 +129,7 @@ class _Cholesky:
     def trace_of_inverse(self) -> float:
         """Sum of the squares of `L^-1`."""
         n = self.lower.shape[0]
-        half = self.half(self._xp.eye(n, dtype=self.lower.dtype))
+        half = self.half(self._xp.eye(n, **like(self.lower)))
         return float(self._xp.sum(half * half))
 
 
@@ -189,20 +189,20 @@ class Posterior:
         """`A L`, and what the observations take off (observation space) or leave of it (information space)."""
         xp = self._xp
         if functionals is None:
-            functionals = xp.eye(self.mean.shape[0], dtype=self.mean.dtype)
+            functionals = xp.eye(self.mean.shape[0], **like(self.mean))
         spread = self._prior.left(functionals)
         across = xp.matrix_transpose(spread)
         if self.form == "observation":
             return spread, self._system.half(self._mixed[:, : self._state] @ across)
-        rest = xp.zeros((self._mixed.shape[1] - self._state, across.shape[1]), dtype=across.dtype)
+        rest = xp.zeros((self._mixed.shape[1] - self._state, across.shape[1]), **like(across))
         return spread, self._system.half(xp.concat([across, rest], axis=0))
 
     def samples(self, count: int, seed: int = 0) -> Array:
         """Draws of the state, (count, m): draws of the prior, corrected by what they would have made us observe."""
-        xp, dtype = self._xp, self.mean.dtype
+        xp, beside = self._xp, like(self.mean)
         random = np.random.default_rng(seed)
-        drawn = xp.asarray(random.standard_normal((self._mixed.shape[1], count)), dtype=dtype)
-        errors = xp.asarray(random.standard_normal((self._mixed.shape[0], count)), dtype=dtype)
+        drawn = xp.asarray(random.standard_normal((self._mixed.shape[1], count)), **beside)
+        errors = xp.asarray(random.standard_normal((self._mixed.shape[0], count)), **beside)
         correction = self._gain(self._misfit[:, None] - self._mixed @ drawn - errors)
         states = self._prior.right((drawn + correction)[: self._state, :])
         return self._prior.mean[None, :] + xp.matrix_transpose(states)
@@ -237,7 +237,7 @@ class Posterior:
                 return everything
             half = self._system.half(self._mixed[:, self._state :])
             return everything - float(xp.sum(half * half))
-        half = self._system.half(xp.eye(q, dtype=self.mean.dtype))
+        half = self._system.half(xp.eye(q, **like(self.mean)))
         unknown = float(xp.sum(half[:, : self._state] * half[:, : self._state]))
         return self._state - unknown
 
@@ -248,7 +248,7 @@ class Posterior:
         if self.form == "observation":
             half = self._system.half(self._mixed[:, : self._state])
             return xp.sum(half * half, axis=0)
-        half = self._system.half(xp.eye(self._mixed.shape[1], dtype=self.mean.dtype))
+        half = self._system.half(xp.eye(self._mixed.shape[1], **like(self.mean)))
         return (1.0 - xp.sum(half * half, axis=0))[: self._state]
 
     @cached_property
@@ -260,12 +260,12 @@ class Posterior:
         """`A (I - C B^-1)`, (k, m): what a unit of each true state adds to the estimate of each functional."""
         xp = self._xp
         if functionals is None:
-            functionals = xp.eye(self.mean.shape[0], dtype=self.mean.dtype)
+            functionals = xp.eye(self.mean.shape[0], **like(self.mean))
         spread = xp.matrix_transpose(self._prior.left(functionals))
         if self.form == "observation":
             gain = self._system.solve(self._mixed[:, : self._state] @ spread)
         else:
-            rest = xp.zeros((self._mixed.shape[1] - self._state, spread.shape[1]), dtype=spread.dtype)
+            rest = xp.zeros((self._mixed.shape[1] - self._state, spread.shape[1]), **like(spread))
             gain = self._mixed @ self._system.solve(xp.concat([spread, rest], axis=0))
         return xp.matrix_transpose(gain * self._weight[:, None]) @ self._operator
 
@@ -281,19 +281,19 @@ class Posterior:
         labels = np.asarray(groups)
         found: dict[int, LeftOut] = {}
         for group in np.unique(labels).tolist():
-            rows = xp.asarray(np.flatnonzero(labels == group))
+            rows = xp.asarray(np.flatnonzero(labels == group), device=like(self.mean)["device"])
             found[group] = self._left_out(rows)
         return found
 
     def _left_out(self, rows: Array) -> LeftOut:
         xp, count = self._xp, rows.shape[0]
         if self.form == "observation":
-            unit = xp.take(xp.eye(self._misfit.shape[0], dtype=self.mean.dtype), rows, axis=1)
+            unit = xp.take(xp.eye(self._misfit.shape[0], **like(self.mean)), rows, axis=1)
             half = self._system.half(unit)
             block = xp.matrix_transpose(half) @ half
         else:
             half = self._system.half(xp.matrix_transpose(xp.take(self._mixed, rows, axis=0)))
-            block = xp.eye(count, dtype=self.mean.dtype) - xp.matrix_transpose(half) @ half
+            block = xp.eye(count, **like(self.mean)) - xp.matrix_transpose(half) @ half
         rest = xp.take(self._unexplained, rows)
         lower = xp.linalg.cholesky(block)
         misfit = xp.linalg.solve(block, rest)
