@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import mangrove as mg
-from mangrove import compare, rules
+from mangrove import rules
+from mangrove.compare import adopt
 from mangrove.errors import Problem
 from mangrove.ledger.types import Origin
 from mangrove.locate import Report, Source
@@ -116,12 +117,12 @@ def riverside(folder: Path, *, records: bool = True) -> mg.Handle:
         ]
         ledger.append(values(ahead), Origin("model:level", "1", run="forecast"))
         if records:
-            nowcast(ledger, park.territory, rules.load(), NOW, "2026-06-01")
             ledger.put_record("source", json.dumps(located().document()).encode())
             ledger.put_record("inversion", json.dumps(INVERSION).encode())
+            nowcast(ledger, park.territory, rules.load(), NOW, "2026-06-01")
     if records:
         (folder / "scenario.yaml").write_text(SCENARIO, encoding="utf-8")
-        compare.adopt(park, folder / "scenario.yaml")
+        adopt(park, folder / "scenario.yaml")
     return park
 
 
@@ -158,7 +159,7 @@ def _instrument(flow: str, start: float, end: float, *, drifts: bool) -> dict[st
 
 
 INVERSION = {
-    "targets": [{"target": "transport", "zone": "w1", "log_mean": 0.2, "learned": 0.8}],
+    "targets": [{"target": "II.1.1", "zone": "", "log_mean": 0.2, "learned": 0.8}],
     "covariance": [[0.01]],
     "from": (NOW - timedelta(days=7)).isoformat(),
     "to": NOW.isoformat(),

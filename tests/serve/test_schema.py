@@ -26,7 +26,7 @@ WHO = ("operator", "tenant", "device")
 EXAMPLES = 8
 """Requests to each operation as each principal."""
 STREAM = "/events"
-SCREENS = ("now", "forecast", "change", "map", "inventory", "health", "why")
+SCREENS = ("now", "forecast", "change", "map", "inventory", "surroundings", "health", "plans", "why")
 MOMENTS = [
     "0001", "0000", "9999", "10000", "9999-12-31", "0001-01-01", "9999-12", "0001-01-01..9999-12-31", "9999-12-31T23:59:59.999999Z",
     "2023-06", "2023-06-01..2023-06-01", "2023-06-02..2023-06-01", "2023-02-30", "2023-W10", "..", "2023-06..", "..2023", "-1", "1e400",
@@ -48,7 +48,9 @@ ASKED = {
 CHECKS = [content_type_conformance, response_schema_conformance, response_headers_conformance]
 NAMES = {
     "now": ("rows", "t"),
-    "map": ("sector", "level", "norm", "carrier", "sort", "kind"),
+    "map": ("sector", "level", "norm", "carrier", "sort", "kind", "every", "t"),
+    "surroundings": ("flow", "table", "figure"),
+    "plans": ("a", "b", "by", "year", "table", "figure"),
     "forecast": ("flow", "table", "figure"),
     "change": ("by", "table", "figure"),
     "inventory": ("by", "table"),

@@ -2,13 +2,13 @@
 """The carbon of the national grid by the hour, for a city that declares the daily generation: a few days beside the official factor.
 
 Comes in: the live state of a territory with daily flows of a country's electricity by source, and a view. Goes out: the three days up to the
-last published one, hour by hour, as a table with the physical and the official intensity in columns of their own, and as a figure. The
-two are never mixed: the physical one follows the power plants, inventories and reports take the official one.
+last published one, hour by hour, as a table with the physical and the official intensity in columns of their own, and as a figure; and the newest
+stored forecast of the days after, with its bands. The two are never mixed: the physical one follows the power plants, inventories and reports take the official one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
@@ -20,12 +20,17 @@ from mangrove import messages
 from mangrove.figures import Stretch, band_lines, numbers
 from mangrove.ledger.types import COUNTED
 from mangrove.measure import grid_intensity
+from mangrove.serve import records
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
 from mangrove.times import Span
 
 Floats = npt.NDArray[np.float64]
 DAYS = 3
+FORECAST = "grid_forecast"
+"""The kind of the records of forecasts."""
+_NEAR = timedelta(days=7)
+"""A forecast stands beside days that are not further from its origin than this."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +40,14 @@ class GridHours:
     Attributes:
         table: as `mangrove.measure.grid_intensity.hourly_intensity` gives it; first, last: local days.
         elsewhere: whether the period of the page has no published day, so that the newest days stand here.
+        ahead: the days after as the newest stored forecast sees them (day, q2.5, q10, q50, q90, q97.5 of the physical intensity); None without one.
     """
 
     table: pa.Table
     first: date
     last: date
     elsewhere: bool
+    ahead: pa.Table | None = None
 
     def column(self, name: str) -> Floats:
         """One column, NaN where nothing was published."""
@@ -110,7 +117,25 @@ def days(live: Live, view: View) -> GridHours | None:
         key = ("grid_hours.last", live.cut(), start, end if start else end.date())
         last = live.kept.get(key, partial(_last, live, ids, start, end))
         if last is not None:
-            return _kept(live, last.astimezone(view.tz).date(), elsewhere=elsewhere)
+            found = _kept(live, last.astimezone(view.tz).date(), elsewhere=elsewhere)
+            return replace(found, ahead=_ahead(live, found.last))
+    return None
+
+
+def _ahead(live: Live, last: date) -> pa.Table | None:
+    """The newest stored forecast from near a day on: one row a day, kg CO2/kWh."""
+    for record in records.newest(live, FORECAST):
+        document = record.document
+        origin = date.fromisoformat(str(document["origin"]))
+        if abs(origin - last) > _NEAR:
+            return None
+        quantiles = document["quantiles"]
+        days_after = [origin + timedelta(days=k + 1) for k in range(len(quantiles[0]))]
+        columns = {
+            f"q{100 * level:g}": pa.array([float(one) for one in row], pa.float64())
+            for level, row in zip(document["levels"], quantiles, strict=True)
+        }
+        return pa.table({"day": pa.array(days_after), **columns})
     return None
 
 

@@ -27,8 +27,8 @@ from mangrove.times import Span, Step, instant
 
 Floats = npt.NDArray[np.float64]
 Stakes = Mapping[str, Mapping[str, float]]
-STEPS = {"hour": ("1h", 1.0), "day": ("1d", 24.0), "month": ("1mo", 730.0)}
-"""The steps of a map in time by their words in the address, with their usual hours."""
+STEPS = {"hour": ("1h", 1.0), "day": ("1d", 24.0), "month": ("1mo", 744.0)}
+"""The steps of a map in time by their words in the address, with their hours at most."""
 MOST = 750
 """Frames of one map: the hours of a month."""
 
@@ -157,10 +157,10 @@ def _ranks(
         np.full((len(patterns), amounts.shape[1]), np.nan),
         np.zeros((len(patterns), len(places))),
     )
-    for row, (stake, members) in enumerate(patterns.items()):
+    for row, (pattern, members) in enumerate(patterns.items()):
         known = np.isfinite(amounts[members]).any(axis=0)
         courses[row] = np.where(known, np.nansum(amounts[members], axis=0), np.nan)
-        for place, share in stake:
+        for place, share in pattern:
             shares[row, where[place]] = share
     return courses, shares
 

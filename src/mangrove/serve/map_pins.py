@@ -136,7 +136,8 @@ def points(live: Live, view: View) -> Points:
     sensors = _sensors(view)
     if not view.scope.whole:
         return Points(sensors, ())
-    found, other = [], None
+    found: list[Located] = []
+    other = None
     for record in records.newest(live, KIND, _READ):
         first, last = (datetime.fromisoformat(str(record.document[name])) for name in ("start", "end"))
         inside = first < view.period.end and last > view.period.start

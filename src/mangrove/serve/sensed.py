@@ -167,8 +167,18 @@ def _amounts(
 
 
 def _amount(key: str, name: str, row: Mapping[str, Any], *, shown: bool = True) -> Amount:
-    tonnes = (float(row[part]) / 1000 for part in ("prior", "mean", "low", "high"))
-    return Amount(key, name, *tonnes, float(row["learned"]), bool(row["identifiable"]), shown)
+    before, after, low, high = (float(row[part]) / 1000 for part in ("prior", "mean", "low", "high"))
+    return Amount(
+        key,
+        name,
+        before,
+        after,
+        low,
+        high,
+        float(row["learned"]),
+        known=bool(row["identifiable"]),
+        shown=shown,
+    )
 
 
 def _direct(view: View) -> list[str]:

@@ -133,6 +133,7 @@ class Inventory:
             "problems": [{"code": one.code, "text": one.text(self.view.lang)} for one in self.problems],
             "parks": self._parks().to_pylist(),
             "grid": None if self.grid is None else self.grid.table.to_pylist(),
+            "grid_ahead": self.grid.ahead.to_pylist() if self.grid and self.grid.ahead is not None else None,
         }
 
     def tables(self) -> Mapping[str, pa.Table]:
@@ -167,6 +168,8 @@ class Inventory:
             found["parks"] = self._parks()
         if self.grid is not None:
             found["grid"] = self.grid.table
+        if self.grid is not None and self.grid.ahead is not None:
+            found["grid_ahead"] = self.grid.ahead
         return found
 
     def _parks(self) -> pa.Table:

@@ -174,8 +174,9 @@ class MapPage:
     @cached_property
     def _like(self) -> list[float]:
         """The amounts that rule unit and classes: of all steps, or of the places."""
-        cells = [cell.value for cell in self.found.cells]
-        return [*self.frames.values.ravel().tolist(), *cells] if self.frames else cells
+        if self.frames:
+            return list(self.frames.values.ravel().tolist())
+        return [cell.value for cell in self.found.cells]
 
     @cached_property
     def scaling(self) -> numbers.Scale:

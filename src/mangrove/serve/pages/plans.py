@@ -16,9 +16,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from mangrove import compare as comparing
 from mangrove import messages
-from mangrove.compare import BASELINE, Comparison
+from mangrove.compare import BASELINE, Comparison, compare
 from mangrove.compare_sides import MEASURED
 from mangrove.errors import MangroveError, Problem, RequestError, did_you_mean
 from mangrove.figures import Stage, waterfall, wedges
@@ -201,11 +200,12 @@ def build(live: Live, view: View) -> Plans:
     try:
         found = _compared(live, a, b, by)
     except MangroveError as error:
-        return Plans(view, names, a, b, by, problems=error.problems)
+        return Plans(view, names, a, b, by, problems=tuple(error.problems))
     years = [start.astimezone(view.tz).year for start in found.starts]
     asked = view.params.get("year", "")
     year = next((one for one in years if str(one) == asked), years[-1])
-    real, told = (), _told(live, view, a, b)
+    told = _told(live, view, a, b)
+    real: tuple[Row, ...] = ()
     if MEASURED not in (a, b) and told and _told(live, view, a, MEASURED):
         real = _real(live, a)
     rows = _rows(live, view, found, by, year) if told else ()
@@ -216,7 +216,7 @@ def build(live: Live, view: View) -> Plans:
 def _compared(live: Live, a: str, b: str, by: str) -> Comparison:
     """A comparison of two names (never of files), once for all who look."""
     key = ("compare", live.cut(), a, b, by)
-    return live.kept.get(key, lambda: comparing.compare(live.park, a, b, by=(by,)))
+    return live.kept.get(key, lambda: compare(live.park, a, b, by=(by,)))
 
 
 def _real(live: Live, a: str) -> tuple[Row, ...]:
