@@ -3,14 +3,15 @@
 
 Comes in: a working copy of a territory with a folder `twin` (what is declared besides, and `truth.yaml`). Goes out: its tables with the
 twin's rows added, schematic outlines where none are drawn, and files of hourly values. Every added row has the basis `generated`. The
-same seed gives the same bytes on every run.
+same seed gives the same bytes on every run. `python -m mangrove.sources.city_twin DIR` does it up to the present that the truth names.
 """
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -127,3 +128,14 @@ def _table(path: Path, starts: Times, series: Mapping[str, Array], until: dateti
     lines = (",".join(row) for row in zip(stamps, *columns, strict=True))
     path.write_text("\n".join([",".join(["start", *series]), *lines]) + "\n", encoding="utf-8")
     return path
+
+
+def main(words: Sequence[str]) -> None:
+    """Writes the twin of the folder that the first word names, and says which files it wrote."""
+    folder = Path(words[0])
+    for path in write(folder, truth(folder).now):
+        sys.stdout.write(f"{path}\n")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
