@@ -13,7 +13,7 @@ import mangrove as mg
 from mangrove.cli import app
 from mangrove.errors import DataQualityError, RequestError
 from mangrove.ledger import Ledger
-from mangrove.locate import as_json, locate, newest, text
+from mangrove.locate import KIND, as_json, locate, text
 
 PERIOD = ("2024-03-01", "2024-03-05")
 
@@ -45,7 +45,7 @@ def test_the_source_is_found_on_the_map_with_its_rate(report):
 
 
 def test_the_record_is_geojson_that_a_map_can_pin(town, report):
-    _, document = newest(mg.open(town))
+    document = mg.open(town).newest(KIND)
     assert document == json.loads(json.dumps(report.document()))
     point, region = document["features"]
     assert point["geometry"]["type"] == "Point"
@@ -68,7 +68,7 @@ def test_a_direction_stored_the_wrong_way_round_is_named_and_not_mended(tmp_path
     report = locate(mg.open(town), "ch4", *PERIOD, draws=60, store=False)
     assert report.wind.code == "locate.wrong_convention"
     assert "where the wind goes to" in report.wind.text("en")
-    assert newest(mg.open(town)) is None
+    assert mg.open(town).newest(KIND) is None
 
 
 def test_the_command_says_where_and_ends_with_4_when_the_wind_is_wrong(tmp_path, town):

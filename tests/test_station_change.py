@@ -14,7 +14,7 @@ import mangrove as mg
 from mangrove.cli import app
 from mangrove.errors import DataQualityError, RequestError
 from mangrove.ledger import Ledger, Origin
-from mangrove.station_change import as_json, newest, station_change, text
+from mangrove.station_change import KIND, as_json, station_change, text
 from mangrove.testing import values
 
 SIDES = ("2024-02-01..2024-04-01", "2024-04")
@@ -32,7 +32,7 @@ def test_a_closed_road_is_activity(street):
     assert (report.change.contrasts[:, 2] < report.change.contrasts[:, 0]).all()
     assert report.weather == ("wind", "temperature")
     assert set(report.neighbors) == {"co.b", "no2.b"}
-    assert newest(mg.open(street))[1]["causes"]["activity"] > 0.8
+    assert mg.open(street).newest(KIND)["causes"]["activity"] > 0.8
 
 
 def test_the_neighbor_where_nothing_happened_is_left_in_peace(street):

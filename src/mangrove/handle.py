@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mangrove.territory.model import Territory
 
@@ -54,3 +55,10 @@ class Handle:
 
         with Ledger.open(self.store, read_only=True) as ledger:
             yield ledger
+
+    def newest(self, kind: str) -> dict[str, Any] | None:
+        """The newest record of a kind, as the plain data that was stored; None without any."""
+        with self.reader() as ledger:
+            stored = ledger.records(kind)
+            document: dict[str, Any] | None = json.loads(ledger.record(stored[-1][0])[1]) if stored else None
+            return document

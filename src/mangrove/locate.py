@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages
@@ -537,17 +537,6 @@ def text(report: Report, lang: str, territory: Territory) -> str:
 def as_json(report: Report) -> str:
     """The report as one JSON document."""
     return json.dumps(report.document() | {"record": report.record}, indent=2, ensure_ascii=False)
-
-
-def newest(park: Handle) -> tuple[datetime, dict[str, Any]] | None:
-    """The newest stored record of a source with its time (UTC), or None: what a map pins."""
-    with park.reader() as ledger:
-        stored = ledger.records(KIND)
-        if not stored:
-            return None
-        name, moment = stored[-1]
-        document: dict[str, Any] = json.loads(ledger.record(name)[1])
-        return moment.astimezone(UTC), document
 
 
 make_callable(__name__)

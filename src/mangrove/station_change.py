@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -312,17 +312,6 @@ def _percent(share: float) -> float:
 def as_json(report: Report) -> str:
     """The report as one JSON document."""
     return json.dumps(report.document() | {"record": report.record}, indent=2, ensure_ascii=False)
-
-
-def newest(park: Handle) -> tuple[datetime, dict[str, Any]] | None:
-    """The newest stored record with its time (UTC), or None."""
-    with park.reader() as ledger:
-        stored = ledger.records(KIND)
-        if not stored:
-            return None
-        name, moment = stored[-1]
-        document: dict[str, Any] = json.loads(ledger.record(name)[1])
-        return moment.astimezone(UTC), document
 
 
 make_callable(__name__)

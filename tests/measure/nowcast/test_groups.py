@@ -3,27 +3,13 @@
 
 import numpy as np
 import pytest
-from tests.measure.nowcast.twins import asked, city, inventory, live, put
+from tests.measure.nowcast.twins import AT, asked
 
 from mangrove import city as questions
 from mangrove.measure.plan import NOWCAST
 
-AT = "2026-08-15T10:00"
 
-
-@pytest.fixture(scope="module")
-def park(tmp_path_factory):
-    park = city(tmp_path_factory.mktemp("city") / "c")
-    with park.writer() as ledger:
-        put(ledger, inventory(), "inventory")
-        put(ledger, live(), "live")
-        asked(ledger, park, AT, stored=True)
-    return park
-
-
-def test_samples_of_groups_add_up_and_their_means_are_those_of_the_table(park):
-    with park.reader() as ledger:
-        made = asked(ledger, park, AT)
+def test_samples_of_groups_add_up_and_their_means_are_those_of_the_table(made):
     for by in (("sector",), ("ward",), ("ward", "sector")):
         keys, mean, drawn = made.groups(by)
         table = {tuple(row[name] for name in by): row for row in made.table(by).to_pylist()}

@@ -8,33 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.measure.nowcast.twins import DRIVERS, FLOWS, START, TET, asked, city, day, inventory, live, put
+from tests.measure.nowcast.twins import AT, DRIVERS, FLOWS, START, TET, asked, city, day, inventory, live, put
 
 from mangrove import api
 from mangrove.errors import DataQualityError, RequestError
 from mangrove.ledger import Ledger
 from mangrove.measure.nowcast import Fact
 from mangrove.measure.plan import NOWCAST
-
-AT = "2026-08-15T10:00"
-
-
-@pytest.fixture(scope="module")
-def park(tmp_path_factory):
-    """A city with an inventory of 2025 and live series to August 2026; tests do not write to it."""
-    park = city(tmp_path_factory.mktemp("city") / "c")
-    with park.writer() as ledger:
-        put(ledger, inventory(), "inventory")
-        put(ledger, live(), "live")
-        asked(ledger, park, AT, stored=True)
-    return park
-
-
-@pytest.fixture(scope="module")
-def made(park):
-    """The nowcast of that city."""
-    with park.reader() as ledger:
-        return asked(ledger, park, AT)
 
 
 def rows(table, *keys):

@@ -158,6 +158,8 @@ target,index,elasticity,spread
 I.1.2,feeder,1,0.2
 II.1.1,traffic,0.8,0.2
 """
+AT = "2026-08-15T10:00"
+"""The present of the city of the tests."""
 START = datetime(2024, 12, 31, 17, tzinfo=UTC)
 TET = datetime(2026, 2, 16, 17, tzinfo=UTC)
 """The beginning, in UTC, of 17 February 2026: the first of the lunar year."""
