@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tests.measure.sensing_world import START, _store, city, fill, weather
+from tests.measure.sensing_world import _store, city, fill, weather
 
 from mangrove.errors import DataQualityError, RequestError
 from mangrove.measure import sensing
@@ -128,11 +128,19 @@ def test_the_live_estimate_counts_before_the_inventory(tmp_path):
     np.testing.assert_allclose(hourly, hourly[:, :1] * np.ones((1, 120)))
 
 
-def test_ratios_carry_their_source_and_their_status():
+def test_ratios_follow_from_the_factors_that_their_sources_print():
+    """Grams of pollutant and kilograms of CO2 of the same kilogram or gigajoule of fuel, as EEA's database and IPCC 2006 print them."""
     found = ratio("co", "II.1.1")
     assert found is not None
-    assert found.source.startswith("EMEP/EEA")
-    assert found.status == "recalled"
-    assert found.value == pytest.approx((0.0847 / 3.18 * 0.4977 / 3.18) ** 0.5, rel=2e-3)
-    assert ratio("no2", "I.3.1").value == pytest.approx(0.8 * 173 / 94600, rel=2e-3)
-    assert START.tzinfo is not None
+    assert found.source.startswith("EEA emission factor database")
+    assert found.status == "official"
+    assert found.value == pytest.approx((0.04836 / 3.168 * 0.24488 / 3.168) ** 0.5, rel=5e-3)
+    assert ratio("no2", "II.1.1").value == pytest.approx(
+        0.8 * (0.00723 / 3.168 * 0.02595 / 3.18) ** 0.5, rel=5e-3
+    )
+    assert ratio("pm25", "II.1").value == pytest.approx((0.00051 / 3.168 * 0.00055 / 3.18) ** 0.5, rel=5e-3)
+    for gpc, species, grams, co2 in [
+        ("I.3.1", "co", 931, 94_600), ("I.3.1", "nox", 173, 94_600), ("I.1.1", "co", 26, 63_100), ("I.1.1", "nox", 51, 63_100),
+        ("I.2.1", "co", 29, 63_100), ("I.2.1", "nox", 74, 63_100),
+    ]:  # fmt: skip
+        assert ratio(species, gpc).value == pytest.approx(grams / co2, rel=5e-3)

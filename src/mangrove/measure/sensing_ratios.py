@@ -12,8 +12,8 @@ from functools import cache
 from importlib import resources
 
 NO2_OF_NOX = 0.8
-"""Hourly NO2 over NOx in ambient air: the default of US EPA's ambient ratio method (memorandum of 1 March 2011, tier 2); its later form, ARM2,
-runs from 0.5 to 0.9. Recalled; the spread of the ratios covers it."""
+"""Hourly NO2 over NOx in ambient air: the default of US EPA's ambient ratio method, `ARM_1hr = 0.80` in the source of AERMOD that had it; its later form,
+ARM2, runs from 0.50 to 0.90 (`ARM2_Min`, `ARM2_Max`). The spread of the ratios covers it."""
 SAME = ("co2", "ch4", "n2o")
 """Species that the inventory itself counts."""
 
@@ -37,7 +37,7 @@ def ratio(species: str, gpc: str) -> Ratio | None:
     Example:
         >>> found = ratio("no2", "II.1.1")
         >>> round(found.value, 4), found.sd
-        (0.0036, 0.6)
+        (0.0035, 0.6)
         >>> ratio("co", "III.1.1") is None
         True
     """
