@@ -6,8 +6,11 @@ flows' totals, the total with its interval) and the amounts of a map. Goes out: 
 
 For a place z and a step, with a_k the tonnes of flow k there, s_k its standard deviation of the logarithm on those days (the days of one flow
 taken as moving together, so that no interval is too narrow) and R the correlations of the flows' totals:
-s^2 = sum over k, l of a_k s_k R_kl s_l a_l / (sum of a)^2 + c^2. The record's total is wider than its amounts alone, because factors are uncertain too;
-c^2 is what is missing there, and a factor's error is the same in all places.
+s^2 = (sum over k, l of a_k s_k R_kl s_l a_l + sum over g of v_g (sum over k in g of a_k)^2) / (sum of a)^2 + c^2.
+The second part is the error of maps: flows of one sector that are spread by one proxy have the same map, whose shares w add up to one,
+so v_g = m^2 ((1 - w_z)^2 + sum over other places j of w_j^2) with the nowcast's own m. Where the record's total is wider than its amounts alone,
+because factors are uncertain too, c^2 is what is missing there: a factor's error is the same in all places. What sensors said of single zones
+stands in the nowcast's tables and not in its stored values, so it is not here either.
 """
 
 from __future__ import annotations
@@ -41,7 +44,7 @@ class Known:
 
     Attributes:
         at: the moment of the nowcast; start: of its window; total: t CO2e with low and high.
-        flows: ids; days: (D + 1,) edges of its local days, seconds since 1970; sd: (K, D); correlation: (K, K); common: c^2.
+        flows: ids; days: (D + 1,) edges of its local days, seconds since 1970; sd: (K, D); correlation: (K, K); zone_sd: m; common: c^2.
     """
 
     at: datetime
@@ -52,6 +55,7 @@ class Known:
     sd: Floats
     mean: Floats
     correlation: Floats
+    zone_sd: float
     common: float
 
     def spread(self, span: Span) -> Floats:
@@ -90,16 +94,35 @@ def bands(
         }
         picked = np.array(list(inside), dtype=int)
         amounts = np.array(list(inside.values()))
-        ends.append(_ends(amounts, spread[picked], found.correlation[np.ix_(picked, picked)], found.common))
+        maps = found.zone_sd**2 * _maps(field, stakes, place)
+        correlation = found.correlation[np.ix_(picked, picked)]
+        ends.append(_ends(amounts, spread[picked], correlation, maps, found.common))
     return ends
 
 
-def _ends(amounts: Floats, spread: Floats, correlation: Floats, common: float) -> tuple[float, float]:
+def _maps(field: Field, stakes: Mapping[str, Mapping[str, float]], place: str) -> float:
+    """The second part of the variance without m^2, t^2: flows of one sector and proxy are wrong together."""
+    groups: dict[tuple[str, str], tuple[float, float]] = {}
+    for name, stake in stakes.items():
+        flow = field.flows[name]
+        if place not in stake or name not in field.amounts or not flow.spread or len(stake) < 2:  # noqa: PLR2004 - one place is no map
+            continue
+        whole = math.fsum(stake.values())
+        rest = math.fsum((share / whole) ** 2 for other, share in stake.items() if other != place)
+        variance = (1 - stake[place] / whole) ** 2 + rest
+        amount, _ = groups.get((flow.sector, flow.spread), (0.0, 0.0))
+        groups[flow.sector, flow.spread] = amount + field.amounts[name] * stake[place], variance
+    return math.fsum(variance * amount**2 for amount, variance in groups.values())
+
+
+def _ends(
+    amounts: Floats, spread: Floats, correlation: Floats, maps: float, common: float
+) -> tuple[float, float]:
     total = float(amounts.sum())
     if not len(amounts) or total <= 0 or not np.isfinite(spread[amounts != 0]).all():
         return math.nan, math.nan
     moved = amounts * np.nan_to_num(spread)
-    deviation = math.sqrt(max(float(moved @ correlation @ moved), 0.0) / total**2 + common)
+    deviation = math.sqrt((max(float(moved @ correlation @ moved), 0.0) + maps) / total**2 + common)
     return total * math.exp(-_Z95 * deviation), total * math.exp(_Z95 * deviation)
 
 
@@ -115,8 +138,9 @@ def _read(record: records.Record, tz: ZoneInfo) -> Known:
     at, start = (datetime.fromisoformat(str(document[name])) for name in ("at", "start"))
     total = tuple(float(document["total"][name]) / 1000 for name in ("co2e_kg", "low95", "high95"))
     days = _days(first, mean.shape[1], tz)
+    zone_sd = float(document["priors"]["zone_sd"])
     made = Known(
-        at, start, total, tuple(document["flows"]), days, sd, mean, correlation, 0.0  # type: ignore[arg-type]
+        at, start, total, tuple(document["flows"]), days, sd, mean, correlation, zone_sd, 0.0  # type: ignore[arg-type]
     )  # fmt: skip
     return _with_common(made, kg)
 
