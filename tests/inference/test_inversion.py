@@ -9,6 +9,7 @@ from tests.inference.sensor_world import build, observed, true_total, truth
 from mangrove.errors import RequestError
 from mangrove.inference.gaussian import posterior
 from mangrove.inference.inversion import Beliefs, Model, invert
+from mangrove.inference.sensor_model import WIND_SECTORS
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +80,24 @@ def test_a_change_of_traffic_goes_to_traffic_and_not_to_drift():
     assert np.exp(walk[:, 0].sum()) == pytest.approx(0.5, abs=0.15)
     assert np.exp(walk[:, 1].sum()) == pytest.approx(1.0, abs=0.25)
     assert max(abs(np.expm1(one.gain_change[0])) for one in found.drift) < 0.12
+
+
+def test_a_background_by_wind_explains_two_air_masses_far_better_than_one():
+    world = build(stations=8, days=5, seed=2)
+    state = truth(world, 2)
+    state[world.model.slices["background"]][-WIND_SECTORS:] = 0.0
+    scene = observed(world, state, 2)
+    north = np.isin(scene.wind, [0, 1, 2, 7])
+    scene = replace(scene, reading=scene.reading + 15.0 * north)
+    found, blind = invert(scene, world.beliefs), invert(scene, replace(world.beliefs, by_wind=1e-6))
+    by_wind = found.state[found.model.slices["background"]][-WIND_SECTORS:]
+    blown = np.unique(scene.wind)
+    sides = [by_wind[blown[np.isin(blown, [0, 1, 2, 7]) == side]].mean() for side in (True, False)]
+    assert sides[0] - sides[1] == pytest.approx(15.0, abs=3.0)
+    assert found.estimate.log_evidence > blind.estimate.log_evidence + 100
+    city = found.amount()
+    assert city.low < true_total(world, state) < city.high
+    assert abs(city.mean - true_total(world, state)) < abs(blind.amount().mean - true_total(world, state))
 
 
 def test_what_no_sensor_sees_keeps_its_prior_and_is_said_to():

@@ -83,10 +83,11 @@ def weather(seed=3):
     return speed, direction, mixing
 
 
-def fill(park: mg.Handle, multipliers=None, *, drift=None, seed=1, from_is_toward=False):
+def fill(park: mg.Handle, multipliers=None, *, drift=None, seed=1, from_is_toward=False, land=None):
     """Stores activity, weather and readings of a truth in which sectors emit `multipliers` times the inventory.
 
-    `drift`: (station, factor at the end). Returns the true multipliers.
+    `drift`: (station, factor at the end). `land`: what air from the east holds more of each species than air from the west, ug/m3. Returns
+    the true multipliers.
     """
     from mangrove.measure import sensing, sensing_prior
 
@@ -125,6 +126,8 @@ def fill(park: mg.Handle, multipliers=None, *, drift=None, seed=1, from_is_towar
     }
     for row, flow in enumerate(seen.flows):
         value = signal[row] + walks[flow.carrier.code]
+        if land:
+            value = value + land[flow.carrier.code] * (direction < 180)
         if drift and flow.place == drift[0]:
             value = value * np.linspace(1.0, drift[1], HOURS)
         readings[flow.id] = value * (

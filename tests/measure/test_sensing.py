@@ -1,12 +1,14 @@
 """Sensors of a made-up city against its inventory: what is found, what is said, what the nowcast reads."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from tests.measure.sensing_world import _store, city, fill, weather
 
 from mangrove.errors import DataQualityError, RequestError
+from mangrove.inference.sensor_model import Beliefs
 from mangrove.measure import sensing
 from mangrove.measure.nowcast.inputs import _sensed
 from mangrove.measure.sensing_ratios import ratio
@@ -103,6 +105,39 @@ def test_a_wind_that_says_where_it_goes_is_detected(tmp_path):
     assert wrong
     assert wrong[0].severity == "error"
     assert "goes to" in wrong[0].text("en")
+
+
+def test_two_air_masses_are_a_background_by_wind_and_no_emission(tmp_path):
+    """Air from land brings 12,000 ug/m3 of CO2 (some 7 ppm) and 120 of CO more than air from the sea."""
+    land = {"co2": 12_000.0, "co": 120.0}
+    park = city(tmp_path / "city")
+    fill(park, {"road": 0.7}, land=land)
+    report = sensing.invert(park, *PERIOD, store=False)
+    background = report.document()["background"]
+    for species, more in land.items():
+        by = background[species]["by_wind"]
+        assert len(by) >= 6
+        sides = [
+            np.mean([value for name, value in by.items() if (int(name.split("-")[0]) < 180) is east])
+            for east in (True, False)
+        ]
+        assert sides[0] - sides[1] == pytest.approx(more, rel=0.25)
+    road, industry = report.sectors["road"], report.sectors["industry"]
+    assert road.low < 0.7 * road.prior < road.high
+    assert industry.low < industry.prior < industry.high
+
+
+def test_hours_without_wind_say_little_and_footprint_files_are_not_meant(less_traffic, report):
+    """The error of a calm hour of the plume is at least what the inventory adds in it."""
+    seen, prior = report.seen, report.prior
+    response = np.full((len(seen.flows), len(seen.starts), len(prior.sectors), len(prior.zones)), 2_000.0)
+    calm = replace(seen, winds=replace(seen.winds, speed=np.where(np.arange(120) < 12, 0.4, 3.0)))
+    held = np.zeros(response.shape[:2], dtype=bool)
+    held[0] = True
+    scene, _ = sensing._scene(less_traffic, calm, prior, response, "zone", Beliefs(), held)
+    still = (scene.hour < 12) & (scene.series > 0)
+    assert scene.noise[still].min() >= 16_000.0
+    assert scene.noise[~still].max() < 16_000.0
 
 
 def test_what_is_missing_is_named(tmp_path, less_traffic):

@@ -32,6 +32,10 @@ _ODD = 2.0
 """Reduced chi-square of a station left out from which the others contradict it."""
 
 
+WINDS = ("0-45", "45-90", "90-135", "135-180", "180-225", "225-270", "270-315", "315-360")
+"""Degrees that the wind of each sector comes from."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
     """What one series did: gain at the start and at the end with standard deviations, offset in ug/m3, and whether it drifts."""
@@ -158,15 +162,25 @@ class Sensed:
             "notes": [note.text("en") for note in self.problems()],
         }  # fmt: skip
 
-    def _background(self) -> dict[str, dict[str, float]]:
-        """Mean, least and most of the background of each species, ug/m3."""
+    def _background(self) -> dict[str, dict[str, Any]]:
+        """Mean, least and most of the background of each species, ug/m3, and its mean in each eighth of the wind that had readings."""
         model, scene = self.found.model, self.scene
         air = scene.background + model.air @ self.found.state[model.slices["background"]]
-        rows = {name: air[scene.species[scene.series] == s] for s, name in enumerate(self.seen.species)}
-        return {
-            name: {"mean": float(part.mean()), "least": float(part.min()), "most": float(part.max())}
-            for name, part in rows.items() if len(part)
-        }  # fmt: skip
+        found: dict[str, dict[str, Any]] = {}
+        for s, name in enumerate(self.seen.species):
+            mine = scene.species[scene.series] == s
+            if mine.any():
+                sectors = {
+                    WINDS[w]: float(air[mine & (scene.wind == w)].mean()) for w in np.unique(scene.wind[mine])
+                }
+                part = air[mine]
+                found[name] = {
+                    "mean": float(part.mean()),
+                    "least": float(part.min()),
+                    "most": float(part.max()),
+                    "by_wind": sectors,
+                }
+        return found
 
     def text(self, lang: str = "en") -> str:
         """The report for people."""
