@@ -18,6 +18,7 @@ import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from tests.serve.city_world import riverside
 from tests.serve.whole import Whole, built, shared_energy, six_companies
 
 from mangrove.serve import screens
@@ -57,6 +58,13 @@ def energy(tmp_path_factory) -> Iterator[Whole]:
         yield whole
 
 
+@pytest.fixture(scope="module")
+def riverbank(tmp_path_factory) -> Iterator[Whole]:
+    """A city with sensors."""
+    with built(riverside(tmp_path_factory.mktemp("watched") / "city", records=False)) as whole:
+        yield whole
+
+
 @contextmanager
 def listening(whole: Whole) -> Iterator[str]:
     """A server in a thread; gives its address."""
@@ -84,6 +92,13 @@ def address(park) -> Iterator[str]:
 def operated(energy) -> Iterator[str]:
     """The server of the park with sites."""
     with listening(energy) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def watched(riverbank) -> Iterator[str]:
+    """The server of the city with sensors."""
+    with listening(riverbank) as found:
         yield found
 
 
@@ -121,14 +136,18 @@ class Visit:
 
 
 @pytest.fixture
-def visit(chromium, park, energy, address, operated) -> Iterator[Callable[..., Visit]]:
+def visit(chromium, park, energy, riverbank, address, operated, watched) -> Iterator[Callable[..., Visit]]:
     """Opens a page as the administrator; nothing may be asked of anybody else, and nothing may go wrong."""
     opened: list[tuple[BrowserContext, Visit, bool]] = []
 
     def start(
         path: str = "", *, script: bool = True, signed_in: bool = True, lang: str = "", errs: bool = False
     ) -> Visit:
-        whole, at = (energy, operated) if "operate" in path else (park, address)
+        whole, at = (park, address)
+        if "operate" in path:
+            whole, at = energy, operated
+        if "surroundings" in path:
+            whole, at = riverbank, watched
         context = chromium.new_context(viewport=DESKTOP, java_script_enabled=script, locale="vi-VN")
         cookies = [{"name": "mangrove", "value": whole.sessions["admin"], "url": at}] * signed_in
         cookies += [{"name": "lang", "value": lang, "url": at}] * bool(lang)
