@@ -80,6 +80,7 @@ def hotspots(
 
     park = api.open(folder)
     found = city.hotspots(park, start, end, by=parts(by), top=top, share=share, run=run, gwp=gwp)
+    tell(found.problems, lang)
     typer.echo(
         printing.as_json(found.table()) if json else printing_city.hotspots_text(found, park.territory, lang),
         nl=not json,
@@ -125,8 +126,12 @@ def nowcast(
         str | None, typer.Option("--as-of", help="Use only what was recorded until then.")
     ] = None,
     by: Annotated[
-        str, typer.Option("--by", help="Columns, with commas: ward, sector, flow, gpc.")
-    ] = "ward,sector",
+        str | None,
+        typer.Option(
+            "--by",
+            help="Columns, with commas: ward, sector, flow, gpc; ward (or place) and sector when left out.",
+        ),
+    ] = None,
     every: Annotated[
         str | None, typer.Option("--every", help="Time buckets of an hour or more: 1h, 1d, 1mo.")
     ] = None,
@@ -139,11 +144,16 @@ def nowcast(
     from mangrove import api, city, messages, printing
     from mangrove.cli_words import say
     from mangrove.measure.nowcast import words
+    from mangrove.measure.nowcast.result import require_columns, whole_hours
 
     park = api.open(folder)
+    drawn = "ward" if any(place.kind == "ward" for place in park.territory.places.values()) else "place"
+    columns = (drawn, "sector") if by is None else parts(by)
+    require_columns(park.territory, columns)  # before anything is stored
+    whole_hours(every)
     made = city.nowcast(park, at, start, as_of=as_of, store=not dry_run)
     tell(made.notes, lang)
-    table = words.largest(made.table(parts(by), every), parts(by), top)
+    table = words.largest(made.table(columns, every), columns, top)
     if json:
         typer.echo(words.as_json(made, table, lang))
         return

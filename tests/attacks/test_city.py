@@ -88,3 +88,55 @@ def test_a_driver_beyond_what_anything_drives_is_refused(tmp_path, elasticity, s
     assert done.code == 1
     assert "drivers.csv:2:" in done.out
     assert "not between" in done.out
+
+
+def city(folder: Path) -> Path:
+    """Three wards with homes by the year and a market by the hour, in 2024; only the reported road has emissions without a factor."""
+    testing.three_ward_city(folder)
+    flows = (folder / "flows.csv").read_text(encoding="utf-8").replace("\n", ",,\n")
+    flows = flows.replace(",,\n", ",method,parameters\n", 1)
+    road = "road,city,reported:CO2e,t,1y,transport,1,sum,population,II.1.1,10 %,Đường,reported,gwp=AR5\n"
+    (folder / "flows.csv").write_text(flows + road, encoding="utf-8")
+    year = np.datetime64("2023-12-31T17:00", "us").tolist()
+    totals = testing.values([("homes.power", year, 1e5), ("road", year, 5e4)])
+    store(folder, totals, series("market.power", 400 * 24, first=np.datetime64("2023-12-31T17:00", "us")))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "words", [("--by", "rubbish"), ("--by", "gas"), ("--every", "x"), ("--every", "90min")]
+)
+def test_a_table_that_cannot_be_made_stores_nothing(tmp_path, words):
+    folder = city(tmp_path)
+    with Ledger.open(folder / ".mangrove", read_only=True) as ledger, ledger.snapshot() as snapshot:
+        before = snapshot.cut
+    assert mangrove("nowcast", folder, "--at", "2025-01-15", *words).code == 1
+    with Ledger.open(folder / ".mangrove", read_only=True) as ledger, ledger.snapshot() as snapshot:
+        assert snapshot.cut == before
+
+
+def test_what_was_not_computed_has_no_rank(tmp_path):
+    """No factor of 2024 is official: homes and market are unknown, not zero, and the command says so."""
+    done = mangrove("hotspots", city(tmp_path), "--from", "2024", "--by", "sector")
+    assert done.code == 0
+    assert "transport" in done.out
+    assert "residential" not in done.out
+    assert "homes.power" in done.err
+    assert "no factor" in done.err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("hotspots", "--from", "2025"),
+        ("why", "--from", "2025-01"),
+        ("raster", "--from", "2025-01", "--by", "wards", "--out", "x.parquet"),
+    ],
+)
+@pytest.mark.parametrize(("lang", "reason"), [("en", "no factor for CO2"), ("vi", "không có hệ số CO2")])
+def test_nothing_to_tell_has_a_reason(tmp_path, monkeypatch, words, lang, reason):
+    """Only the market was read in 2025, and no official factor holds then."""
+    monkeypatch.chdir(tmp_path)
+    done = mangrove(words[0], city(tmp_path / "city"), *words[1:], "--lang", lang)
+    assert done.code == 1
+    assert reason in done.err

@@ -20,7 +20,6 @@ from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -35,11 +34,9 @@ from mangrove.gridding import Field, Grid, project, utm, weights
 from mangrove.inference.series import Floats
 from mangrove.ledger.types import HAPPENED
 from mangrove.measure import places_on_map, profiles
+from mangrove.measure.result import Emissions, nothing_in
 from mangrove.territory.model import Flow, Place
 from mangrove.times import HOUR, Span, Step, utc
-
-if TYPE_CHECKING:
-    from mangrove.measure.result import Emissions
 
 Times = npt.NDArray[np.datetime64]
 
@@ -159,7 +156,7 @@ def field_of(
     """
     rows = _rows(emissions)
     if not rows:
-        raise RequestError("gridding.nothing_measured")
+        raise nothing_in("gridding.nothing_measured", emissions)
     plan = emissions.plan
     hourly = METERED if plan.question.run in HAPPENED else plan.question.run
     times = _Times(emissions, seasons=seasons, holidays=holidays)

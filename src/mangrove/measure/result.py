@@ -380,6 +380,15 @@ def _flow_count(flow: Flow, row: dict[str, Any] | None, hours: float) -> FlowCou
     return FlowCount(flow.id, row["amount"], coverage, row["n"], row["n_excluded"], row["n_estimated"])
 
 
+def nothing_in(code: str, *results: Emissions) -> RequestError:
+    """The error that a measurement holds nothing; with `code` and `_because` when it names a reason, such as a missing factor."""
+    for result in results:
+        for one in gap_problems(result.plan.gaps):
+            if one.code == "measure.not_computed":
+                return RequestError(f"{code}_because", reason=Sentence(one.code, tuple(one.data.items())))
+    return RequestError(code)
+
+
 def gap_problems(gaps: Iterable[Gap]) -> Iterator[Problem]:
     """Gaps as findings that name their flows; flows with the same reason share one."""
     shared: dict[tuple[str, str], tuple[Sentence, dict[str, None]]] = {}

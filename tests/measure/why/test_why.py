@@ -135,8 +135,11 @@ def test_a_flow_that_fell_silent_is_named_and_no_reduction(tmp_path):
     assert found.left_out == ("b",)
     assert "why.left_out" in [note.code for note in found.notes]
     with pytest.raises(RequestError) as caught:
-        city.why(park, "2025-03", against="2023-01")
+        city.why(park, "2023-03", against="2023-01")
     assert caught.value.code == "why.nothing_common"
+    with pytest.raises(RequestError) as caught:
+        city.why(park, "2025-03", against="2023-01")
+    assert caught.value.code == "why.nothing_common_because"  # no factor of the grid is official in 2025
 
 
 def test_missing_days_are_a_cause_of_their_own(tmp_path):

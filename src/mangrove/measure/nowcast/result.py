@@ -143,7 +143,7 @@ class Nowcast:
         Raises:
             RequestError: `nowcast.unknown_column`, `nowcast.step_too_short`, and those of borders without weights.
         """
-        return self._table(self.days, tuple(by), _step(every))
+        return self._table(self.days, tuple(by), whole_hours(every))
 
     def change(self) -> tuple[float, float, float] | None:
         """The window against the same one a year earlier: expected ratio less one, and its 95 % interval; None when unknown."""
@@ -269,11 +269,7 @@ class Nowcast:
         self, by: tuple[str, ...]
     ) -> tuple[list[tuple[str, ...]], list[tuple[str, tuple[str, ...], float]]]:
         """The groups, and `(flow, group, share)`."""
-        known = [name for name in column_names(self.territory) if name not in GAS_COLUMNS]
-        for column in by:
-            if column not in known:
-                hint, options = did_you_mean(column, known), ", ".join(known)
-                raise RequestError("nowcast.unknown_column", column=column, hint=hint, options=options)
+        require_columns(self.territory, by)
         grouping = Grouping(self.plan, replace(self.plan.question, by=by, every=None))
         groups = list(grouping.groups)
         members = [
@@ -346,7 +342,17 @@ class Nowcast:
         return np.searchsorted(edges, days.start, side="right") - 1, starts
 
 
-def _step(every: str | Step | None) -> Step | None:
+def require_columns(territory: Territory, by: Sequence[str]) -> None:
+    """Raises `RequestError` (`nowcast.unknown_column`) unless tables of a nowcast can be grouped by these columns."""
+    known = [name for name in column_names(territory) if name not in GAS_COLUMNS]
+    for column in by:
+        if column not in known:
+            hint, options = did_you_mean(column, known), ", ".join(known)
+            raise RequestError("nowcast.unknown_column", column=column, hint=hint, options=options)
+
+
+def whole_hours(every: str | Step | None) -> Step | None:
+    """The step of a table; raises `RequestError` (`nowcast.step_too_short`) unless it is a number of hours."""
     step = Step.parse(every) if isinstance(every, str) else every
     if step is not None and step.seconds and step.seconds % 3600:
         raise RequestError("nowcast.step_too_short", step=str(step))

@@ -20,7 +20,7 @@ import pyarrow as pa
 
 from mangrove.errors import Problem, RequestError, did_you_mean
 from mangrove.ledger import Ledger, Snapshot
-from mangrove.measure.result import Emissions
+from mangrove.measure.result import Emissions, nothing_in
 from mangrove.measure.uncertainty import interval
 from mangrove.measure.why.causes import CAUSES, Period, split
 from mangrove.measure.why.days import HISTORY, Days, days_off, effects, read
@@ -124,7 +124,7 @@ def explain_change(ledger: Ledger, before: Emissions, after: Emissions) -> Why:
     territory = after.plan.territory
     flows, left_out = _common(before, after)
     if not flows:
-        raise RequestError("why.nothing_common")
+        raise nothing_in("why.nothing_common", after, before)
     with ledger.snapshot(cut=after.cut) as snapshot:
         world = _World.read(snapshot, territory, before, after, flows)
     periods = [world.period(result, flows) for result in (before, after)]

@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from mangrove.errors import RequestError
+from mangrove.errors import Problem, RequestError
 from mangrove.inference import ranking
 from mangrove.measure.nowcast.priors import Priors
-from mangrove.measure.result import Emissions
+from mangrove.measure.result import Emissions, nothing_in
 
 Floats = npt.NDArray[np.float64]
 
@@ -36,6 +36,7 @@ class Hotspots:
         by: the columns; keys: (G,) of each group, largest first; kg, low, high: (G,) kg CO2e with 95 % interval of the samples.
         rank_low, rank_high: (G,) 95 % interval of the rank; in_top: (G,) chance to be among the first `top`.
         cover: the smallest set that holds `share` of the total; its indices are those of `keys`.
+        problems: what is missing from the measurement, and so from every rank.
     """
 
     by: tuple[str, ...]
@@ -48,6 +49,7 @@ class Hotspots:
     in_top: Floats
     top: int
     cover: ranking.Cover
+    problems: tuple[Problem, ...] = ()
 
     def table(self) -> pa.Table:
         """One row a group: its columns, co2e_kg, co2e_low, co2e_high, share, rank_low, rank_high, in_top, in_cover."""
@@ -86,10 +88,13 @@ def hotspots(
     if not result.plan.question.gwp:
         raise RequestError("why.no_gwp")
     keys, kg = result.by_line(by)
+    there = kg.any(axis=1)  # a group of which nothing was measured is unknown, not zero
+    keys, kg = [key for key, seen in zip(keys, there, strict=True) if seen], kg[there]
     if not keys or not kg.sum() > 0:
-        raise RequestError("why.nothing")
+        raise nothing_in("why.nothing", result)
     drawn = samples(result, kg, seed=seed)
-    return ranked(tuple(by), keys, kg.sum(axis=1), drawn, top=top, share=share)
+    found = ranked(tuple(by), keys, kg.sum(axis=1), drawn, top=top, share=share)
+    return replace(found, problems=result.problems)
 
 
 def ranked(
