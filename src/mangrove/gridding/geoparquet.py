@@ -76,11 +76,13 @@ def _rows(
 def _groups(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """The tables after each other, gathered into groups that are worth a row group and fit into memory."""
     waiting: list[pa.Table] = []
+    size = 0
     for table in tables:
         waiting.append(table)
-        if sum(part.nbytes for part in waiting) >= _GROUP:
+        size += table.nbytes
+        if size >= _GROUP:
             yield pa.concat_tables(waiting)
-            waiting = []
+            waiting, size = [], 0
     if waiting:
         yield pa.concat_tables(waiting)
 
