@@ -285,6 +285,8 @@ class _Story:
                 )
             },
         )
+        for file in (a, b):
+            compare.adopt(self.park, file)
         for part in found.parts():
             if part.start == last["start"] and part.account == last["account"]:
                 yield self.say(

@@ -120,7 +120,7 @@ def outlines(territory: Territory) -> list[dict[str, object]]:
                     "type": "Feature",
                     "id": shape.id,
                     "properties": {},
-                    "geometry": shapely.geometry.mapping(area),
+                    "geometry": {**shapely.geometry.mapping(area), "schematic": True},
                 }
             )
     return features

@@ -28,10 +28,16 @@ _DECIMALS = 5
 
 
 def shapes(territory: Territory, rows: Sequence[str]) -> list[Shape]:
-    """The areas of places: true where all have an outline, else schematic for all that have a center."""
+    """The areas of places: as declared where all have an outline, else schematic for all that have a center.
+
+    A declared outline says with the member `schematic` of its geometry that it is none of the true ones.
+    """
     places = [territory.places[id_] for id_ in rows]
     if places and all(_outlined(place) for place in places):
-        return [Shape(place.id, place.name, place.geometry) for place in places]
+        return [
+            Shape(p.id, p.name, p.geometry, schematic=bool((p.geometry or {}).get("schematic")))
+            for p in places
+        ]
     points = [Point(place.id, place.name, *_center(place)) for place in places]
     return voronoi_cells(points) if points else []
 
