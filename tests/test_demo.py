@@ -138,6 +138,27 @@ def headline(page: Page) -> float:
     return float(found[1].replace(",", ".")) * SCALES[found[2]]
 
 
+def test_every_question_of_the_city_is_answered_beside_the_truth_of_its_twin(bare):
+    """The hidden truth stands in examples/city/twin/truth.yaml; intervals of 95 % hold it, and the leak is found to tens of meters."""
+    _, done = bare
+    questions = re.findall(r"^\d+\. .*\n   \$ mangrove \w+.*\n   \S", done.out, flags=re.MULTILINE)
+    assert len(questions) == 11
+    number = r"(−?[\d.]+)"
+    found = [
+        re.search(rf"transport: {number} times the nowcast \(95 %: {number} to {number}\); truth of the twin: {number}", done.out),
+        re.search(rf"   {number} kg/h \(95 %: {number} to {number}\); truth of the twin: {number}", done.out),
+        re.search(rf"traffic {number} % \(95 %: {number} % to {number} %\); truth of the twin: {number} %", done.out),
+    ]  # fmt: skip
+    for match in found:
+        assert match
+        _, low, high, truth = (float(group.replace("−", "-")) for group in match.groups())
+        assert low < truth < high
+    away = re.search(rf"that is {number} m from the truth", done.out)
+    assert away
+    assert float(away[1]) < 50
+    assert re.findall(r"(tw-air-\d-\w+) drifts", done.out) == ["tw-air-3-co"]
+
+
 def test_reports_stand_alone_and_show_the_total_that_was_printed(demo):
     out, done, _ = demo
     for name, (value, *_) in zip(("park", "city"), totals(done), strict=True):

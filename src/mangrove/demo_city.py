@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mangrove import api, city, compare, hazard, messages
+from mangrove import api, city, hazard, messages
+from mangrove.compare import adopt, compare
 from mangrove.errors import MangroveError
 from mangrove.figures.numbers import number, percent
 from mangrove.grid_ahead import ahead
@@ -257,18 +258,18 @@ class _Story:
             place = self.park.territory.places[one.place].name
             value = f"{number(one.value, self.lang)} {unit}".strip()
             yield self.say("alert", level=one.level, rule=one.rule[self.lang], place=place, value=value)
-        for one in found.stations:
-            if one.exceeded:
+        for station in found.stations:
+            if station.exceeded:
                 limits = ", ".join(
-                    f"{limit.document} {limit.pollutant} {limit.averaging}" for limit, _ in one.exceeded
+                    f"{limit.document} {limit.pollutant} {limit.averaging}" for limit, _ in station.exceeded
                 )
-                yield self.say("limits", place=self.park.territory.places[one.place].name, limits=limits)
+                yield self.say("limits", place=self.park.territory.places[station.place].name, limits=limits)
         if not found.alerts:
             yield messages.render("hazard.none", self.lang)
 
     def _plans(self) -> Iterator[str]:
         a, b = (str(self.park.territory.path / plan) for plan in _PLANS)
-        found = compare.compare(self.park, a, b)
+        found = compare(self.park, a, b)
         rows = [row for row in found.total().to_pylist() if row["account"] == "inventory"]
         last = max(rows, key=lambda row: row["start"])
         yield self.say(
@@ -286,7 +287,7 @@ class _Story:
             },
         )
         for file in (a, b):
-            compare.adopt(self.park, file)
+            adopt(self.park, file)
         for part in found.parts():
             if part.start == last["start"] and part.account == last["account"]:
                 yield self.say(
