@@ -37,7 +37,9 @@ def invert(
     ] = "",
     footprints: Annotated[
         list[Path] | None,
-        typer.Option("--footprints", help="NetCDF footprints named after their station; repeat."),
+        typer.Option(
+            "--footprints", help="NetCDF footprints, a file or a folder named after its station; repeat."
+        ),
     ] = None,
     terrain: Annotated[str, typer.Option("--terrain", help="urban or rural.")] = "urban",
     json: Json = False,

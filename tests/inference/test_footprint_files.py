@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 
+import h5netcdf
 import numpy as np
 import pytest
 import xarray as xr
@@ -66,6 +67,31 @@ def test_flexpart_s_residence_times_in_the_lowest_layer_become_moles(tmp_path):
     assert found.matrix.toarray() == pytest.approx(VALUES.reshape(2, 12) * 0.02896546 / 100)
 
 
+def test_each_model_says_in_its_own_way_when_air_was_sampled_and_flux_emitted(tmp_path):
+    whole = "datetime64[h]"
+    name = read(name_file(tmp_path / "f.nc"))
+    assert (name.observed.astype(whole) == TIMES.astype(whole)).all()
+    assert (name.times == name.observed).all()
+    stilt = read(stilt_file(tmp_path / "202403010230_106.7_10.8_3_foot.nc"))
+    assert (stilt.observed == np.datetime64("2024-03-01T02:30")).all()
+    assert (
+        read(stilt_file(tmp_path / "2024030102_10.8_106.7_3_foot.nc")).observed
+        == np.datetime64("2024-03-01T02")
+    ).all()
+    assert np.isnat(read(stilt_file(tmp_path / "foot.nc")).observed).all()
+    path = flexpart_file(tmp_path / "grid_time.nc")
+    assert np.isnat(read(path).observed).all()
+    with h5netcdf.File(path, "a") as file:
+        file.dimensions["numpoint"] = 1
+        file.create_variable("RELSTART", ("numpoint",), data=np.array([10_800]))
+        file.create_variable(
+            "RELEND", ("numpoint",), data=np.array([3600])
+        )  # FLEXPART runs back: either may be first
+    flexpart = read(path)
+    assert (flexpart.observed == np.datetime64("2024-03-01T01")).all()
+    assert (flexpart.lasting, flexpart.emitted) == (2, 1)
+
+
 def test_a_uniform_flux_gives_the_sum_and_areas_cover_the_sphere(tmp_path):
     found = read(stilt_file(tmp_path / "f.nc"))
     assert (found.matrix @ np.ones(12)).tolist() == pytest.approx(VALUES.sum(axis=(1, 2)).tolist())
@@ -81,6 +107,10 @@ def test_a_uniform_flux_gives_the_sum_and_areas_cover_the_sphere(tmp_path):
         (lambda p: name_file(p, units="K"), "locate.footprint_unit"),
         (lambda p: name_file(p, units=""), "locate.footprint_unit"),
         (lambda p: flexpart_file(p, units="ng m-3"), "locate.footprint_unit"),
+        (
+            lambda p: flexpart_file(p, units="s"),
+            "locate.footprint_unit",
+        ),  # of masses or of mixing ratios: the file does not say
         (lambda p: name_file(p, data=-VALUES), "locate.footprint_values"),
         (lambda p: name_file(p, data=np.where(VALUES > 1, np.nan, VALUES)), "locate.footprint_values"),
         (lambda p: name_file(p, lat=np.array([10.0, 10.1, 10.7])), "locate.footprint_uneven"),

@@ -4,17 +4,30 @@ A footprint in proportion to the area of its cells carries every kilogram of the
 air in a m3), whatever the grid.
 """
 
+from dataclasses import replace
+from datetime import UTC
 from pathlib import Path
+from types import SimpleNamespace
 
 import h5netcdf
 import numpy as np
 import pytest
+import shapely
+import xarray as xr
+from scipy.sparse import csr_array
 from tests.measure.sensing_world import HOURS, START, _store, city, weather
 
 from mangrove.errors import RequestError
+from mangrove.gridding import Grid, project, weights
+from mangrove.inference.concentration import molar_mass, to_kg
 from mangrove.inference.footprint_files import AIR, EARTH
+from mangrove.inference.inversion import Beliefs
+from mangrove.inference.inversion import invert as solve
+from mangrove.inference.plume import Winds
 from mangrove.measure import sensing, sensing_prior
 from mangrove.measure.sensing_files import replace_by_files
+from mangrove.measure.sensing_prior import Sources
+from mangrove.measure.sensing_readings import Readings
 from mangrove.times import Span
 
 PERIOD = ("2026-03-02", "2026-03-07")
@@ -172,6 +185,9 @@ def test_the_known_multiplier_is_found_through_each_layout(world, layout):
     assert road.low < 0.7 * road.prior < road.high
     assert road.mean / road.prior == pytest.approx(0.7, abs=0.08)
     assert industry.low < industry.prior < industry.high
+    assert [one.data for one in report.notes if one.code == "sensing.footprints_used"] == [
+        {"count": HOURS, "series": 1}
+    ]
     found, held = responses(world, files)
     assert held.all()
     signal = found.sum(axis=(2, 3))
@@ -224,6 +240,9 @@ def test_what_a_file_does_not_say_is_named(world, tmp_path):
     made.rename(home / "foot.nc")
     with pytest.raises(RequestError, match="sampled"):
         responses(world, [home])
+    (tmp_path / "empty" / "s0").mkdir(parents=True)
+    with pytest.raises(RequestError, match="NetCDF"):
+        responses(world, [tmp_path / "empty" / "s0"])
     with pytest.raises(RequestError, match="id of its station"):
         responses(world, [Path("nobody.nc")])
     name_file(tmp_path / "s0.nc", np.ones((1, len(LAT), len(LON))), [0])
@@ -231,3 +250,71 @@ def test_what_a_file_does_not_say_is_named(world, tmp_path):
         file.variables["lon"][...] = LON + 0.5
     with pytest.raises(RequestError, match="outside the cells"):
         responses(world, [tmp_path / "s0.nc"])
+
+
+@pytest.mark.data
+def test_real_footprints_and_a_real_flux_find_the_factor_behind_made_readings(data_dir):
+    """NAME at Tacolneston (July 2014) with EDGAR's CH4: the readings are 1.3 times flux times footprint, as xarray multiplies them."""
+    folder = data_dir / "sensing" / "inversion_sample"
+    file = folder / "TAC-100magl_UKV_co2_TEST_201407.nc"
+    with (
+        xr.open_dataset(file, engine="h5netcdf") as tac,
+        xr.open_dataset(
+            folder / "flux_total_ch4_europe_edgar7_2019-01-01_2019-12-31_data.nc", engine="h5netcdf"
+        ) as edgar,
+    ):
+        inner = tac.fp.transpose("time", "lat", "lon").values[:, 1:-1, 1:-1].astype(float)
+        flux = (
+            edgar.flux.isel(time=0)
+            .sel(lat=tac.lat[1:-1], lon=tac.lon[1:-1], method="nearest")
+            .values.astype(float)
+        )
+        lat, lon, starts = tac.lat.values[1:-1], tac.lon.values[1:-1], tac.time.values
+    direct = (inner * flux).sum(axis=(1, 2))  # mol/mol
+    assert 2e-9 < direct.mean() < 50e-9
+    prior = _inventory(flux, lat, lon, len(starts))
+    seen = _tacolneston(direct * 1.3, starts)
+    response = np.zeros((1, len(starts), 1, 2))
+    held = replace_by_files(response, [file], replace(seen, stations=(file.stem,)), prior, np.ones((1, 1)))
+    assert held.all()
+    molar = molar_mass("ch4") / 1000
+    np.testing.assert_allclose(response.sum(axis=(2, 3))[0], direct * AIR * molar * 1e9, rtol=0.04)
+    park = SimpleNamespace(territory=SimpleNamespace(tz=UTC))
+    scene, beliefs = sensing._scene(park, seen, prior, response, "sector", Beliefs(), held)
+    found = solve(scene, beliefs).amount()
+    assert found.low < 1.3 * found.prior < found.high
+    assert found.identifiable
+
+
+def _inventory(flux, lat, lon, hours):
+    """EDGAR's cells as one class on squares of 2 km, with a western and an eastern zone."""
+    dx, dy = float(lon[1] - lon[0]), float(lat[1] - lat[0])
+    boxes = project(
+        [shapely.box(x - dx / 2, y - dy / 2, x + dx / 2, y + dy / 2) for y in lat for x in lon], 32631
+    )
+    grid = Grid.around(np.array(boxes), 2000.0, 32631)
+    band = np.sin(np.radians(lat + dy / 2)) - np.sin(np.radians(lat - dy / 2))
+    area = np.repeat(EARTH**2 * np.radians(dx) * band, len(lon))
+    kg = flux.ravel() * area * molar_mass("ch4") / 1000 * 3600
+    share = np.asarray(kg / kg.sum() @ weights(list(boxes), grid))
+    x, y = grid.centers()
+    cells = np.column_stack([np.tile(x, grid.ny), np.repeat(y, grid.nx), np.full(grid.cells, 10.0)])
+    used = share > 0
+    zone = (cells[used, 0] > np.median(cells[used, 0])).astype(int)
+    return Sources(
+        sectors=("all",), zones=(None, None), gpc=("I.1.1",), gas=("ch4",), sector=np.array([0]), hourly=np.full((1, hours), kg.sum()),
+        maps=csr_array(share[None, used]), cells=cells[used], zone=zone, size=grid.dx, epsg=32631, origin="edgar", problems=(),
+    )  # fmt: skip
+
+
+def _tacolneston(enhancement, starts):
+    """Hourly CH4 at one station: a background of 1,900 ppb, the enhancement and 1 ppb of noise."""
+    hours = len(starts)
+    ppm = 1.9 + enhancement * 1e6 + 0.001 * np.random.default_rng(2).standard_normal(hours)
+    at = np.array([[500_000.0, 5_820_000.0, 100.0]])
+    return Readings(
+        flows=(None,), species=("ch4",), of=np.array([0]), stations=("tac",), station=np.array([0]), start=at, end=at,
+        values=np.asarray(to_kg(ppm, "ppm", "ch4"))[None] * 1e9, error=np.array([0.0005]),
+        winds=Winds.coming_from(np.full(hours, 5.0), np.full(hours, 250.0)), direction=np.full(hours, 250.0), known=np.ones(hours, dtype=bool),
+        starts=starts.astype("datetime64[us]"), problems=(),
+    )  # fmt: skip

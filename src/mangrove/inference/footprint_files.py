@@ -39,8 +39,8 @@ _LAYOUTS = {
     "stilt": ("foot", ("lat",), ("lon",), ("time",)),
     "flexpart": ("spec001_mr", ("latitude",), ("longitude",), ("time",)),
 }
-_RELEASES = "pointspec"
-"""FLEXPART's axis of releases: one for each observation."""
+_RELEASES, _LAYERS = "pointspec", "height"
+"""FLEXPART's axes of releases, one for each observation, and of layers, of which the lowest counts: emissions are there."""
 _RUN = re.compile(r"(\d{12}|\d{10})_")
 """How STILT begins the name of a file: the instant of the receptor in UTC, `%Y%m%d%H%M_lon_lat_height_foot.nc` (uataq/stilt, r/src/simulation_step.r;
 hours alone in earlier versions). Nothing inside the file says it."""
@@ -144,33 +144,28 @@ def _footprints(file: Any, model: str, path: Path) -> Footprints:
     if not all(axes):
         raise _error("locate.footprint_axes", path, key, found=", ".join(dims))
     lat, lon = (_axis(file, path, axis) for axis in axes[1:])
-    values = _values(variable)
-    if _RELEASES not in dims:
-        values, dims = values[None], [_RELEASES, *dims]
-    axes = [_RELEASES, *axes]
-    others = tuple(i for i, d in enumerate(dims) if d not in axes)
-    if any(values.shape[i] != 1 for i in others if dims[i] != "height"):
+    if any(variable.shape[i] != 1 for i, d in enumerate(dims) if d not in (*axes, _RELEASES, _LAYERS)):
         raise _error("locate.footprint_axes", path, key, found=", ".join(dims))
-    values = np.moveaxis(values, [dims.index(a) for a in axes], [0, 1, 2, 3])
-    values = values.reshape(*values.shape[:4], -1)[..., 0]  # the lowest layer, where emissions are
-    if not np.isfinite(values).all() or values.min() < 0:
-        raise _error("locate.footprint_values", path, key)
-    rows, columns = np.argsort(lat), np.argsort(lon)
-    releases = len(values)
-    flat = values[:, :, rows][:, :, :, columns].reshape(-1, len(lat) * len(lon))
-    flat *= _per_flux(file, model, _text(variable.attrs.get("units", "")), path)
-    clock = file.variables[axes[1]]
-    times = _times(clock, path)
+    factor = _per_flux(file, model, _text(variable.attrs.get("units", "")), path)
+    order = np.ix_(np.argsort(lat), np.argsort(lon))
+    releases = variable.shape[dims.index(_RELEASES)] if _RELEASES in dims else 1
+    blocks = []
+    for release in range(releases):  # each is as large as a file of another model
+        values = _values(variable, {_LAYERS: 0, _RELEASES: release}, axes)
+        if not np.isfinite(values).all() or values.min() < 0:
+            raise _error("locate.footprint_values", path, key)
+        blocks.append(sparse.csr_array(values[:, *order].reshape(len(values), -1) * factor))
+    times = _times(file.variables[axes[0]], path)
     observed, lasting = _observed(file, model, path, times, releases)
     return Footprints(
         model,
         path,
-        sparse.csr_array(flat),
+        sparse.csr_array(sparse.vstack(blocks)),
         np.tile(times, releases),
         np.repeat(observed, len(times)) if len(observed) == releases and model != "name" else observed,
-        lon[columns],
-        lat[rows],
-        emitted=_hours_apart(times) if model == "flexpart" else 1,
+        np.sort(lon),
+        np.sort(lat),
+        emitted=1 if model == "stilt" else _hours_apart(times),
         lasting=lasting,
     )
 
@@ -202,14 +197,17 @@ def _hours_apart(times: Times) -> int:
     return max(round(float(gaps.min()) / _HOUR), 1) if len(gaps) else 1
 
 
-def _values(variable: Any) -> Floats:
-    """The numbers, NaN where the file has its fill value."""
-    raw = np.asarray(variable[...])
+def _values(variable: Any, at: dict[str, int], axes: list[str]) -> Floats:
+    """The numbers at one place of some axes, (time, lat, lon), NaN where the file has its fill value."""
+    dims = list(variable.dimensions)
+    raw = np.asarray(variable[tuple(at.get(d, slice(None)) for d in dims)])
     values = raw.astype(np.float64)
     fill = variable.attrs.get("_FillValue")
     if fill is not None:
         values[raw == np.asarray(fill).ravel()[0]] = np.nan
-    return values
+    left = [d for d in dims if d not in at]
+    moved = np.moveaxis(values, [left.index(axis) for axis in axes], [0, 1, 2])
+    return moved.reshape(moved.shape[:3])
 
 
 def _per_flux(file: Any, model: str, written: str, path: Path) -> float:

@@ -92,13 +92,27 @@ def invert(
     found = solve(scene, believed)
     finding = _convention(seen, prior)
     against = None if footprints else _against(park, seen, prior, ratios, believed)
-    notes = [*seen.problems, *notes, *prior.problems, finding.problem(), *([against] if against else [])]
+    used = [_used(held & np.isfinite(seen.values))] if footprints else []
+    notes = [
+        *seen.problems,
+        *notes,
+        *prior.problems,
+        *used,
+        finding.problem(),
+        *([against] if against else []),
+    ]
     report = Sensed(park.territory, span, by, seen, prior, scene, found, tuple(notes))
     if store:
         document = json.dumps(report.document(), sort_keys=True).encode()
         with park.reader() as ledger:
             report = replace(report, record=ledger.put_record(RECORD, document))
     return report
+
+
+def _used(held: Flags) -> Problem:
+    """How many readings the footprint files explain; a warning when none."""
+    data = {"count": int(held.sum()), "series": int(held.any(axis=1).sum())}
+    return Problem("sensing.footprints_used", data, severity="note" if held.any() else "warning")
 
 
 def _with_ratios(seen: Readings, prior: Sources) -> tuple[Readings, Floats, Floats, list[Problem]]:

@@ -94,16 +94,18 @@ def _observed(  # noqa: PLR0917 - private
     """(T, classes, zones) kg/m3 s per hour, summed over the observations of each hour, and how many those are."""
     at, count = _hours(model, seen, path)
     on = scipy.sparse.csr_array(model.matrix[:, boxes] * (AIR / model.areas()[boxes])[None, :])
-    reached = (on @ flux).toarray().reshape(len(at), len(prior.gas), len(prior.zones))
-    each = reached * _emitted(model, seen, prior).T[:, :, None]
-    summed = _sum_rows(at, len(count)) @ each.reshape(len(at), -1)
-    return np.asarray(summed).reshape(-1, *each.shape[1:]), count
+    near = (np.diff(on.indptr) > 0) & (at >= 0).any(axis=1)  # of days of travel few hours touch the city
+    rows, classes, zones = np.flatnonzero(near), len(prior.gas), len(prior.zones)
+    reached = (on[rows] @ flux).toarray().reshape(len(rows), classes, zones)
+    each = reached * _emitted(model, seen, prior)[:, rows].T[:, :, None]
+    summed = _sum_rows(at[rows], len(count)) @ each.reshape(len(rows), classes * zones)
+    return np.asarray(summed).reshape(-1, classes, zones), count
 
 
 def _named(files: Sequence[str | Path], stations: Sequence[str]) -> Iterator[tuple[str, Path]]:
     """The station of each file, by its name or that of its folder; folders stand for the files in them."""
     for file in map(Path, files):
-        for path in sorted(file.glob("*.nc")) if file.is_dir() else [file]:
+        for path in sorted(file.glob("*.nc")) or [file]:
             name = next((name for name in (path.stem, path.parent.name) if name in stations), None)
             if name is None:
                 raise RequestError("sensing.footprint_station", file=str(path), options=", ".join(stations))
