@@ -15,7 +15,7 @@ from tests.measure.nowcast.twins import flow
 from mangrove.inference import state_space
 from mangrove.measure.nowcast import default
 from mangrove.measure.nowcast.drivers import columns
-from mangrove.rules import lunar, tables
+from mangrove.rules import lunar
 from mangrove.territory.model import Carrier
 
 EPOCH = date(1970, 1, 1)
@@ -54,26 +54,11 @@ def changes(data_dir):
 
 
 @pytest.mark.data
-def test_the_yearly_movement_is_that_of_the_cities_of_the_database(changes):
-    for row in tables.rows("annual_change"):
-        if re.fullmatch(r"I\.[123]\.2", row["gpc"]):
-            continue
-        these = [
-            change
-            for name, those in changes.items()
-            if not row["gpc"] or name.startswith(f"{row['gpc']}.")
-            for change in those.values()
-        ]
-        q90 = np.quantile(np.abs(these), 0.9) / 1.645
-        assert float(row["own_sd"]) == pytest.approx(q90, abs=0.015), row["gpc"]
-
-
-@pytest.mark.data
 def test_purchased_electricity_of_one_city_moves_together(changes):
     a, b = changes["I.1.2"], changes["I.2.2"]
     both = [key for key in a if key in b]
     x, y = (np.clip([one[key] for key in both], -0.5, 0.5) for one in (a, b))
-    assert np.sqrt(np.mean(x * y)) == pytest.approx(default().annual["I.1.2"].grid, abs=0.02)
+    assert np.mean(x * y) > 0.8 * np.sqrt(np.mean(x * x) * np.mean(y * y))
     c, d = changes["I.1.1"], changes["II.1.1"]
     both = [key for key in c if key in d]
     x, y = (np.clip([one[key] for key in both], -0.5, 0.5) for one in (c, d))
@@ -113,6 +98,13 @@ def test_a_flow_finds_the_longest_row_that_fits_and_only_reported_electricity_sh
     priors = default()
     power = replace(flow("p", "I.2.2"), scope=2)
     assert priors.annual_of(power).grid > 0.1
+    assert (
+        default("high").drift_of(power)
+        == default("high").drift["grid"]
+        < default("high").drift_of(flow("r", "II.1.1"))
+        < 0
+    )
+    assert default("high").drift_of(flow("x", "IV.1")) == default().drift_of(power) == 0
     assert priors.annual_of(replace(power, carrier=Carrier("electricity"))).grid == 0
     assert priors.annual_of(flow("r", "II.1.1")).own == priors.annual["II.1"].own
     assert priors.annual_of(flow("x", "VI.1")).own == priors.annual[""].own

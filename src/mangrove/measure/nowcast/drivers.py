@@ -127,12 +127,12 @@ def _index(
     reference, whole = _reference(span, y, anchor)
     inside = (span >= reference[0]) & (span < reference[1])
     level = float(fitted.mean[inside].mean())
-    early = columns(before, zone, int(np.isfinite(y).sum())) @ fitted.coefficients
-    early += np.nanmean(y) if len(before) else 0.0
+    usual = float((shown[inside] @ fitted.coefficients).mean())
+    early = columns(before, zone, int(np.isfinite(y).sum())) @ fitted.coefficients - usual
     late = days[days >= given.first] - given.first
     return Index(
         flow.id,
-        np.concatenate([early, fitted.mean[late]]) - level,
+        np.concatenate([early, fitted.mean[late] - level]),
         np.concatenate([np.full(len(before), fitted.sd), fitted.spread[late]]),
         fitted.phi,
         (flow.uncertainty or 0.0) / Z95,

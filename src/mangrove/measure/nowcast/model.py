@@ -28,6 +28,7 @@ from mangrove.territory.model import Driver, Flow
 
 _LEVEL_SD = 10.0
 """Of the log of a level before its inventory is read: nothing is known."""
+_DAYS_A_YEAR = 365.2425
 _TURN = 91
 """Days around New Year in which one year's level becomes the next one's, so that no day jumps."""
 _TURN_SCALE = 1 / np.sqrt((1 - 2 * _TURN / 8 / 365) ** 2 + 2 * (_TURN / 8 / 365) ** 2)
@@ -171,13 +172,15 @@ def build(
 
 
 def _level(model: Model, number: int, priors: Priors) -> None:
-    """The level of the newest inventory's year, and steps of a random walk to the years before and after it."""
+    """The level of the newest inventory's year, a drift, and steps of a random walk to the years before and after it."""
     target = model.targets[number]
     last = target.totals[-1]
     anchor = _year((last.first + last.end) // 2)
     model.base[number] += np.log(abs(last.value) / (last.end - last.first))
     model.add(number, f"level {target.flow.id}", np.ones(len(model.days)), _LEVEL_SD)
     annual = priors.annual_of(target.flow)
+    years = (model.days + 0.5 - (last.first + last.end) / 2) / _DAYS_A_YEAR
+    model.base[number] += priors.drift_of(target.flow) * years
     for year in range(_year(int(model.days[0])) + 1, _year(int(model.days[-1])) + 1):
         start = (date(year, 1, 1) - EPOCH.date()).days
         ramp = np.clip((model.days - start + _TURN / 2) / _TURN, 0.0, 1.0)
@@ -215,7 +218,7 @@ def _drive(model: Model, number: int, driver: Driver, index: Index, priors: Prio
     last = target.totals[-1]
     if index.whole or index.reference == (last.first, last.end):
         return
-    years = abs(sum(index.reference) / 2 - (last.first + last.end) / 2) / 365.2425
+    years = abs(sum(index.reference) / 2 - (last.first + last.end) / 2) / _DAYS_A_YEAR
     annual = priors.annual_of(target.flow)
     sd = abs(driver.elasticity) * float(np.hypot(annual.own, annual.common)) * float(np.sqrt(max(years, 0.5)))
     outside = ((model.days < last.first) | (model.days >= last.end)).astype(float)
