@@ -162,7 +162,11 @@ def _amounts(
     members: Mapping[str, Sequence[str]],
 ) -> tuple[Amount, ...]:
     shown = view.scope.disclosed({key: float(row["mean"]) for key, row in rows.items()}, members)
-    found = [_amount(key, str(names.get(key, key)), row, shown=key in shown) for key, row in rows.items()]
+    found = [
+        _amount(key, str(names.get(key, key)), row, shown=key in shown)
+        for key, row in rows.items()
+        if row["prior"]
+    ]
     return tuple(sorted(found, key=lambda one: (-one.before, one.key)))
 
 

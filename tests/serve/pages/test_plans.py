@@ -129,6 +129,13 @@ def test_a_hand_check_of_the_city(city):
     )
 
 
+def test_what_is_spread_over_wards_differs_in_each_by_its_share(city):
+    people = {ward: count for ward, (_, count) in city_world.WARDS.items()}
+    rows = {row.key: row.difference for row in page(city, a="xe-dien", by="ward", year="2026").rows}
+    expected = {ward: -9_000 * count / sum(people.values()) for ward, count in people.items()}
+    assert rows == pytest.approx(expected)
+
+
 def test_the_city_reads_a_plan_of_nobody_in_particular_but_no_action(city):
     found = page(city, CITY, a="xe-dien")
     assert found.told

@@ -59,7 +59,8 @@ def test_the_alerts_are_those_of_the_command_with_the_rule_that_says_so(live):
 
 def test_air_has_its_index_its_band_and_the_limits_that_it_exceeds_with_their_document(live):
     found = page(live)
-    station = next(one for one in found.found.stations if one.place == "tower")
+    (station,) = found.stations
+    assert station.place == "tower", "a sensor of methane has no index"
     assert station.index.pollutant == "pm25"
     assert found.band(station).low <= station.index.value <= found.band(station).high
     assert found.color(station) == "#ff7e00", "the orange of the band Kém"

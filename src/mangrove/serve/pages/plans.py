@@ -24,8 +24,11 @@ from mangrove.figures import Stage, waterfall, wedges
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
+from mangrove.territory.model import Territory
 
 BY = ("sector", "place", "gas")
+"""What the rows may be; wards too where there are any."""
+_WARD = "ward"
 _INVENTORY = "inventory"
 _SUMS = ("a", "b", "difference")
 _LONGEST = 40
@@ -96,6 +99,11 @@ class Plans:
         return (
             [] if self.found is None else [start.astimezone(self.view.tz).year for start in self.found.starts]
         )
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """What the rows may be."""
+        return rows_of(self.view.territory)
 
     @property
     def total(self) -> Row | None:
@@ -191,7 +199,8 @@ def build(live: Live, view: View) -> Plans:
         RequestError: `live.unknown_choice` for a side or a row that there is not; a year without numbers is the last one that has some.
     """
     names = {one.name: str(one.document.get("title") or one.name) for one in live.adopted()}
-    by = _choice("by", view.params.get("by", ""), BY if view.scope.whole else BY[:1])
+    options = rows_of(live.territory) if view.scope.whole else BY[:1]
+    by = _choice("by", view.params.get("by", ""), options)
     if not names:
         return Plans(view, names, "", "", by)
     newest = next(reversed(names))
@@ -211,6 +220,12 @@ def build(live: Live, view: View) -> Plans:
     rows = _rows(live, view, found, by, year) if told else ()
     problems = found.problems if view.scope.whole else ()
     return Plans(view, names, a, b, by, found, year, rows, real, problems, told)
+
+
+def rows_of(territory: Territory) -> tuple[str, ...]:
+    """What the rows may be for a territory."""
+    wards = any(place.kind == _WARD for place in territory.places.values())
+    return (*BY[:2], _WARD, *BY[2:]) if wards else BY
 
 
 def _compared(live: Live, a: str, b: str, by: str) -> Comparison:
@@ -292,7 +307,7 @@ def _label(live: Live, by: str, key: str) -> str:
     if by == "sector":
         named = live.territory.settings.get("sectors")
         return str(named.get(key, key)) if isinstance(named, Mapping) else key
-    if by == "place" and key in live.territory.places:
+    if by in ("place", _WARD) and key in live.territory.places:
         return live.territory.places[key].name
     return key
 

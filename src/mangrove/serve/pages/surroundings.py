@@ -103,6 +103,15 @@ class Surroundings:
         return "#ffffff" if band is None else "#" + "".join(f"{part:02x}" for part in band.rgb)
 
     @cached_property
+    def stations(self) -> Sequence[Station]:
+        """The stations that measure anything of the index; a sensor of methane has none."""
+        asked = (*air_quality.PARTICLES, *air_quality.GASES)
+        wanted = {
+            flow.place for flow in self.flows if flow.carrier.kind == "air" and flow.carrier.code in asked
+        }
+        return [one for one in self.found.stations if one.place in wanted]
+
+    @cached_property
     def stale(self) -> Sequence[Any]:
         """What is silent or too old, the worst first."""
         return sorted(self.found.problems, key=lambda one: one.severity != "warning")
@@ -140,7 +149,7 @@ class Surroundings:
                 ],
                 ("kind", "place"),
             ),
-            "stations": _rows([self._station(one) for one in self.found.stations], ("place",)),
+            "stations": _rows([self._station(one) for one in self.stations], ("place",)),
             "exceeded": _rows(
                 [
                     {
