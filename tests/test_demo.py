@@ -4,14 +4,14 @@
 import csv
 import re
 import shutil
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import fsum
 from pathlib import Path
 
 import pytest
 from tests.doors import EXAMPLES, GRID, Done, Page, mangrove
 
-from mangrove import api
+from mangrove import api, demo_live
 from mangrove.ledger import COUNTED
 
 PUBLISHED = 52_185_643.90058307
@@ -157,6 +157,22 @@ def test_every_question_of_the_city_is_answered_beside_the_truth_of_its_twin(bar
     assert away
     assert float(away[1]) < 50
     assert re.findall(r"(tw-air-\d-\w+) drifts", done.out) == ["tw-air-3-co"]
+
+
+def test_the_live_city_goes_on_where_the_demo_ends(bare):
+    out, _ = bare
+    scene = demo_live._city(out, EXAMPLES, lambda line: None, "en")
+    assert scene.start.isoformat() == "2025-06-20T10:00:00+07:00"
+    with scene.park.reader() as ledger, ledger.snapshot() as snapshot:
+        known = snapshot.values(
+            ["tw-traffic"], scene.start - timedelta(hours=2), scene.start + timedelta(days=30)
+        )
+    assert known.num_rows == 2
+    coming = demo_live.Feed(scene.year, scene.start)._rows()
+    assert min(coming.column("sent").to_pylist()) == scene.start + timedelta(hours=1)
+    assert {"tw-traffic", "tw-air-1-co2", "tw-ch4-1-ch4", "tw-phu-an-level"} <= set(
+        coming.column("flow").cast("string").to_pylist()
+    )
 
 
 def test_reports_stand_alone_and_show_the_total_that_was_printed(demo):
