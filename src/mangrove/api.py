@@ -272,6 +272,8 @@ def forecast(
     horizon: str | Step = "48h",
     models: Sequence[str] = ("naive", "profile", "ridge", "boosted"),
     as_of: str | datetime | None = None,
+    reconcile: bool = True,
+    lagged_weather: bool = False,
     store: bool = True,
 ) -> ForecastReport:
     """Forecasts flows with quantiles and a score against the naive forecast; stores what was said as run `forecast`.
@@ -283,6 +285,8 @@ def forecast(
         horizon: how far ahead, up to 14 days.
         models: of `naive`, `profile`, `ridge` and `boosted`; they are mixed by how well each did.
         as_of: use what was recorded until then. Values imported after `at` were not known then; only `as_of` lets them count.
+        reconcile: make totals and their parts add up, where the measured values show that a flow is a total.
+        lagged_weather: describe days by the weather observed on the day before as well, where the ledger holds no forecast of it.
         store: keep the forecasts and their record.
 
     Raises:
@@ -297,7 +301,18 @@ def forecast(
     with park.reader():
         pass  # without a ledger there is nothing to forecast from, and none is made
     with park.writer() if store else park.reader() as ledger:
-        return run(ledger, park.territory, flows, at, horizon, as_of=moment, models=models, store=store)
+        return run(
+            ledger,
+            park.territory,
+            flows,
+            at,
+            horizon,
+            as_of=moment,
+            models=models,
+            lagged_weather=lagged_weather,
+            reconcile=reconcile,
+            store=store,
+        )
 
 
 def operate(

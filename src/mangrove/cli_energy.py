@@ -47,6 +47,12 @@ def forecast(
     as_of: Annotated[
         str | None, typer.Option("--as-of", help="Use what was recorded until then; the moment itself.")
     ] = None,
+    no_reconcile: Annotated[
+        bool, typer.Option("--no-reconcile", help="Leave totals and their parts as each was forecast.")
+    ] = False,
+    lagged_weather: Annotated[
+        bool, typer.Option("--lagged-weather", help="Use the weather observed the day before too.")
+    ] = False,
     json: Json = False,
     dry_run: DryRun = False,
     lang: Lang = "en",
@@ -55,7 +61,16 @@ def forecast(
     from mangrove import api, printing
 
     park = api.open(folder)
-    report = api.forecast(park, parts(flows), at, horizon=horizon, as_of=as_of, store=not dry_run)
+    report = api.forecast(
+        park,
+        parts(flows),
+        at,
+        horizon=horizon,
+        as_of=as_of,
+        reconcile=not no_reconcile,
+        lagged_weather=lagged_weather,
+        store=not dry_run,
+    )
     tell(report.problems(), lang)
     table = report.to_arrow()
     if json or table.num_rows:

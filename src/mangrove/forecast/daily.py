@@ -145,7 +145,7 @@ class Daily:
         for lead in range(self.ahead):
             one = self.issues.get(day - lead)
             if one is not None:
-                self._bands[lead].update(one.raw[lead], one.issued[lead], actual)
+                self._bands[lead].update(one.raw[lead], actual)
             if lead == 1 and one is not None and day - 1 in self._misses:
                 after = self.relative(one.issued[1], actual)
                 self._misses[day - 1] = np.concatenate([self._misses[day - 1][: self._slots], after])
