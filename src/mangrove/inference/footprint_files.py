@@ -147,14 +147,14 @@ def _footprints(file: Any, model: str, path: Path) -> Footprints:
     if any(variable.shape[i] != 1 for i, d in enumerate(dims) if d not in (*axes, _RELEASES, _LAYERS)):
         raise _error("locate.footprint_axes", path, key, found=", ".join(dims))
     factor = _per_flux(file, model, _text(variable.attrs.get("units", "")), path)
-    order = np.ix_(np.argsort(lat), np.argsort(lon))
+    north, east = np.argsort(lat), np.argsort(lon)
     releases = variable.shape[dims.index(_RELEASES)] if _RELEASES in dims else 1
     blocks = []
     for release in range(releases):  # each is as large as a file of another model
         values = _values(variable, {_LAYERS: 0, _RELEASES: release}, axes)
         if not np.isfinite(values).all() or values.min() < 0:
             raise _error("locate.footprint_values", path, key)
-        blocks.append(sparse.csr_array(values[:, *order].reshape(len(values), -1) * factor))
+        blocks.append(sparse.csr_array(values[:, north][:, :, east].reshape(len(values), -1) * factor))
     times = _times(file.variables[axes[0]], path)
     observed, lasting = _observed(file, model, path, times, releases)
     return Footprints(
