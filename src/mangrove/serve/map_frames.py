@@ -173,18 +173,39 @@ def _told(  # noqa: PLR0917 - private
     open_to = np.array([not cell.hidden for cell in found.cells], dtype=bool)
     masked = np.where(open_to, values, np.nan)
     if scope.suppresses:
-        rows = [cell.place.id for cell in found.cells]
-        whole = not field.view.place and not field.asked.sector
-        for step in range(len(masked)):
-            known = {
-                name: float(amount)
-                for name, amount in zip(flows, amounts[:, step], strict=True)
-                if np.isfinite(amount)
-            }
-            shown = shown_rows(scope, known, stakes, rows) if whole else frozenset()
-            masked[step, [row not in shown for row in rows]] = np.nan
+        masked[~_disclosed(field, found, stakes, flows, amounts, values)] = np.nan
     kept = np.flatnonzero(np.isfinite(masked).any(axis=0))
     return masked[:, kept].T, np.eye(masked.shape[1])[kept]
+
+
+def _disclosed(  # noqa: PLR0917 - private
+    field: Field, found: MapValues, stakes: Stakes, flows: Sequence[str], amounts: Floats, values: Floats
+) -> npt.NDArray[np.bool_]:
+    """(T, Z) which places may be told at which step, each step for itself.
+
+    What is told hangs on which flows are known and zero, and on the order of the places by size, so steps that are alike in these
+    are decided once.
+    """
+    rows = [cell.place.id for cell in found.cells]
+    told = np.zeros(values.shape, dtype=bool)
+    if field.view.place or field.asked.sector:
+        return told
+    nowhere = [number for number, flow in enumerate(flows) if flow in stakes and not stakes[flow]]
+    rest = np.nansum(amounts[nowhere], axis=0)
+    sizes = np.column_stack([np.abs(np.nan_to_num(values, nan=np.inf)), np.abs(rest)])
+    order = np.argsort(sizes, axis=1, kind="stable")
+    decided: dict[bytes, npt.NDArray[np.bool_]] = {}
+    for step in range(len(values)):
+        now = amounts[:, step]
+        key = np.isfinite(now).tobytes() + (now == 0).tobytes() + order[step].tobytes()
+        if key not in decided:
+            known = {
+                name: float(amount) for name, amount in zip(flows, now, strict=True) if np.isfinite(amount)
+            }
+            shown = shown_rows(field.view.scope, known, stakes, rows)
+            decided[key] = np.array([row in shown for row in rows], dtype=bool)
+        told[step] = decided[key]
+    return told
 
 
 def _per(place: Place, asked: Asked) -> float:

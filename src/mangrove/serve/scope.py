@@ -89,6 +89,7 @@ class Scope:
         self.territory = territory
         self.principal = principal
         self.threshold = threshold
+        self._company: dict[str, str] = {}
 
     @cached_property
     def whole(self) -> bool:
@@ -151,11 +152,13 @@ class Scope:
 
     def company_of(self, place: str) -> str:
         """The company that a place belongs to: the highest facility, building or lot above it, else the place itself."""
-        found = place
-        for node in self.territory.ancestors(place):
-            if node.kind in _COMPANIES and node.kind != "lot":
-                found = node.id
-        return found
+        if place not in self._company:
+            found = place
+            for node in self.territory.ancestors(place):
+                if node.kind in _COMPANIES and node.kind != "lot":
+                    found = node.id
+            self._company[place] = found
+        return self._company[place]
 
     def companies(self, flows: Iterable[str]) -> int:
         """How many companies stand behind a total over `flows`; wards, cities and countries are none."""

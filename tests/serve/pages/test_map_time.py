@@ -244,3 +244,17 @@ def test_a_source_of_another_period_is_one_link_away(live):
 def test_json_is_strict(live):
     text = get(live, period="week", every="hour", scenario=NOWCAST).text
     json.loads(text, parse_constant=lambda word: pytest.fail(f"{word} is not JSON"))
+
+
+def test_the_city_gets_the_steps_of_places_with_companies_enough_and_of_none(tmp_path):
+    """Six companies in one lot, one in another: the first lot may be told, step by step, as it is told alone."""
+    from tests.serve.pages.test_map import world
+
+    more = [f"works{n}" for n in range(4)]
+    served = world(tmp_path / "park", more)
+    steps = get(served, who=CITY, period="2023-06-01..2023-06-04", every="day", level="parts").json()
+    for number, day in enumerate(("2023-06-01", "2023-06-02", "2023-06-03")):
+        alone = get(served, who=CITY, period=day, level="parts").json()
+        told = {id_: one["value"] for id_, one in alone["places"].items() if not one["hidden"]}
+        assert told
+        assert played(steps["frames"])[number] == pytest.approx(told, rel=1e-5)
