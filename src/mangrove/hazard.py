@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from mangrove.errors import Problem, RuleError
+from mangrove.errors import Problem, RuleError, Sentence
 from mangrove.ledger.types import COUNTED, series
 from mangrove.rules import air_quality, flood
 from mangrove.territory.model import Flow, Territory
@@ -41,6 +41,8 @@ STALE = timedelta(hours=3)
 TREND_HOURS = 3
 """Hours over which the slope of a water level is fitted: tides rise for about six."""
 _KINDS = ("air", "weather", "water_level")
+_ROUNDING = 1e-6
+"""Millimeters: a sum of tenths is not above a class because of how it was added up."""
 _AQI_ALERT = 100
 """An index above it is an alert: from the band `Kém` on, the decision advises against some outdoor activity."""
 
@@ -121,13 +123,15 @@ def read(snapshot: Snapshot, territory: Territory, at: datetime) -> Hazards:
     """The hazards at `at`, from a snapshot: for those who hold one already, such as a page."""
     asked = _Asked(snapshot, territory, at)
     found = Hazards(at, problems=asked.problems)
+    if not any(flow.carrier.kind in _KINDS for flow in territory.flows.values()):
+        asked.problems.append(Problem("hazard.nothing_watched", severity="warning"))
     for flow in territory.flows.values():
-        if flow.carrier.kind == "water_level":
-            found.alerts += _flood(asked, flow)
-        elif flow.carrier.kind == "weather" and flow.carrier.code == "rain":
-            found.alerts += _rain(asked, flow)
-        elif flow.carrier.kind == "weather" and flow.carrier.code == "temperature":
-            found.alerts += _heat(asked, flow)
+        try:
+            found.alerts += _told(asked, flow)
+        except RuleError as error:  # one sensor that is declared wrongly does not silence the others
+            reason = Sentence(error.code, tuple(error.problem.data.items()))
+            data = {"flow": flow.id, "reason": reason}
+            asked.problems.append(Problem("hazard.left_out", data, severity="warning"))
     for place, flows in _by_place(territory, "air").items():
         _air(asked, place, flows, found)
     found.alerts.sort(key=lambda one: (-one.level, one.kind, one.place))
@@ -196,11 +200,26 @@ class _Asked:
         return last, filled
 
 
+def _told(asked: _Asked, flow: Flow) -> list[Alert]:
+    """What one gauge of water or weather says."""
+    if flow.carrier.kind == "water_level":
+        return _flood(asked, flow)
+    if flow.carrier.kind == "weather" and flow.carrier.code == "rain":
+        return _rain(asked, flow)
+    if flow.carrier.kind == "weather" and flow.carrier.code == "temperature":
+        return _heat(asked, flow)
+    return []
+
+
 def _flood(asked: _Asked, flow: Flow) -> list[Alert]:
     """Alarm levels of a gauge: those that the flow declares (`alarm1` to `alarm3`), else those of its `station` in the tables."""
     got = asked.fresh(flow)
     rule = _levels(asked, flow) if got is not None else None
     if got is None or rule is None:
+        return []
+    known = [one for one in rule.levels if one is not None]
+    if known != sorted(known):
+        asked.problems.append(Problem("hazard.levels_fall", {"flow": flow.id}, severity="warning"))
         return []
     starts, values = got
     meters = values * flow.unit.to("m")
@@ -243,10 +262,10 @@ def _levels(asked: _Asked, flow: Flow) -> flood.AlarmLevels | None:
 
 
 def _flood_words(rule: flood.AlarmLevels, level: int) -> dict[str, str]:
-    threshold = rule.levels[level - 1]
+    threshold = f"{rule.levels[level - 1]:g}"
     return {
-        "en": f"alarm level {level} at {rule.station} ({threshold:g} m)",
-        "vi": f"báo động {level} tại {rule.station} ({threshold:g} m)".replace(".", ","),
+        "en": f"alarm level {level} at {rule.station} ({threshold} m)",
+        "vi": f"báo động {level} tại {rule.station} ({threshold.replace('.', ',')} m)",
     }
 
 
@@ -276,7 +295,7 @@ def _rain(asked: _Asked, flow: Flow) -> list[Alert]:
     found: list[Alert] = []
     for one in flood.classes("rain", _day(asked)):
         sums = total[1:] - total[np.maximum(np.arange(len(total) - 1) - one.hours + 1, 0)]
-        above = sums > one.above
+        above = sums > one.above + _ROUNDING
         if above[-1]:
             since = _moment((last - len(sums) + 1 + _run_start(above)) * HOUR)
             words = {lang: f"{name} (> {one.above:g} mm / {one.hours} h)" for lang, name in one.name.items()}
@@ -286,6 +305,11 @@ def _rain(asked: _Asked, flow: Flow) -> list[Alert]:
 
 def _heat(asked: _Asked, flow: Flow) -> list[Alert]:
     """Heat of the day by its highest temperature so far, and the heat index of the hour where the humidity is known."""
+    if flow.unit.text not in (
+        "degC",
+        "°C",
+    ):  # kelvins differ by an offset, which no factor turns into degrees
+        raise RuleError("base.unit_mismatch", text=flow.unit.text, target="degC")
     got = asked.fresh(flow)
     if got is None:
         return []
@@ -323,20 +347,24 @@ def _classed(asked: _Asked, flow: Flow, kind: str, starts: Ints, values: Floats)
 
 def _air(asked: _Asked, place: str, flows: Sequence[Flow], found: Hazards) -> None:
     """The index of one place, and an alert where it is above 100."""
-    hours: dict[str, tuple[int, Floats]] = {}
+    hours: dict[str, list[tuple[int, Floats]]] = defaultdict(list)
     for flow in flows:
         got = asked.hourly(flow)
         if got is None:
             continue
         try:
-            hours[flow.carrier.code] = got[0], air_quality.micrograms(got[1], flow.unit, flow.carrier.code)
+            amounts = air_quality.micrograms(got[1], flow.unit, flow.carrier.code)
+            hours[flow.carrier.code].append((got[0], amounts))
         except RuleError as error:
             asked.problems.append(Problem(error.code, error.problem.data, severity="note"))
     if not hours:
         return
-    last = max(at for at, _ in hours.values())
+    last = max(at for several in hours.values() for at, _ in several)
     length = 7 * 24
-    aligned = {name: _aligned(values, at, last, length) for name, (at, values) in hours.items()}
+    aligned = {
+        name: _mean([_aligned(values, at, last, length) for at, values in several])
+        for name, several in hours.items()
+    }
     index = air_quality.hourly(aligned)
     start = _moment(last * HOUR)
     found.stations.append(
@@ -375,6 +403,13 @@ def _aligned(values: Floats, at: int, last: int, length: int) -> Floats:
     if count:
         found[end - count : end] = values[-count:]
     return found
+
+
+def _mean(series: Sequence[Floats]) -> Floats:
+    """The mean of instruments that stand at one place, by hour; NaN where none has a value."""
+    stacked = np.stack(series)
+    count = np.isfinite(stacked).sum(axis=0)
+    return np.where(count > 0, np.nansum(stacked, axis=0) / np.maximum(count, 1), np.nan)
 
 
 def _whole_day(asked: _Asked, aligned: Mapping[str, Floats], last: int) -> air_quality.Index:

@@ -140,3 +140,71 @@ def test_nothing_to_tell_has_a_reason(tmp_path, monkeypatch, words, lang, reason
     done = mangrove(words[0], city(tmp_path / "city"), *words[1:], "--lang", lang)
     assert done.code == 1
     assert reason in done.err
+
+
+def watched(folder: Path, *flows: str) -> Path:
+    """The three wards with gauges in the first of them."""
+    testing.three_ward_city(folder)
+    head = "id,place,carrier,unit,step,semantics,parameters"
+    (folder / "flows.csv").write_text("\n".join([head, *flows, ""]), encoding="utf-8")
+    store(folder, *(series(one.split(",")[0], 48, 50.0) for one in flows))
+    return folder
+
+
+LEVEL = "river,hoa,water_level:river,m,1h,state,station=P. An; alarm1=1.5 m"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        "other,hoa,weather:temperature,K,1h,state,",
+        "other,hoa,weather:temperature,kWh,1h,state,",
+        "other,hoa,weather:rain,kg,1h,sum,",
+        "other,hoa,water_level:road,m,1h,state,alarm1=10 kg",
+        "other,hoa,water_level:road,m,1h,state,alarm1=3 m; alarm2=1 m",
+    ],
+)
+def test_one_gauge_that_is_declared_wrongly_is_named_and_does_not_silence_the_others(tmp_path, bad):
+    done = mangrove("alerts", watched(tmp_path, bad, LEVEL), "--at", "2026-01-02T23:30")
+    assert done.code == 0
+    assert "P. An" in done.out
+    assert "extremely hot" not in done.out
+    assert "other" in done.err
+
+
+def test_names_of_stations_keep_their_points_and_numbers_get_commas(tmp_path):
+    done = mangrove("alerts", watched(tmp_path, LEVEL), "--at", "2026-01-02T23:30", "--lang", "vi")
+    assert "P. An (1,5 m)" in done.out
+
+
+def test_a_territory_without_gauges_is_not_called_safe(tmp_path):
+    done = mangrove("alerts", city(tmp_path))
+    assert "nothing is watched" in done.err
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_two_instruments_at_one_place_count_alike(tmp_path, order):
+    """Clean air at 5 ug/m3 beside 300 ug/m3: alone they are an index below 50 and above 300, and neither order hides the other."""
+    flows = [f"{one},hoa,air:pm25,ug/m3,1h,state," for one in order]
+    testing.three_ward_city(tmp_path)
+    head = "id,place,carrier,unit,step,semantics,parameters"
+    (tmp_path / "flows.csv").write_text("\n".join([head, *flows, ""]), encoding="utf-8")
+    store(tmp_path, series("a", 48, 5.0), series("b", 48, 300.0))
+    done = mangrove("alerts", tmp_path, "--at", "2026-01-02T23:30")
+    found = re.search(r"VN_AQI (\d+)", done.out)
+    assert found is not None
+    assert 150 < int(found[1]) < 300
+
+
+def test_a_geopackage_that_cannot_be_written_is_an_error_of_a_file(tmp_path):
+    """And what stood there before is not lost."""
+    pytest.importorskip("wntr")
+    from tests.hydraulics.nets import supply
+
+    folder = city(tmp_path / "city")
+    words = ("water", folder, supply("Net1"), "--from", "2024-01-01", "--flow", "market.power", "--dry-run")
+    done = mangrove(*words, "--gpkg", tmp_path / "nowhere" / "x.gpkg")
+    assert done.code == 1
+    assert "nowhere" in done.err
+    assert mangrove(*words, "--gpkg", tmp_path / "x.gpkg").code == 0
+    assert [path.name for path in tmp_path.iterdir() if path.name != "city"] == ["x.gpkg"]
