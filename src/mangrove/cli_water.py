@@ -49,7 +49,7 @@ def water(
     file: Annotated[Path, typer.Argument(metavar="FILE.inp", help="Supply network of EPANET.")],
     start: Annotated[str, typer.Option("--from", help="First hour of the run, local time: 2026-06-01.")],
     hours: Annotated[
-        float | None, typer.Option("--hours", min=1, help="Length; the file's own when left out.")
+        float | None, typer.Option("--hours", min=1, max=87_600, help="Length; the file's own when left out.")
     ] = None,
     flow: Annotated[
         str, typer.Option("--flow", help="Electricity flow of pumps that have none of their own.")
@@ -85,7 +85,9 @@ def drainage(
     folder: Folder,
     file: Annotated[Path, typer.Argument(metavar="FILE.inp", help="Drainage network of SWMM.")],
     rain: Annotated[float | None, typer.Option("--rain", min=0, help="Design storm: mm in all.")] = None,
-    hours: Annotated[float, typer.Option("--hours", min=0.1, help="Length of the design storm.")] = 3.0,
+    hours: Annotated[
+        float, typer.Option("--hours", min=0.1, max=720, help="Length of the design storm.")
+    ] = 3.0,
     start: Annotated[
         str, typer.Option("--from", help="Measured rain from the ledger: a period, or its first instant.")
     ] = "",

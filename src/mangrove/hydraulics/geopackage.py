@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from errno import EISDIR
+from os import strerror
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -43,8 +46,6 @@ def write(path: str | Path, network: Network, result: Supply | Drainage | None =
     known: npt.NDArray[np.bool_] = np.asarray(np.isfinite(xy).all(axis=1))
     if not known.any():
         raise RequestError("hydraulics.no_positions")
-    target = Path(path)
-    target.unlink(missing_ok=True)
     nodes, links = _columns(network, result)
     drawn = np.asarray(known[network.ends].all(axis=1)) if len(network.links) else np.zeros(0, np.bool_)
     lines = shapely.linestrings(xy[network.ends[drawn]]) if drawn.any() else np.empty(0, object)
@@ -57,8 +58,14 @@ def write(path: str | Path, network: Network, result: Supply | Drainage | None =
         shapes = [shapely.Polygon(_degrees(network, ring)) for ring in network.rings if len(ring)]
         areas: dict[str, Column] = {"id": np.array(network.areas), "area_m2": network.area}
         layers.append(("areas", "Polygon", np.array(shapes, object), _picked(areas, rings)))
-    for at, (layer, kind, shapes_of, fields) in enumerate(layers):
-        _write(target, layer, kind, shapely.to_wkb(shapes_of), fields, degrees=network.lonlat is not None, append=at > 0)  # fmt: skip
+    target = Path(path)
+    if target.is_dir():
+        raise IsADirectoryError(EISDIR, strerror(EISDIR), str(target))
+    with TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as beside:
+        made = Path(beside) / "made.gpkg"
+        for at, (layer, kind, shapes_of, fields) in enumerate(layers):
+            _write(made, layer, kind, shapely.to_wkb(shapes_of), fields, degrees=network.lonlat is not None, append=at > 0)  # fmt: skip
+        made.replace(target)  # what stood there before stays until all layers are written
     return tuple(layer for layer, *_ in layers)
 
 
