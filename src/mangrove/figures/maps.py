@@ -237,10 +237,15 @@ class _Sheet:
             return ""
         spots = np.array([shapely.point_on_surface(polygon).coords[0] for polygon in largest.values()])
         anchors = place(spots)
-        return "".join(
+        drawn = "".join(
             _badge(rank[key], anchor, center)
             for key, anchor, center in zip(largest, anchors, spread(anchors, 2 * _BADGE + 1), strict=True)
         )
+        return self._ranked(drawn)
+
+    def _ranked(self, drawn: str) -> str:
+        """What hangs on the order of the places, marked so that a page can hide it while other amounts are shown."""
+        return svg.tag("g", drawn, data_ranks="1") if self.keyed and drawn else drawn
 
     def side(self, x: float, y: float) -> tuple[str, float]:
         """The legend and the ranked list; the SVG and its height."""
@@ -249,20 +254,21 @@ class _Sheet:
             parts.append(svg.rect(x, top, 22, 14, fill, stroke=FAINT, stroke_width="0.5"))
             parts.append(svg.label(x + 30, top + 11, words, limit=_SIDE - 30))
             top += 20
+        ranked: list[str] = []
         if self.listed:
             top += 14
             head = messages.render("figures.largest", self.lang, count=len(self.listed))
-            parts.append(svg.label(x, top + 8, head, bold=True, limit=_SIDE))
+            ranked.append(svg.label(x, top + 8, head, bold=True, limit=_SIDE))
             top += 18
         decimals = self.scaling.decimals(self.values[self.listed[-1].id]) if self.listed else 0
         for rank, shape in enumerate(self.listed, start=1):
             shown = self.scaling.column(self.values[shape.id], decimals=decimals)
             room = _SIDE - 24 - svg.text_width(shown) - 10
-            parts.append(_badge(rank, (x + _BADGE, top + 7), (x + _BADGE, top + 7)))
-            parts.append(svg.label(x + 24, top + 11, shape.name, limit=room))
-            parts.append(svg.label(x + _SIDE, top + 11, shown, anchor="end"))
+            ranked.append(_badge(rank, (x + _BADGE, top + 7), (x + _BADGE, top + 7)))
+            ranked.append(svg.label(x + 24, top + 11, shape.name, limit=room))
+            ranked.append(svg.label(x + _SIDE, top + 11, shown, anchor="end"))
             top += 20
-        return "".join(parts), top - y
+        return "".join(parts) + self._ranked("".join(ranked)), top - y
 
     def classes(self) -> list[tuple[str, str]]:
         """Fill and words of each class in use, largest first, then removals and "no data"."""

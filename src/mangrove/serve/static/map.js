@@ -348,6 +348,7 @@ async function step(index) {
   const frames = TIME.frames;
   if (!frames || index < 0 || index >= frames.starts.length) return;
   TIME.index = index;
+  drawing.classList.add("playing"); // its ranks are those of the step before
   const found = amounts(frames, index);
   const write = new Intl.NumberFormat(box.dataset.lang === "en" ? "en" : "vi", { maximumSignificantDigits: 3 });
   const text = (id) => (found[id] === undefined ? "–" : write.format(found[id] / frames.scale.divisor));
@@ -389,6 +390,7 @@ async function settle() {
     const old = document.getElementById(id);
     if (now && old) old.replaceChildren(...[...now.childNodes].map((node) => document.importNode(node, true)));
   }
+  drawing.classList.remove("playing");
   if (chosen) choose(chosen);
   await refresh();
 }
