@@ -8,6 +8,7 @@ from mangrove.figures.day import Stretch, balance_areas, band_lines
 from mangrove.figures.frontier import Spot, frontier
 from mangrove.figures.geo import Point, Shape, voronoi_cells
 from mangrove.figures.maps import choropleth
+from mangrove.figures.pins import Pin
 from mangrove.figures.sankey import SankeyLink, sankey
 from mangrove.figures.series import Coverage, coverage_strip, sparkline, stacked_series
 from mangrove.figures.waterfall import Stage, waterfall
@@ -17,6 +18,7 @@ __all__ = [
     "Bar",
     "Block",
     "Coverage",
+    "Pin",
     "Point",
     "SankeyLink",
     "Shape",
