@@ -137,7 +137,7 @@ def _moved(rows: Floats, rng: np.random.Generator) -> Floats:
     """A trial for every draw: itself plus the scaled difference of two others, and a little noise."""
     count, width = rows.shape
     one, two = rng.integers(0, count, (2, count))
-    scale = 2.38 / math.sqrt(2 * width) * rng.uniform(0.3, 1.1, count)
+    scale = 2.38 / math.sqrt(2 * width) * rng.uniform(0.3, 1.1, (count,))
     scale[rng.random(count) < _JUMP] = 1.0
     noise = 1e-3 * rows.std(axis=0) * rng.standard_normal(rows.shape)
     made: Floats = rows + scale[:, None] * (rows[one] - rows[two]) + noise
