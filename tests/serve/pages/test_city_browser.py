@@ -137,6 +137,18 @@ def test_the_slider_plays_from_one_answer_and_what_is_settled_on_has_its_interva
     assert shown(page) == played
 
 
+def test_new_values_do_not_stop_what_the_reader_plays(opened):
+    page = opened(PLAYED + "&lang=en")
+    page.wait_for_selector('#map[data-state="drawing"]', state="attached")
+    slide(page, 4)
+    expect(page.locator("#map-instant")).to_have_text("04:00 24 Jun 2026")
+    asked = len(page.asked)
+    page.evaluate("document.dispatchEvent(new CustomEvent('mg:tick'))")
+    slide(page, 9)
+    expect(page.locator("#map-instant")).to_have_text("09:00 24 Jun 2026")
+    assert asked < len(page.asked) <= asked + 2, "the courses are asked for again"
+
+
 def test_play_runs_and_stops(opened):
     page = opened(PLAYED + "&lang=en&t=2026-06-24T00:00")
     address = page.url
@@ -177,7 +189,7 @@ def test_without_script_another_plan_side_and_year_can_be_chosen(opened):
     expect(page.locator(".answer")).to_contain_text("2028")
     page.select_option("select[name=year]", "2026")
     page.select_option("select[name=by]", "place")
-    page.click("#plans-live form button")
+    page.click("main form button")
     expect(page.locator(".answer")).to_contain_text("2026")
     assert "by=place" in page.url
 
@@ -185,6 +197,6 @@ def test_without_script_another_plan_side_and_year_can_be_chosen(opened):
 def test_without_script_another_gauge_can_be_chosen(opened):
     page = opened("/surroundings?lang=en", script=False)
     expect(page.locator(".answer")).to_contain_text("alarm level 2")
-    page.select_option("#surroundings-live select[name=flow]", "tower.pm25")
-    page.click("#surroundings-live form button")
+    page.select_option("main select[name=flow]", "tower.pm25")
+    page.click("main form button")
     expect(page.locator("figcaption").first).to_contain_text("Trạm Tháp")

@@ -346,7 +346,8 @@ export function colored(frames, value) {
 async function step(index) {
   if (!TIME.frames) TIME.frames = (await values()).frames;
   const frames = TIME.frames;
-  if (!frames || index < 0 || index >= frames.starts.length) return;
+  const select = document.querySelector("#map-instants select");
+  if (!frames || index < 0 || index >= Math.min(frames.starts.length, select.options.length)) return;
   TIME.index = index;
   drawing.classList.add("playing"); // its ranks are those of the step before
   const found = amounts(frames, index);
@@ -358,7 +359,6 @@ async function step(index) {
     if (tip) tip.textContent = `${tip.textContent.split(": ")[0]}: ${text(path.dataset.place)} ${frames.scale.label}`;
   }
   for (const row of rows()) row.querySelector("[data-value]").textContent = text(row.dataset.place);
-  const select = document.querySelector("#map-instants select");
   select.selectedIndex = index;
   document.getElementById("map-instant").textContent = select.options[index].textContent;
   const slider = document.getElementById("map-slider");
@@ -428,12 +428,14 @@ function playable() {
     if (slider.value === slider.max) await step(0);
     return play();
   });
-  document.querySelector("#map-instants select").addEventListener("change", async (e) => {
+  document.getElementById("map-instants").addEventListener("change", async (e) => {
     await step(e.target.selectedIndex);
     return settle();
   });
   document.addEventListener("mg:tick", () => {
     TIME.frames = null; // new values: the next step asks for the courses again
+    slider.max = document.querySelector("#map-instants select").options.length - 1;
+    if (drawing.classList.contains("playing")) step(TIME.index);
   });
 }
 
