@@ -2,7 +2,7 @@
 """Day-ahead forecasts of real series, beside the weekly naive, yesterday's values and every model alone, in the same run.
 
 Each day is forecast at its first instant with what was known then. Two windows: the last 56 days, and the
-112 days before them, by which settings were picked with the last 56 in sight (benchmarks/README.md says how many). Columns: mean pinball loss / mean value of the mix; its ratio
+112 days before them, by which settings were picked (benchmarks/README.md says how, and what was seen of the last 56). Columns: mean pinball loss / mean value of the mix; its ratio
 to the best single model in that window (known only afterwards); coverage of the 80 % band and what the bands promise (one that begins
 at zero promises only its upper end, see `mangrove.forecast.score`); skill over the weekly naive; by how much the mean absolute error of the
 median is below that of repeating yesterday. Coverage leaves out steps at which neither the value nor the band differs from zero.

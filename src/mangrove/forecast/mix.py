@@ -41,7 +41,7 @@ _DAYS = 84
 """Days whose scores correct the bands; fewer gave a higher loss on real series (benchmarks/README.md)."""
 _TINY = 0.02
 """A quantile nearer to the lower bound than this share of the day's widest band lies on it."""
-_GAINS = (0.0, 0.12, 0.25)
+_GAINS = (0.0, 0.05, 0.12)
 """Steps of the adaptive corrections a day for a long record: a larger one holds the coverage more closely, a smaller one loses less."""
 _GAIN_RATE = 40.0
 """Sharpness of the weights of the corrections: they differ by little, so that one which is 2 % worse gets less than half."""
