@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.measure.nowcast import twins
 from tests.servers import key, running
 
 import mangrove as mg
@@ -57,6 +58,26 @@ def test_screening_beside_a_server_marks_values_and_invents_none(folder):
         rows = snapshot.values(["mill.power"], now - timedelta(days=1), now).to_pylist()
     assert len(rows) == 24
     assert [row["quality"] for row in rows if row["value"] == 1e9] == [Quality.SPIKE]
+
+
+def test_a_nowcast_beside_a_server_is_a_run_of_its_ledger_and_follows_its_clock(tmp_path):
+    folder = tmp_path / "city"
+    opened = twins.city(folder)
+    with opened.writer() as ledger:
+        twins.put(ledger, twins.inventory(), "inventory")
+        twins.put(ledger, twins.live(), "live")
+    now = datetime(2026, 8, 15, 3, 20, tzinfo=UTC)
+    secret = key(folder, "worker")
+    with running(folder) as (url, _, _):
+        assert int(worker._nowcast(remote(folder, url, secret), now)) > 0
+    with opened.reader() as ledger:
+        assert ledger.records("nowcast")
+    found = mg.measure(opened, "2026-08-15", run="estimate/nowcast", every="1h", store=False).to_arrow()
+    assert max(found["start"].to_pylist()) == datetime(2026, 8, 15, 2, tzinfo=UTC)
+
+
+def test_a_territory_without_drivers_has_nothing_to_nowcast(folder):
+    assert worker._nowcast(remote(folder, "http://127.0.0.1:9", "k"), START) == "0"
 
 
 def test_a_key_of_another_role_stores_no_forecast(folder):

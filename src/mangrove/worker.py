@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The worker: screening, forecasts and schedules for a running server, in a process of its own.
+"""The worker: screening, nowcasts, forecasts and schedules for a running server, in a process of its own.
 
 Comes in: the folder of a territory and the address of the server that writes its ledger. Goes out: batches that the server stores.
 The worker opens the store for reading, so a model that takes long or dies never holds up a meter. Jobs follow the server's clock:
@@ -62,6 +62,7 @@ def jobs() -> tuple[Job, ...]:
     """All jobs, in the order in which they run when several are due."""
     return (
         Job("screen", _HOUR, _screen),
+        Job("nowcast", _HOUR, _nowcast),
         Job("forecast", 3 * _HOUR, _forecast),
         Job("operate", _HOUR, _operate),
     )
@@ -143,6 +144,16 @@ def _screen(park: RemoteHandle, now: datetime) -> str:
             end = now - _PATIENCE * timedelta(seconds=seconds)
             marked += screen_flows(ledger, park.territory, flows, Span(end - _SCREENED, end)).marked
     return f"{marked}"
+
+
+def _nowcast(park: RemoteHandle, now: datetime) -> str:
+    """Brings a city whose live series are declared up to the last whole hour; other territories have nothing to nowcast."""
+    from mangrove import city
+
+    if not park.territory.drivers:
+        return "0"
+    made = city.nowcast(park, now.replace(minute=0, second=0, microsecond=0))
+    return f"{len(made.flows)}"
 
 
 def _forecast(park: RemoteHandle, now: datetime) -> str:
