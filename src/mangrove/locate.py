@@ -334,6 +334,7 @@ def _winds(  # noqa: PLR0917 - private
     speed_of, from_of = _vane(territory, plane)
     times, written = _series(snapshot, from_of.id, span)
     fast_times, fast = _series(snapshot, speed_of.id, span)
+    fast = fast * speed_of.unit.to("m/s")
     both, here, there = np.intersect1d(times, fast_times, return_indices=True)
     if not len(both):
         raise DataQualityError("locate.no_wind")
@@ -414,6 +415,9 @@ def _binned(times: Ints, columns: Floats, moments: Ints, step: int, every: int) 
     return np.column_stack([mean, np.where(count >= _FEW, np.tan(np.minimum(sigma, 1.2)), np.nan)])
 
 
+_UNITS = {"mixing_height": "m", "irradiance": "W/m2"}
+
+
 def _nearest(  # noqa: PLR0917 - private
     snapshot: Snapshot, territory: Territory, span: Span, code: str, moments: Ints, step: int
 ) -> Floats | None:
@@ -427,6 +431,7 @@ def _nearest(  # noqa: PLR0917 - private
                 continue
             last = np.searchsorted(times, moments + step) - 1
             age = moments - times[np.maximum(last, 0)]
+            values = values * flow.unit.to(_UNITS[code])
             return np.where((last >= 0) & (age < 3600 * _MICRO), values[np.maximum(last, 0)], np.nan)
     return None
 

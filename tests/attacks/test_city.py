@@ -8,6 +8,7 @@ from uuid import uuid4
 import numpy as np
 import pyarrow as pa
 import pytest
+from tests import sensed
 from tests.doors import mangrove
 
 from mangrove import testing
@@ -208,3 +209,34 @@ def test_a_geopackage_that_cannot_be_written_is_an_error_of_a_file(tmp_path):
     assert "nowhere" in done.err
     assert mangrove(*words, "--gpkg", tmp_path / "x.gpkg").code == 0
     assert [path.name for path in tmp_path.iterdir() if path.name != "city"] == ["x.gpkg"]
+
+
+def test_a_wind_in_kilometers_an_hour_is_the_same_wind(tmp_path):
+    """The rate of a source is proportional to the wind: read as m/s it would be 3.6 times too large."""
+    folder = sensed.sensed_town(tmp_path)
+    words = (
+        "locate",
+        folder,
+        "--species",
+        "ch4",
+        "--from",
+        "2024-03-01",
+        "--to",
+        "2024-03-05",
+        "--draws",
+        "60",
+    )
+    asked = (*words, "--dry-run", "--json")
+    meters = mangrove(*asked)
+    path = folder / "flows.csv"
+    path.write_text(path.read_text().replace("weather:wind_speed,m/s", "weather:wind_speed,km/h"))
+    starts = [moment.replace(tzinfo=None) for moment in sensed.moments()]
+    fast = sensed.weather()[0] * 3.6
+    store(folder, testing.values(zip(["speed"] * len(starts), starts, fast.tolist(), strict=True)))
+    kilometers = mangrove(*asked)
+    rates = [
+        [float(one) for one in re.findall(r'"rate_kg_per_h": ([\d.]+)', done.out)]
+        for done in (meters, kilometers)
+    ]
+    assert rates[0]
+    assert rates[1] == pytest.approx(rates[0], rel=1e-6)

@@ -188,6 +188,7 @@ def _winds(
         for fan in weather["wind_speed"]:
             if fan.place == vane.place:
                 air, fast = _hourly(snapshot, vane.id, span, columns=True), _hourly(snapshot, fan.id, span)
+                fast = fast * fan.unit.to("m/s")
                 hours = int((np.isfinite(fast) & np.isfinite(air[:, 0])).sum())
                 if best is None or hours > best[0]:
                     best = hours, air, fast
@@ -198,24 +199,24 @@ def _winds(
     known = np.isfinite(fast) & (length > 0)
     unit = np.where(known[:, None], air / np.where(known, length, 1.0)[:, None], [1.0, 0.0])
     speed = np.where(known, fast, 0.0)
-    sun = _first(snapshot, weather["irradiance"], span)
+    sun = _first(snapshot, weather["irradiance"], span, "W/m2")
     at = territory.places[flows[0].place]
     starts = np.arange(_us(span.start), _us(span.end), _MICRO_HOUR).astype("datetime64[us]")
     clear = by_hour(speed, starts, float(at.lon or 0.0), float(at.lat or 0.0))
     stability = (
         clear if sun is None else np.where(np.isfinite(sun), classes(speed, np.nan_to_num(sun)), clear)
     )
-    measured = _first(snapshot, weather["mixing_height"], span)
+    measured = _first(snapshot, weather["mixing_height"], span, "m")
     usual = np.array(MIXING)[stability]
     mixing = usual if measured is None else np.where(measured > 0, measured, usual)
     direction = np.degrees(np.arctan2(-unit[:, 0], -unit[:, 1])) % 360
     return direction, Winds(speed, unit[:, 0].copy(), unit[:, 1].copy(), mixing, stability, terrain), known
 
 
-def _first(snapshot: Snapshot, flows: list[Flow], span: Span) -> Floats | None:
-    """The hours of the first flow that has any."""
+def _first(snapshot: Snapshot, flows: list[Flow], span: Span, unit: str) -> Floats | None:
+    """The hours of the first flow that has any, in `unit`."""
     for flow in flows:
         hours = _hourly(snapshot, flow.id, span)
         if np.isfinite(hours).any():
-            return hours
+            return hours * flow.unit.to(unit)
     return None
