@@ -88,8 +88,8 @@ def hotspots(
     if not result.plan.question.gwp:
         raise RequestError("why.no_gwp")
     keys, kg = result.by_line(by)
-    there = kg.any(axis=1)  # a group of which nothing was measured is unknown, not zero
-    keys, kg = [key for key, seen in zip(keys, there, strict=True) if seen], kg[there]
+    there = (kg != 0).any(axis=1)  # a group of which nothing was measured is unknown, not zero
+    keys, kg = [key for key, seen in zip(keys, there.tolist(), strict=True) if seen], kg[there]
     if not keys or not kg.sum() > 0:
         raise nothing_in("why.nothing", result)
     drawn = samples(result, kg, seed=seed)
