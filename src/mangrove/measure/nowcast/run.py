@@ -82,7 +82,7 @@ def _nothing(reading: Reading) -> DataQualityError:
 
 def _require_finite(made: Nowcast) -> None:
     """Amounts that leave the range of numbers are an error of the declaration or of a value, never a result."""
-    fine = np.isfinite(made.samples).all(axis=(0, 2)) & np.isfinite(made.days.mean).all(axis=1)
+    fine = np.asarray(np.isfinite(made.samples).all(axis=(0, 2)) & np.isfinite(made.days.mean).all(axis=1))
     if not fine.all():
         names = ", ".join(name for name, good in zip(made.targets, fine.tolist(), strict=True) if not good)
         raise DataQualityError("nowcast.not_finite", flows=names)
