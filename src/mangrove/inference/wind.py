@@ -196,7 +196,7 @@ def _fit(
     h = np.where(there[..., None], seen - (seen * weight[..., None]).sum(axis=1, keepdims=True), 0.0)
     cross, power = np.einsum("mt,mtn->n", y, h), np.einsum("mtn,mtn->n", h, h)
     rate = np.maximum(cross, 0.0) / np.where(power > 0, power, np.inf)
-    explained = rate * cross / (y**2).sum()
+    explained = rate * cross / max(float((y**2).sum()), np.finfo(float).tiny)  # nothing varies: 0, no warning
     best = int(np.argmax(explained))
     losses = np.abs(y - rate[best] * h[..., best]).sum(axis=0)
     blocks = np.array([part.sum() for part in np.array_split(losses, min(_BLOCKS, len(losses)))])
