@@ -261,6 +261,9 @@ class Emissions:
             found.extend(_count_problems(count))
         found.extend(self._weak_factors())
         found.extend(self._unstated())
+        if self.plan.question.run.startswith("estimate/") and self.plan.errors():
+            data = {"run": self.plan.question.run}
+            found.append(Problem("measure.interval_of_estimate", data, severity="note"))
         return tuple(found)
 
     def _weak_factors(self) -> Iterator[Problem]:

@@ -36,6 +36,14 @@ def test_measure_on_the_stored_run_gives_the_same_means_by_ward_sector_and_hour(
             assert mine[key] == pytest.approx(value, rel=1e-8), key
 
 
+def test_measure_on_the_run_says_that_its_interval_is_not_that_of_the_nowcast(park):
+    codes = [one.code for one in api.measure(park, "2026-08-13", run=NOWCAST, store=False).problems]
+    assert "measure.interval_of_estimate" in codes
+    assert "measure.interval_of_estimate" not in [
+        one.code for one in api.measure(park, "2026-08-13", store=False).problems
+    ]
+
+
 def test_wards_add_up_to_the_city_and_hours_to_days(made):
     total = rows(made.table())[()]
     assert sum(rows(made.table(("ward", "sector")), "ward", "sector").values()) == pytest.approx(
