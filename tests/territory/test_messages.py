@@ -255,6 +255,59 @@ def test_every_sentence_has_all_its_placeholders_in_both_languages(tmp_path, fil
         assert problem.text(lang) != problem.code
 
 
+GAUGES = "id,place,carrier,unit,step,semantics\n"
+
+
+@pytest.mark.parametrize(
+    ("carrier", "unit"),
+    [
+        ("air:co", "kWh"),
+        ("air:pm25", "kg"),
+        ("air:no2", "deg"),
+        ("weather:temperature", "m/s"),
+        ("weather:humidity", "deg"),
+        ("weather:wind_speed", "m"),
+        ("weather:wind_from", "%"),
+        ("weather:mixing_height", "m2"),
+        ("weather:rain", "kg"),
+        ("weather:irradiance", "kWh"),
+        ("weather:pressure", "m"),
+        ("water_level:tide", "m3"),
+    ],
+)
+def test_a_gauge_in_a_unit_of_another_quantity_is_doubted_at_its_cell(tmp_path, carrier, unit):
+    problem = only(tmp_path, {"flows.csv": GAUGES + f"a,north,{carrier},{unit},1h,state\n"})
+    assert (problem.code, problem.severity) == ("territory.carrier_unit", "warning")
+    assert str(problem.where) == f"flows.csv:2:{len('a,north,') + len(carrier) + 2}"
+    assert carrier in problem.text("vi")
+
+
+@pytest.mark.parametrize(
+    ("carrier", "unit", "semantics"),
+    [
+        ("air:co", "mg/m3", "state"),
+        ("air:co", "ppb", "state"),
+        ("air:co2", "1", "state"),
+        ("air:so2", "mg/Nm3", "state"),
+        ("weather:temperature", "K", "state"),
+        ("weather:humidity", "1", "state"),
+        ("weather:wind_speed", "km/h", "state"),
+        ("weather:wind_from", "deg", "state"),
+        ("weather:mixing_height", "km", "state"),
+        ("weather:rain", "cm", "sum"),
+        ("weather:rain", "mm/h", "mean"),
+        ("weather:irradiance", "kW/m2", "state"),
+        ("weather:irradiance", "kWh/m2", "sum"),
+        ("weather:pressure", "kPa", "state"),
+        ("weather:clouds", "%", "state"),
+        ("water_level:road", "cm", "state"),
+    ],
+)
+def test_a_gauge_in_any_unit_of_its_quantity_is_taken(tmp_path, carrier, unit, semantics):
+    good = {"flows.csv": GAUGES + f"a,north,{carrier},{unit},1h,{semantics}\n"}
+    assert problems(tmp_path, good) == []
+
+
 def test_all_problems_are_listed_at_once_in_file_order(tmp_path):
     found = problems(
         tmp_path,

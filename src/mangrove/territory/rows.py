@@ -49,6 +49,13 @@ _COUNTED_IN: Mapping[str, tuple[str, ...]] = {
     "water": (_VOLUME, _MASS), "refrigerant": (_MASS,), "gas": (_MASS, _NORMAL, _VOLUME), "CO2": (_MASS, _NORMAL),
     "reported": (_MASS,), "vehicle_km": ("vehicle_km",), "livestock": ("head",), "land": ("ha",),
 }  # fmt: skip
+# What the air, the weather and levels of water are measured in, whatever their semantics; codes of the weather that are not listed take any unit.
+_AIR, _LEVEL = ("ug/m3", "ug/Nm3", "ppm"), ("m",)
+_WEATHER: Mapping[str, tuple[str, ...]] = {
+    "temperature": ("degC",), "humidity": ("%",), "wind_speed": ("m/s",), "wind_from": ("deg",), "mixing_height": ("m",),
+    "rain": ("mm", "mm/h", "kg/m2", "kg/m2/h"), "irradiance": ("W/m2", "Wh/m2"), "pressure": ("hPa",),
+}  # fmt: skip
+_ANGLE = unit("deg")
 _SHARE_ROUNDING = 1e-6
 
 
@@ -207,12 +214,14 @@ def _flow_problems(parsed: Parsed, lookups: Lookups, own_factors: set[str]) -> I
     for row, (carrier, counted, semantics) in enumerate(shapes):
         if carrier is None or counted is None:
             continue
-        key = (carrier.kind, counted.text, semantics)
+        key = (carrier.kind, carrier.code, counted.text, semantics)
         if key not in memo:
             memo[key] = _unit_fault(carrier, counted, semantics)
         fault = memo[key]
         if fault:
-            yield Problem(*fault, parsed.where(row, "unit"))
+            # one gauge that is declared wrongly must not silence the alarms of all others: a warning
+            doubt = fault[0] == "territory.carrier_unit" and bool(_measured_in(carrier))
+            yield Problem(*fault, parsed.where(row, "unit"), "warning" if doubt else "error")
     for row, (place, to_place) in enumerate(zip(values["place"], values["to_place"], strict=True)):
         if to_place and to_place == place:
             yield Problem("territory.same_place", {"text": place}, parsed.where(row, "to_place"))
@@ -264,6 +273,12 @@ def _unit_fault(carrier: Carrier, counted: Unit, semantics: str) -> tuple[str, d
         return "territory.mean_needs_rate", {"unit": counted.text}
     if semantics in ("sum", "counter") and rate and carrier.kind != "stack":
         return "territory.rate_needs_mean", {"unit": counted.text, "semantics": semantics}
+    measured = _measured_in(carrier)
+    if measured:
+        if any(_expresses(counted, unit(option)) for option in measured):
+            return None
+        data = {"unit": counted.text, "carrier": str(carrier), "options": ", ".join(measured)}
+        return "territory.carrier_unit", data
     options = _COUNTED_IN.get(carrier.kind)
     amount = counted * unit("h") if semantics == "mean" else counted
     if options and semantics != "state" and not any(amount.converts_to(option) for option in options):
@@ -273,6 +288,19 @@ def _unit_fault(carrier: Carrier, counted: Unit, semantics: str) -> tuple[str, d
             "options": ", ".join(options),
         }
     return None
+
+
+def _measured_in(carrier: Carrier) -> tuple[str, ...]:
+    """Units that show what a quantity of the surroundings is; empty for carriers that are counted."""
+    if carrier.kind == "weather":
+        return _WEATHER.get(carrier.code, ())
+    return {"air": _AIR, "water_level": _LEVEL}.get(carrier.kind, ())
+
+
+def _expresses(counted: Unit, option: Unit) -> bool:
+    """Whether both say the same kind of quantity: an angle has the dimension of a share and is none."""
+    angles = (counted.scale == _ANGLE.scale, option.scale == _ANGLE.scale)
+    return counted.converts_to(option) and (counted.dimension != _ANGLE.dimension or angles[0] == angles[1])
 
 
 def _unknown_words(parsed: Parsed, column: str, code: str, options: Mapping[str, Any]) -> Iterator[Problem]:
