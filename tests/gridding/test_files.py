@@ -1,8 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Files for others: NetCDF read back with xarray, GeoParquet with pyarrow and shapely; every kilogram in them, and what readers expect."""
 
+import errno
 import json
+import os
+import subprocess
+import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -14,6 +19,7 @@ from pyproj import CRS, Geod
 from mangrove.errors import RequestError
 from mangrove.gridding import Field, Grid, geoparquet, netcdf
 from mangrove.gridding.layers import Layer, Steps, Zones
+from mangrove.gridding.sink import Sink
 
 GRID = Grid(680_000, 1_190_000, 1000, 500, 5, 4, 32648)
 HOURS = 72
@@ -219,6 +225,70 @@ def test_a_file_that_fails_half_way_leaves_the_old_one(tmp_path, monkeypatch):
         netcdf.write(path, layers(GRID.cells), GRID, STEPS)
     assert [file.name for file in tmp_path.iterdir()] == ["city.nc"]
     assert path.read_text() == "the old one"
+
+
+ON_A_FULL_DISK = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from pathlib import Path
+from test_files import GRID, HOURS, START, Layer, Steps, field, geoparquet, netcdf, np
+from mangrove.errors import RequestError
+from mangrove.gridding import Grid
+
+grid = Grid(680_000, 1_190_000, 1000, 1000, 20, 20, 32648)
+steps = Steps(tuple(range(HOURS + 1)), START + np.arange(HOURS + 1) * np.timedelta64(1, "h"))
+folder = Path(sys.argv[2])
+netcdf._BLOCK = 20 * 20 * 4 * 10
+for limit in (0, 3000, 9000, 40_000, 60_000):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+    for module, name in ((netcdf, "a.nc"), (geoparquet, "a.parquet")):
+        try:
+            module.write(folder / name, [Layer("CO2", "x", field(grid.cells, 1))], grid, steps)
+        except RequestError as error:
+            assert error.code == "gridding.not_written", error.code
+            assert name in error.problem.text(), error.problem.text()
+            assert "File too large" in error.problem.text(), error.problem.text()
+        else:
+            raise SystemExit(f"{name} was written in {limit} bytes")
+"""
+
+
+def test_a_full_disk_is_named_leaves_no_half_file_and_the_process_ends_in_peace(tmp_path):
+    """HDF5 that could not flush tries again when the process ends, and crashes it: exit code -11."""
+    words = [sys.executable, "-c", ON_A_FULL_DISK, str(Path(__file__).parent), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_is_a_file_is_an_error_with_its_name(tmp_path):
+    (tmp_path / "x").write_text("a file")
+    with pytest.raises(RequestError) as caught:
+        netcdf.write(tmp_path / "x" / "a.nc", layers(GRID.cells), GRID, STEPS)
+    assert caught.value.code == "gridding.not_written"
+    assert str(tmp_path / "x" / "a.nc") in caught.value.problem.text("vi")
+
+
+def test_what_a_disk_refuses_is_kept_and_read_back(tmp_path, monkeypatch):
+    path = tmp_path / "f"
+    path.write_bytes(b"")
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda f, d, at: real(f, d[: max(0, 5 - at)], at) if at < 5 else full())
+    with path.open("r+b", buffering=0) as raw:
+        sink = Sink(raw)
+        assert sink.write(b"0123456789") == 10
+        sink.seek(8)
+        assert sink.write(b"AB") == 2
+        sink.seek(20)
+        sink.write(b"end")
+        sink.seek(3)
+        assert sink.read() == b"34567AB".ljust(9, b"\0").ljust(17, b"\0") + b"end"
+        with pytest.raises(OSError, match="No space"):
+            sink.check()
+
+
+def full() -> int:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize("edges", [(0,), (0, 0), (5, 3)])

@@ -21,6 +21,7 @@ import shapely
 from mangrove.errors import RequestError
 from mangrove.gridding.grid import Floats, Grid
 from mangrove.gridding.layers import Layer, Steps, Zones, check, maps, plain_word, variable_names, written
+from mangrove.gridding.sink import Sink
 
 CONVENTIONS = "CF-1.10"
 NAMES = {
@@ -57,16 +58,19 @@ def write(
         attributes: global attributes: title, institution, source, history, references, comment, ...
 
     Raises:
-        RequestError: `gridding.nothing_measured`, `gridding.wrong_zones`, `gridding.no_projection`.
+        RequestError: `gridding.nothing_measured`, `gridding.wrong_zones`, `gridding.no_projection`, `gridding.not_written` (a full disk).
     """
     import h5netcdf
 
     check(layers, frame)
-    with written(path) as temporary, h5netcdf.File(temporary, "w") as file:
-        file.attrs.update({"Conventions": CONVENTIONS, **(attributes or {})})
-        _time(file, steps)
-        space = _grid(file, frame) if isinstance(frame, Grid) else _zones(file, frame)
-        _fields(file, layers, steps, space)
+    with written(path) as temporary, temporary.open("r+b", buffering=0) as raw:
+        sink = Sink(raw)
+        with h5netcdf.File(sink, "w") as file:
+            file.attrs.update({"Conventions": CONVENTIONS, **(attributes or {})})
+            _time(file, steps)
+            space = _grid(file, frame) if isinstance(frame, Grid) else _zones(file, frame)
+            _fields(file, layers, steps, space, sink)
+        sink.check()
     return path
 
 
@@ -182,7 +186,7 @@ def _degrees(file: Any, dimensions: tuple[str, ...], lon: Floats, lat: Floats, *
         _variable(file, name, dimensions, values, standard_name=word, long_name=word, units=units, **further)
 
 
-def _fields(file: Any, layers: Sequence[Layer], steps: Steps, space: _Space) -> None:
+def _fields(file: Any, layers: Sequence[Layer], steps: Steps, space: _Space, sink: Sink) -> None:
     """The layers, their sums over sectors and their totals, map after map."""
     names = variable_names(layers)
     gases = list(dict.fromkeys(layer.gas for layer in layers))
@@ -202,6 +206,7 @@ def _fields(file: Any, layers: Sequence[Layer], steps: Steps, space: _Space) -> 
     block = max(1, _BLOCK // (4 * int(np.prod(space.shape)) * (len(layers) + len(gases))))
     running = [maps(layer, steps) for layer in layers]
     for first in range(0, len(steps), block):
+        sink.check()
         span = slice(first, min(first + block, len(steps)))
         rates = steps.seconds()[span].reshape(-1, *(1 for _ in space.shape)) * space.area
         together = {gas: np.zeros((span.stop - first, *space.shape)) for gas in gases}
