@@ -116,3 +116,28 @@ def test_no_values_no_positions_and_no_wind_are_named(tmp_path):
     with pytest.raises(DataQualityError) as lost:
         locate(mg.open(folder), "ch4", *PERIOD)
     assert lost.value.code == "locate.no_positions"
+
+
+def test_what_plumes_cannot_tell_is_refused_by_name(town, tmp_path):
+    for words, code in (
+        ({"terrain": "mars"}, "locate.no_such_terrain"),
+        ({"height": 1e9}, "locate.bad_height"),
+    ):
+        with pytest.raises(RequestError) as caught:
+            locate(mg.open(town), "ch4", *PERIOD, **words)
+        assert caught.value.code == code
+    folder = declared(tmp_path / "far")
+    lines = (folder / "places.csv").read_text().splitlines()
+    moved = [
+        ",".join([*line.split(",")[:4], "105.85", "21.03"]) if line[:3] == "s0," else line for line in lines
+    ]
+    (folder / "places.csv").write_text("\n".join([*moved, ""]))
+    with pytest.raises(RequestError) as far:
+        locate(mg.open(folder), "ch4", *PERIOD)
+    assert far.value.code == "locate.area_too_wide"
+
+
+@pytest.mark.parametrize("words", [("--height", "1e9"), ("--terrain", "mars")])
+def test_the_command_takes_no_height_or_terrain_that_is_none(town, words):
+    done = CliRunner().invoke(app, ["locate", str(town), "--species", "ch4", "--from", "2024-03-01", *words])
+    assert done.exit_code == 2

@@ -3,6 +3,7 @@
 
 import csv
 import json
+import shutil
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -94,6 +95,35 @@ def test_what_cannot_be_asked_is_named(street, tmp_path):
     with pytest.raises(DataQualityError) as few:
         station_change(park, "a", "2024-02-01..2024-02-10", "2024-04")
     assert few.value.code == "locate.few_days_before"
+
+
+def test_only_flows_that_stand_at_the_place_are_its_station(street):
+    with pytest.raises(RequestError) as caught:
+        station_change(mg.open(street), "city", *SIDES, store=False)
+    assert caught.value.code == "locate.station_below"
+    assert "a, b" in caught.value.text("en")
+    assert "a, b" in caught.value.text("vi")
+
+
+def test_of_two_instruments_of_a_species_people_choose_one(street, tmp_path):
+    folder = tmp_path / "street"
+    shutil.copytree(street, folder)
+    with (folder / "flows.csv").open("a") as file:
+        file.write("co.spare,a,air:co,ug/m3,1h,state\n")
+    park = mg.open(folder)
+    with pytest.raises(RequestError) as caught:
+        station_change(park, "a", *SIDES, store=False)
+    assert caught.value.code == "locate.two_instruments"
+    assert "co.a, co.spare" in caught.value.text("en")
+    report = station_change(park, "a", *SIDES, species=("co.a", "no2"), store=False)
+    assert report.flows == ("co.a", "no2.a")
+
+
+def test_periods_that_overlap_are_said_in_local_time(street):
+    with pytest.raises(RequestError) as caught:
+        station_change(mg.open(street), "a", SIDES[1], SIDES[0])
+    assert "2024-05-01 00:00" in caught.value.text("en")
+    assert "+00:00" not in caught.value.text("vi")
 
 
 @pytest.mark.data

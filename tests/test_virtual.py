@@ -119,3 +119,16 @@ def test_what_is_not_declared_is_named(tmp_path):
     bare = mg.open(park_of(tmp_path / "bare", FLOWS))
     with pytest.raises(RequestError, match=r"virtual\.csv"):
         virtual(bare, None, "2024-05")
+
+
+def test_a_pure_number_is_said_without_the_unit_1(tmp_path):
+    park, _ = plant(tmp_path)
+    (card,) = (one for one in later(park, store=False).problems() if one.code == "virtual.card")
+    miss = f"{card.data['miss']:g}"
+    assert f"missed by {miss} (the mean" in card.text("en")
+    assert f"sai trung bình {miss.replace('.', ',')} (lấy trung bình" in card.text("vi")
+    declared = (tmp_path / "flows.csv").read_text()
+    (tmp_path / "flows.csv").write_text(declared.replace("index:nox,1,", "air:no2,ug/m3,", 1))
+    metered = later(mg.open(tmp_path), store=False)
+    (card,) = (one for one in metered.problems() if one.code == "virtual.card")
+    assert f"missed by {miss} ug/m3 (the mean" in card.text("en")

@@ -107,9 +107,9 @@ def event(
 
     found = city.event(api.open(folder), parts(flows), at, controls=parts(controls), after=days)
     tell(found.problems, lang)
-    typer.echo(
-        printing.as_json(found.table()) if json else printing_city.event_text(found, lang), nl=not json
-    )
+    if json or found.effects:
+        text = printing.as_json(found.table()) if json else printing_city.event_text(found, lang)
+        typer.echo(text, nl=not json)
     raise typer.Exit(0 if found.effects else 4)
 
 

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from mangrove import messages
 from mangrove.cli_words import Folder, From, Json, Lang, To, parts, say, tell
+
+Terrain = Annotated[Literal["urban", "rural"], typer.Option("--terrain", help="How fast plumes widen.")]
 
 
 def add(app: typer.Typer) -> None:
@@ -41,7 +43,7 @@ def invert(
             "--footprints", help="NetCDF footprints, a file or a folder named after its station; repeat."
         ),
     ] = None,
-    terrain: Annotated[str, typer.Option("--terrain", help="urban or rural.")] = "urban",
+    terrain: Terrain = "urban",
     json: Json = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
     lang: Lang = "en",
@@ -72,9 +74,11 @@ def locate(
         str | None,
         typer.Option("--area", help="Id of the place to search; around the sensors when left out."),
     ] = None,
-    height: Annotated[float, typer.Option("--height", min=0, help="Height of the release, m.")] = 1.0,
+    height: Annotated[
+        float, typer.Option("--height", min=0, max=1000, help="Height of the release, m.")
+    ] = 1.0,
     sources: Annotated[int, typer.Option("--sources", min=1, max=3, help="How many to look for.")] = 1,
-    terrain: Annotated[str, typer.Option("--terrain", help="urban or rural.")] = "urban",
+    terrain: Terrain = "urban",
     draws: Annotated[
         int, typer.Option("--draws", min=50, help="Draws of the posterior; more are finer.")
     ] = 600,
@@ -134,7 +138,9 @@ def station_change(
     station: Annotated[str, typer.Option("--station", help="Id of the place of the station.")],
     before: Annotated[str, typer.Option("--before", help="Period: 2024-03, or 2024-01-01..2024-03-15.")],
     after: Annotated[str, typer.Option("--after", help="The later period, written alike.")],
-    species: Annotated[str, typer.Option("--species", help="Species, with commas; all when left out.")] = "",
+    species: Annotated[
+        str, typer.Option("--species", help="Species or ids of flows, with commas; all when left out.")
+    ] = "",
     model: Annotated[
         str, typer.Option("--model", help="ridge, boosted, or both with a comma: the better on unseen days.")
     ] = "ridge",

@@ -151,7 +151,7 @@ def locate(
         start: a period, or the first instant when `end` is given; local time.
         end: the first instant that no longer counts.
         area: id of a place to search in; around the sensors when left out.
-        height: of the release in m.
+        height: of the release in m, 0 to 1000.
         sources: how many to look for.
         terrain: `urban` or `rural`.
         draws: of the posterior.
@@ -159,31 +159,32 @@ def locate(
         store: keep the result as a record of kind `source`.
 
     Raises:
-        RequestError: no such species, place or period.
+        RequestError: no such species, place, period, terrain or height; an area wider than 100 km.
         DataQualityError: no sensors with positions, no wind, too few readings.
     """
+    import numpy as np
+
     from mangrove.inference import locate as engine
+    from mangrove.inference.plume import require_terrain
     from mangrove.inference.wind import conventions
 
+    require_terrain(terrain)
+    beliefs = engine.Beliefs(height=height)
     territory = park.territory
     span = Span.asked(start, end, territory.tz)
     sensors = _sensors(territory, species)
     plane = _Plane.around(
         [territory.places[p] for flow in sensors for p in (flow.place, flow.to_place or flow.place)]
     )
+    starts, ends = _stand(territory, sensors, plane)
+    box = _box(territory, area, plane, np.vstack([starts, ends]))
+    engine.require_area(box)
     with park.reader() as ledger, ledger.snapshot() as snapshot:
         world = _read(snapshot, territory, sensors, span, plane, terrain)
-    box = _box(territory, area, plane, world.ends_of_all())
     finding = conventions(world.values, world.starts, world.ends, world.direction, world.winds, box=box)
     readings = engine.Readings(world.values, world.starts, world.ends)
     found = engine.locate(
-        readings,
-        world.winds,
-        box,
-        sources=sources,
-        beliefs=engine.Beliefs(height=height),
-        draws=draws,
-        seed=seed,
+        readings, world.winds, box, sources=sources, beliefs=beliefs, draws=draws, seed=seed
     )
     report = _told(species, span, sensors, plane, found, finding, world)
     if not store:
@@ -257,12 +258,6 @@ class _World:
     winds: Winds
     notes: list[Problem] = field(default_factory=list)
 
-    def ends_of_all(self) -> Floats:
-        """Positions of all instruments and reflectors."""
-        import numpy as np
-
-        return np.vstack([self.starts, self.ends])
-
 
 def _read(  # noqa: PLR0917 - private
     snapshot: Snapshot, territory: Territory, sensors: Sequence[Flow], span: Span, plane: _Plane, terrain: str
@@ -291,10 +286,18 @@ def _read(  # noqa: PLR0917 - private
         )
     if not windy.any():
         raise DataQualityError("locate.no_wind")
-    starts, ends = (
+    starts, ends = _stand(territory, sensors, plane)
+    return _World(values[:, windy], starts, ends, direction[windy], winds(windy), notes)
+
+
+def _stand(territory: Territory, sensors: Sequence[Flow], plane: _Plane) -> tuple[Floats, Floats]:
+    """Positions of instruments and of reflectors, (m, 3) each, m; a point has the same twice."""
+    import numpy as np
+
+    near, far = (
         np.array([_position(territory, flow, plane, far=far) for flow in sensors]) for far in (False, True)
     )
-    return _World(values[:, windy], starts, ends, direction[windy], winds(windy), notes)
+    return near, far
 
 
 def _position(territory: Territory, flow: Flow, plane: _Plane, *, far: bool) -> tuple[float, float, float]:
@@ -439,8 +442,13 @@ def _nearest(  # noqa: PLR0917 - private
 def _box(
     territory: Territory, area: str | None, plane: _Plane, points: Floats
 ) -> tuple[float, float, float, float]:
-    """The area to search, m: that of a place, or the sensors' own widened by their extent on each side (100 m at least)."""
+    """The area to search, m: that of a place, or the sensors' own.
+
+    The latter is widened on each side by the sensors' extent: by 100 m at least, and not beyond the widest area that is searched.
+    """
     import numpy as np
+
+    from mangrove.inference.locate import WIDEST
 
     if area is not None:
         if area not in territory.places:
@@ -451,7 +459,8 @@ def _box(
         (x0, y0), (x1, y1) = at.min(axis=0), at.max(axis=0)
         return float(x0), float(y0), float(x1), float(y1)
     low, high = points[:, :2].min(axis=0), points[:, :2].max(axis=0)
-    margin = max(float((high - low).max()), 100.0)
+    extent = float((high - low).max())
+    margin = max(min(extent, (WIDEST - extent) / 2), 100.0)
     return tuple(float(v) for v in (*(low - margin), *(high + margin)))  # type: ignore[return-value]
 
 

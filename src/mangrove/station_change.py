@@ -96,21 +96,24 @@ def station_change(
 
     Args:
         park: an opened territory.
-        station: id of the place whose flows `air:...` are compared.
+        station: id of the place at which the flows `air:...` stand that are compared; places below it are other stations.
         before: a period ("2024-03"), or two instants with `..` between ("2024-01-01..2024-03-15"); local time.
         after: the same.
-        species: which ones; all of the station when empty.
+        species: which ones, by species or by id of a flow; all of the station when empty.
         models: see `mangrove.inference.station_change.change`.
         store: keep the result as a record of kind `station_change`.
 
     Raises:
-        RequestError: an unknown station, or periods that overlap.
+        RequestError: an unknown station, one at which no flow stands, two instruments of one species, or periods that overlap.
         DataQualityError: no readings, or no weather at all.
     """
     territory = park.territory
     spans = _span(before, territory.tz), _span(after, territory.tz)
     if spans[1].start < spans[0].end:
-        raise RequestError("locate.sides_overlap", before=spans[0].end, after=spans[1].start)
+        before, after = (
+            f"{one.astimezone(territory.tz):%Y-%m-%d %H:%M}" for one in (spans[0].end, spans[1].start)
+        )
+        raise RequestError("locate.sides_overlap", before=before, after=after)
     own, others = _flows(territory, station, species)
     with park.reader() as ledger, ledger.snapshot() as snapshot:
         report = _compared(snapshot, territory, station, spans, (own, others), models)
@@ -129,22 +132,37 @@ def _span(text: Span | str, tz: ZoneInfo) -> Span:
 
 
 def _flows(territory: Territory, station: str, species: Sequence[str]) -> tuple[list[Flow], list[Flow]]:
-    """The flows of the station, one a species, and those of other places."""
+    """The flows that stand at the station, one a species, and those of other places."""
     if station not in territory.places:
         raise RequestError("locate.no_area", place=station, hint=did_you_mean(station, territory.places))
     air = [flow for flow in territory.flows.values() if flow.carrier.kind == "air"]
-    own = {flow.carrier.code: flow for flow in air if territory.lies_in(flow.place, station)}
-    for name in species:
-        if name not in own:
-            raise RequestError(
-                "locate.no_species", species=name, hint=did_you_mean(name, own), options=", ".join(own) or "-"
-            )
-    chosen = [flow for code, flow in own.items() if not species or code in species]
-    if not chosen:
+    here = [flow for flow in air if flow.place == station]
+    below = sorted({flow.place for flow in air if territory.lies_in(flow.place, station)})
+    if not here and below:
+        raise RequestError("locate.station_below", place=station, options=", ".join(below))
+    if not here:
         raise RequestError("locate.no_station", place=station)
+    own: dict[str, list[Flow]] = {}
+    for flow in here:
+        own.setdefault(flow.carrier.code, []).append(flow)
+    known = {**own, **{flow.id: [flow] for flow in here}}
+    for name in species:
+        if name not in known:
+            hint = did_you_mean(name, known)
+            raise RequestError("locate.no_species", species=name, hint=hint, options=", ".join(own))
+    chosen = list({flow.id: flow for name in species or own for flow in known[name]}.values())
+    _one_each(chosen, station)
     names = {flow.carrier.code for flow in chosen}
     others = [f for f in air if f.carrier.code in names and not territory.lies_in(f.place, station)]
     return chosen, others
+
+
+def _one_each(flows: Sequence[Flow], station: str) -> None:
+    """Two instruments of a species are not one series: people choose."""
+    for code in dict.fromkeys(flow.carrier.code for flow in flows):
+        same = [flow.id for flow in flows if flow.carrier.code == code]
+        if len(same) > 1:
+            raise RequestError("locate.two_instruments", species=code, place=station, options=", ".join(same))
 
 
 def _compared(  # noqa: PLR0917 - private

@@ -340,7 +340,7 @@ def _document(one: Estimated, cut: int) -> dict[str, Any]:
 
 def _told(one: Estimated, zone: Any) -> list[Problem]:
     """How good a meter is, what it found, what it asks for."""
-    flow, unit = one.flow.id, one.flow.unit.text
+    flow, unit = one.flow.id, _unit(one)
     found = [_card(one, zone)]
     if not one.trusted:
         found.append(Problem("virtual.no_skill", {"flow": flow}, severity="warning"))
@@ -390,11 +390,17 @@ def _card(one: Estimated, zone: Any) -> Problem:
         "miss": mean(fold.mae for fold in folds),
         "latest": mean(fold.latest for fold in folds),
         "constant": mean(fold.constant for fold in folds),
-        "unit": one.flow.unit.text,
+        "unit": _unit(one),
         "in80": mean(100 * fold.covered[0] for fold in folds),
         "in95": mean(100 * fold.covered[1] for fold in folds),
     }
     return Problem("virtual.card", card, severity="note")
+
+
+def _unit(one: Estimated) -> str:
+    """The unit as it follows a number, with its space; nothing for a pure number."""
+    text = one.flow.unit.text
+    return "" if text == "1" else f" {text}"
 
 
 def _short(value: float) -> float:

@@ -177,3 +177,19 @@ def test_a_beam_sees_what_points_do_not():
     )
     found = locate(Readings(values, starts, ends), winds, BOX, draws=120)
     assert math.hypot(found.mean()[0] - TRUE[0], found.mean()[1] - TRUE[1]) < 30
+
+
+def test_an_area_wider_than_plumes_reach_is_refused():
+    winds = turning(30)
+    with pytest.raises(RequestError) as caught:
+        locate(seen(winds), winds, (-60_000.0, -400.0, 60_000.0, 400.0))
+    assert caught.value.code == "locate.area_too_wide"
+    assert "120 km" in caught.value.text("en")
+    assert "120 km" in caught.value.text("vi")
+
+
+@pytest.mark.parametrize("height", [-1.0, 1e9, math.nan])
+def test_a_release_at_no_height_of_this_world_is_refused(height):
+    with pytest.raises(RequestError) as caught:
+        Beliefs(height=height)
+    assert caught.value.code == "locate.bad_height"

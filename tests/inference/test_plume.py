@@ -183,7 +183,7 @@ def test_a_wind_turned_by_ten_degrees_comes_from_ten_degrees_further():
         ({"degrees": [math.nan]}, "locate.winds_not_numbers"),
         ({"mixing": 0.0}, "locate.winds_not_numbers"),
         ({"stability": 6}, "locate.no_such_stability"),
-        ({"terrain": "sea"}, "locate.winds_differ"),
+        ({"terrain": "sea"}, "locate.no_such_terrain"),
     ],
 )
 def test_winds_that_cannot_be_are_named(change, code):

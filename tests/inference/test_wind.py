@@ -102,6 +102,17 @@ def test_noise_decides_nothing():
     )
 
 
+def test_a_convention_is_never_compared_with_itself():
+    """Whatever was declared and whatever fits best, the other one in the sentence is another one."""
+    values, degrees, winds = world(rate=0.0)
+    for name in CONVENTIONS:
+        found = conventions(values, SENSORS, SENSORS, degrees % 360, winds, box=BOX, declared=name)
+        said = found.problem().data
+        assert said["declared"] != said["best"]
+        others = [fit.explained for fit in found.fits if fit is not found.declared]
+        assert said["best_share"] == round(100 * max(others))
+
+
 def test_an_unknown_convention_is_named():
     with pytest.raises(RequestError, match="did you mean 'toward'"):
         toward([1.0], "towards")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from tests.measure.sensing_world import _store, city, fill, weather
 
+import mangrove as mg
 from mangrove.errors import DataQualityError, RequestError
 from mangrove.inference.sensor_model import Beliefs
 from mangrove.measure import sensing
@@ -42,8 +43,6 @@ def test_parts_of_the_inventory_add_up_before_the_sensors_speak(report):
 
 def test_the_prior_is_what_measure_says(less_traffic, report):
     """Scope 1 CO2 of the period by the one formula, in kilograms."""
-    import mangrove as mg
-
     table = mg.measure(less_traffic, *PERIOD, by=("gas",), store=False).to_arrow().to_pylist()
     measured = next(row["kg"] for row in table if row["gas"] == "CO2")
     assert report.total.prior == pytest.approx(measured, rel=1e-6)
@@ -179,3 +178,29 @@ def test_ratios_follow_from_the_factors_that_their_sources_print():
         ("I.2.1", "co", 29, 63_100), ("I.2.1", "nox", 74, 63_100),
     ]:  # fmt: skip
         assert ratio(species, gpc).value == pytest.approx(grams / co2, rel=5e-3)
+
+
+def test_a_period_without_an_inventory_is_said_in_local_time(less_traffic):
+    with pytest.raises(DataQualityError) as caught:
+        sensing.invert(less_traffic, "2019-03-01", "2019-03-02")
+    assert caught.value.code == "sensing.no_prior"
+    assert "2019-03-01 00:00 to 2019-03-02 00:00:" in caught.value.text("en")
+    assert "+00:00" not in caught.value.text("vi")
+
+
+def test_places_that_cannot_be_zones_are_named_with_and_without_a_kind(tmp_path):
+    park = city(tmp_path / "city")
+    fill(park)
+    drawn = json.loads((tmp_path / "city" / "places.geojson").read_text(encoding="utf-8"))
+    for feature in drawn["features"]:
+        feature["geometry"] = None
+        for name in ("lon", "lat"):
+            feature["properties"].pop(name, None)
+    (tmp_path / "city" / "places.geojson").write_text(json.dumps(drawn), encoding="utf-8")
+    bare = mg.open(tmp_path / "city")
+    with pytest.raises(DataQualityError) as nothing:
+        sensing.invert(bare, *PERIOD)
+    assert nothing.value.code == "sensing.nothing_drawn"
+    with pytest.raises(DataQualityError) as wards:
+        sensing.invert(bare, *PERIOD, zone="ward")
+    assert "places of the kind ward need" in wards.value.text("en")

@@ -30,6 +30,11 @@ FREEDOM = 4.0
 """Degrees of freedom of the errors."""
 LEAST = 20
 """Readings below which nothing is located."""
+WIDEST = 100_000.0
+"""m: widest area that is searched: a source in its middle is then at most 50 km from an edge, and the US EPA applies steady plumes
+up to 50 km (Guideline on Air Quality Models, 40 CFR 51 appendix W, section 4)."""
+HIGHEST = 1000.0
+"""m: highest release that is asked for; assumed: above it air is no longer that of the mixing layer (`MIXING` of `mangrove.locate`)."""
 _COMMON = ("width", "depth", "turn", "noise", "gusts", "memory")
 _OF_SOURCE = 3
 _PIECES = 12
@@ -45,7 +50,7 @@ class Beliefs:
         turn: standard deviation, in degrees, of the wind vane's misalignment.
         rate: standard deviation of the log of the rate around one that would make the readings vary as they do.
         gusts: standard deviation of the plume's error in shares of the plume, its most likely value.
-        height: of the release above the ground, m.
+        height: of the release above the ground, m, 0 to `HIGHEST`; `RequestError` (`locate.bad_height`) otherwise.
     """
 
     width: float = 0.5
@@ -54,6 +59,10 @@ class Beliefs:
     rate: float = 3.0
     gusts: float = 0.5
     height: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.height <= HIGHEST:
+            raise RequestError("locate.bad_height", height=float(self.height), most=round(HIGHEST))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +166,7 @@ def locate(
         seed: of the sampler.
 
     Raises:
-        RequestError: shapes differ, or the box is empty.
+        RequestError: shapes differ, or the box is empty or wider than `WIDEST`.
         DataQualityError: too few readings, or they do not vary.
     """
     belief = beliefs or Beliefs()
@@ -173,14 +182,22 @@ def locate(
     return problem.told(made, rows, none.log_evidence, inflation)
 
 
+def require_area(box: tuple[float, float, float, float]) -> None:
+    """Raises `RequestError` unless an area (x0, y0, x1, y1 in m) can be searched: `locate.empty_area`, `locate.area_too_wide`."""
+    if not (box[0] < box[2] and box[1] < box[3]):
+        raise RequestError("locate.empty_area")
+    wide = max(box[2] - box[0], box[3] - box[1])
+    if wide > WIDEST:
+        raise RequestError("locate.area_too_wide", km=math.ceil(wide / 1000), most=round(WIDEST / 1000))
+
+
 def _checked(readings: Readings, winds: Winds, box: tuple[float, float, float, float]) -> float:
     """The scale of the readings' variation, kg/m3, when they can be used at all."""
     shape = readings.values.shape
     sides = {np.shape(readings.starts), np.shape(readings.ends)}
     if len(shape) != 2 or shape[1] != len(winds) or sides != {(shape[0], 3)}:  # noqa: PLR2004 - axes
         raise RequestError("locate.bad_positions")
-    if not (box[0] < box[2] and box[1] < box[3]):
-        raise RequestError("locate.empty_area")
+    require_area(box)
     there = np.isfinite(readings.values)
     if int(there.sum()) < LEAST:
         raise DataQualityError("locate.too_few", count=int(there.sum()), least=LEAST)

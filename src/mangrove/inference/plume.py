@@ -18,7 +18,7 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from mangrove.errors import RequestError
+from mangrove.errors import RequestError, did_you_mean
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -100,7 +100,8 @@ class Winds:
     def __post_init__(self) -> None:
         count = len(self.speed)
         arrays = (self.toward_x, self.toward_y, self.mixing, self.stability)
-        if self.terrain not in _TERRAINS or any(len(a) != count for a in arrays):
+        require_terrain(self.terrain)
+        if any(len(a) != count for a in arrays):
             raise RequestError("locate.winds_differ")
         finite = all(np.isfinite(a).all() for a in (self.speed, self.toward_x, self.toward_y))
         if not finite or (self.speed < 0).any() or not (self.mixing > 0).all():
@@ -157,6 +158,13 @@ class Winds:
         """(T, 10): diluting speed, direction, mixing height and coefficients, as the kernels take them."""
         columns = [np.maximum(self.speed, self.calm), self.toward_x, self.toward_y, self.mixing]
         return np.ascontiguousarray(np.column_stack([*columns, self.coefficients()]), dtype=np.float64)
+
+
+def require_terrain(terrain: str) -> None:
+    """Raises `RequestError` (`locate.no_such_terrain`) unless Briggs' curves are known for the terrain."""
+    if terrain not in _TERRAINS:
+        hint, options = did_you_mean(terrain, _TERRAINS), ", ".join(_TERRAINS)
+        raise RequestError("locate.no_such_terrain", text=terrain, hint=hint, options=options)
 
 
 def footprint(

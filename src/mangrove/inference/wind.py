@@ -77,11 +77,12 @@ class Finding:
 
     def problem(self) -> Problem:
         """The finding as a sentence: an error when the declaration is wrong, a note when it fits or nothing can be said."""
+        other = self.fits[1] if self.best is self.declared else self.best
         data = {
             "declared": _named(self.declared),
             "share": round(100 * self.declared.explained),
-            "best": _named(self.best),
-            "best_share": round(100 * self.best.explained),
+            "best": _named(other),
+            "best_share": round(100 * other.explained),
             "ahead": round(self.ahead, 1),
         }
         if self.wrong:

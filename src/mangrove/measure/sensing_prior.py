@@ -75,7 +75,11 @@ def sources(park: Handle, span: Span, zone: str) -> Sources:
     zones = places_on_map.zones(found.plan, kind) if kind else ()
     shapes = [one for one in (places_on_map.outline(place) for place in zones) if one is not None]
     if not shapes or len(shapes) < len(zones):
-        raise DataQualityError("sensing.no_zones", kind=kind or "-")
+        raise (
+            DataQualityError("sensing.no_zones", kind=kind)
+            if kind
+            else DataQualityError("sensing.nothing_drawn")
+        )
     epsg = utm(shapes)
     outlines = project(shapes, epsg)
     grid = _grid(outlines, epsg)
@@ -83,7 +87,7 @@ def sources(park: Handle, span: Span, zone: str) -> Sources:
     first = int((span.start - shift - utc(field.starts[0])) / HOUR)
     local = [k for k in range(len(field.flows)) if park.territory.flows[field.flows[k]].scope == 1]
     if not local:
-        raise DataQualityError("sensing.no_prior", start=span.start, end=span.end)
+        raise _nothing(park, span)
     return _sources(park, field, local, (first, first + math.ceil(span.hours)), zones, outlines, grid, origin)
 
 
@@ -167,7 +171,13 @@ def _newest(park: Handle, span: Span) -> tuple[Emissions, str, timedelta]:
             found = _measured(park, whole, "measured")
             if found is not None:
                 return found, str(year), shift
-    raise DataQualityError("sensing.no_prior", start=span.start, end=span.end)
+    raise _nothing(park, span)
+
+
+def _nothing(park: Handle, span: Span) -> DataQualityError:
+    """No direct emissions in a period, said in local time."""
+    first, last = (f"{one.astimezone(park.territory.tz):%Y-%m-%d %H:%M}" for one in (span.start, span.end))
+    return DataQualityError("sensing.no_prior", start=first, end=last)
 
 
 def _measured(park: Handle, span: Span, run: str) -> Emissions | None:

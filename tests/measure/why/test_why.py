@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Causes on a small park whose truth is known: a factory with Sundays, a hot month, a production index, a new cleaner fuel."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 import mangrove as mg
 from mangrove import city, printing_city
+from mangrove.cli import app
 from mangrove.errors import RequestError
 from mangrove.ledger import Origin
 from mangrove.measure.why.causes import CAUSES, Period, split
@@ -203,6 +206,18 @@ def test_an_event_is_found_in_the_flow_that_it_touched(tmp_path):
     assert found.found == {"hit"}
     assert found.effects["hit"].low < -0.25 < found.effects["hit"].high
     assert found.effects["calm"].low < 0 < found.effects["calm"].high
+
+
+def test_an_event_of_which_nothing_can_be_told_prints_its_problems_and_no_empty_table(tmp_path):
+    park_of(tmp_path, FLOWS)
+    with mg.open(tmp_path).writer():
+        pass
+    asked = ["event", str(tmp_path), "--at", "2024-06-01", "--flows", FLOWS[0]["id"]]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == 4
+    assert done.stdout == ""
+    assert FLOWS[0]["id"] in done.stderr
+    assert json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout) == []
 
 
 @pytest.mark.parametrize(
