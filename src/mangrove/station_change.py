@@ -96,7 +96,7 @@ def station_change(
 
     Args:
         park: an opened territory.
-        station: id of the place at which the flows `air:...` stand that are compared; places below it are other stations.
+        station: id of the place at which the flows `air:...` stand that are compared; those below it do not count.
         before: a period ("2024-03"), or two instants with `..` between ("2024-01-01..2024-03-15"); local time.
         after: the same.
         species: which ones, by species or by id of a flow; all of the station when empty.
