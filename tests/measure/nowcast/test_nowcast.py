@@ -357,6 +357,33 @@ def test_without_drivers_the_level_persists_and_a_note_says_so(tmp_path):
     assert (bands["co2e_high95"] - bands["co2e_low95"]) / bands["co2e_kg"] > 2 * 1.96 * 0.08
 
 
+@pytest.mark.parametrize(("factor", "first"), [(1000.0, 560), (1000.0, 585), (0.001, 400), (1e6, 500)])
+def test_an_index_whose_unit_changes_is_named_with_the_factor_and_the_day(tmp_path, factor, first):
+    park = city(tmp_path / "c")
+    series = [
+        (
+            name,
+            start,
+            value * factor if name == "traffic" and start >= START + timedelta(days=first) else value,
+        )
+        for name, start, value in live(600)
+    ]
+    with park.writer() as ledger:
+        put(ledger, inventory(), "i")
+        put(ledger, series, "live")
+        made = asked(ledger, park, "2026-08-20T00:00", "2026-08-01")
+    (note,) = [note for note in made.notes if note.code == "nowcast.index_leaps"]
+    assert (note.severity, note.data["index"]) == ("warning", "traffic")
+    local = START + timedelta(days=first, hours=7)
+    assert note.data["start"] == local.date().isoformat()
+    assert note.data["factor"] == pytest.approx(factor * 1.1, rel=0.15)
+    assert "traffic" in note.text("vi")
+
+
+def test_a_city_that_stands_still_at_tet_is_no_leap(made):
+    assert not [note for note in made.notes if note.code == "nowcast.index_leaps"]
+
+
 def test_zeros_in_an_index_are_counted_and_left_out(tmp_path):
     park = city(tmp_path / "c")
     zeros = [("traffic", START + timedelta(hours=h), 0.0) for h in range(100 * 24, 103 * 24)]

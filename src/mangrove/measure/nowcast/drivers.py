@@ -26,6 +26,10 @@ YEAR = 365
 _ENOUGH = 0.8
 """Share of a year's days with values from which a mean stands for the year."""
 _SILENT = timedelta(days=7)
+_RECENT = 28
+"""Days that must lie far from the reference before a leap is said: four whole weeks, so that days off alone are none."""
+_LEAP = float(np.log(5))
+"""Change of the mean log that no city shows: a factor of five either way; a thousand (W for kW) is far beyond it."""
 _EFFECT_SD = 0.5
 """Standard deviation of the log effect of a weekday, a day off or Tết on a series that has not shown it yet: a factor of 1.6 either way."""
 _TET_BEFORE, _TET_AFTER = 3, 7
@@ -98,12 +102,35 @@ def indices(reading: Reading, days: Ints, anchor: tuple[int, int]) -> tuple[dict
             notes.append(Problem("nowcast.index_too_short", data, severity="warning"))
             continue
         found[name] = _index(flow, given, values, days, anchor=anchor, zone=territory.timezone)
+        notes += _leaps(name, values, found[name])
         if at - given.last > _SILENT:
             data = {"index": name, "days": (at - given.last).days}
             notes.append(Problem("nowcast.index_silent", data, severity="warning"))
         if flow.uncertainty is None:
             notes.append(Problem("nowcast.index_without_error", {"index": name}, severity="note"))
     return found, notes
+
+
+def _leaps(name: str, values: Floats, index: Index) -> list[Problem]:
+    """Whether the last weeks lie so far from the reference that the unit, not the city, may have changed; since when, and how far."""
+    days = index.daily.first + np.arange(len(values))
+    seen = np.isfinite(values)
+    inside = seen & (days >= index.reference[0]) & (days < index.reference[1])
+    late = seen & (days > days[seen][-1] - _RECENT)
+    usual, now = float(values[inside].mean()), float(values[late].mean())
+    if abs(now - usual) <= _LEAP:
+        return []
+    near = seen & (np.sign(now - usual) * (values - (usual + now) / 2) <= 0)
+    last = int(np.flatnonzero(near)[-1]) if near.any() else -1
+    after = np.flatnonzero(seen[last + 1 :]) + last + 1
+    if not len(after):  # the last day is back at the reference: the weeks before it stand for themselves
+        after = np.flatnonzero(late)
+    data = {
+        "index": name,
+        "factor": float(np.exp(np.clip(values[after].mean() - usual, -700, 700))),
+        "start": str(np.datetime64(int(days[after[0]]), "D")),
+    }
+    return [Problem("nowcast.index_leaps", data, severity="warning")]
 
 
 def _positive(given: Daily) -> tuple[Floats, int]:
