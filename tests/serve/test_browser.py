@@ -136,7 +136,9 @@ class Visit:
 
 
 @pytest.fixture
-def visit(chromium, park, energy, riverbank, address, operated, watched) -> Iterator[Callable[..., Visit]]:
+def visit(  # noqa: PLR0917 - fixtures are asked for by name
+    chromium, park, energy, riverbank, address, operated, watched
+) -> Iterator[Callable[..., Visit]]:
     """Opens a page as the administrator; nothing may be asked of anybody else, and nothing may go wrong."""
     opened: list[tuple[BrowserContext, Visit, bool]] = []
 
