@@ -189,10 +189,10 @@ def test_the_energy_page_shows_what_was_printed_and_every_part_was_made(demo):
     out, done, _ = demo
     page = Page(out / "park_energy.html")
     lines = [
-        line for line in done.out.splitlines() if line.startswith("  ") and re.search(r"\d\s(VND|đ)", line)
+        line for line in done.out.splitlines() if line.startswith("  ") and re.search(r"\d\s(VND|đ)\b", line)
     ]
     assert len(lines) == 3, "two days and the shared bill"
-    money = [amount for line in lines for amount in re.findall(r"(\d[\d.,]{6,})\s(?:VND|đ)", line)]
+    money = [amount for line in lines for amount in re.findall(r"(\d[\d.,]{6,})\s(?:VND|đ)\b", line)]
     assert len(money) == 6
     assert all(amount in page.text for amount in money)
     assert 'class="alarm">' not in page.source.replace('<li class="alarm">', "")

@@ -168,7 +168,7 @@ def test_the_wards_are_those_of_the_real_boundaries(city, data_dir):
 
 @pytest.mark.data
 def test_the_mix_is_the_real_series_as_printed(data_dir):
-    names = {"import": "imp", "other": "oth"}
+    names = {"import": "imp", "other": "oth", "generation": "tot"}
     with (data_dir / "grid" / "vn_daily_mix_clean_2022_2025.csv").open(encoding="utf-8") as file:
         for real, ours in zip(csv.DictReader(file), rows("vn_daily_mix.csv"), strict=True):
             assert real["date"] == ours["start"]
