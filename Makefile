@@ -55,7 +55,12 @@ benchmarks: $(VENV)/.dev
 	$(BIN)/python benchmarks/hourly_emissions.py
 	$(BIN)/python benchmarks/energy.py
 	$(BIN)/python benchmarks/pages.py
+	$(BIN)/python benchmarks/gridding.py
+	$(BIN)/python benchmarks/nowcast.py
+	$(BIN)/python benchmarks/inversion.py
 	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/forecast.py
+	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/grid_carbon.py
+	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/virtual_meters.py
 
 # The lock names pins and hashes and no host. It needs pip-tools.
 lock:

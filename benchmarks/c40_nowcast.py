@@ -9,7 +9,6 @@ anew for every year, from what all cities had published by then (see tests/measu
 
 import argparse
 import csv
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +17,8 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+import real
 
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
@@ -79,7 +80,7 @@ def main() -> None:
     ask.add_argument("--rows", type=Path, help="write every nowcast to this CSV file")
     given = ask.parse_args()
     begin = time.process_time()
-    found, many, rich = run(Path(os.environ["MANGROVE_DATA"]), given.every)
+    found, many, rich = run(real.folder("inventory").parent, given.every)
     spent = time.process_time() - begin
     print(f"{'':39} {'mean error, %':>13} {'median, %':>13}   in the band of, %: 80 (95 % of runs)   95")
     print(f"{'':34} {'n':>4} {'last':>6} {'ours':>6} {'last':>6} {'ours':>6} {'':31} width95")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import os
 import time
 from collections.abc import Callable
 from datetime import datetime
@@ -23,6 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+import real
 
 HOUR = np.timedelta64(3600, "s")
 
@@ -116,10 +117,7 @@ def main() -> None:
     )
     parser.add_argument("--totals", action="store_true", help="17 homes and their sum, made to add up")
     asked = parser.parse_args()
-    data = Path(os.environ.get("MANGROVE_DATA", ""))
-    if not (data / "load").is_dir():
-        print("not run: MANGROVE_DATA names no folder of the real files, see docs/how-to/real-data.md")
-        return
+    data = real.folder("load").parent
     if asked.totals:
         totals(data)
         return

@@ -10,13 +10,13 @@ column of intensity. All columns are over the same pairs of days.
 from __future__ import annotations
 
 import csv
-import os
 import time
 from datetime import date
 from pathlib import Path
 
 import numpy as np
 
+import real
 from mangrove.forecast.grid_carbon import walk
 from mangrove.forecast.grid_features import DailyMix
 
@@ -52,7 +52,7 @@ def read(path: Path) -> DailyMix:
 
 def main() -> None:
     """Prints a row for each lead."""
-    mix = read(Path(os.environ["MANGROVE_DATA"]) / "grid/vn_daily_mix_clean_2022_2025.csv")
+    mix = read(real.folder("grid") / "vn_daily_mix_clean_2022_2025.csv")
     began = time.process_time()
     found = walk(mix)
     spent = time.process_time() - began

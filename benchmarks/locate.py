@@ -27,6 +27,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import numpy as np
 
+import real
 from mangrove.errors import DataQualityError
 from mangrove.inference.concentration import kg_per_ppm
 from mangrove.inference.locate import Beliefs, Readings, locate
@@ -66,7 +67,7 @@ def speed():
 
 def release():
     """Chilbolton, source 1, all seven beams and all minutes; then the conventions of the wind."""
-    folder = Path(os.environ["MANGROVE_DATA"]) / "sensing"
+    folder = real.folder("sensing")
     ppm = np.loadtxt(folder / "chilbolton_ch4_ppm_source_1.csv", skiprows=1).reshape(7, -1)
     wind = np.loadtxt(folder / "chilbolton_wind_source_1.csv", skiprows=1, delimiter=",")
     places = json.loads((folder / "chilbolton_instruments.json").read_text())
@@ -133,7 +134,7 @@ def coverage(count=100):
 
 def stations():
     """Causes put into the real HealthyAir stations: what the verdict is, without wind, by station."""
-    with (Path(os.environ["MANGROVE_DATA"]) / "air" / "healthyair_hcmc_hourly.csv").open() as file:
+    with (real.folder("air") / "healthyair_hcmc_hourly.csv").open() as file:
         rows = list(csv.DictReader(file))
     start = datetime(
         2021, 10, 15, tzinfo=UTC

@@ -10,12 +10,12 @@ same candidates: shown once, so that its optimism can be seen.
 from __future__ import annotations
 
 import csv
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 
+import real
 from mangrove.inference.virtual import CANDIDATES, Both, Meter, fit
 from mangrove.inference.virtual_track import Tracked, Wanted, track
 
@@ -109,7 +109,7 @@ def tampered(meter: Meter, x: np.ndarray, y: np.ndarray) -> None:
 
 def main() -> None:
     """Prints the tables."""
-    folder = Path(os.environ["MANGROVE_DATA"]) / "sensing"
+    folder = real.folder("sensing")
     old, new = read(folder / "uci_gas_turbine_2011.csv"), read(folder / "uci_gas_turbine_2012.csv")
     x, later = matrix(old), matrix(new)
     for gas in ("NOX", "CO"):
