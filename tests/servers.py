@@ -4,11 +4,28 @@ import os
 import re
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from contextlib import contextmanager
 
+import uvicorn
+
 from mangrove.serve.access import SYSTEM, Accounts
+
+
+@contextmanager
+def listening(app):
+    """An application on a port of its own, served by a thread of this process; gives its address."""
+    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=2)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join(10)
 
 
 @contextmanager

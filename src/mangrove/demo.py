@@ -14,7 +14,7 @@ import csv
 import math
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -192,8 +192,7 @@ def _show(park: Handle, result: Emissions, level: str, progress: Progress, lang:
 
 def _named(table: pa.Table, column: str, park: Handle) -> pa.Table:
     """The table with the names of places and sectors in the place of their keys."""
-    sectors = park.territory.settings.get("sectors")
-    names = dict(sectors) if isinstance(sectors, Mapping) else {}
+    names = dict(park.territory.sectors)
     names |= {place.id: place.name for place in park.territory.places.values()}
     labels = [names.get(key, key) for key in table.column(column).to_pylist()]
     return table.set_column(table.column_names.index(column), column, pa.array(labels, pa.string()))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -235,8 +235,7 @@ class _Story:
             )
 
     def _sector(self, key: str) -> str:
-        names: Any = self.park.territory.settings.get("sectors") or {}
-        return str(names.get(key, key))
+        return self.park.territory.sectors.get(key, key)
 
     def _where(self) -> Iterator[str]:
         last = f"{self.truth.now:%Y-%m-%d}"

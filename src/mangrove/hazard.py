@@ -21,7 +21,7 @@ from mangrove.errors import Problem, RuleError, Sentence
 from mangrove.ledger.types import COUNTED, series
 from mangrove.rules import air_quality, flood
 from mangrove.territory.model import Flow, Territory
-from mangrove.times import instant
+from mangrove.times import from_us, instant, to_us
 from mangrove.units import Quantity
 
 if TYPE_CHECKING:
@@ -166,7 +166,7 @@ class _Asked:
     def values(self, key: str, *, ahead: bool = False) -> tuple[Ints, Floats]:
         """Starts (microseconds, UTC) and values that count, of one series: up to the moment, or from it on."""
         starts, values = self.rows.get(key, (np.empty(0, np.int64), np.empty(0)))
-        now = int(self.at.timestamp() * 1_000_000)
+        now = to_us(self.at)
         wanted = starts >= now if ahead else starts <= now
         return starts[wanted], values[wanted]
 
@@ -177,7 +177,7 @@ class _Asked:
             self.problems.append(Problem("hazard.no_values", {"flow": flow.id}, severity="note"))
             return None
         oldest = max(STALE, timedelta(hours=3 * flow.step.hours) if flow.step else STALE)
-        newest = _moment(int(starts[-1]))
+        newest = from_us(int(starts[-1]))
         if self.at - newest > oldest:
             shown = newest.astimezone(self.territory.tz).strftime("%Y-%m-%d %H:%M")
             self.problems.append(
@@ -282,7 +282,7 @@ def _crossing(asked: _Asked, flow: Flow, threshold: float | None) -> datetime | 
     """When the stored forecast first reaches a threshold."""
     starts, values = asked.values(series(flow.id, "forecast"), ahead=True)
     over = np.flatnonzero(values * flow.unit.to("m") >= (threshold or np.inf))
-    return _moment(int(starts[over[0]])) if len(over) else None
+    return from_us(int(starts[over[0]])) if len(over) else None
 
 
 def _rain(asked: _Asked, flow: Flow) -> list[Alert]:
@@ -297,7 +297,7 @@ def _rain(asked: _Asked, flow: Flow) -> list[Alert]:
         sums = total[1:] - total[np.maximum(np.arange(len(total) - 1) - one.hours + 1, 0)]
         above = sums > one.above + _ROUNDING
         if above[-1]:
-            since = _moment((last - len(sums) + 1 + _run_start(above)) * HOUR)
+            since = from_us((last - len(sums) + 1 + _run_start(above)) * HOUR)
             words = {lang: f"{name} (> {one.above:g} mm / {one.hours} h)" for lang, name in one.name.items()}
             found.append(Alert("rain", flow.place, flow.id, one.level, float(sums[-1]), "mm", since, words, one.source, one.status))  # fmt: skip
     return found[-1:]
@@ -366,7 +366,7 @@ def _air(asked: _Asked, place: str, flows: Sequence[Flow], found: Hazards) -> No
         for name, several in hours.items()
     }
     index = air_quality.hourly(aligned)
-    start = _moment(last * HOUR)
+    start = from_us(last * HOUR)
     found.stations.append(
         Station(place, start, index, _whole_day(asked, aligned, last), _exceeded(asked, aligned))
     )
@@ -389,7 +389,7 @@ def _air(asked: _Asked, place: str, flows: Sequence[Flow], found: Hazards) -> No
     flow_id = next(flow.id for flow in flows if flow.carrier.code == index.pollutant)
     found.alerts.append(
         Alert(
-            "air", place, flow_id, bands.index(level.key) - 1, float(index.value), "1", _moment(since * HOUR), words,
+            "air", place, flow_id, bands.index(level.key) - 1, float(index.value), "1", from_us(since * HOUR), words,
             "Decision 1459/QD-TCMT (12/11/2019)", "official",
         )
     )  # fmt: skip
@@ -415,7 +415,7 @@ def _mean(series: Sequence[Floats]) -> Floats:
 def _whole_day(asked: _Asked, aligned: Mapping[str, Floats], last: int) -> air_quality.Index:
     """The index of the last local day that ended before the last hour did."""
     tz = asked.territory.tz
-    end = _moment((last + 1) * HOUR).astimezone(tz).replace(hour=0, minute=0, second=0, microsecond=0)
+    end = from_us((last + 1) * HOUR).astimezone(tz).replace(hour=0, minute=0, second=0, microsecond=0)
     past = last + 1 - int(end.timestamp()) // 3600
     days = {}
     for name, values in aligned.items():
@@ -445,7 +445,7 @@ def _by_place(territory: Territory, kind: str) -> dict[str, list[Flow]]:
 
 
 def _since(starts: Ints, inside: npt.NDArray[np.bool_]) -> datetime:
-    return _moment(int(starts[_run_start(inside)]))
+    return from_us(int(starts[_run_start(inside)]))
 
 
 def _run_start(inside: npt.NDArray[np.bool_]) -> int:
@@ -456,10 +456,6 @@ def _run_start(inside: npt.NDArray[np.bool_]) -> int:
 
 def _day(asked: _Asked) -> date:
     return asked.at.astimezone(asked.territory.tz).date()
-
-
-def _moment(us: int) -> datetime:
-    return datetime.fromtimestamp(us / 1_000_000, UTC)
 
 
 def as_json(found: Hazards, lang: str = "en") -> str:

@@ -10,13 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from mangrove import messages
 from mangrove.errors import DataQualityError, Problem, RequestError, did_you_mean
-from mangrove.times import Span
+from mangrove.times import Span, to_us
 from mangrove.verbs import make_callable
 
 if TYPE_CHECKING:
@@ -185,7 +184,7 @@ def _compared(  # noqa: PLR0917 - private
     starts = np.arange(first, last, dtype=np.int64) * _HOUR_US
     local = local_time(starts, territory.tz)
     day = local // (24 * _HOUR_US)
-    sides = [(starts >= _us(span.start)) & (starts < _us(span.end)) for span in spans]
+    sides = [(starts >= to_us(span.start)) & (starts < to_us(span.end)) for span in spans]
     hours = engine.Hours((local // _HOUR_US) % 24, weekdays(day) >= _SATURDAY, day, sides[0], sides[1])
     own, others = flows
     values = np.array([_hourly(snapshot, flow, starts) for flow in own])
@@ -234,10 +233,6 @@ def _notes(spans: tuple[Span, Span], found: Change, codes: Sequence[str], *, oth
             )
         )
     return notes
-
-
-def _us(moment: datetime) -> int:
-    return int(moment.timestamp()) * 1_000_000
 
 
 def _hourly(snapshot: Snapshot, flow: Flow, starts: Ints) -> Floats:

@@ -25,6 +25,7 @@ _MONTHS = {"mo": 1, "y": 12}
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 _LONGEST = timedelta(days=36_525)  # a century; longer steps leave the calendar
 HOUR = timedelta(hours=1)
+_EPOCH, _MICROSECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(microseconds=1)
 _MONDAY = datetime(1970, 1, 5)  # noqa: DTZ001 - a wall-clock time, from which weeks are counted
 
 
@@ -213,6 +214,22 @@ def parse_date(text: str) -> date:
     except ValueError:
         pass
     raise RequestError("base.not_a_date", text=text)
+
+
+def to_us(instant: datetime) -> int:
+    """Microseconds since 1970 in UTC; a naive time is read as UTC.
+
+    Example:
+        >>> to_us(datetime(1970, 1, 2, tzinfo=UTC))
+        86400000000
+    """
+    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+    return (aware - _EPOCH) // _MICROSECOND
+
+
+def from_us(us: int) -> datetime:
+    """The UTC instant of `us` microseconds since 1970."""
+    return _EPOCH + int(us) * _MICROSECOND
 
 
 def utc(moment: np.datetime64) -> datetime:

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import DataQualityError, Problem, RequestError, Sentence, did_you_mean
-from mangrove.times import Span
+from mangrove.times import Span, from_us, to_us
 from mangrove.units import Quantity
 from mangrove.verbs import make_callable
 
@@ -209,7 +209,7 @@ def _step(flow: Flow) -> int:
 def _window(snapshot: Snapshot, span: Span, step: int) -> tuple[int, int, int]:
     """First row, first row of the span, and end, in microseconds; rows lie on the steps of the span."""
     low, high = snapshot.span()
-    middle, stop = (_us(moment) for moment in (span.start, span.end))
+    middle, stop = (to_us(moment) for moment in (span.start, span.end))
     earliest = max(low, middle - int(_HISTORY.total_seconds()) * _SECOND)
     before = max((middle - earliest) // step, 0)
     return middle - before * step, middle, max(min(stop, high + step), middle + step)
@@ -429,12 +429,8 @@ def _table(one: Estimated) -> pa.Table:
     )
 
 
-def _us(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
 def _written(us: int) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)).isoformat()
+    return from_us(us).isoformat()
 
 
 def _day(us: int, zone: Any) -> str:

@@ -5,21 +5,19 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.serve.city_world import riverside
 from tests.serve.whole import Whole, built, shared_energy, six_companies
+from tests.servers import listening
 
 from mangrove.serve import screens
 from mangrove.serve.access import SYSTEM
@@ -65,40 +63,24 @@ def riverbank(tmp_path_factory) -> Iterator[Whole]:
         yield whole
 
 
-@contextmanager
-def listening(whole: Whole) -> Iterator[str]:
-    """A server in a thread; gives its address."""
-    config = uvicorn.Config(
-        whole.app, host="127.0.0.1", port=0, log_level="error", timeout_graceful_shutdown=2
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
-
-
 @pytest.fixture(scope="module")
 def address(park) -> Iterator[str]:
     """The server that everybody here looks at."""
-    with listening(park) as found:
+    with listening(park.app) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def operated(energy) -> Iterator[str]:
     """The server of the park with sites."""
-    with listening(energy) as found:
+    with listening(energy.app) as found:
         yield found
 
 
 @pytest.fixture(scope="module")
 def watched(riverbank) -> Iterator[str]:
     """The server of the city with sensors."""
-    with listening(riverbank) as found:
+    with listening(riverbank.app) as found:
         yield found
 
 

@@ -9,7 +9,7 @@ is. So a history that was imported in one piece holds no forecasts to learn from
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from mangrove.inference.series import SECOND, usable
 from mangrove.ledger import Snapshot
 from mangrove.ledger.types import series
 from mangrove.territory.model import Flow, Territory
+from mangrove.times import to_us
 
 FEWEST = 28
 """Days with a weather forecast in time that a model needs to learn what it is worth."""
@@ -106,7 +107,7 @@ class Outside:
             return None
         day, slot = native.locate(issued.start.astype("datetime64[us]").astype("datetime64[s]"))
         begun = {int(one): int(native.midnight(int(one)).astype(np.int64)) * SECOND for one in np.unique(day)}
-        limit = np.minimum(np.array([begun[int(one)] for one in day]), _us(self._origin))
+        limit = np.minimum(np.array([begun[int(one)] for one in day]), to_us(self._origin))
         intime = np.flatnonzero(issued.recorded <= limit)
         order = intime[np.argsort(issued.recorded[intime], kind="stable")]
         if len(np.unique(day[order])) < FEWEST:
@@ -122,7 +123,7 @@ class Outside:
             native = _native(flow, clock)
             self._tables[key] = None
             if native is not None and flow.id in self._known:
-                end = _us(self._origin) - native.seconds * SECOND
+                end = to_us(self._origin) - native.seconds * SECOND
                 read = read_series(self._snapshot, flow.id, end - HISTORY * DAY * SECOND, end + 1)
                 read = read.pick(usable(read.quality))
                 if len(read):
@@ -175,7 +176,3 @@ def _columns(tables: list[Table], clock: Clock) -> Columns:
 
 def _us_of(column: pa.ChunkedArray) -> Ints:
     return np.asarray(pc.cast(column.cast(pa.timestamp("us", "UTC")), pa.int64()).to_numpy())
-
-
-def _us(moment: datetime) -> int:
-    return (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

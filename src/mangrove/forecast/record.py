@@ -32,6 +32,7 @@ from mangrove.ledger import Ledger, Snapshot
 from mangrove.ledger.types import series
 from mangrove.rules import holidays
 from mangrove.territory.model import Flow, Territory
+from mangrove.times import to_us
 
 KIND = "forecast_score"
 VERSION = "1"
@@ -133,7 +134,7 @@ class _Stored:
     ) -> dict[str, dict[str, float]]:
         """Sums by hours ahead; empty while too few values have come."""
         flow, levels = territory.flows[name], tuple(sorted(self.runs))
-        low, high = _us(self.origin), _us(self.ends(territory, [name])) + _seconds(flow) * SECOND
+        low, high = to_us(self.origin), to_us(self.ends(territory, [name])) + _seconds(flow) * SECOND
         said = {level: read_series(issued, series(name, self.runs[level]), low, high) for level in levels}
         starts = said[levels[0]].start[: self._steps(name)]
         if not len(starts) or any(
@@ -199,7 +200,7 @@ def naive_quantiles(
     """What repeating the week before said of `starts`, with its usual misses, from what was known at `origin`; shape (Q, T)."""
     step = _seconds(flow)
     clock = Clock.of(step / 3600, territory.tz)
-    end = _us(origin) - step * SECOND
+    end = to_us(origin) - step * SECOND
     known = read_series(before, flow.id, end - _NAIVE_DAYS * DAY * SECOND, end + 1)
     known = known.pick(usable(known.quality))
     if not len(known):
@@ -316,7 +317,3 @@ def _seconds(flow: Flow) -> int:
 
 def _times(us: Ints) -> npt.NDArray[np.datetime64]:
     return us.astype("datetime64[us]").astype("datetime64[s]")
-
-
-def _us(moment: datetime) -> int:
-    return (moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime
 from hashlib import sha256
 
 import numpy as np
@@ -27,7 +27,7 @@ from mangrove.inference.series import SECOND, Series, common_phase, local_time, 
 from mangrove.ledger import Ledger, Origin, Quality, Receipt, Snapshot
 from mangrove.rules import holidays
 from mangrove.territory.model import Flow, Territory
-from mangrove.times import Step, instant
+from mangrove.times import Step, from_us, instant, to_us
 
 MODEL, VERSION = "mix", "1"
 LONGEST = 14
@@ -173,7 +173,7 @@ class _Ask:
         step = _steps_of(flow)
         if not step:
             raise DataQualityError("forecast.no_step", flow=flow.id)
-        end = _us(self.origin) - min(step, _DAY_OF_23_HOURS) * SECOND
+        end = to_us(self.origin) - min(step, _DAY_OF_23_HOURS) * SECOND
         series = read_series(snapshot, flow.id, end - (HISTORY + 28) * DAY * SECOND, end + 1)
         series = series.pick(usable(series.quality))
         phase = local_time(series.start, self.territory.tz) % (step * SECOND)
@@ -219,7 +219,7 @@ class _Ask:
     def notes(self, history: Series, found: Forecast) -> list[Problem]:
         """What to know: an old last value, no skill."""
         notes = []
-        age = (_us(self.origin) - int(history.start[-1])) / SECOND / 3600 - _steps_of(self.flow) / 3600
+        age = (to_us(self.origin) - int(history.start[-1])) / SECOND / 3600 - _steps_of(self.flow) / 3600
         if age > _STALE_HOURS:
             data = {"flow": self.flow.id, "hours": f"{age:g}", "origin": self._written()}
             notes.append(Problem("forecast.stale", data, severity="warning"))
@@ -352,9 +352,9 @@ def _explain_later(ledger: Ledger, report: ForecastReport) -> None:
     if not missing:
         return
     with ledger.snapshot() as snapshot:
-        low = _us(report.origin) - FEWEST_DAYS * DAY * SECOND
+        low = to_us(report.origin) - FEWEST_DAYS * DAY * SECOND
         for name in missing:
-            if len(read_series(snapshot, name, low, _us(report.origin))):
+            if len(read_series(snapshot, name, low, to_us(report.origin))):
                 data = report.reasons[name].data
                 report.reasons[name] = Problem("forecast.recorded_later", data)
 
@@ -400,12 +400,4 @@ def _digest(series: Series) -> str:
 def _after(flow: Flow, start: int, territory: Territory) -> datetime:
     """The end of the interval of `flow` that begins at `start` (microseconds)."""
     assert flow.step is not None
-    return flow.step.after(_moment(start), territory.tz)
-
-
-def _moment(us: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
-
-
-def _us(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+    return flow.step.after(from_us(start), territory.tz)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, timedelta, tzinfo
 from hashlib import sha256
 
 import numpy as np
@@ -24,7 +24,7 @@ from mangrove.inference.series import DAY, SECOND, Series
 from mangrove.ledger import Ledger, Snapshot
 from mangrove.ledger.types import Origin, Quality, Receipt
 from mangrove.territory.model import Flow, Territory
-from mangrove.times import Span, Step
+from mangrove.times import Span, Step, from_us, to_us
 from mangrove.units import Quantity, unit
 
 CONTEXT = timedelta(days=63)
@@ -231,7 +231,7 @@ def limits_of(flow: Flow) -> Limits:
 
 def read_series(snapshot: Snapshot, flow: str, low: int, high: int) -> Series:
     """The current values of a flow that start in `[low, high)` (microseconds, UTC)."""
-    return _as_series(snapshot.values([flow], _moment(max(low, 0)), _moment(min(high, _END))))
+    return _as_series(snapshot.values([flow], from_us(max(low, 0)), from_us(min(high, _END))))
 
 
 def _as_series(table: pa.Table) -> Series:
@@ -253,7 +253,7 @@ def read_windows(
         group = names[first : first + count]
         low = max(min(windows[name][0] for name in group) - before, 0)
         high = min(max(windows[name][1] for name in group) + after + 1, _END)
-        table = snapshot.values(group, _moment(low), _moment(high))
+        table = snapshot.values(group, from_us(low), from_us(high))
         keys = table.column("flow").combine_chunks().dictionary_encode()
         place = {key: i for i, key in enumerate(keys.dictionary.to_pylist())}
         index = np.asarray(keys.indices)
@@ -291,7 +291,7 @@ def _windows(
         if name not in territory.flows:
             raise RequestError("inference.unknown_flow", flow=name, hint=did_you_mean(name, territory.flows))
     if span is not None:
-        window = (_us(span.start), _us(span.end) - 1)
+        window = (to_us(span.start), to_us(span.end) - 1)
     else:
         with ledger.snapshot() as snapshot:
             first, end = snapshot.span()
@@ -336,14 +336,6 @@ def _detail(rule: str, amount: float) -> str:
     return str(Step(seconds=round(amount))) if rule == "step" else f"{amount:g}"
 
 
-def _moment(us: int) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
-
-
-def _us(moment: datetime) -> int:
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
-
-
 def _written(us: int, zone: tzinfo) -> str:
     """An instant for people: territory time."""
-    return _moment(us).astimezone(zone).strftime("%Y-%m-%d %H:%M")
+    return from_us(us).astimezone(zone).strftime("%Y-%m-%d %H:%M")

@@ -16,11 +16,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from mangrove.errors import LedgerError
 from mangrove.ledger import queries
+from mangrove.times import to_us
 
 CATALOG = "catalog.db"
 LOCK = "lock"
@@ -30,22 +31,9 @@ LOCK_PATIENCE = 2.0
 CHECKPOINT_PAGES = 4000
 """Pages (of 4 KiB) in the write-ahead log before they move into the catalogue: a hundred commits of 10,000 rows."""
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
 _REFUSED = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS}
 _FULL = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 _DAMAGED = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-
-def to_us(instant: datetime) -> int:
-    """Microseconds since 1970 in UTC; a naive time is read as UTC."""
-    aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-    return (aware - _EPOCH) // _MICROSECOND
-
-
-def from_us(us: int) -> datetime:
-    """The UTC instant of `us` microseconds since 1970."""
-    return _EPOCH + us * _MICROSECOND
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,9 +18,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mangrove.errors import LedgerError, Problem
-from mangrove.ledger.catalog import from_us, to_us
 from mangrove.ledger.columns import Columns, Ints, Mask, counted
 from mangrove.ledger.types import Quality, Rejected
+from mangrove.times import from_us, to_us
 
 FUTURE = timedelta(days=3653)
 """How far ahead of the clock a value may start: plans reach decades in years, readings never ten years."""

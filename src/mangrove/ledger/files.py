@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from mangrove.ledger.catalog import Part, from_us, guarded, sync
+from mangrove.ledger.catalog import Part, guarded, sync
+from mangrove.times import from_us
 
 SEGMENTS = "segments"
 ROLLUPS = "rollups"

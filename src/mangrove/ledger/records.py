@@ -16,9 +16,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mangrove.errors import LedgerError
-from mangrove.ledger.catalog import from_us, reader
+from mangrove.ledger.catalog import reader
 from mangrove.ledger.chain import fingerprint
 from mangrove.ledger.types import BatchInfo
+from mangrove.times import from_us
 
 _UTC = pa.timestamp("us", "UTC")
 BATCHES = pa.schema(

@@ -21,10 +21,10 @@ import pyarrow.compute as pc
 
 from mangrove.errors import LedgerError
 from mangrove.ledger import activity, queries, records
-from mangrove.ledger.catalog import Part, View, to_us
+from mangrove.ledger.catalog import Part, View
 from mangrove.ledger.columns import ROWS, decode
 from mangrove.ledger.types import BatchInfo
-from mangrove.times import Step
+from mangrove.times import Step, to_us
 
 if TYPE_CHECKING:
     import duckdb

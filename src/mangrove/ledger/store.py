@@ -30,6 +30,7 @@ from mangrove.ledger.chain import GENESIS, Link
 from mangrove.ledger.columns import Columns, Ints, Mask, decode, encode
 from mangrove.ledger.sealing import Hot
 from mangrove.ledger.types import Origin, Receipt, Rejected, check_run, series
+from mangrove.times import from_us, to_us
 
 if TYPE_CHECKING:
     from mangrove.ledger.snapshot import Snapshot
@@ -176,9 +177,7 @@ class Ledger:
         if found is None:
             return None
         batch, rows, recorded_at, hash_, rejected, unchanged = found
-        first = Receipt(
-            batch, rows, catalog.from_us(recorded_at), hash_, rejected=rejected, unchanged=unchanged
-        )
+        first = Receipt(batch, rows, from_us(recorded_at), hash_, rejected=rejected, unchanged=unchanged)
         return replace(first, duplicate=True)
 
     def _commit(
@@ -206,7 +205,7 @@ class Ledger:
         watermark = np.concatenate([self._watermark, np.full(len(added), door.NEVER)])
         now = datetime.now(UTC)
         admitted = door.admit(columns, watermark, self._stored, names.__getitem__, now)
-        write = _Commit(self._last, self._head, max(catalog.to_us(now), self._recorded_at + 1))
+        write = _Commit(self._last, self._head, max(to_us(now), self._recorded_at + 1))
         for (_, origin, rejected), one, flows in zip(fresh, admitted, named, strict=True):
             write.add(origin, one, (*rejected, *one.rejected), flows)
         write.finish()
@@ -269,7 +268,7 @@ class Ledger:
 
     def _list(self, db: sqlite3.Connection, change: sealing.Change) -> None:
         """Lists new files and retires those that they replace, inside a transaction."""
-        now = catalog.to_us(datetime.now(UTC))
+        now = to_us(datetime.now(UTC))
         for table, added, retired in (
             ("segment", change.segments, change.retired_segments),
             ("rollup", change.rollups, change.retired_rollups),
@@ -281,7 +280,7 @@ class Ledger:
 
     def _unlink_retired(self) -> None:
         """Forgets and removes files that were replaced longer than the grace period ago."""
-        limit = catalog.to_us(datetime.now(UTC) - GRACE)
+        limit = to_us(datetime.now(UTC) - GRACE)
         with self._mutex:
             old = []
             with self._transaction() as db:
@@ -329,7 +328,7 @@ class Ledger:
             LedgerError: the store cannot be written to, or is busy for more than 30 seconds.
         """
         id_ = records.record_id(kind, document, payload)
-        row = (id_, kind, catalog.to_us(datetime.now(UTC)), document, payload)
+        row = (id_, kind, to_us(datetime.now(UTC)), document, payload)
         with self._mutex:
             if self._db is not None:
                 with self._transaction() as db:
@@ -445,7 +444,7 @@ class _Commit:
         self.receipts[origin.source, origin.seq] = Receipt(
             batch,
             len(rows),
-            catalog.from_us(self.recorded_at),
+            from_us(self.recorded_at),
             hash_,
             rejected=len(rejected),
             unchanged=one.unchanged,

@@ -8,7 +8,6 @@ measured), and the winds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +24,7 @@ from mangrove.inference.series import usable
 from mangrove.inference.wind import toward
 from mangrove.ledger import Snapshot
 from mangrove.territory.model import Flow, Place, Territory
-from mangrove.times import Span
+from mangrove.times import Span, to_us
 
 if TYPE_CHECKING:
     from shapely.geometry.base import BaseGeometry
@@ -84,7 +83,7 @@ def read(  # noqa: PLR0917 - the parts of one question
         RequestError: `sensing.no_species`.
     """
     flows, problems = sensors(territory, species)
-    starts = np.arange(_us(span.start), _us(span.end), _MICRO_HOUR)
+    starts = np.arange(to_us(span.start), to_us(span.end), _MICRO_HOUR)
     hours = starts.astype("datetime64[us]")
     direction, winds, known = _winds(snapshot, territory, span, flows, terrain)
     kept, values = [], []
@@ -148,10 +147,6 @@ def _at(place: Place) -> bool:
     return place.lon is not None and place.lat is not None
 
 
-def _us(moment: datetime) -> int:
-    return int(moment.timestamp() * 1_000_000)
-
-
 def _positions(territory: Territory, flows: list[Flow], epsg: int, *, far: bool) -> Floats:
     places = [territory.places[flow.to_place if far and flow.to_place else flow.place] for flow in flows]
     points: list[BaseGeometry] = [shapely.Point(place.lon, place.lat) for place in places]
@@ -163,7 +158,7 @@ def _positions(territory: Territory, flows: list[Flow], epsg: int, *, far: bool)
 
 def _hourly(snapshot: Snapshot, flow: str, span: Span, *, columns: bool = False) -> Floats:
     """(T,) means of the usable values that start in each hour, NaN without any; of a direction, (T, 2) of its vectors."""
-    low, high = _us(span.start), _us(span.end)
+    low, high = to_us(span.start), to_us(span.end)
     rows = read_series(snapshot, flow, low, high)
     rows = rows.pick(usable(rows.quality))
     hour, count = (rows.start - low) // _MICRO_HOUR, -(-(high - low) // _MICRO_HOUR)
@@ -201,7 +196,7 @@ def _winds(
     speed = np.where(known, fast, 0.0)
     sun = _first(snapshot, weather["irradiance"], span, "W/m2")
     at = territory.places[flows[0].place]
-    starts = np.arange(_us(span.start), _us(span.end), _MICRO_HOUR).astype("datetime64[us]")
+    starts = np.arange(to_us(span.start), to_us(span.end), _MICRO_HOUR).astype("datetime64[us]")
     clear = by_hour(speed, starts, float(at.lon or 0.0), float(at.lat or 0.0))
     stability = (
         clear if sun is None else np.where(np.isfinite(sun), classes(speed, np.nan_to_num(sun)), clear)

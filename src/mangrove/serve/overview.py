@@ -387,8 +387,7 @@ class Overview:
     # Small facts
 
     def _sector_names(self) -> dict[str, str]:
-        names = self.territory.settings.get("sectors")
-        return dict(names) if isinstance(names, Mapping) else {}
+        return dict(self.territory.sectors)
 
     def _carrier_name(self, carrier: Carrier) -> str:
         """A carrier in words: the fuel by its name, the others by their kind and code."""

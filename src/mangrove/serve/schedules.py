@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import MangroveError, Problem
-from mangrove.ledger.catalog import CATALOG, from_us, reader
+from mangrove.ledger.catalog import CATALOG, reader
 from mangrove.operate.account import rates_of
 from mangrove.operate.devices import NO_LIMIT, Limits, limits_at
 from mangrove.operate.site import Site, site_at
@@ -28,7 +28,7 @@ from mangrove.serve.energy_day import day_of
 from mangrove.serve.energy_model import Account, Missing
 from mangrove.serve.state import Live
 from mangrove.territory.model import Territory
-from mangrove.times import utc
+from mangrove.times import from_us, utc
 
 if TYPE_CHECKING:
     from mangrove.ledger import Snapshot

@@ -137,8 +137,7 @@ def sensed(live: Live, view: View) -> Sensed | None:
         if "total_kg" not in record.document:
             continue
         document = record.document
-        named = live.territory.settings.get("sectors")
-        sectors = dict(named) if isinstance(named, Mapping) else {}
+        sectors = live.territory.sectors
         places = {id_: place.name for id_, place in live.territory.places.items()}
         total = _amount("", messages.render("sensing.everything", view.lang), document["total_kg"])
         found = Sensed(

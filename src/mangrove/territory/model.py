@@ -326,6 +326,12 @@ class Territory:
         """The territory's time zone."""
         return ZoneInfo(self.timezone)
 
+    @property
+    def sectors(self) -> Mapping[str, str]:
+        """The declared sector words with their names for people; empty when none are declared."""
+        named = self.settings.get("sectors")
+        return {word: str(name) for word, name in named.items()} if isinstance(named, Mapping) else {}
+
     def ancestors(self, place: str) -> Iterator[Place]:
         """The place itself, its parent, and so on up to its root."""
         current: str | None = place

@@ -2,14 +2,13 @@
 """In a real browser: the pages of a city in both languages, on a desk and on a phone, without script; time that plays from one answer."""
 
 import re
-import threading
 from pathlib import Path
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
 from tests.serve import city_world
+from tests.servers import listening
 
 from mangrove.serve import app as web
 from mangrove.serve import basemap
@@ -27,14 +26,8 @@ def address(tmp_path_factory):
     live = city_world.live(city_world.riverside(tmp_path_factory.mktemp("city") / "city"))
     guard = web.Fixed(guest("operator"))
     app = web.create(live, access=guard, routers=[basemap.router(live, guard)])
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        thread.join(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join(10)
+    with listening(app) as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

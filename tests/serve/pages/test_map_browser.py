@@ -3,16 +3,16 @@
 
 import csv
 import json
-import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from fastapi import APIRouter
 from fastapi.responses import HTMLResponse
 from playwright.sync_api import sync_playwright
+from tests.servers import listening
 
 import mangrove as mg
 from mangrove.ledger.types import Origin
@@ -100,25 +100,14 @@ def make(folder, *, tiles):
 @pytest.fixture(scope="module")
 def serve():
     """Starts servers on free ports of this machine; gives their addresses."""
-    running = []
 
     def start(live, principal):
         guard = web.Fixed(principal)
         app = web.create(live, access=guard, routers=[basemap.router(live, guard), charts()])
-        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-        thread = threading.Thread(target=server.run, daemon=True)
-        thread.start()
-        running.append((server, thread))
-        while not server.started:
-            thread.join(0.01)
-        port = server.servers[0].sockets[0].getsockname()[1]
-        return f"http://127.0.0.1:{port}"
+        return servers.enter_context(listening(app))
 
-    yield start
-    for server, _ in running:
-        server.should_exit = True
-    for _, thread in running:
-        thread.join(10)
+    with ExitStack() as servers:
+        yield start
 
 
 @pytest.fixture(scope="module")

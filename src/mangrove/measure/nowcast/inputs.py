@@ -25,6 +25,7 @@ from mangrove.measure.plan import is_rate
 from mangrove.measure.timeline import EPOCH
 from mangrove.measure.uncertainty import Z95
 from mangrove.territory.model import Flow
+from mangrove.times import to_us
 from mangrove.units import Unit, unit
 
 Floats = npt.NDArray[np.float64]
@@ -217,7 +218,7 @@ def _whole_days(flow: Flow, rows: pa.Table, at: datetime, tz: ZoneInfo) -> Daily
     quality = column("quality").to_numpy()
     assert flow.step is not None
     step = round(flow.step.hours * 3600) * SECOND
-    keep = usable(quality) & np.isfinite(value) & (start + step <= (at - EPOCH) // timedelta(microseconds=1))
+    keep = usable(quality) & np.isfinite(value) & (start + step <= to_us(at))
     start, value = start[keep], value[keep]
     if not len(start):
         return None

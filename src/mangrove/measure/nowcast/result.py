@@ -25,7 +25,7 @@ from mangrove.measure.plan import Plan
 from mangrove.measure.question import GAS_COLUMNS, column_names
 from mangrove.measure.timeline import EPOCH
 from mangrove.territory.model import Flow, Territory
-from mangrove.times import Span, Step
+from mangrove.times import Span, Step, to_us
 
 _CHUNK = 8_000_000
 """Numbers held at once while intervals are made: 64 MB."""
@@ -338,7 +338,7 @@ class Nowcast:
         first = EPOCH + timedelta(microseconds=int(days.start[0]))
         end = EPOCH + timedelta(microseconds=int(days.start[-1])) + timedelta(hours=1)
         starts = every.starts(Span(first, end), self.territory.tz) if every is not None else [first]
-        edges = np.array([(one - EPOCH) // timedelta(microseconds=1) for one in starts])
+        edges = np.array([to_us(one) for one in starts])
         return np.searchsorted(edges, days.start, side="right") - 1, starts
 
 

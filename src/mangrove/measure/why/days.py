@@ -20,7 +20,7 @@ from mangrove.ledger import Snapshot
 from mangrove.ledger.types import series
 from mangrove.rules import holidays
 from mangrove.territory.model import Flow, Territory
-from mangrove.times import Span
+from mangrove.times import Span, to_us
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -145,5 +145,5 @@ def days_off(territory: Territory) -> Ints:
 
 def _edges(window: Span) -> tuple[int, int]:
     """The first and the last microsecond of a window."""
-    first, last = (int(moment.timestamp() * 1_000_000) for moment in (window.start, window.end))
+    first, last = (to_us(moment) for moment in (window.start, window.end))
     return first, last - 1

@@ -213,8 +213,7 @@ def _label(territory: Territory, by: str, key: str, lang: str) -> str:
     if not key:
         return messages.render("page_inventory.unnamed", lang)
     if by == "sector":
-        names = territory.settings.get("sectors")
-        return str(names.get(key, key)) if isinstance(names, Mapping) else key
+        return territory.sectors.get(key, key)
     if by == "flow":
         return territory.flows[key].name or key
     return _name(territory, key)

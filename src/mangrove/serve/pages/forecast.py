@@ -8,7 +8,6 @@ before. A forecaster that is worse than that says so here.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -27,11 +26,12 @@ from mangrove.inference.runs import read_series
 from mangrove.inference.series import usable
 from mangrove.ledger import Snapshot
 from mangrove.ledger.types import series
+from mangrove.serve import records
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
 from mangrove.territory.model import Flow
-from mangrove.times import Span, utc
+from mangrove.times import Span, to_us, utc
 
 Floats = npt.NDArray[np.float64]
 BACK, AHEAD = timedelta(days=3), timedelta(days=7)
@@ -258,7 +258,7 @@ def _chosen(flows: Sequence[Flow], view: View) -> Flow | None:
 
 def _curve(snapshot: Snapshot, flow: Flow, now: datetime) -> Curve:
     """What was measured and forecast around now, on the steps of the flow."""
-    low, high = (int(moment.timestamp() * 1_000_000) for moment in (now - BACK, now + AHEAD))
+    low, high = (to_us(moment) for moment in (now - BACK, now + AHEAD))
     step = _step(flow) * 1_000_000
     grid = np.arange(low - low % step, high, step)
     found: dict[str, Floats] = {}
@@ -270,7 +270,7 @@ def _curve(snapshot: Snapshot, flow: Flow, now: datetime) -> Curve:
         inside = (at >= 0) & (at < len(grid))
         values[at[inside]] = known.value[inside]
         found[name] = values
-    found["actual"][grid >= int(now.timestamp() * 1_000_000)] = math.nan
+    found["actual"][grid >= to_us(now)] = math.nan
     told = ~np.isnan(np.stack(list(found.values()))).all(axis=0)
     last = int(np.flatnonzero(told)[-1]) + 1 if told.any() else len(grid)
     grid, found = grid[:last], {name: values[:last] for name, values in found.items()}
@@ -281,14 +281,8 @@ def _curve(snapshot: Snapshot, flow: Flow, now: datetime) -> Curve:
 def _scores(live: Live, flows: Sequence[Flow]) -> pa.Table:
     """The record of the newest scores, for the flows that the reader may see."""
     names = [flow.id for flow in flows]
-
-    def read() -> list[dict[str, Any]]:
-        with live.park.reader() as ledger:
-            kept = [id_ for id_, _ in ledger.records(KIND)][-_MOST:]
-            return [json.loads(ledger.record(id_)[1]) for id_ in kept]
-
-    documents = live.kept.get(("forecast scores", live.cut()), read)
-    return table_of(iter(documents), names) if names else table_of(iter(()))
+    documents = (one.document for one in records.newest(live, KIND, _MOST)) if names else iter(())
+    return table_of(documents, names)
 
 
 def _step(flow: Flow) -> int:

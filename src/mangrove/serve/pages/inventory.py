@@ -355,8 +355,7 @@ class _Making:
         if not key:
             return messages.render("page_inventory.unnamed", lang)
         if self.by == "sector":
-            declared = self.live.territory.settings.get("sectors")
-            return str(declared.get(key, key)) if isinstance(declared, Mapping) else key
+            return self.live.territory.sectors.get(key, key)
         if self.by == "scope":
             return messages.render(f"report.scope_{key}", lang)
         if self.by == "flow":
@@ -429,13 +428,12 @@ class _Making:
         """From sectors to scopes, in t CO2e; what takes away has no ribbon."""
         if self.view.scope.suppresses:
             return ()
-        sectors = self.live.territory.settings.get("sectors")
-        names = dict(sectors) if isinstance(sectors, Mapping) else {}
+        names = self.live.territory.sectors
         found: dict[tuple[str, str], float] = {}
         for leaf in _positive(result, self.seen):
             flow = self.flows[leaf.flow]
             scope = messages.render(f"report.scope_{flow.scope}", self.view.lang) if flow.scope else "–"
-            pair = (str(names.get(flow.sector, flow.sector)) or "–", scope)
+            pair = (names.get(flow.sector, flow.sector) or "–", scope)
             found[pair] = found.get(pair, 0.0) + leaf.co2e / 1000
         return tuple(SankeyLink(a, b, tonnes) for (a, b), tonnes in found.items())
 

@@ -445,8 +445,7 @@ def build(live: Live, view: View) -> MapPage:
         level=_choice(view, "level", levels),
         sector=view.params.get("sector") or "",
     )
-    named = territory.settings.get("sectors")
-    names = dict(named) if isinstance(named, Mapping) else {}
+    names = territory.sectors
     known = sorted({flow.sector for flow in territory.flows.values()} - {""})
     if asked.sector and asked.sector not in known:
         _refuse("sector", asked.sector, known)

@@ -10,7 +10,7 @@ billed by month.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -275,8 +275,7 @@ class _Builder:
             flow = self.territory.flows[key]
             name, place = flow.name or key, flow.place
         elif column == "sector":
-            words = self.territory.settings.get("sectors")
-            name = str(words.get(key, key)) if isinstance(words, Mapping) else key
+            name = self.territory.sectors.get(key, key)
         return Row(
             column,
             key,

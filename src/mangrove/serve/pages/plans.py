@@ -305,8 +305,7 @@ def _row(row: Mapping[str, Any], key: str, label: str, year: int) -> Row:
 
 def _label(live: Live, by: str, key: str) -> str:
     if by == "sector":
-        named = live.territory.settings.get("sectors")
-        return str(named.get(key, key)) if isinstance(named, Mapping) else key
+        return live.territory.sectors.get(key, key)
     if by in ("place", _WARD) and key in live.territory.places:
         return live.territory.places[key].name
     return key

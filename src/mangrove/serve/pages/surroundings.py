@@ -35,7 +35,7 @@ from mangrove.serve.state import Live
 from mangrove.serve.view import View
 from mangrove.serve.virtual_meters import Meter, meters
 from mangrove.territory.model import Flow
-from mangrove.times import utc
+from mangrove.times import to_us, utc
 
 Floats = npt.NDArray[np.float64]
 BACK, AHEAD = timedelta(days=7), timedelta(days=2)
@@ -242,7 +242,7 @@ def _chosen(flows: Sequence[Flow], found: Hazards, view: View) -> Flow | None:
 
 def _course(snapshot: Snapshot, flow: Flow, at: datetime, view: View) -> Course:
     """Hourly means (sums of rain) of the days before a moment, the forecast after it, and the levels that matter."""
-    low, high, now = (int(moment.timestamp() * 1_000_000) for moment in (at - BACK, at + AHEAD, at))
+    low, high, now = (to_us(moment) for moment in (at - BACK, at + AHEAD, at))
     low -= low % _HOUR
     count = (high - low) // _HOUR + 1
     found = {}

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from mangrove.ledger.catalog import to_us
 from mangrove.serve.clock import Clock
 from mangrove.serve.sta.store import Store
 from mangrove.serve.sta.ucum import ucum
 from mangrove.sources.registers import SUFFIX
 from mangrove.territory.model import Flow, Place, Territory
+from mangrove.times import to_us
 
 FORM = "1"
 """Version of what this module writes; another one makes every declared entity new at the next start."""

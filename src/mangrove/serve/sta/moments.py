@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime, timedelta
 
-from mangrove.ledger.catalog import from_us, to_us
 from mangrove.serve.sta.errors import StaError
+from mangrove.times import from_us, to_us
 
 EARLIEST = to_us(datetime(1, 1, 1, tzinfo=UTC))
 LATEST = to_us(datetime.max.replace(tzinfo=UTC))

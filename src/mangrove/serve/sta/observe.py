@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from mangrove.ledger.catalog import to_us
 from mangrove.ledger.door import FUTURE
 from mangrove.ledger.types import Origin, Quality
 from mangrove.serve.clock import Clock
@@ -29,6 +28,7 @@ from mangrove.serve.sta.readings import Readings
 from mangrove.serve.sta.rows import Row
 from mangrove.serve.sta.store import Store
 from mangrove.serve.sta.write import Writer, result_of
+from mangrove.times import to_us
 
 if TYPE_CHECKING:
     from mangrove.sources.intake import Intake

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from mangrove.ledger import Ledger, Snapshot
-from mangrove.ledger.catalog import CATALOG, from_us, reader, to_us
+from mangrove.ledger.catalog import CATALOG, reader
 from mangrove.ledger.store import GRACE
 from mangrove.ledger.types import Quality
 from mangrove.serve.sta.errors import BAD, SLOW, StaError
@@ -33,6 +33,7 @@ from mangrove.serve.sta.sql import VALUES_OF_FLOWS, Binds, Duck, Sqlite, is_star
 from mangrove.serve.sta.store import PATIENCE, Store
 from mangrove.sources.registers import SUFFIX
 from mangrove.territory.model import Territory
+from mangrove.times import from_us, to_us
 
 Seen = Callable[[str, str], str]
 _FAR = 2**62

@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from mangrove.ledger.catalog import to_us
 from mangrove.serve.sta import documents
 from mangrove.serve.sta.errors import MISSING, NOT_IMPLEMENTED, StaError
 from mangrove.serve.sta.model import Kind, Model
 from mangrove.serve.sta.represent import Represent, next_link
 from mangrove.serve.sta.rows import Row, Rows, Where
 from mangrove.serve.sta.url import Target, parse_options, parse_path
+from mangrove.times import to_us
 
 if TYPE_CHECKING:
     from mangrove.serve.scope import Scope

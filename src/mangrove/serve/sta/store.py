@@ -18,9 +18,9 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Self
 
-from mangrove.ledger.catalog import from_us
 from mangrove.serve.sta import geometry, moments
 from mangrove.serve.sta.errors import FULL, SLOW, StaError
+from mangrove.times import from_us
 
 FILE = "things.db"
 PATIENCE = 10.0
