@@ -19,7 +19,9 @@ def real(data_dir):
     path = Path(__file__).parent.parent.parent / "benchmarks" / "forecast.py"
     spec = importlib.util.spec_from_file_location("benchmark_forecast", path)
     benchmark = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(benchmark)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(path.parent)  # it imports its neighbors, as a script does
+        spec.loader.exec_module(benchmark)
     return lambda name: benchmark.SERIES[name](data_dir)
 
 
