@@ -17,7 +17,7 @@ SOURCE = ROOT / "src" / "mangrove"
 FILES = sorted(SOURCE.rglob("*.py"))
 FLOOR = {
     "territory": 1, "rules": 1, "ledger": 1,
-    "inference": 2, "network": 2, "traffic": 2, "gridding": 2, "hydraulics": 2,
+    "inference": 2, "network": 2, "traffic": 2, "gridding": 2, "hydraulics": 2, "matching": 2,
     "measure": 3, "forecast": 3, "operate": 3, "plan": 3, "settle": 3,
     "sources": 4, "serve": 4,
 }  # fmt: skip

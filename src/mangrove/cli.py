@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mangrove import cli_city, cli_energy, cli_live, cli_plan, cli_sense, cli_water, messages
+from mangrove import (
+    cli_city,
+    cli_eip,
+    cli_energy,
+    cli_exchange,
+    cli_live,
+    cli_match,
+    cli_plan,
+    cli_sense,
+    cli_water,
+    messages,
+)
 from mangrove.cli_words import Folder, From, Json, Lang, To, parts, say, tell
 from mangrove.errors import MangroveError
 
@@ -40,6 +51,9 @@ cli_plan.add(app)
 cli_city.add(app)
 cli_sense.add(app)
 cli_water.add(app)
+cli_match.add(app)
+cli_exchange.add(app)
+cli_eip.add(app)
 
 By = Annotated[
     str, typer.Option("--by", help="Columns to group by, with commas: place,sector,scope,gas,ward,...")

@@ -3,6 +3,7 @@
 import pytest
 from test_devices import CASES as DEVICE_CASES
 from test_estimated import CASES as ESTIMATED_CASES
+from test_symbiosis import CASES as SYMBIOSIS_CASES
 from world import CROSSWALK, FLOWS, PLACES, YAML, only, problems, write
 
 from mangrove import messages
@@ -410,7 +411,7 @@ def test_every_code_of_the_table_is_provoked_by_a_test():
         "rejected", "no_folder", "unreadable", "delimiter_assumed", "ambiguous_number", "unknown_factor",
         "unknown_method", "unlikely_factor", "unknown_fuel", "unfamiliar_activity", "no_weight", "mixed_origin", "no_successor", "no_level",
     }  # fmt: skip
-    provoked |= {code for _, _, _, code, _ in DEVICE_CASES} | {code for _, _, _, code in ESTIMATED_CASES}
+    provoked |= {code for _, _, _, code, _ in DEVICE_CASES} | {code for _, _, _, code in (*ESTIMATED_CASES, *SYMBIOSIS_CASES)}
     assert {code.split(".", 1)[1] for code in messages.codes("territory")} == provoked
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 
 from mangrove.errors import MangroveError, RuleError, did_you_mean
+from mangrove.territory.model import SCHEMES, Quality, Rates
 from mangrove.units import Quantity, Unit, unit
 
 _NUMBER = re.compile(r"[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d{1,3})?", re.ASCII)
@@ -22,7 +23,9 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}(?:T[\d:]+Z?)?")
 _NUMERIC = re.compile(r"[-+]?\.?\d")
 _QUOTED = re.compile(r"'([^']*)'|\"([^\"]*)\"")
 _GLUED_LETTER = re.compile(r"[-+]?[\d.]+[A-Za-z]")
-_TEMPERATURE = unit("K").dimension
+_QUALITY = re.compile(r"([A-Za-z_][\w-]*)\s*(<=|>=|=)\s*([^<>=]+)")
+_TEMPERATURE, _MONEY = unit("K").dimension, unit("VND").dimension
+_MONTHS, _TIME = 12, 2
 MOST = 10
 """The largest size of an elasticity and of its spread: nothing that drives emissions comes near, and beyond it they follow noise."""
 
@@ -124,6 +127,79 @@ def quantity(text: str) -> Quantity:
     if value.value < 0 and value.unit.dimension != _TEMPERATURE:
         raise MangroveError("territory.negative", text=text)
     return value
+
+
+def signed(text: str) -> Quantity:
+    """A number with its unit, of either sign: a price below zero is paid by the one who gives."""
+    value = Quantity.parse(text)
+    if not math.isfinite(value.value):
+        raise RuleError("base.not_a_quantity", text=text)
+    return value
+
+
+def price(text: str) -> Quantity:
+    """Money per unit of something, of either sign: `150000 VND/t`."""
+    value = signed(text)
+    head = unit(value.unit.text.split("/", 1)[0])
+    if "/" not in value.unit.text or head.dimension != _MONEY:
+        raise MangroveError("territory.not_a_price", text=text)
+    return value
+
+
+def rates(text: str) -> Rates:
+    """One rate (`120 t/month`) or twelve of them, January first, before one unit (`9 9 10 ... t/month`)."""
+    words = text.split()
+    numbers = [word for word in words if _NUMBER.fullmatch(word)]
+    written = " ".join(words[len(numbers) :])
+    if words[: len(numbers)] != numbers or len(numbers) not in (1, _MONTHS):
+        raise MangroveError("territory.not_rates", text=text)
+    counted = unit(written)
+    if counted.dimension[_TIME] != -1:
+        raise MangroveError("territory.not_rates", text=text)
+    return Rates(tuple(not_negative(word) for word in numbers), counted)
+
+
+def rates_text(value: Rates) -> str:
+    """Rates in one spelling."""
+    return " ".join(map(repr, value.values)) + f" {value.unit.text}"
+
+
+def quality(text: str) -> tuple[Quality, ...]:
+    """`chloride=0.4 %; moisture<=12 %` as properties and limits."""
+    found: list[Quality] = []
+    for part in filter(None, map(str.strip, text.split(";"))):
+        match = _QUALITY.fullmatch(part)
+        if not match:
+            raise MangroveError("territory.not_a_quality", text=part)
+        if match[1] in (one.name for one in found if one.sense == match[2]):
+            raise MangroveError("territory.duplicate_parameter", key=match[1])
+        found.append(Quality(match[1], match[2], quantity(match[3])))
+    return tuple(found)
+
+
+def quality_text(value: Sequence[Quality]) -> str:
+    """Properties in one spelling, sorted by name."""
+    return ";".join(sorted(f"{one.name}{one.sense}{quantity_text(one.value)}" for one in value))
+
+
+def codes(text: str) -> Mapping[str, tuple[str, ...]]:
+    """`ewc=100202; hs=2618 2619` as codes by scheme, without dots and spaces inside: `10 02 02` stands as `100202`."""
+    found: dict[str, tuple[str, ...]] = {}
+    for part in filter(None, map(str.strip, text.split(";"))):
+        scheme, sign, written = (piece.strip() for piece in part.partition("="))
+        choice(SCHEMES)(scheme)
+        listed = tuple(word.replace(".", "") for word in written.split())
+        if not sign or not listed or not all(word.isascii() and word.isalnum() for word in listed):
+            raise MangroveError("territory.not_codes", text=part)
+        if scheme in found:
+            raise MangroveError("territory.duplicate_parameter", key=scheme)
+        found[scheme] = listed
+    return found
+
+
+def codes_text(value: Mapping[str, tuple[str, ...]]) -> str:
+    """Codes in one spelling, sorted by scheme."""
+    return ";".join(f"{scheme}={' '.join(sorted(value[scheme]))}" for scheme in sorted(value))
 
 
 def mass_per_activity(text: str) -> Unit:

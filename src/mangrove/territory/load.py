@@ -2,8 +2,8 @@
 """From a folder of plain files to a frozen `Territory`, or to all of its problems at once.
 
 Comes in: the path of a folder with `territory.yaml`, `places.csv` or `places.geojson`, `flows.csv` and, when wanted,
-`assets.csv`, `links.csv`, `factors.csv`, `crosswalk.csv`, `devices.csv`, `points.csv`, `drivers.csv`, `virtual.csv`. Goes out: the
-territory, and every problem with its file, line and column, sorted. One error anywhere means no territory: nothing is guessed, nothing is dropped.
+`assets.csv`, `links.csv`, `factors.csv`, `crosswalk.csv`, `devices.csv`, `points.csv`, `drivers.csv`, `virtual.csv`,
+`offers.csv`, `needs.csv`, `exchanges.csv`, `effects.csv`, `answers.csv`. Goes out: the territory, and every problem with its file, line and column, sorted. One error anywhere means no territory: nothing is guessed, nothing is dropped.
 """
 
 from __future__ import annotations
@@ -25,7 +25,10 @@ from mangrove.territory.tables import Parsed
 
 _OWN_FIELDS = ("name", "kind", "timezone", "currency", "lang", "gwp", "notation")
 _FILES = (FILE, "places.geojson", *rows.FILES)
-_HASHED_WHEN_THERE = ("devices.csv", "points.csv", "drivers.csv", "virtual.csv")
+_HASHED_WHEN_THERE = (
+    "devices.csv", "points.csv", "drivers.csv", "virtual.csv",
+    "offers.csv", "needs.csv", "exchanges.csv", "effects.csv", "answers.csv",
+)  # fmt: skip
 """Tables that came later: a territory without them keeps the hash that it had."""
 
 
@@ -219,6 +222,11 @@ def _assemble(
         points=tuple(nouns.points),
         drivers=tuple(nouns.drivers),
         virtual=tuple(nouns.virtual),
+        offers=nouns.offers,
+        needs=nouns.needs,
+        exchanges=nouns.exchanges,
+        effects=tuple(nouns.effects),
+        answers=tuple(nouns.answers),
         crosswalk=tuple(nouns.crosswalk),
         notation=tuple(NotationKey(row["gpc"], row["key"], row["reason"]) for row in settings["notation"]),
         settings={key: value for key, value in settings.items() if key not in _OWN_FIELDS},

@@ -19,8 +19,17 @@ from mangrove.units import Quantity, Unit
 CARRIER_KINDS = (
     "electricity", "heat", "steam", "cooling", "water", "wastewater", "fuel", "hydrogen", "material", "waste",
     "refrigerant", "process", "vehicle_km", "livestock", "cropland", "land", "gas", "CO2", "reported", "stack",
-    "air", "weather", "water_level", "index",
+    "air", "weather", "water_level", "index", "service",
 )  # fmt: skip
+SCHEMES = ("ewc", "cpa", "cpc", "hs", "vsic", "isic", "nace")
+"""Classifications by which offers and needs say what they are: wastes, products (three lists), activities (three lists)."""
+EFFECTS = (
+    "electricity", "fuel", "water", "wastewater", "waste_treated", "waste_reused", "waste_recycled", "primary_material",
+    "secondary_material", "chemicals", "transport", "service",
+)  # fmt: skip
+"""What an exchange saves or uses; the first ten are the quantities of the annual forms of Circular 05/2025."""
+EXCHANGE_KINDS = ("exchange", "shared_infrastructure", "service", "other_park", "other")
+"""The types of symbiosis of Circular 05/2025."""
 PROTOCOLS = ("mqtt", "http", "modbus", "opcua", "ocpp", "ftp", "file")
 
 
@@ -250,6 +259,153 @@ class VirtualMeter:
 
 
 @dataclass(frozen=True, slots=True)
+class Rates:
+    """One rate, or twelve of them from January to December, in one unit per time (`t/month`, `m3/d`).
+
+    Example:
+        >>> from mangrove.units import unit
+        >>> Rates((24.0,), unit("t/yr")).months("t")[0]
+        2.0
+    """
+
+    values: tuple[float, ...]
+    unit: Unit
+
+    def months(self, amount: str) -> tuple[float, ...]:
+        """Twelve amounts, January first, in the unit `amount`; a month counts as the twelfth part of a year."""
+        scale = self.unit.to(f"{amount}/yr") / 12
+        held = self.values * 12 if len(self.values) == 1 else self.values
+        return tuple(value * scale for value in held)
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """One property: what an offer has (`=`), or what a need bears at most (`<=`) or must have at least (`>=`)."""
+
+    name: str
+    sense: str
+    value: Quantity
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An offer or a need: a by-product, water, heat, or a service such as a technology, and what is looked for.
+
+    Attributes:
+        side: `offer` or `need`.
+        carrier: what flows; `service:technology`, `service:expertise`, ... for what does not.
+        text: what it is, in free words, Vietnamese or English.
+        codes: codes by scheme (see `SCHEMES`).
+        quantity: how much, by month when it varies; None for a service.
+        quality: properties of an offer, limits of a need.
+        price: money per unit, what is asked or paid (an offer below zero pays its taker); None: open.
+        otherwise: activity key of the factor of what happens without an exchange: how an offer is disposed of, what a need is made from.
+        otherwise_cost: money per unit of that.
+        hazardous: whether it is hazardous; None: as its code says.
+        permits: offers: number of the permit; needs: waste codes (or their beginnings) that the place is permitted to take.
+        radius: farthest partner.
+        valid_from, valid_to: first day, first day after.
+        parameters: see docs/reference/territory.md.
+    """
+
+    id: str
+    side: str
+    place: str
+    carrier: Carrier
+    name: str = ""
+    text: str = ""
+    codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    quantity: Rates | None = None
+    quality: tuple[Quality, ...] = ()
+    price: Quantity | None = None
+    otherwise: str = ""
+    otherwise_cost: Quantity | None = None
+    hazardous: bool | None = None
+    permits: tuple[str, ...] = ()
+    radius: Quantity | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    parameters: Mapping[str, Quantity | str] = field(default_factory=dict)
+    basis: str = ""
+    note: str = ""
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A running exchange between two places, with its meters.
+
+    Attributes:
+        place, to_place: who gives, who takes.
+        carrier: what is exchanged; codes: by scheme.
+        kind: one of `EXCHANGE_KINDS`.
+        sent, received: ids of the flows that meter it at both ends (one of them at least).
+        price: money per unit that the taker pays (below zero: the giver pays).
+        valid_from, valid_to: first day, first day after.
+        parameters: see docs/reference/territory.md.
+    """
+
+    id: str
+    place: str
+    to_place: str
+    carrier: Carrier
+    name: str = ""
+    kind: str = "exchange"
+    codes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    sent: str | None = None
+    received: str | None = None
+    price: Quantity | None = None
+    valid_from: date | None = None
+    valid_to: date | None = None
+    parameters: Mapping[str, Quantity | str] = field(default_factory=dict)
+    basis: str = ""
+    note: str = ""
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one unit of an exchange saves (above zero) or uses (below zero), against what would happen without it.
+
+    Attributes:
+        exchange: id; effect: one of `EFFECTS`; side: `giver` or `taker`, who saves or uses it.
+        amount: per unit of the exchange: `0.95 t/t`, `-0.4 kWh/m3`.
+        factor: activity key of the factor of what is saved; empty: no emissions are reckoned.
+        price: money per unit of what is saved.
+        uncertainty: half-width of the 95 % interval of the amount, as a fraction.
+    """
+
+    exchange: str
+    effect: str
+    amount: Quantity
+    side: str = "taker"
+    factor: str = ""
+    price: Quantity | None = None
+    uncertainty: float | None = None
+    basis: str = ""
+    note: str = ""
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody answered to an indicator or a form field that no meter can say.
+
+    Attributes:
+        indicator: its code; place: of whom; None: the whole territory; year: the year that it is about.
+        value: as written: a number with its unit, `yes` or `no`, or words; evidence: the document that shows it.
+    """
+
+    indicator: str
+    year: int
+    value: str
+    place: str | None = None
+    evidence: str = ""
+    note: str = ""
+    where: Where | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class LocalFactor:
     """A row of the territory's own `factors.csv`; it stands above the built-in tables.
 
@@ -296,6 +452,7 @@ class Territory:
         places, flows, assets, links, devices: by id, in file order.
         points: which address of which device is which flow.
         drivers: which live series drives which emissions; virtual: flows that are estimated from others.
+        offers, needs: what is offered and looked for; exchanges: what runs; effects: what exchanges save; answers: to indicators.
         crosswalk: old-to-new boundaries; notation: declared notation keys.
         content_hash: SHA-256 (hex) over the parsed declaration, independent of formatting.
     """
@@ -316,6 +473,11 @@ class Territory:
     points: tuple[Point, ...] = ()
     drivers: tuple[Driver, ...] = ()
     virtual: tuple[VirtualMeter, ...] = ()
+    offers: Mapping[str, Listing] = field(default_factory=dict)
+    needs: Mapping[str, Listing] = field(default_factory=dict)
+    exchanges: Mapping[str, Exchange] = field(default_factory=dict)
+    effects: tuple[Effect, ...] = ()
+    answers: tuple[Answer, ...] = ()
     crosswalk: tuple[Crosswalk, ...] = ()
     notation: tuple[NotationKey, ...] = ()
     settings: Mapping[str, object] = field(default_factory=dict)

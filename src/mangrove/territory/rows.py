@@ -3,7 +3,8 @@
 
 Comes in: the tables of the folder and the places. Goes out: nouns by id, and every problem that needs more than one
 cell to be seen: places that do not exist, ids given twice, a unit that its carrier cannot have, shares that do not
-add up. Devices and points are read by `devices.py`, drivers and virtual meters by `estimated.py`.
+add up. Devices and points are read by `devices.py`, drivers and virtual meters by `estimated.py`,
+offers, needs and exchanges by `symbiosis.py`.
 """
 
 from __future__ import annotations
@@ -14,15 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from mangrove.errors import Problem, Where, did_you_mean
-from mangrove.territory import devices, estimated
+from mangrove.territory import devices, estimated, symbiosis
 from mangrove.territory.model import (
+    Answer,
     Asset,
     Carrier,
     Crosswalk,
     Device,
     Driver,
+    Effect,
+    Exchange,
     Flow,
     Link,
+    Listing,
     LocalFactor,
     Place,
     Point,
@@ -36,6 +41,7 @@ from mangrove.units import Unit, unit
 FILES = tuple(TABLES)
 _OPTIONAL = (
     "assets.csv", "links.csv", "factors.csv", "crosswalk.csv", "devices.csv", "points.csv", "drivers.csv", "virtual.csv",
+    "offers.csv", "needs.csv", "exchanges.csv", "effects.csv", "answers.csv",
 )  # fmt: skip
 _FLOW_FIELDS = (
     "id", "place", "carrier", "unit", "step", "to_place", "semantics", "name", "sector", "scope", "gpc", "category",
@@ -99,6 +105,11 @@ class Nouns:
     points: list[Point] = field(default_factory=list)
     drivers: list[Driver] = field(default_factory=list)
     virtual: list[VirtualMeter] = field(default_factory=list)
+    offers: dict[str, Listing] = field(default_factory=dict)
+    needs: dict[str, Listing] = field(default_factory=dict)
+    exchanges: dict[str, Exchange] = field(default_factory=dict)
+    effects: list[Effect] = field(default_factory=list)
+    answers: list[Answer] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -129,7 +140,11 @@ def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lo
         (links, ("place", "to_place")),
         (crosswalk, ("old", "new")),
         (tables.parsed["devices.csv"], ("place",)),
-        (tables.parsed["drivers.csv"], ("place",)),
+        *(
+            (tables.parsed[file], ("place",))
+            for file in ("drivers.csv", "offers.csv", "needs.csv", "answers.csv")
+        ),
+        (tables.parsed["exchanges.csv"], ("place", "to_place")),
     ):
         if places:
             nouns.problems += _resolve(parsed, columns, names)
@@ -152,6 +167,12 @@ def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lo
         tables.parsed["drivers.csv"], tables.parsed["virtual.csv"], nouns.flows, lookups.sectors
     )
     nouns.problems += said
+    found, said = symbiosis.build(tables.parsed, nouns.flows)
+    nouns.offers, nouns.needs, nouns.exchanges, nouns.effects, nouns.answers = found
+    nouns.problems += said
+    nouns.problems += _date_problems(tables.parsed["exchanges.csv"])
+    for file in ("offers.csv", "needs.csv"):
+        nouns.problems += _date_problems(tables.parsed[file])
     return nouns
 
 

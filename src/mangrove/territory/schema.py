@@ -15,7 +15,7 @@ from typing import Any
 from mangrove.errors import MangroveError, RequestError, did_you_mean
 from mangrove.rules.clauses import HOURS, LAW, NEEDS
 from mangrove.territory import cells
-from mangrove.territory.model import PROTOCOLS, Carrier
+from mangrove.territory.model import EFFECTS, EXCHANGE_KINDS, PROTOCOLS, SCHEMES, Carrier
 from mangrove.territory.tables import Column
 from mangrove.times import Step, parse_date, zone
 from mangrove.units import Quantity, unit
@@ -56,6 +56,16 @@ _LAT = Column("lat", cells.between(-90, 90), "latitude of the center, WGS84 degr
 
 def _unit_text(value: Any) -> str:
     return str(value.text)
+
+
+def _flag(text: str) -> bool:
+    return cells.choice(FLAGS)(text) in ("yes", "true")
+
+
+def _year(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) == 4):  # noqa: PLR2004 - a year has four digits
+        raise MangroveError("territory.not_a_year", text=text)
+    return int(text)
 
 
 PLACES = (
@@ -180,6 +190,68 @@ VIRTUAL = (
     _PARAMETERS,
     _NOTE,
 )  # fmt: skip
+_CODES = Column(
+    "codes", cells.codes, f"codes by classification ({', '.join(SCHEMES)}): `ewc=100202; hs=2618 2619`",
+    default={}, canon=cells.codes_text,
+)  # fmt: skip
+_PRICE = "`150000 VND/t`"
+LISTINGS = (
+    Column("id", cells.identifier, "unique key among offers and needs", required=True),
+    Column("place", cells.name, "id (or unique name) of the place", required=True),
+    Column("carrier", Carrier.parse, "what flows: `waste:100202`, `material`, `heat@90degC`, `water@process`; `service:technology` for what does not", required=True),
+    Column("name", cells.name, "name for people", default=""),
+    Column("text", cells.name, "what it is, in free words, Vietnamese or English", default=""),
+    _CODES,
+    Column("quantity", cells.rates, "how much: one rate (`120 t/month`), or twelve from January and one unit (`9 9 10 ... t/month`)", canon=cells.rates_text),
+    Column("quality", cells.quality, "an offer: what it has (`chloride=0.4 %`); a need: what it bears (`moisture<=12 %`, `purity>=90 %`)", default=(), canon=cells.quality_text),
+    Column("price", cells.price, f"money per unit that is asked or paid: {_PRICE}; an offer below zero pays its taker; blank: open", canon=cells.quantity_text),
+    Column("otherwise", cells.identifier, "activity key of the factor of what happens without an exchange: how it is disposed of, what is bought instead", default=""),
+    Column("otherwise_cost", cells.price, f"money per unit of that: {_PRICE}", canon=cells.quantity_text),
+    Column("hazardous", _flag, "whether it is hazardous: yes or no; blank: as its code says"),
+    Column("permits", cells.identifiers, "a need: waste codes, or their beginnings, that the place is permitted to take; an offer: number of its permit", default=(), canon=" ".join),
+    Column("radius", cells.quantity, "farthest partner: `50 km`", canon=cells.quantity_text),
+    _DATE_FROM,
+    _DATE_TO,
+    _PARAMETERS,
+    _BASIS,
+    _NOTE,
+)  # fmt: skip
+EXCHANGES = (
+    Column("id", cells.identifier, "unique key of the exchange", required=True),
+    Column("place", cells.name, "id (or unique name) of the giving place", required=True),
+    Column("to_place", cells.name, "id (or unique name) of the taking place", required=True),
+    Column("carrier", Carrier.parse, "what is exchanged", required=True),
+    Column("name", cells.name, "name for people", default=""),
+    Column("kind", cells.choice(EXCHANGE_KINDS), "type of the symbiosis: exchange, shared_infrastructure, service, other_park, other", default="exchange"),
+    _CODES,
+    Column("sent", cells.identifier, "id of the flow that meters it where it leaves"),
+    Column("received", cells.identifier, "id of the flow that meters it where it arrives"),
+    Column("price", cells.price, f"money per unit that the taker pays: {_PRICE}; below zero: the giver pays", canon=cells.quantity_text),
+    _DATE_FROM,
+    _DATE_TO,
+    _PARAMETERS,
+    _BASIS,
+    _NOTE,
+)  # fmt: skip
+EFFECTS_OF = (
+    Column("exchange", cells.identifier, "id of the exchange", required=True),
+    Column("effect", cells.choice(EFFECTS), f"what is saved or used: {', '.join(EFFECTS)}", required=True),
+    Column("amount", cells.signed, "per unit of the exchange: `0.95 t/t`; below zero: used", required=True, canon=cells.quantity_text),
+    Column("side", cells.choice(("giver", "taker")), "who saves or uses it: giver or taker", default="taker"),
+    Column("factor", cells.identifier, "activity key of the factor of what is saved; blank: no emissions are reckoned", default=""),
+    Column("price", cells.price, f"money per unit of what is saved: {_PRICE}", canon=cells.quantity_text),
+    _UNCERTAINTY,
+    _BASIS,
+    _NOTE,
+)  # fmt: skip
+ANSWERS = (
+    Column("indicator", cells.identifier, "code of the indicator or field: `A.5/PM.2`", required=True),
+    Column("year", _year, "the year that it is about", required=True),
+    Column("value", cells.name, "a number with its unit, `yes` or `no`, or words", required=True),
+    Column("place", cells.name, "id (or unique name) of whose it is; blank: the whole territory"),
+    Column("evidence", cells.name, "the document that shows it", default=""),
+    _NOTE,
+)  # fmt: skip
 TABLES: Mapping[str, tuple[Column, ...]] = {
     "places.csv": PLACES,
     "flows.csv": FLOWS,
@@ -191,6 +263,11 @@ TABLES: Mapping[str, tuple[Column, ...]] = {
     "points.csv": POINTS,
     "drivers.csv": DRIVERS,
     "virtual.csv": VIRTUAL,
+    "offers.csv": LISTINGS,
+    "needs.csv": LISTINGS,
+    "exchanges.csv": EXCHANGES,
+    "effects.csv": EFFECTS_OF,
+    "answers.csv": ANSWERS,
 }
 
 
@@ -256,16 +333,6 @@ def _share(text: str) -> float:
     if value > 1:
         raise MangroveError("territory.out_of_range", text=text, low="0 %", high="100 %")
     return value
-
-
-def _flag(text: str) -> bool:
-    return cells.choice(FLAGS)(text) in ("yes", "true")
-
-
-def _year(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) == 4):  # noqa: PLR2004 - a year has four digits
-        raise MangroveError("territory.not_a_year", text=text)
-    return int(text)
 
 
 SETTINGS = (

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Offers, needs, running exchanges, what they save, and answers to indicators: from parsed tables to frozen nouns.
+
+Comes in: `offers.csv`, `needs.csv`, `exchanges.csv`, `effects.csv`, `answers.csv` and the flows. Goes out: the nouns, and problems:
+a quantity that is missing or that cannot count the carrier, a limit where a property belongs, a code that no classification has, a meter
+that is not declared, an effect whose unit does not follow from the exchange.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, TypeAlias
+
+from mangrove.errors import Problem, Where, did_you_mean
+from mangrove.territory.model import Answer, Effect, Exchange, Flow, Listing
+from mangrove.territory.places import duplicates
+from mangrove.territory.tables import Parsed
+from mangrove.units import Unit
+
+_LISTING = (
+    "place", "carrier", "name", "text", "codes", "quantity", "quality", "price", "otherwise", "otherwise_cost", "hazardous",
+    "permits", "radius", "valid_from", "valid_to", "parameters", "basis", "note",
+)  # fmt: skip
+_EXCHANGE = (
+    "id", "place", "to_place", "carrier", "name", "kind", "codes", "sent", "received", "price", "valid_from", "valid_to",
+    "parameters", "basis", "note",
+)  # fmt: skip
+_EFFECT = ("exchange", "effect", "amount", "side", "factor", "price", "uncertainty", "basis", "note")
+_ANSWER = ("indicator", "year", "value", "place", "evidence", "note")
+SERVICE = "service"
+Found: TypeAlias = tuple[
+    dict[str, Listing], dict[str, Listing], dict[str, Exchange], list[Effect], list[Answer]
+]
+
+
+def build(parsed: Mapping[str, Parsed], flows: Mapping[str, Flow]) -> tuple[Found, list[Problem]]:
+    """The nouns of all five tables and what is wrong with them."""
+    offers, needs, exchanges, effects, answers = (
+        parsed[f"{name}.csv"] for name in ("offers", "needs", "exchanges", "effects", "answers")
+    )
+    problems = [problem for table in (offers, needs, exchanges) for problem in duplicates(table, "id")]
+    problems += _given_twice(offers, needs)
+    running = {one.id: one for one in map(Exchange, *_fields(exchanges, _EXCHANGE)) if one.id}
+    problems += [*_listing_problems(offers, ("=",)), *_listing_problems(needs, ("<=", ">="))]
+    problems += [*_exchange_problems(exchanges, flows), *_effect_problems(effects, running, flows)]
+    problems += _answer_problems(answers)
+    found = (
+        _listings(offers, "offer"), _listings(needs, "need"), running,
+        list(map(Effect, *_fields(effects, _EFFECT))), list(map(Answer, *_fields(answers, _ANSWER))),
+    )  # fmt: skip
+    return found, problems
+
+
+def _fields(parsed: Parsed, names: tuple[str, ...]) -> list[list[Any]]:
+    """Columns in the order of a noun's fields, with the places of the rows at the end."""
+    file = parsed.table.file
+    return [*(parsed.values[name] for name in names), [Where(file, line) for line in parsed.table.starts]]
+
+
+def _listings(parsed: Parsed, side: str) -> dict[str, Listing]:
+    columns = _fields(parsed, _LISTING)
+    rows = zip(parsed.values["id"], zip(*columns, strict=True), strict=True)
+    return {id_: Listing(id_, side, *row) for id_, row in rows if id_}
+
+
+def _given_twice(offers: Parsed, needs: Parsed) -> Iterator[Problem]:
+    """A need with the id of an offer: the words of a match could mean either."""
+    first = {id_: row for row, id_ in enumerate(offers.values["id"]) if id_}
+    for row, id_ in enumerate(needs.values["id"]):
+        if id_ in first:
+            data = {"id": id_, "first": str(offers.where(first[id_], "id"))}
+            yield Problem("territory.duplicate_id", data, needs.where(row, "id"))
+
+
+def _listing_problems(parsed: Parsed, senses: tuple[str, ...]) -> Iterator[Problem]:
+    values, written = parsed.values, parsed.table.column("quantity")
+    for row, (carrier, quantity) in enumerate(zip(values["carrier"], values["quantity"], strict=True)):
+        if carrier is None:
+            continue
+        if quantity is None and carrier.kind != SERVICE and not (written and written[row]):
+            yield Problem("territory.no_quantity", {"carrier": str(carrier)}, parsed.where(row, "quantity"))
+        for one in values["quality"][row] or ():
+            if one.sense not in senses:
+                data = {"name": one.name, "sense": one.sense, "senses": " ".join(senses)}
+                yield Problem("territory.quality_sense", data, parsed.where(row, "quality"))
+        for column in ("price", "otherwise_cost"):
+            price = values[column][row]
+            if price is not None and quantity is not None and not _pays_for(price.unit, quantity.unit):
+                data = {"price": price.unit.text, "quantity": quantity.unit.text}
+                yield Problem("territory.price_unit", data, parsed.where(row, column))
+
+
+def _pays_for(price: Unit, rate: Unit) -> bool:
+    """Whether price x rate is money per time."""
+    return (price * rate).converts_to("VND/yr")
+
+
+def _exchange_problems(parsed: Parsed, flows: Mapping[str, Flow]) -> Iterator[Problem]:
+    values = parsed.values
+    for row in range(parsed.table.rows):
+        ends = {column: values[column][row] for column in ("sent", "received")}
+        for column, flow in ends.items():
+            if flow and flow not in flows:
+                data = {"text": flow, "hint": did_you_mean(flow, flows)}
+                yield Problem("territory.no_flow", data, parsed.where(row, column))
+        if not any(ends.values()):
+            yield Problem("territory.no_meter", {"id": values["id"][row] or ""}, parsed.where(row, "sent"))
+        metered = [flows[flow] for flow in ends.values() if flow in flows]
+        if len(metered) > 1 and not metered[0].unit.converts_to(metered[1].unit):
+            data = {"text": metered[1].unit.text, "target": metered[0].unit.text}
+            yield Problem("territory.point_unit", data, parsed.where(row, "received"))
+        if values["place"][row] and values["place"][row] == values["to_place"][row]:
+            data = {"text": values["place"][row]}
+            yield Problem("territory.same_place", data, parsed.where(row, "to_place"))
+
+
+def metered_unit(exchange: Exchange, flows: Mapping[str, Flow]) -> Unit | None:
+    """The unit in which an exchange is metered: of the sent flow, else of the received one; None when neither is declared."""
+    for id_ in (exchange.sent, exchange.received):
+        flow = flows.get(id_ or "")
+        if flow is not None and flow.unit is not None:
+            return flow.unit
+    return None
+
+
+def _effect_problems(
+    parsed: Parsed, exchanges: Mapping[str, Exchange], flows: Mapping[str, Flow]
+) -> Iterator[Problem]:
+    values = parsed.values
+    for row, (exchange, amount, price) in enumerate(
+        zip(values["exchange"], values["amount"], values["price"], strict=True)
+    ):
+        if exchange and exchange not in exchanges:
+            data = {"text": exchange, "hint": did_you_mean(exchange, exchanges)}
+            yield Problem("territory.no_exchange", data, parsed.where(row, "exchange"))
+        counted = metered_unit(exchanges[exchange], flows) if exchange in exchanges else None
+        if price is None or counted is None or amount is None:
+            continue
+        if not (price.unit * amount.unit * counted).converts_to("VND"):
+            data = {"price": price.unit.text, "quantity": f"{amount.unit.text} x {counted.text}"}
+            yield Problem("territory.price_unit", data, parsed.where(row, "price"))
+
+
+def _answer_problems(parsed: Parsed) -> Iterator[Problem]:
+    """The same question answered twice for one place and year."""
+    seen: dict[tuple[Any, ...], int] = {}
+    keys = zip(*(parsed.values[name] for name in ("indicator", "place", "year")), strict=True)
+    for row, key in enumerate(keys):
+        if key[0] and key in seen:
+            data = {"id": str(key[0]), "first": str(parsed.where(seen[key], "indicator"))}
+            yield Problem("territory.duplicate_id", data, parsed.where(row, "indicator"))
+        seen.setdefault(key, row)
