@@ -72,6 +72,15 @@ class Product(Strict):
     scale: float = 1.0
 
 
+class Again(Strict):
+    """A second meter of what the column `of`, before it in the same file, counts: times `scale`, with the relative error `spread`."""
+
+    model: Literal["again"]
+    of: str
+    scale: float = 1.0
+    spread: float = Field(default=0.01, ge=0)
+
+
 class Charging(Strict):
     """Workplace charging sessions: `scale` times the real car parks, arriving `shift` hours later than written there."""
 
@@ -80,7 +89,7 @@ class Charging(Strict):
     shift: int = 0
 
 
-Model = Annotated[Load | Pv | State | Purchases | Product | Charging, Field(discriminator="model")]
+Model = Annotated[Load | Pv | State | Purchases | Product | Again | Charging, Field(discriminator="model")]
 
 
 class Register(Strict):

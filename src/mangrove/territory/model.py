@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -493,6 +494,12 @@ class Territory:
         """The declared sector words with their names for people; empty when none are declared."""
         named = self.settings.get("sectors")
         return {word: str(name) for word, name in named.items()} if isinstance(named, Mapping) else {}
+
+    @cached_property
+    def exchange_meters(self) -> frozenset[str]:
+        """Ids of the flows that meter running exchanges."""
+        ends = (end for one in self.exchanges.values() for end in (one.sent, one.received))
+        return frozenset(end for end in ends if end)
 
     def ancestors(self, place: str) -> Iterator[Place]:
         """The place itself, its parent, and so on up to its root."""

@@ -150,7 +150,8 @@ def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lo
             nouns.problems += _resolve(parsed, columns, names)
     for parsed in (flows, assets, links):
         nouns.problems += duplicates(parsed, "id")
-    nouns.problems += _flow_problems(flows, lookups, {key for key in factors.values["activity"] if key})
+    own = {key for key in factors.values["activity"] if key}
+    nouns.problems += _flow_problems(flows, lookups, own)
     nouns.problems += _unfamiliar_activities(factors, lookups.activities)
     nouns.problems += _date_problems(factors)
     nouns.problems += _crosswalk_problems(crosswalk, places)
@@ -167,6 +168,9 @@ def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lo
         tables.parsed["drivers.csv"], tables.parsed["virtual.csv"], nouns.flows, lookups.sectors
     )
     nouns.problems += said
+    for file, column in (("offers.csv", "otherwise"), ("needs.csv", "otherwise"), ("effects.csv", "factor")):
+        named = tables.parsed[file]
+        nouns.problems += _missing(named, column, "territory.unknown_factor", lookups.factor_exists, own)
     found, said = symbiosis.build(tables.parsed, nouns.flows)
     nouns.offers, nouns.needs, nouns.exchanges, nouns.effects, nouns.answers = found
     nouns.problems += said

@@ -95,10 +95,11 @@ def apply(
         allow: statuses or ids of rules that may be used besides official ones ("unofficial").
 
     Returns:
-        Coefficients, responses and gaps; empty for a flow that emits nothing. Missing facts never raise.
+        Coefficients, responses and gaps; empty for a flow that emits nothing and for the meter of an exchange that has no scope
+        (what an exchange avoids stands in its own account). Missing facts never raise.
     """
     method = method_for(flow)
-    if method is None or start >= end:
+    if method is None or start >= end or (flow.scope is None and flow.id in territory.exchange_meters):
         return MethodResult()
     coefficients: list[Coefficient] = []
     responses: tuple[Response, ...] = ()
