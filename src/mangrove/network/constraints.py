@@ -7,9 +7,13 @@ Comes in: a program, index arrays of columns, and coefficients. Goes out: the in
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
+from mangrove.errors import RequestError
 from mangrove.network.handles import Capacity
 from mangrove.network.horizon import Horizon
 from mangrove.network.program import FREE, Program
@@ -17,6 +21,22 @@ from mangrove.network.program import FREE, Program
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Owners = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arriving:
+    """Columns that flow into some of n nodes, each item into one of them.
+
+    Attributes:
+        columns: (m, S, T). to: (m,) the node of each item. gain: broadcasts to `columns`; what arrives of one unit.
+        content: (m, Q) of each contaminant. origin: (m,) number of where it comes from.
+    """
+
+    columns: Ints
+    to: Ints
+    gain: Floats
+    content: Floats
+    origin: Ints
 
 
 def within_capacity(
@@ -249,3 +269,102 @@ def session_energy(lp: Program, name: str, charging: Ints, gain: Floats, owners:
     rows = lp.rows(name, charging.shape[:2], lower=0.0, owners=owners)
     lp.terms(rows[:, :, None], charging, gain)
     return rows
+
+
+def blend(
+    lp: Program,
+    name: str,
+    parts: tuple[Arriving, ...],
+    *,
+    limit: Floats,
+    sign: Floats,
+    shape: tuple[int, int],
+    owners: Owners,
+) -> Ints:
+    """sum_a k_a x_at (c_aq - C_jq) <= 0: what flows into node j together keeps the limit C of contaminant q in every step.
+
+    Linear, because the contents c of what arrives are known (the source-sink model). With the sign -1 it is a least content.
+
+    Args:
+        lp: the program.
+        name: for messages.
+        parts: what arrives.
+        limit: (n, Q); infinite where there is none.
+        sign: (Q,) 1 for at most, -1 for at least.
+        shape: (S, T).
+        owners: one a node.
+
+    Returns:
+        Rows (K, S, T), one for each finite limit, in the order of `limit`.
+    """
+    node, which = np.nonzero(np.isfinite(limit))
+    number = np.full(limit.shape, -1)
+    number[node, which] = np.arange(len(node))
+    rows = lp.rows(name, (len(node), *shape), upper=0.0, owners=tuple(owners[i] for i in node))
+    for part in parts:
+        for q in range(limit.shape[1]):
+            used = np.flatnonzero(number[part.to, q] >= 0)
+            at = number[part.to[used], q]
+            excess = sign[q] * (part.content[used, q] - limit[part.to[used], q])
+            gain = np.broadcast_to(part.gain, part.columns.shape)[used]
+            lp.terms(rows[at], part.columns[used], excess[:, None, None] * gain)
+    return rows
+
+
+def most_share(
+    lp: Program,
+    name: str,
+    parts: tuple[Arriving, ...],
+    *,
+    share: Floats,
+    shape: tuple[int, int],
+    owners: Owners,
+) -> Ints:
+    """sum_{a from i} k_a x_at - s_j sum_a k_a x_at <= 0: of what flows into node j, no origin i sends more than the share s_j.
+
+    The inner sum is a column of its own (g_jt - sum_a k_a x_at = 0), so that the rows stay short.
+
+    Args:
+        lp: the program.
+        name: for messages.
+        parts: what arrives; equal origins count together.
+        share: (n,) between 0 and 1.
+        shape: (S, T).
+        owners: one a node.
+
+    Returns:
+        Rows (K, S, T), one for each node and origin.
+    """
+    got = lp.columns(f"{name} got", (len(share), *shape), owners=owners)
+    total = lp.rows(f"{name} got", got.shape, lower=0.0, upper=0.0, owners=owners)
+    lp.terms(total, got, 1.0)
+    to = np.concatenate([part.to for part in parts])
+    origin = np.concatenate([part.origin for part in parts])
+    pairs, pair = np.unique(np.stack([to, origin]), axis=1, return_inverse=True)
+    pair = pair.ravel()
+    rows = lp.rows(name, (pairs.shape[1], *shape), upper=0.0, owners=tuple(owners[j] for j in pairs[0]))
+    lp.terms(rows, got[pairs[0]], -share[pairs[0]][:, None, None])
+    start = 0
+    for part in parts:
+        mine = pair[start : start + len(part.to)]
+        start += len(part.to)
+        lp.terms(total[part.to], part.columns, -part.gain)
+        lp.terms(rows[mine], part.columns, part.gain)
+    return rows
+
+
+def signs(name: str, sense: Sequence[str], kinds: int) -> Floats:
+    """1 for `<=` and -1 for `>=`, (Q,), from one word for all or one a contaminant.
+
+    Raises:
+        RequestError: `network.unknown_sense`.
+    """
+    words = (sense,) * kinds if isinstance(sense, str) else tuple(sense)
+    for word in words:
+        if word not in ("<=", ">="):
+            raise RequestError("network.unknown_sense", name=name, text=word)
+    if len(words) != kinds:
+        raise RequestError(
+            "network.bad_shape", name=name, what="sense", got=str(len(words)), wanted=str(kinds)
+        )
+    return np.array([1.0 if word == "<=" else -1.0 for word in words])

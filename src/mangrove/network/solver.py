@@ -33,7 +33,10 @@ TYPICAL_COST = 100.0
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a solve gave: a status; values of columns and rows; duals (money per unit) of rows and of bounds."""
+    """What a solve gave: a status; values of columns and rows; duals (money per unit) of rows and of bounds.
+
+    `bound`: of a search over binaries, the cost that no solution can go below; NaN of a linear program.
+    """
 
     status: str
     columns: Floats
@@ -43,6 +46,7 @@ class Outcome:
     solver: str
     iterations: int
     seconds: float
+    bound: float = float("nan")
 
 
 class Solver:
@@ -128,7 +132,17 @@ class Solver:
             name,
             int(max(info.simplex_iteration_count, 0) + max(info.ipm_iteration_count, 0)),
             time.perf_counter() - began,
+            float(info.mip_dual_bound) / self.scale if self.searches else float("nan"),
         )
+
+    def begin(self, columns: Floats) -> None:
+        """Gives the search a plan to begin with."""
+        import highspy
+
+        start = highspy.HighsSolution()
+        start.col_value = columns.tolist()
+        start.value_valid = True
+        self._highs.setSolution(start)
 
     def method(self, solver: str, height: int) -> str:
         """The method that `solver` means for a program of so many rows.
