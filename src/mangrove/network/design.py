@@ -275,10 +275,7 @@ class _Designer:
         values = np.zeros(count)
         real = part.columns < width
         values[real] = self.best[part.columns[real]]
-        used = np.concatenate(
-            [openings.used(self.best), (self.best[openings.columns] > 0)[openings.least > 0]]
-        )
-        values[~real] = used[part.columns[~real] - width]
+        values[~real] = self.begin[part.columns[~real] - width]
         return values
 
     def _local(self, at: Ints, values: Floats) -> float:
