@@ -78,6 +78,11 @@ CASES = [
     ("offers.csv", row(price="20000 VND/kWh"), "offers.csv:2:", "price_unit"),
     ("offers.csv", row(codes="ewc:100202"), "offers.csv:2:", "not_an_option"),
     ("offers.csv", row(codes="ewc=10-02"), "offers.csv:2:", "not_codes"),
+    ("offers.csv", row(codes="ewc=100204"), "offers.csv:2:", "unknown_code"),
+    ("offers.csv", row(codes="nace=0999"), "offers.csv:2:", "unknown_code"),
+    ("offers.csv", row(carrier="waste:100204"), "offers.csv:2:", "unknown_code"),
+    ("needs.csv", row(quality="", permits="1002 21"), "needs.csv:2:", "unknown_code"),
+    ("exchanges.csv", RUN + ONE.replace("waste:100202", "waste:100204"), "exchanges.csv:2:", "unknown_code"),
     ("needs.csv", row(), "needs.csv:2:", "quality_sense"),
     ("exchanges.csv", RUN + ONE.replace("slag_out", "slag_oot"), "exchanges.csv:2:", "no_flow"),
     ("exchanges.csv", RUN + ONE.replace("slag_out,slag_in", ","), "exchanges.csv:2:", "no_meter"),
@@ -94,6 +99,18 @@ def test_what_cannot_be_is_refused_at_its_place(tmp_path, file, text, where, cod
     files = {"flows.csv": METERED, "exchanges.csv": RUN + ONE, file: text}
     found = [(str(p.where), p.code) for p in check(write(tmp_path, files))[1]]
     assert any(at.startswith(where) and said == f"territory.{code}" for at, said in found), found
+
+
+def test_an_unknown_code_is_told_with_the_nearest_one(tmp_path):
+    found = check(write(tmp_path, {"offers.csv": row(codes="ewc=10.02.04")}))[1]
+    assert [(p.code, p.data["scheme"], p.data["hint"].word) for p in found] == [
+        ("territory.unknown_code", "ewc", "100202")
+    ]
+
+
+def test_words_and_headings_are_codes_too(tmp_path):
+    text = row(carrier="waste:paper", codes="ewc=1501; hs=4707.10; vsic=17010; cpa=17.12; nace=C; isic=1701")
+    assert good(tmp_path, {"offers.csv": text}).offers["slag"].carrier.code == "paper"
 
 
 def test_a_need_may_not_bear_the_id_of_an_offer(tmp_path):

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
 from mangrove.errors import Problem, Where, did_you_mean
+from mangrove.rules import classifications
 from mangrove.territory.model import Answer, Effect, Exchange, Flow, Listing
 from mangrove.territory.places import duplicates
 from mangrove.territory.tables import Parsed
@@ -28,6 +29,7 @@ _EXCHANGE = (
 _EFFECT = ("exchange", "effect", "amount", "side", "factor", "price", "uncertainty", "basis", "note")
 _ANSWER = ("indicator", "year", "value", "place", "evidence", "note")
 SERVICE = "service"
+_WASTE = "waste"
 Found: TypeAlias = tuple[
     dict[str, Listing], dict[str, Listing], dict[str, Exchange], list[Effect], list[Answer]
 ]
@@ -44,6 +46,8 @@ def build(parsed: Mapping[str, Parsed], flows: Mapping[str, Flow]) -> tuple[Foun
     problems += [*_listing_problems(offers, ("=",)), *_listing_problems(needs, ("<=", ">="))]
     problems += [*_exchange_problems(exchanges, flows), *_effect_problems(effects, running, flows)]
     problems += _answer_problems(answers)
+    problems += [problem for table in (offers, needs, exchanges) for problem in _code_problems(table)]
+    problems += _permit_problems(needs)
     found = (
         _listings(offers, "offer"), _listings(needs, "need"), running,
         list(map(Effect, *_fields(effects, _EFFECT))), list(map(Answer, *_fields(answers, _ANSWER))),
@@ -88,6 +92,37 @@ def _listing_problems(parsed: Parsed, senses: tuple[str, ...]) -> Iterator[Probl
             if price is not None and quantity is not None and not _pays_for(price.unit, quantity.unit):
                 data = {"price": price.unit.text, "quantity": quantity.unit.text}
                 yield Problem("territory.price_unit", data, parsed.where(row, column))
+
+
+def _code_problems(parsed: Parsed) -> Iterator[Problem]:
+    """Codes that no classification has, in the column of codes and in carriers such as `waste:100202`; words (`waste:paper`) stay free."""
+    for row, (listed, carrier) in enumerate(
+        zip(parsed.values["codes"], parsed.values["carrier"], strict=True)
+    ):
+        for scheme, found in (listed or {}).items():
+            yield from (
+                _unknown(parsed, row, "codes", scheme, code) for code in found if _missing(scheme, code)
+            )
+        coded = carrier is not None and carrier.kind == _WASTE and carrier.code[:1].isdigit()
+        if coded and _missing(classifications.EWC, carrier.code):
+            yield _unknown(parsed, row, "carrier", classifications.EWC, carrier.code)
+
+
+def _permit_problems(needs: Parsed) -> Iterator[Problem]:
+    """Permitted wastes with which no code of the list begins."""
+    for row, permits in enumerate(needs.values["permits"]):
+        for text in permits or ():
+            if not classifications.beginning(classifications.EWC, text):
+                yield _unknown(needs, row, "permits", classifications.EWC, text)
+
+
+def _missing(scheme: str, code: str) -> bool:
+    return not classifications.exists(scheme, code)
+
+
+def _unknown(parsed: Parsed, row: int, column: str, scheme: str, code: str) -> Problem:
+    data = {"scheme": scheme, "text": code, "hint": classifications.near(scheme, code)}
+    return Problem("territory.unknown_code", data, parsed.where(row, column))
 
 
 def _pays_for(price: Unit, rate: Unit) -> bool:
