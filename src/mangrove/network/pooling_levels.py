@@ -1,0 +1,283 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pooling by quality levels on HiGHS: a plan that is feasible, a bound that nothing can beat, and the gap between them.
+
+Comes in: a `Pooling` whose content behind some units is open. Goes out: a plan. Two mixed-integer programs share one grid of levels
+for each open content: in the *restriction* a unit declares one level that its true content does not exceed (feasible, cost from
+above); in the *relaxation* it chooses an interval between two levels, and flow x content lies in the McCormick envelope of that
+interval (cost from below). A plan is polished by declaring its true contents and solving the linear program again, which never
+makes it worse. The grid is then split where the relaxation errs most, until the two costs meet.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from mangrove.errors import RequestError
+from mangrove.network.pooling import (
+    Pooling,
+    PoolingPlan,
+    content_rows,
+    flow_rows,
+    open_arcs,
+    run,
+    true_contents,
+    with_contents,
+)
+from mangrove.network.program import FREE, Program
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Grid = dict[tuple[int, int], Floats]
+"""(unit, content) -> levels, ascending."""
+FIRST_LEVELS = 5
+_CLOSE = 1e-6
+
+
+def solve(problem: Pooling, *, gap: float, time_limit: float, rounds: int = 60) -> PoolingPlan | None:
+    """The best plan found and its bound; None when nothing is feasible. Contents of `problem` are scaled to about 1.
+
+    Raises:
+        RequestError: `reuse.unbounded` when a flow or content has no upper end; `reuse.time_limit`.
+    """
+    until = time.monotonic() + time_limit
+    low, high = content_ranges(problem)
+    grid = first_grid(problem, low, high)
+    best = polish(problem, restriction(problem, grid, gap=gap, until=until), until)
+    bound = -np.inf
+    for _ in range(rounds):
+        found = relaxation(problem, grid, gap=gap / 2, until=until)
+        if found is None:
+            return None if best is None else replace(best, bound=best.cost)
+        bound = max(bound, found.bound)
+        best = _better(best, polish(problem, found.contents, until))
+        if best is not None and best.cost - bound <= gap * max(abs(best.cost), 1e-9):
+            break
+        if time.monotonic() > until or not split(grid, found):
+            break
+    if best is None:
+        raise RequestError("reuse.time_limit", seconds=time_limit)
+    return replace(best, bound=min(bound, best.cost), method="levels")
+
+
+@dataclass(frozen=True, slots=True)
+class Relaxed:
+    """What the relaxation chose: contents (U, Q); how far flow x content is off, by open content; a bound on the cost."""
+
+    contents: Floats
+    error: dict[tuple[int, int], float]
+    bound: float
+
+
+def restriction(problem: Pooling, grid: Grid, *, gap: float, until: float) -> Floats | None:
+    """Contents (U, Q) of the best plan in which each open content is declared as one of its levels; None: none was found.
+
+    sum_l y_l = 1,  x_a = sum_l x_al,  x_al <= most_a y_l,  load_a = sum_l g_l x_al >= true load
+    """
+    program, x, load, arcs = _open_loads(problem, grid, exact=False)
+    binaries = [open_arcs(program, problem, x)]
+    chosen: dict[tuple[int, int], Ints] = {}
+    for (u, q), levels in grid.items():
+        at = arcs[u]
+        y, split_flow = _choice(program, problem, x[at], at, len(levels))
+        rows = program.rows("declared load", (len(at),), lower=0.0, upper=0.0)
+        program.terms(rows, load[u, q], 1.0)
+        program.terms(rows[:, None], split_flow, -levels[None, :])
+        binaries.append(y)
+        chosen[u, q] = y
+    left = max(until - time.monotonic(), 1.0)
+    try:
+        outcome, _ = run(program, np.concatenate(binaries), gap=max(gap, 1e-3), time_limit=left / 4)
+    except RequestError as error:
+        if error.code == "reuse.time_limit":
+            return None
+        raise
+    if outcome is None:
+        return None
+    contents = problem.outlet.copy()
+    for (u, q), y in chosen.items():
+        contents[u, q] = grid[u, q] @ np.round(outcome.columns[y])
+    return contents
+
+
+def relaxation(problem: Pooling, grid: Grid, *, gap: float, until: float) -> Relaxed | None:
+    """The cost that no plan can beat, by piecewise McCormick envelopes over the intervals of the grid; None: infeasible.
+
+    For interval k = [g, h] with z_k = 1 and arc a: w = load, x = flow, c = content, X = most_a
+    w >= g x,  w >= h x + X (c - h z),  w <= h x,  w <= g x + X (c - g z)
+    """
+    program, x, load, arcs = _open_loads(problem, grid, exact=True)
+    binaries = [open_arcs(program, problem, x)]
+    content: dict[tuple[int, int], Ints] = {}
+    for (u, q), levels in grid.items():
+        at = arcs[u]
+        z, part = _choice(program, problem, x[at], at, len(levels) - 1)
+        content[u, q] = _envelopes(program, problem.most[at], load[u, q], z=z, part=part, levels=levels)
+        binaries.append(z)
+    left = max(until - time.monotonic(), 1.0)
+    outcome, bound = run(program, np.concatenate(binaries), gap=gap, time_limit=left)
+    if outcome is None:
+        return None
+    contents = problem.outlet.copy()
+    error = {}
+    for (u, q), c in content.items():
+        contents[u, q] = float(outcome.columns[c].sum())
+        off = outcome.columns[load[u, q]] - contents[u, q] * outcome.columns[x[arcs[u]]]
+        error[u, q] = float(np.abs(off).max(initial=0.0))
+    return Relaxed(contents, error, bound)
+
+
+def polish(problem: Pooling, contents: Floats | None, until: float) -> PoolingPlan | None:
+    """The plan for declared contents, improved by declaring what truly comes out until nothing changes."""
+    best: PoolingPlan | None = None
+    for _ in range(30):
+        if contents is None or (best is not None and time.monotonic() > until):
+            break
+        found = with_contents(problem, contents, time_limit=60.0)
+        if found is None or (best is not None and found.cost > best.cost - 1e-9 * max(1.0, abs(best.cost))):
+            break
+        best = found
+        true = true_contents(problem, found.flow)
+        contents = np.where(problem.known[:, None], problem.outlet, np.minimum(true, problem.outlet))
+    return best
+
+
+def split(grid: Grid, found: Relaxed) -> bool:
+    """Adds a level where the relaxation errs: at its own content, or in the middle when that is a level already. False: nowhere."""
+    worst = max(found.error.values(), default=0.0)
+    changed = False
+    for key, off in found.error.items():
+        if off <= max(1e-7, 0.05 * worst):
+            continue
+        levels, at = grid[key], found.contents[key]
+        k = int(np.clip(np.searchsorted(levels, at, side="right") - 1, 0, len(levels) - 2))
+        low, high = levels[k], levels[k + 1]
+        if high - low < _CLOSE:
+            continue
+        inside = low + 0.1 * (high - low) < at < high - 0.1 * (high - low)
+        grid[key] = np.insert(levels, k + 1, at if inside else 0.5 * (low + high))
+        changed = True
+    return changed
+
+
+def content_ranges(problem: Pooling) -> tuple[Floats, Floats]:
+    """(U, Q) lowest and highest content that can be behind each unit, from what can arrive, tightened until it stands still.
+
+    Raises:
+        RequestError: `reuse.unbounded` for a unit whose content or flow has no upper end.
+    """
+    i, u = len(problem.supplies), len(problem.units)
+    low = np.where(problem.known[:, None], problem.outlet, 0.0)
+    high = np.where(problem.known[:, None], problem.outlet, np.inf)
+    ratio = problem.keep / problem.recovery[:, None]
+    for _ in range(2 * u + 2):
+        below, above = (np.concatenate([problem.content, side])[problem.start] for side in (low, high))
+        for k in np.flatnonzero(~problem.known):
+            into = problem.incoming(int(k))
+            if not into.any():
+                low[k], high[k] = 0.0, 0.0
+                continue
+            most = problem.unit_most[k] * problem.recovery[k]
+            added = problem.load[k] / most if np.isfinite(most) else 0.0
+            low[k] = ratio[k] * below[into].min(axis=0) + added
+            entering = np.minimum(above[into].max(axis=0), problem.inlet[k])
+            high[k] = np.where(
+                problem.load[k] > 0, problem.outlet[k], np.minimum(ratio[k] * entering, problem.outlet[k])
+            )
+    leaving = problem.start >= i
+    wide = ~np.isfinite(problem.most[leaving] * (~problem.known[problem.start[leaving] - i]))
+    for bad in (np.flatnonzero(~np.isfinite(high).all(axis=1)), problem.start[leaving][wide] - i):
+        if len(bad):
+            raise RequestError("reuse.unbounded", name=problem.units[int(bad[0])])
+    return np.minimum(low, high), high
+
+
+def first_grid(problem: Pooling, low: Floats, high: Floats) -> Grid:
+    """`FIRST_LEVELS` levels for every open content; the limits of those who may receive it are levels too, where they fall inside."""
+    grid: Grid = {}
+    limits = np.concatenate([problem.inlet, problem.limit])
+    i = len(problem.supplies)
+    for u in np.flatnonzero(~problem.known):
+        receives = problem.end[problem.start == i + u]
+        for q in range(problem.contents):
+            g, h = low[u, q], high[u, q]
+            even = np.linspace(g, h, FIRST_LEVELS) if h - g > _CLOSE else np.array([g, max(h, g + _CLOSE)])
+            wanted = limits[receives, q]
+            wanted = wanted[(wanted > g + _CLOSE) & (wanted < h - _CLOSE)]
+            levels = np.unique(np.concatenate([even, wanted]))
+            grid[int(u), q] = levels[np.concatenate([[True], np.diff(levels) > _CLOSE / 2])]
+    return grid
+
+
+def _open_loads(
+    problem: Pooling, grid: Grid, *, exact: bool
+) -> tuple[Program, Ints, dict[tuple[int, int], Ints], dict[int, Ints]]:
+    """The program with a load column for every arc behind an open content; and the arcs that leave each unit."""
+    program, x = flow_rows(problem)
+    i = len(problem.supplies)
+    quality = np.concatenate([problem.content, np.where(problem.known[:, None], problem.outlet, 1.0)])
+    arcs = {int(u): np.flatnonzero(problem.start == i + u) for u in np.flatnonzero(~problem.known)}
+    load: dict[tuple[int, int], Ints] = {}
+    pairs = []
+    for q in range(problem.contents):
+        columns = x.copy()
+        for u, at in arcs.items():
+            load[u, q] = program.columns("load", (len(at),), upper=problem.most[at] * grid[u, q][-1])
+            columns[at] = load[u, q]
+        pairs.append((columns, quality[problem.start, q]))
+    content_rows(program, problem, x, pairs, exact=exact)
+    return program, x, load, arcs
+
+
+def _choice(program: Program, problem: Pooling, x: Ints, at: Ints, count: int) -> tuple[Ints, Ints]:
+    """One of `count` is chosen, and the flows are split among them: columns z (count,) and x_ak (arcs, count)."""
+    z = program.columns("chosen", (count,), upper=1.0)
+    program.terms(program.rows("one", (1,), lower=1.0, upper=1.0), z, 1.0)
+    most = problem.most[at]
+    part = program.columns("part", (len(at), count), upper=most[:, None])
+    whole = program.rows("parts", (len(at),), lower=0.0, upper=0.0)
+    program.terms(whole, x, -1.0)
+    program.terms(whole[:, None], part, 1.0)
+    within = program.rows("within", (len(at), count), upper=0.0)
+    program.terms(within, part, 1.0)
+    program.terms(within, z[None, :], -most[:, None])
+    return z, part
+
+
+def _envelopes(program: Program, most: Floats, load: Ints, *, z: Ints, part: Ints, levels: Floats) -> Ints:
+    """The envelopes of `relaxation` for all arcs behind one content; returns the columns c_k whose sum is the content."""
+    low, high = levels[:-1], levels[1:]
+    count = len(low)
+    c = program.columns("content", (count,))
+    for sign, side in ((1.0, low), (-1.0, high)):  # low_k z_k <= c_k <= high_k z_k
+        rows = program.rows("interval", (count,), lower=0.0)
+        program.terms(rows, c, sign)
+        program.terms(rows, z, -sign * side)
+    w = program.columns("part load", part.shape)
+    whole = program.rows("part loads", (len(load),), lower=0.0, upper=0.0)
+    program.terms(whole, load, -1.0)
+    program.terms(whole[:, None], w, 1.0)
+    shape = part.shape
+    for slope, other, lower in (
+        (low, None, True),
+        (high, high, True),
+        (high, None, False),
+        (low, low, False),
+    ):
+        rows = program.rows("envelope", shape, lower=0.0 if lower else -FREE, upper=FREE if lower else 0.0)
+        program.terms(rows, w, 1.0)
+        program.terms(rows, part, -slope[None, :])
+        if other is not None:
+            program.terms(rows, c[None, :], -most[:, None])
+            program.terms(rows, z[None, :], most[:, None] * other[None, :])
+    return c
+
+
+def _better(one: PoolingPlan | None, two: PoolingPlan | None) -> PoolingPlan | None:
+    """The cheaper of two plans that may be missing."""
+    if one is None or two is None:
+        return two if one is None else one
+    return one if one.cost <= two.cost else two
