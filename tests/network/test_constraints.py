@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.network.lp import text
 
-from mangrove.network import Horizon, Network, relax, strategy
+from mangrove.network import Horizon, Network, conditions, design, relax, strategy
 
 FOLDER = Path(__file__).parent / "lp_files"
 TWO_HALF_HOURS = Horizon.regular(2, 0.5)
@@ -211,6 +211,53 @@ def off_or_at_least():
     return bound(net, [], [np.array([True, False])])
 
 
+def blend():
+    """sum x_a (c_aq - C_jq) <= 0: two links of 0.9 arriving, contents (3, 1) and (1, 2), limits (2, none); a third one elsewhere"""
+    net = Network(TWO_HOURS)
+    works, clean, dirty = net.node(["w1", "w2"]), net.node("use"), net.node("other")
+    ways = net.link("way", works, clean, loss=0.1)
+    net.link("off", works[0], dirty)
+    net.blend("quality", clean, [(ways, [[3.0, 1.0], [1.0, 2.0]])], [[2.0, np.inf]])
+    return net.program
+
+
+def most_share():
+    """g = x_1 + x_2 + y; of what arrives no origin sends more than half: x_1 + y <= 0.5 g (both from w1), x_2 <= 0.5 g"""
+    net = Network(TWO_HOURS)
+    works, use = net.node(["w1", "w2"]), net.node("use")
+    ways, pipe = net.link("way", works, use), net.link("pipe", works[0], use)
+    net.share("half", use, [ways, pipe], 0.5)
+    return net.program
+
+
+def open_links():
+    """x_1t <= u_1t y_1 with u = min(supply, demand) = (3, 4); the second with u = (2, 2); y costs 50 and 60"""
+    net = Network(TWO_HOURS)
+    a, b = net.node(["a1", "a2"]), net.node("b")
+    net.source("supply", a, upper=[[3.0, 5.0], [2.0, 2.0]])
+    ways = net.link("way", a, b)
+    net.sink("use", b, upper=4.0)
+    net.fixed("pipe", ways, [50.0, 60.0])
+    openings = conditions.openings(net)
+    twin = net.program.copy()
+    y = twin.columns("y", (2,), upper=1.0, cost=openings.cost)
+    design.open_(twin, openings.columns, y[openings.item], openings.most)
+    return named(twin, net), y
+
+
+def lots():
+    """5 b <= x <= 9 b and b <= y: nothing, or at least a lot of 5, and only when it is open (u = 9)"""
+    net = Network(TWO_HOURS)
+    bus = net.node("bus")
+    truck = net.source("truck", bus, upper=9.0)
+    net.sink("use", bus, amount=6.0)
+    twin = net.program.copy()
+    y = twin.columns("y", (1,), upper=1.0)
+    at = truck.columns.ravel()
+    b = design.lot(twin, at, y[[0, 0]], np.full(2, 5.0), np.full(2, 9.0))
+    return named(twin, net), np.concatenate([y, b])
+
+
 def bound(net, pairs, minima):
     """The program with binaries at the marked positions."""
     flagged = strategy._Flagged(net)
@@ -236,6 +283,7 @@ CASES = {
         balance, converter, within_capacity, at_least_capacity, lifetimes, store_cyclic, store_with_start_and_end,
         store_of_chosen_size, lean_store, store_across_days, peak_of_two_steps, peak_of_two_streams_in_two_groups,
         budget, sessions_one_way, sessions_two_way, scenarios, elastic, either, off_or_at_least,
+        blend, most_share, open_links, lots,
     )
 }  # fmt: skip
 

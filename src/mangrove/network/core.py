@@ -20,6 +20,7 @@ from mangrove.network.handles import (
     TIERS,
     Capacity,
     Demand,
+    Fixed,
     Handle,
     Limit,
     Minimum,
@@ -47,7 +48,7 @@ class Core:
     Attributes:
         horizon, probabilities, here_and_now: see `Network`.
         program: rows, columns and terms.
-        wishes: what may give way; limits: what has a shadow price; pairs, minima: what may need binaries.
+        wishes: what may give way; limits: what has a shadow price; pairs, minima, fixes: what may need binaries.
         handles: by name. earlier: columns that get the tie-break. money: (S, T) amount of a rate x its probability.
         solver: holds the program after the first solve; None when the structure has changed since.
     """
@@ -67,6 +68,7 @@ class Core:
         self.limits: list[Limit] = []
         self.pairs: list[Pair] = []
         self.minima: list[Minimum] = []
+        self.fixes: list[Fixed] = []
         self.handles: dict[str, Handle] = {}
         self.solver: Solver | None = None
         self.money = self.probabilities[:, None] * horizon.amount
@@ -198,7 +200,8 @@ class Core:
             finite(name, what, array)
         owner = next(node.owners for node, _ in ports if len(node) == items)
         columns = self.rates(name, items, owner, decided=decided)
-        stream = Stream(name, columns, capacity, decided)
+        flows = tuple((node, value) for (node, _), value in zip(ports, coefficients, strict=True))
+        stream = Stream(name, columns, capacity, decided, flows)
         self.set_cost(stream, cost)
         for (node, _), value in zip(ports, coefficients, strict=True):
             self.program.terms(node.rows, columns, value)

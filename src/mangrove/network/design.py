@@ -55,11 +55,11 @@ class Openings:
     @property
     def total(self) -> Floats:
         """U (K,), the most that each opening allows over all its columns."""
-        return np.bincount(self.item, self.most, minlength=len(self.cost))
+        return _by(self.item, self.most, len(self.cost))
 
     def amount(self, x: Floats) -> Floats:
         """X (K,), what each opening carries."""
-        return np.bincount(self.item, x[self.columns], minlength=len(self.cost))
+        return _by(self.item, x[self.columns], len(self.cost))
 
     def used(self, x: Floats) -> Bools:
         """Which openings carry something (K,)."""
@@ -118,11 +118,11 @@ def design(lp: Program, openings: Openings, *, gap: float, time_limit: float | N
 
 
 def gap_of(cost: float, bound: float) -> float:
-    """(cost - bound) / |bound|, never negative; infinite when only the bound is zero."""
+    """(cost - bound) / |bound|, never negative; infinite when the bound is zero or there is none."""
     distance = max(cost - bound, 0.0)
     if distance <= 1e-12 * max(abs(cost), 1.0):
         return 0.0
-    return distance / abs(bound) if bound else float("inf")
+    return distance / abs(bound) if bound and np.isfinite(bound) else float("inf")
 
 
 class _Designer:
@@ -148,7 +148,7 @@ class _Designer:
             linear = self._slopes()
             twin, y, on = self._twin()
             label, _ = components(twin)
-            bounds = np.bincount(label[: lp.width], linear, minlength=int(label.max(initial=0)) + 1)
+            bounds = _by(label[: lp.width], linear, int(label.max(initial=0)) + 1)
             self._clear_lots()
             self._search(twin, y, on, label, bounds)
             opened, shut = openings.used(self.best), self.best[openings.columns] <= nothing(openings.most)
@@ -283,8 +283,13 @@ class _Designer:
         openings = self.openings
         where = self.where[at]
         item, local = np.unique(openings.item[where[where >= 0]], return_inverse=True)
-        amount = np.bincount(local, values[where >= 0], minlength=len(item))
+        amount = _by(local, values[where >= 0], len(item))
         return float(self.true[at] @ values + openings.cost[item][amount > openings.least_amount[item]].sum())
+
+
+def _by(label: Ints, amount: Floats, count: int) -> Floats:
+    """Sums of amounts by label, (count,)."""
+    return np.bincount(label, amount, minlength=count).astype(np.float64)
 
 
 def nothing(most: Floats) -> Floats:

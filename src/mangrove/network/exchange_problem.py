@@ -192,7 +192,8 @@ def _with_most(data: Data) -> Data:
 def _with_store(amount: Floats, store: Floats) -> Floats:
     """(n, T) most that can flow in one step when up to `store` of other steps can be there too."""
     others = amount.sum(axis=1, keepdims=True) - np.where(np.isfinite(amount), amount, 0.0)
-    return amount + np.minimum(store[:, None], others)
+    most: Floats = amount + np.minimum(store[:, None], others)
+    return most
 
 
 def _quality(

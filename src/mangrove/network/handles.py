@@ -59,12 +59,16 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """Rates that the plan chooses: `columns` (n, S, T), never negative unless declared so."""
+    """Rates that the plan chooses: `columns` (n, S, T), never negative unless declared so.
+
+    `ports`: the nodes that it flows into (coefficient above zero, broadcasts to `columns`) and out of.
+    """
 
     name: str
     columns: Ints
     capacity: Capacity | None = None
     decided: bool = False
+    ports: tuple[tuple[Node, Floats], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,7 +130,25 @@ class Budget:
     rows: Ints
 
 
-Handle = Node | Stream | Demand | Store | Sessions | Capacity | Peak | Budget
+@dataclass(frozen=True, slots=True, eq=False)
+class Condition:
+    """What must hold for all that flows into a node together: `rows` (K, S, T)."""
+
+    name: str
+    rows: Ints
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fixed:
+    """Money for having each item of a stream at all: `cost` (n,); `most` broadcasts to its columns, None when it follows."""
+
+    name: str
+    stream: Stream
+    cost: Floats
+    most: Floats | None = None
+
+
+Handle = Node | Stream | Demand | Store | Sessions | Capacity | Peak | Budget | Condition | Fixed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

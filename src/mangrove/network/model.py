@@ -16,13 +16,15 @@ import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import RequestError
-from mangrove.network import constraints, sessions, stores
+from mangrove.network import conditions, constraints, sessions, stores
 from mangrove.network.arrays import by_year, cube, finite, numbers, ordered, per_item
 from mangrove.network.core import Core, Limited, Port
 from mangrove.network.handles import (
     Budget,
     Capacity,
+    Condition,
     Demand,
+    Fixed,
     Handle,
     Limit,
     Minimum,
@@ -464,6 +466,48 @@ class Network(Core):
             Minimum(stream.name, stream.columns, np.array(np.broadcast_to(floor, stream.columns.shape)))
         )
 
+    def blend(
+        self,
+        name: str,
+        node: Node,
+        parts: Sequence[tuple[Stream, Any]],
+        limit: Any,
+        sense: str | Sequence[str] = "<=",
+    ) -> Condition:
+        """Limits on the quality of what flows into a node together, in every step; they never give way.
+
+        Args:
+            name: unique in the network.
+            node: n nodes at once.
+            parts: (stream, content) of what flows in; a content is a number, (m,) one an item, (Q,) one a contaminant of a
+                single item, or (m, Q).
+            limit: of the mixture: a number, (n,), (Q,) of a single node, or (n, Q); infinite for none.
+            sense: `<=` (at most) or `>=` (at least), for all or one a contaminant.
+
+        Raises:
+            RequestError: a content or limit is negative or no number, or a stream does not flow into the node.
+        """
+        return conditions.blend(self, name, node, parts, limit=limit, sense=sense)
+
+    def share(self, name: str, node: Node, streams: Sequence[Stream], most: Any) -> Condition:
+        """Of what the streams bring to each node in a step, no origin sends more than the share `most`; a number or (n,).
+
+        A node that only one origin can reach gets nothing then. Bounds of the streams limit the share of a demand instead.
+        """
+        return conditions.share(self, name, node, streams, most)
+
+    def fixed(self, name: str, stream: Stream, cost: Any, *, most: Any = None) -> Fixed:
+        """Money for each item of a stream that carries anything over the horizon: a pipe, a contract, a treatment unit.
+
+        Args:
+            name: unique in the network.
+            stream: n items, each open or not in all steps and scenarios.
+            cost: money over the horizon; a number or (n,).
+            most: highest rate of each item, in the shapes of `upper`; None: what follows from the supplies, demands and
+                sizes around it. The tighter, the better `Plan.bound`.
+        """
+        return conditions.fixed(self, name, stream, cost, most)
+
     def inject(self, node: Node, columns: Ints, coefficients: Any) -> None:
         """Adds coefficient x column to the inflow of the node, for assets that bring their own columns."""
         self.program.terms(node.rows, columns, coefficients)
@@ -486,7 +530,7 @@ class Network(Core):
         Args:
             solver: `auto` (simplex below 50,000 rows, HiPO above), `simplex`, `hipo` or `ipx`.
             time_limit: seconds; None for none.
-            gap: relative gap at which a search over binaries stops.
+            gap: relative gap at which a search over binaries stops; with many fixed costs no promise: see `Plan.gap`.
 
         Raises:
             InfeasibleError: what never gives way contradicts itself; the error names it.

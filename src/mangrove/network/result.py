@@ -16,13 +16,27 @@ import numpy.typing as npt
 
 from mangrove.errors import RequestError
 from mangrove.network.core import Core
-from mangrove.network.handles import Budget, Capacity, Demand, Node, Peak, Sessions, Store, Stream, Wish
+from mangrove.network.design import gap_of
+from mangrove.network.handles import (
+    Budget,
+    Capacity,
+    Demand,
+    Fixed,
+    Node,
+    Peak,
+    Sessions,
+    Store,
+    Stream,
+    Wish,
+)
 from mangrove.network.program import Block
 from mangrove.network.relax import Given, Remedy
 from mangrove.network.solver import Outcome
 
 Floats = npt.NDArray[np.float64]
 _SMALL = 1e-9
+_ROUNDING = 1e-8
+"""Share of the largest amount below which an item carries nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +79,19 @@ class Plan:
         cost: money, without penalties; status: `optimal` or `limit` (of time).
         relaxed: what gave way.
         solver, iterations, seconds: how it was found.
+        bound: no plan costs less (with what gave way); the cost itself when it is a linear program.
+        gap: (cost - bound) / |bound|, never negative.
     """
 
     def __init__(
-        self, net: Core, outcome: Outcome, cost: Floats, given: tuple[Given, ...], remedies: dict[str, Remedy]
+        self,
+        net: Core,
+        outcome: Outcome,
+        cost: Floats,
+        given: tuple[Given, ...],
+        remedies: dict[str, Remedy],
+        *,
+        floor: float = -np.inf,
     ) -> None:
         self._net = net
         self._x, self._rows = outcome.columns, outcome.rows
@@ -78,7 +101,12 @@ class Plan:
         self._given = given
         self.status, self.solver = outcome.status, outcome.solver
         self.iterations, self.seconds = outcome.iterations, outcome.seconds
-        self.cost = float(cost @ outcome.columns)
+        self._open = {one.name: self._carries(one) for one in net.fixes}
+        once = sum(float(one.cost[self._open[one.name]].sum()) for one in net.fixes)
+        self.cost = float(cost @ outcome.columns) + once
+        linear = not net.fixes and "milp" not in outcome.solver
+        self.bound = self.cost if linear else min(floor, self.cost)
+        self.gap = gap_of(self.cost, self.bound)
         self._amount = net.money
         self.relaxed = tuple(
             entry for one in given for entry in self._relaxations(one, remedies.get(one.wish.tier))
@@ -113,6 +141,10 @@ class Plan:
         """Billed peaks, (G,), or (S, G) with several scenarios."""
         found = self._x[handle.columns]
         return found[0] if len(found) == 1 else found
+
+    def opened(self, handle: Fixed) -> npt.NDArray[np.bool_]:
+        """Which items of a stream carry anything, and so cost their fixed cost, (n,)."""
+        return self._open[handle.name].copy()
 
     def used(self, handle: Budget) -> Floats:
         """What the budget's sum came to, (S,)."""
@@ -153,13 +185,18 @@ class Plan:
             amount = float(money[block.start : block.stop].sum())
             if amount:
                 total[block.name] = total.get(block.name, 0.0) + amount
+        for one in self._net.fixes:
+            amount = float(one.cost[self._open[one.name]].sum())
+            if amount:
+                total[one.name] = total.get(one.name, 0.0) + amount
         return total
 
     def shares(self) -> dict[str, float]:
         """The cost by owner: right-hand sides x duals + bounds x reduced costs; adds up to `cost` (Owen 1975).
 
         The duals of the whole are feasible for every group of owners, so no group would do better alone, as long
-        as nothing that binds is common: give each row and bound an owner.
+        as nothing that binds is common: give each row and bound an owner. A fixed cost stays with the owner of its stream, and
+        with fixed costs there may be no division that holds every group.
         """
         total: dict[str, float] = {}
         lp = self._net.program
@@ -169,7 +206,19 @@ class Plan:
         ):
             for block in blocks:
                 _add(total, block, money[block.start : block.stop])
+        for one in self._net.fixes:
+            first = int(one.stream.columns.ravel()[0])
+            owners = next(block.owners for block in lp.column_blocks if block.start <= first < block.stop)
+            money = np.where(self._open[one.name], one.cost, 0.0)
+            for owner, amount in zip(np.broadcast_to(owners, money.shape), money, strict=True):
+                total[str(owner)] = total.get(str(owner), 0.0) + float(amount)
         return total
+
+    def _carries(self, one: Fixed) -> npt.NDArray[np.bool_]:
+        """Which items of a stream carry more than a rounding of the solver, (n,)."""
+        amount = self._x[one.stream.columns].sum(axis=(1, 2))
+        some: npt.NDArray[np.bool_] = amount > _ROUNDING * max(float(amount.max(initial=0.0)), 1.0)
+        return some
 
     def _relaxations(self, one: Given, remedy: Remedy | None) -> Sequence[Relaxation]:
         """One entry an item that gave way."""

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import RequestError
-from mangrove.network import relax
+from mangrove.network import conditions, relax
 from mangrove.network.core import Core
+from mangrove.network.design import Design, Openings, design
 from mangrove.network.program import Program
 from mangrove.network.result import Plan
 from mangrove.network.solver import (
@@ -59,7 +60,9 @@ def solve(net: Core, *, solver: str, time_limit: float | None, gap: float) -> Pl
     try:
         search = _Search(net, net.solver, held, solver=solver, time_limit=time_limit, gap=gap)
         outcome = search.run()
-        return Plan(net, outcome, true_cost, relax.worth_telling(search.given), search.remedies)
+        return Plan(
+            net, outcome, true_cost, relax.worth_telling(search.given), search.remedies, floor=search.floor
+        )
     finally:
         lp.cost[:] = true_cost
         _restore(lp, held)
@@ -98,7 +101,8 @@ class _Search:
 
     Attributes:
         given, remedies: see `relax`. choice: column values that the binaries follow; None without binaries. cut: whether the
-            limit of time ended a search.
+            limit of time ended a search. openings, design: what costs once, and the choice; None without. floor: no plan costs
+            less (with what gave way).
     """
 
     def __init__(self, net: Core, engine: Solver, held: tuple[Floats, ...], **how: Any) -> None:
@@ -108,12 +112,18 @@ class _Search:
         self.remedies: dict[str, relax.Remedy] = {}
         self.choice: Floats | None = None
         self.cut = False
+        self.openings: Openings | None = None
+        self.design: Design | None = None
+        self.floor = -np.inf
         self.cost = net.program.cost.copy()
         self.nudge = _tie_break(net, TYPICAL_COST / engine.scale)
 
     def run(self) -> Outcome:
-        """The linear program; then searches with binaries on what violates them, until nothing does."""
+        """The linear program; what to open; then searches with binaries on what violates them, until nothing does."""
         outcome = self._linear()
+        self.floor = float(self.cost @ outcome.columns)
+        if self.net.fixes:
+            outcome = self._open()
         for left in reversed(range(_ROUNDS)):
             if not self.flagged.grow(outcome.columns):
                 return outcome
@@ -127,10 +137,24 @@ class _Search:
             outcome = replace(outcome, solver=f"{method}+milp", status=status)
         return outcome
 
+    def _open(self) -> Outcome:
+        """Chooses what to open, while the program stands as the linear one was solved; then the plan that lives with it."""
+        self.openings = conditions.openings(self.net)
+        self.design = design(
+            self.net.program, self.openings, gap=self.how["gap"], time_limit=self.how["time_limit"]
+        )
+        self.floor, self.cut = self.design.bound, not self.design.complete
+        outcome = self._linear()
+        return replace(
+            outcome, solver=f"{outcome.solver}+slopes", status=LIMIT if self.cut else outcome.status
+        )
+
     def _write(self, given: list[relax.Given], margin: float = 0.0) -> None:
         """The program as declared, with what gave way and the binaries as fixed."""
         _restore(self.net.program, self.held)
         relax.accept(self.net.program, given, margin)
+        if self.design is not None and self.openings is not None:
+            self.design.write(self.net.program, self.openings)
         if self.choice is not None:
             self.flagged.fix(self.choice)
 
@@ -174,9 +198,12 @@ class _Search:
             found = self.flagged.search(**self.how)
             if found.status != INFEASIBLE:
                 self.cut |= found.status == LIMIT
+                if self.design is None and np.isfinite(found.bound):
+                    self.floor = max(self.floor, found.bound)
                 return self._checked(found).columns[: self.net.program.width]
         self._write([])
         self.given, self.remedies = relax.least_violation(self.net, self.flagged.bind)
+        self.floor = -np.inf  # more gives way now, so what was a floor before may be none
         for margin in _MARGINS:
             self._write(self.given, margin)
             found = self.flagged.search(**self.how)

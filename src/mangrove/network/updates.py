@@ -15,7 +15,7 @@ from mangrove.errors import RequestError, did_you_mean
 from mangrove.network import sessions, stores
 from mangrove.network.arrays import by_year, cube, finite, numbers, ordered, per_item
 from mangrove.network.core import Core
-from mangrove.network.handles import Budget, Capacity, Demand, Handle, Peak, Sessions, Store, Stream
+from mangrove.network.handles import Budget, Capacity, Demand, Fixed, Handle, Peak, Sessions, Store, Stream
 
 
 def apply(net: Core, handle: Handle, data: Mapping[str, Any]) -> None:
@@ -132,6 +132,12 @@ def _capacity(net: Core, capacity: Capacity, data: Mapping[str, Any]) -> None:
     sides[1][limit.at] = most - there
 
 
+def _fixed(_net: Core, fixed: Fixed, data: Mapping[str, Any]) -> None:
+    money = per_item(fixed.name, "cost", data.get("cost", fixed.cost), len(fixed.cost), least=0.0)
+    finite(fixed.name, "cost", money)
+    fixed.cost[:] = money
+
+
 _ALLOWED: dict[type, tuple[str, ...]] = {
     Stream: ("cost", "upper", "lower"),
     Demand: ("amount",),
@@ -140,6 +146,7 @@ _ALLOWED: dict[type, tuple[str, ...]] = {
     Peak: ("metered", "price", "carry"),
     Budget: ("upper", "lower"),
     Capacity: ("cost", "upper", "lower"),
+    Fixed: ("cost",),
 }
 _HOW: dict[type, Callable[[Core, Any, Mapping[str, Any]], None]] = {
     Stream: _stream,
@@ -149,4 +156,5 @@ _HOW: dict[type, Callable[[Core, Any, Mapping[str, Any]], None]] = {
     Peak: _peak,
     Budget: _budget,
     Capacity: _capacity,
+    Fixed: _fixed,
 }
