@@ -7,7 +7,12 @@ application of `cli.py`; the work is done by `mangrove.exchange` and the verbs.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
+
+from mangrove.cli_words import Json, Lang, tell
 
 exchange_app = typer.Typer(
     help="Exchanges between companies: the best new ones, shares, losses, proof, heat, water.",
@@ -19,3 +24,61 @@ exchange_app = typer.Typer(
 def add(app: typer.Typer) -> None:
     """Adds the group to the application."""
     app.add_typer(exchange_app, name="exchange")
+
+
+@exchange_app.command()
+def heat(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Table of streams (CSV).", show_default=False)],
+    dt: Annotated[str, typer.Option("--dt", help="Least temperature difference: 10K, 18degF.")] = "10K",
+    figure: Annotated[
+        Path | None, typer.Option("--figure", metavar="OUT.svg", help="Also draw the composite curves.")
+    ] = None,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Finds how much heat plants can give each other: pinch, utilities, heat pump."""
+    from mangrove import heat as work
+
+    found = work.study(file, dt)
+    tell(found.problems, lang)
+    typer.echo(work.as_json(found) if json else work.as_text(found, lang))
+    if figure is not None:
+        figure.write_text(work.figure(found, lang), encoding="utf-8")
+
+
+@exchange_app.command()
+def verify(
+    folder: Folder,
+    start: Annotated[str, typer.Option("--from", help="First instant: 2024, 2024-03, 2024-03-31.")] = "",
+    end: To = None,
+    year: Annotated[int | None, typer.Option("--year", help="A whole year instead of --from and --to.")] = None,
+    exchange: Annotated[str, typer.Option("--exchange", help="Only this one, by month and with its arithmetic.")] = "",
+    gwp: Annotated[str | None, typer.Option("--gwp", help="GWP set; the territory's own when left out.")] = None,
+    circularity: Annotated[bool, typer.Option("--circularity", help="Also how circular the territory is.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Keep no record and no values.")] = False,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Shows what the running exchanges really do: metered, reconciled, saved, avoided."""
+    from mangrove import api, printing_verified
+    from mangrove.measure.symbiosis import circularity as circular
+    from mangrove.measure.symbiosis import verify as check
+
+    park = api.open(folder)
+    asked = str(year) if year else start
+    only = [exchange] if exchange else []
+    with park.reader() if dry_run else park.writer() as ledger:
+        made = check(ledger, park.territory, asked, None if year else end, exchanges=only, gwp=gwp, stored=not dry_run)
+        found = circular(ledger, park.territory, made.span.start, made.span.end) if circularity else None
+    tell(made.problems, lang)
+    if json:
+        typer.echo(printing_verified.verified_json(made, lang, found))
+        return
+    typer.echo(printing_verified.verified_text(made, lang))
+    if exchange:
+        typer.echo("\n" + printing_verified.exchange_text(made, exchange, lang))
+    if found:
+        tell(found.problems, lang)
+        typer.echo("\n" + printing_verified.circularity_text(found, lang))
+    if made.record:
+        say(messages.render("symbiosis.stored", lang, record=made.record[:12]))
