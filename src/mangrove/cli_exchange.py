@@ -12,7 +12,9 @@ from typing import Annotated
 
 import typer
 
-from mangrove.cli_words import Json, Lang, tell
+from mangrove import messages
+from mangrove.cli_words import Folder, Json, Lang, To, say, tell
+from mangrove.errors import RequestError
 
 exchange_app = typer.Typer(
     help="Exchanges between companies: the best new ones, shares, losses, proof, heat, water.",
@@ -51,10 +53,18 @@ def verify(
     folder: Folder,
     start: Annotated[str, typer.Option("--from", help="First instant: 2024, 2024-03, 2024-03-31.")] = "",
     end: To = None,
-    year: Annotated[int | None, typer.Option("--year", help="A whole year instead of --from and --to.")] = None,
-    exchange: Annotated[str, typer.Option("--exchange", help="Only this one, by month and with its arithmetic.")] = "",
-    gwp: Annotated[str | None, typer.Option("--gwp", help="GWP set; the territory's own when left out.")] = None,
-    circularity: Annotated[bool, typer.Option("--circularity", help="Also how circular the territory is.")] = False,
+    year: Annotated[
+        int | None, typer.Option("--year", help="A whole year instead of --from and --to.")
+    ] = None,
+    exchange: Annotated[
+        str, typer.Option("--exchange", help="Only this one, by month and with its arithmetic.")
+    ] = "",
+    gwp: Annotated[
+        str | None, typer.Option("--gwp", help="GWP set; the territory's own when left out.")
+    ] = None,
+    circularity: Annotated[
+        bool, typer.Option("--circularity", help="Also how circular the territory is.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Keep no record and no values.")] = False,
     json: Json = False,
     lang: Lang = "en",
@@ -65,10 +75,13 @@ def verify(
     from mangrove.measure.symbiosis import verify as check
 
     park = api.open(folder)
-    asked = str(year) if year else start
-    only = [exchange] if exchange else []
+    if not (year or start):
+        raise RequestError("symbiosis.no_period")
+    asked, only = str(year or start), [exchange] if exchange else []
     with park.reader() if dry_run else park.writer() as ledger:
-        made = check(ledger, park.territory, asked, None if year else end, exchanges=only, gwp=gwp, stored=not dry_run)
+        made = check(
+            ledger, park.territory, asked, None if year else end, exchanges=only, gwp=gwp, stored=not dry_run
+        )
         found = circular(ledger, park.territory, made.span.start, made.span.end) if circularity else None
     tell(made.problems, lang)
     if json:

@@ -5,6 +5,11 @@ Comes in: running exchanges, their effects, the ledger. Goes out: `Verified` (re
 of their own) and circularity indicators.
 """
 
+from mangrove.measure.symbiosis.circularity import Circularity, Indicator, circularity
 from mangrove.measure.symbiosis.types import EffectSum, Figure, Product, Property, Reading, Row, Saving
+from mangrove.measure.symbiosis.verify import Verified, verify
 
-__all__ = ["EffectSum", "Figure", "Product", "Property", "Reading", "Row", "Saving"]
+__all__ = [
+    "Circularity", "EffectSum", "Figure", "Indicator", "Product", "Property", "Reading", "Row", "Saving", "Verified", "circularity",
+    "verify",
+]  # fmt: skip

@@ -19,9 +19,10 @@ from mangrove.measure.uncertainty import Z95
 Errors: TypeAlias = Mapping[str, float]
 """Standard deviations by the error that causes them, signed: numbers with an error of the same name move together."""
 
-RECONCILED, ONE_METER, GAP, IDLE = "reconciled", "one_meter", "gap", "idle"
-STATUSES = (RECONCILED, ONE_METER, GAP, IDLE)
-"""Two meters that agree on one amount; no second meter; nothing counted; the exchange did not run in this period."""
+RECONCILED, ONE_METER, DERIVED, GAP, IDLE = "reconciled", "one_meter", "derived", "gap", "idle"
+STATUSES = (RECONCILED, ONE_METER, DERIVED, GAP, IDLE)
+"""Two meters or more made one amount; no second meter tests the first; no meter of its own but what a larger balance leaves for it; no
+amount; the exchange did not run in this period."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,7 @@ class Row:
         status: see `STATUSES`.
         sent, received: what the meters say; None for an end without a meter.
         given, taken: reconciled amounts at both ends; None in a gap.
+        paid: what the taker pays the giver, in the territory's currency (below zero: the giver pays); None without a price.
         chi2, freedom, p: global test of the balances that the exchange stands in; None without redundancy.
         suspects: flows whose meters the test points at; more than one when the balances cannot tell which.
         properties: of what is exchanged.
@@ -141,6 +143,7 @@ class Row:
     received: Reading | None = None
     given: Figure | None = None
     taken: Figure | None = None
+    paid: Figure | None = None
     chi2: float | None = None
     freedom: int = 0
     p: float | None = None
@@ -189,7 +192,8 @@ class Saving:
 
     Attributes:
         exchange, effect, side: as declared; place: the giver's or the taker's; code: fuel or material of the factor, or empty.
-        start: of the period; amount: in `unit`; money: in the territory's currency, None without a price.
+        start: of the period; base: the exchanged amount at that side, in `base_unit`; per: the declared effect (`0.95 t/t`).
+        amount: in `unit`; money: in the territory's currency, None without a price.
         co2e: kg CO2e avoided; None when no factor is declared, or none holds, or another account already counts it.
         products: the arithmetic of `co2e`.
     """
@@ -200,6 +204,9 @@ class Saving:
     place: str
     code: str
     start: datetime
+    base: float
+    base_unit: str
+    per: str
     amount: Figure
     unit: str
     money: Figure | None = None
