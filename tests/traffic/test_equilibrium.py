@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Equilibrium flows against closed forms, published optima, a convex program, and what equilibrium means."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
+
+from mangrove.errors import RequestError
+from mangrove.traffic.equilibrium import user_equilibrium
+from mangrove.traffic.paths import Graph, heap_of, shortest
+from mangrove.traffic.roads import Roads
+
+BOTH = pytest.mark.parametrize("method", ["bush", "link"])
+
+
+def trips_of(zones, *pairs):
+    trips = np.zeros((zones, zones))
+    for origin, destination, count in pairs:
+        trips[origin, destination] = count
+    return trips
+
+
+def braess(*, shortcut):
+    """Braess 1968: six travelers from 0 to 3; the shortcut makes everybody's way longer (83 to 92)."""
+    links = [(0, 2, 0, 10), (2, 1, 50, 1), (0, 3, 50, 1), (3, 1, 0, 10)] + [(2, 3, 10, 1)] * shortcut
+    tail, head, free, steep = (np.array(column, dtype=float) for column in zip(*links, strict=True))
+    # time = free + steep x, written as the network's function: t0 (1 + b x / cap)
+    floor = np.maximum(free, 1e-6)
+    return Roads(tail, head, floor, np.ones(len(links)), steep / floor, np.ones(len(links)), zones=2, nodes=4)
+
+
+@BOTH
+@pytest.mark.parametrize(("shortcut", "time"), [(False, 83.0), (True, 92.0)])
+def test_braess_travelers_are_slower_with_the_shortcut(method, shortcut, time):
+    found = user_equilibrium(
+        braess(shortcut=shortcut), trips_of(2, (0, 1, 6.0)), gap=1e-7, method=method, rounds=20_000
+    )
+    assert found.total / 6 == pytest.approx(time, rel=1e-5)
+
+
+@BOTH
+@settings(max_examples=30, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    demand=st.floats(1.0, 40.0),
+)
+def test_two_roads_share_trips_so_that_both_cost_the_same(method, seed, demand):
+    rng = np.random.default_rng(seed)
+    time, capacity = rng.uniform(1, 10, 2), rng.uniform(2, 20, 2)
+    b, power = rng.uniform(0.1, 2, 2), rng.choice([1.0, 2.0, 4.0, 5.2], 2)
+    roads = Roads([0, 0], [1, 1], time, capacity, b, power, zones=2, nodes=2)
+    found = user_equilibrium(roads, trips_of(2, (0, 1, demand)), gap=1e-9, method=method)
+    best = minimize_scalar(
+        lambda x: roads.potential(np.array([x, demand - x])),
+        bounds=(0, demand),
+        method="bounded",
+        options={"xatol": 1e-10},
+    )
+    assert found.flow.sum() == pytest.approx(demand)
+    assert roads.potential(found.flow) <= best.fun * (1 + 1e-8)
+
+
+def grid(rng, side=5, zones=6):
+    """Streets in both directions between crossings, with zones on top that nobody drives through."""
+    node = zones + np.arange(side * side).reshape(side, side)
+    pairs = [*zip(node[:, :-1].ravel(), node[:, 1:].ravel(), strict=True)]
+    pairs += [*zip(node[:-1].ravel(), node[1:].ravel(), strict=True)]
+    pairs += [(zone, int(rng.choice(node.ravel()))) for zone in range(zones)]
+    ends = np.array(pairs + [(b, a) for a, b in pairs])
+    count = len(ends)
+    return Roads(
+        ends[:, 0], ends[:, 1], rng.uniform(1, 5, count), rng.uniform(20, 60, count), np.full(count, 0.15),
+        np.full(count, 4.0), zones=zones, nodes=int(ends.max()) + 1, first_thru=zones,
+    )  # fmt: skip
+
+
+@settings(max_examples=12, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_both_algorithms_find_the_same_flows_and_every_node_is_balanced(seed):
+    rng = np.random.default_rng(seed)
+    roads = grid(rng)
+    trips = rng.uniform(0, 15, (6, 6))
+    one = user_equilibrium(roads, trips, gap=1e-8, method="bush")
+    other = user_equilibrium(roads, trips, gap=1e-5, method="link")
+    assert one.gap <= 1e-8
+    assert one.total == pytest.approx(other.total, rel=2e-4)
+    assert roads.potential(one.flow) <= roads.potential(other.flow) * (1 + 1e-9)
+    away = trips - np.diag(np.diag(trips))
+    for origin, flow in enumerate(one.by_origin):
+        into = np.bincount(roads.head, flow, roads.nodes) - np.bincount(roads.tail, flow, roads.nodes)
+        wanted = np.zeros(roads.nodes)
+        wanted[:6] = away[origin]
+        wanted[origin] -= away[origin].sum()
+        np.testing.assert_allclose(into, wanted, atol=1e-6)
+    np.testing.assert_allclose(one.by_origin.sum(axis=0), one.flow, atol=1e-6)
+
+
+def test_nobody_drives_through_a_zone():
+    # The way over zone 1 would be cheaper.
+    roads = Roads(
+        [0, 1, 0, 3], [1, 2, 3, 2], [1.0, 1.0, 5.0, 5.0], 10.0, 0.15, 4.0, zones=3, nodes=4, first_thru=3
+    )
+    found = user_equilibrium(roads, trips_of(3, (0, 2, 4.0)))
+    assert found.flow.tolist() == [0.0, 0.0, 4.0, 4.0]
+
+
+def test_trips_that_no_road_connects_are_counted():
+    roads = Roads([0], [1], [1.0], 10.0, 0.15, 4.0, zones=3, nodes=3)
+    found = user_equilibrium(roads, trips_of(3, (0, 1, 4.0), (0, 2, 2.5)))
+    assert (found.unserved, found.flow.tolist()) == (2.5, [4.0])
+
+
+@BOTH
+def test_no_trips_no_traffic(method):
+    roads = Roads([0], [1], [1.0], 10.0, 0.15, 4.0, zones=2, nodes=2)
+    found = user_equilibrium(roads, np.zeros((2, 2)), method=method)
+    assert (found.flow.tolist(), found.gap) == ([0.0], 0.0)
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"tail": [5]}, "traffic.bad_links"),
+        ({"time": [np.nan]}, "traffic.bad_links"),
+        ({"capacity": [-1.0]}, "traffic.bad_links"),
+        ({"head": [1, 0]}, "traffic.link_count"),
+        ({"zones": 3}, "traffic.bad_zones"),
+    ],
+)
+def test_roads_that_cannot_be_are_refused(change, code):
+    good = {"tail": [0], "head": [1], "time": [1.0], "capacity": [1.0], "b": [0.15], "power": [4.0]}
+    with pytest.raises(RequestError) as caught:
+        Roads(**{**good, "zones": 2, "nodes": 2, **change})
+    assert caught.value.code == code
+
+
+@pytest.mark.parametrize(
+    ("trips", "code"),
+    [
+        (np.zeros((3, 3)), "traffic.trips_shape"),
+        (np.array([[0, -1], [0, 0]]), "traffic.bad_trips"),
+        (np.array([[0, np.inf], [0, 0]]), "traffic.bad_trips"),
+    ],
+)
+def test_trips_that_cannot_be_are_refused(trips, code):
+    roads = Roads([0], [1], [1.0], 10.0, 0.15, 4.0, zones=2, nodes=2)
+    with pytest.raises(RequestError) as caught:
+        user_equilibrium(roads, trips)
+    assert caught.value.code == code
+
+
+def test_a_method_that_there_is_not_is_refused():
+    roads = Roads([0], [1], [1.0], 10.0, 0.15, 4.0, zones=2, nodes=2)
+    with pytest.raises(RequestError) as caught:
+        user_equilibrium(roads, np.zeros((2, 2)), method="bushes")
+    assert caught.value.code == "traffic.unknown_method"
+
+
+def test_cheapest_paths_are_those_of_an_independent_program():
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import dijkstra
+
+    roads = grid(np.random.default_rng(3))
+    graph = Graph(roads.tail, roads.head, *roads.leaving, *roads.entering, 0, roads.nodes)
+    label, pred = np.empty(roads.nodes), np.empty(roads.nodes, np.int32)
+    shortest(7, roads.time, graph, label, pred, heap_of(graph))
+    dense = csr_array((roads.time, (roads.tail, roads.head)), shape=(roads.nodes, roads.nodes))
+    np.testing.assert_allclose(label, dijkstra(dense, indices=7))
+
+
+def tntp(folder, name):
+    """A network and its trips in the format of Transportation Networks for Research."""
+    base = folder / "traffic" / "tntp" / name
+    head, body = next(base.glob("*_net.tntp")).read_text().split("<END OF METADATA>")
+    meta = dict(re.findall(r"<(.+?)>\s*(\d+)", head))
+    rows = [line.rstrip("; \t").split()[:7] for line in body.splitlines() if line.strip()[:1].isdigit()]
+    start, end, capacity, _, time, b, power = np.array(rows, dtype=float).T
+    zones, nodes, first = (
+        int(meta[key]) for key in ("NUMBER OF ZONES", "NUMBER OF NODES", "FIRST THRU NODE")
+    )
+    roads = Roads(start - 1, end - 1, time, capacity, b, power, zones, nodes, first - 1)
+    trips = np.zeros((zones, zones))
+    text = next(base.glob("*_trips.tntp")).read_text().split("<END OF METADATA>")[1]
+    for part in text.split("Origin")[1:]:
+        origin = int(part.split()[0])
+        for zone, count in re.findall(r"(\d+)\s*:\s*([\d.]+)", part):
+            trips[origin - 1, int(zone) - 1] = float(count)
+    return roads, trips, next(base.glob("*_flow.tntp"))
+
+
+@pytest.mark.data
+@pytest.mark.parametrize(
+    ("name", "total"), [("SiouxFalls", 7_480_225.3), ("Anaheim", 1_419_913.8), ("Barcelona", None)]
+)
+def test_published_optima_are_found(data_dir, name, total):
+    roads, trips, published = tntp(data_dir, name)
+    found = user_equilibrium(roads, trips, gap=1e-9)
+    if total:
+        assert found.total == pytest.approx(total, rel=1e-6)
+    rows = [line.split()[:3] for line in published.read_text().splitlines() if line.strip()[:1].isdigit()]
+    flows = {(int(a) - 1, int(b) - 1): float(x) for a, b, x in rows}
+    given_there = np.array(
+        [flows[ends] for ends in zip(roads.tail.tolist(), roads.head.tolist(), strict=True)]
+    )
+    # Links of constant cost may share flow in many ways, so the potential is compared, and flows where it is strict.
+    assert roads.potential(found.flow) <= roads.potential(given_there) * (1 + 1e-7)
+    strict = (roads.b > 0) & (given_there > 1)
+    off = np.abs(found.flow - given_there)[strict].sum() / given_there[strict].sum()
+    assert off < 1e-3
