@@ -1,0 +1,271 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The plan of exchanges as people read it: each new exchange with its amounts and worth by part, what stays unused, and why.
+
+Comes in: a `Case` and its `Solution`. Goes out: a `SymbiosisPlan`: frozen values and plain data. Money is VND/yr, masses of CO2e are
+t/yr; avoided emissions are those of the counterfactual that is declared and stand in an account of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mangrove.errors import Problem, Sentence
+from mangrove.plan.symbiosis import amounts as kept
+from mangrove.plan.symbiosis.model import PARTS, Case, Party
+from mangrove.plan.symbiosis.solve import Solution
+
+_SMALL = 1e-6
+_KILO = 1000.0
+
+
+@dataclass(frozen=True, slots=True)
+class NewExchange:
+    """One exchange of the plan.
+
+    Attributes:
+        offer, need: ids of the listings; need is the id of a unit where electricity is given to one. unit: id of the unit it goes
+            through; empty: none.
+        giver, taker: ids of places; owner: of the unit; empty: none.
+        name, need_name: for people. counted: in what `amounts` (12,) are: units of the offer a month.
+        arrives: units of the need a year.
+        worth: VND/yr by part (see `PARTS`, and `fixed`); co2: t CO2e/yr avoided.
+        known_co2: whether both sides state what would happen without the exchange, with a factor.
+        distance: km; score: of the match; reasons: by language.
+        arc: position in the case.
+    """
+
+    offer: str
+    need: str
+    giver: str
+    taker: str
+    name: str
+    need_name: str
+    counted: str
+    amounts: tuple[float, ...]
+    arrives: float
+    worth: Mapping[str, float]
+    co2: float
+    known_co2: bool
+    distance: float
+    score: float
+    reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    unit: str = ""
+    owner: str = ""
+    arc: int = -1
+
+    @property
+    def amount(self) -> float:
+        """Units of the offer a year."""
+        return sum(self.amounts)
+
+    @property
+    def total(self) -> float:
+        """VND/yr."""
+        return sum(self.worth.values())
+
+    @property
+    def id(self) -> str:
+        """A name for it: offer>need, with the unit between them."""
+        return ">".join(filter(None, (self.offer, self.unit if self.unit != self.need else "", self.need)))
+
+
+@dataclass(frozen=True, slots=True)
+class Left:
+    """What stays of an offer or a need: units a year, of how much, and why.
+
+    Attributes:
+        id, place, name, side, counted: of the listing.
+        declared: units a year; running: of these in exchanges that run; planned: in new ones; left: neither.
+        price: VND per unit, what one more unit would be worth (mean over the year).
+        why: a sentence; None when next to nothing is left.
+    """
+
+    id: str
+    place: str
+    name: str
+    side: str
+    counted: str
+    declared: float
+    running: float
+    planned: float
+    left: float
+    price: float
+    why: Sentence | None
+
+
+@dataclass(frozen=True, eq=False)
+class SymbiosisPlan:
+    """The plan.
+
+    Attributes:
+        exchanges: most worth first; offers, needs: what stays of each.
+        worth: VND/yr; bound: no plan is worth more; gap: relative distance to it; complete: False when time ended the search.
+        by_price: VND/yr of each place when everybody is paid what one more unit is worth.
+        places: names by id; case, solution: what it was made from; problems: what people should know.
+    """
+
+    exchanges: tuple[NewExchange, ...]
+    offers: tuple[Left, ...]
+    needs: tuple[Left, ...]
+    worth: float
+    bound: float
+    gap: float
+    complete: bool
+    by_price: Mapping[str, float]
+    places: Mapping[str, str]
+    case: Case
+    solution: Solution
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def co2(self) -> float:
+        """Tonnes of CO2e a year avoided, as far as factors are declared."""
+        return sum(one.co2 for one in self.exchanges)
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        """Places that give, take or treat something in the plan."""
+        ends = [place for one in self.exchanges for place in (one.giver, one.taker, one.owner)]
+        return tuple(dict.fromkeys(filter(None, ends)))
+
+    def parts(self) -> dict[str, float]:
+        """VND/yr by part; adds up to worth."""
+        return {part: sum(one.worth.get(part, 0.0) for one in self.exchanges) for part in (*PARTS, "fixed")}
+
+
+def result(case: Case, found: Solution, places: Mapping[str, str]) -> SymbiosisPlan:
+    """The plan of a case and its solution; `places` are names by id."""
+    used = found.amount.sum(axis=1)
+    least = _SMALL * np.maximum(case.supply.sum(axis=1), 1.0)[case.offer] if len(case) else np.zeros(0)
+    arcs = np.flatnonzero(used > least)
+    exchanges = [_exchange(case, found, int(arc)) for arc in arcs]
+    exchanges.sort(key=lambda one: (-one.total, one.id))
+    return SymbiosisPlan(
+        tuple(exchanges), tuple(_lefts(case, found, "offer")), tuple(_lefts(case, found, "need")),
+        found.worth, found.bound, found.gap, found.complete, found.by_price, places, case, found, case.notes,
+    )  # fmt: skip
+
+
+def _exchange(case: Case, found: Solution, arc: int) -> NewExchange:
+    offer = case.offers[case.offer[arc]]
+    unit = case.units[case.unit[arc]] if case.unit[arc] >= 0 else None
+    need = case.needs[case.need[arc]] if case.need[arc] >= 0 else None
+    total = float(found.amount[arc].sum())
+    worth = {part: float(case.money[part][arc]) * total for part in PARTS}
+    power = float(case.power[arc]) * total
+    worth["treatment"] -= power * (case.terms.power_price or 0.0)
+    co2 = float(case.carbon[arc]) * total - power * case.terms.power_carbon
+    worth["carbon"] -= power * case.terms.power_carbon * case.terms.carbon_price / _KILO
+    worth["fixed"] = -float(case.fixed[arc])
+    return NewExchange(
+        offer.id, need.id if need else unit.id if unit else "", offer.place,
+        need.place if need else unit.place if unit else "", _name(offer), _name(need) if need else unit.id if unit else "",
+        offer.unit, tuple(np.maximum(found.amount[arc], 0.0).tolist()), total * float(case.ratio[arc]),
+        {part: money for part, money in worth.items() if money}, co2 / _KILO,
+        all(one.carbon is not None for one in (offer, need) if one is not None),
+        float(case.distance[arc]), float(case.score[arc]), case.reasons[arc] if case.reasons else {},
+        unit.id if unit else "", unit.place if unit and need else "", arc,
+    )  # fmt: skip
+
+
+def _name(party: Party) -> str:
+    return party.listing.name or party.listing.text or party.id
+
+
+def _lefts(case: Case, found: Solution, side: str) -> list[Left]:
+    """What stays of every offer or need."""
+    mine, at = (case.offers, case.offer) if side == "offer" else (case.needs, case.need)
+    flow = found.amount if side == "offer" else found.amount * case.ratio[:, None]
+    prices = found.supply_price if side == "offer" else found.demand_price
+    rows = []
+    for n, one in enumerate(mine):
+        arcs = np.flatnonzero(at == n)
+        planned = flow[arcs].sum(axis=0)
+        left = np.maximum(one.amounts - planned, 0.0)
+        declared, rest = float(one.declared.sum()), float(left.sum())
+        why = _why(case, found, side, arcs, left) if rest > _SMALL * max(declared, 1.0) else None
+        rows.append(
+            Left(
+                one.id, one.place, _name(one), side, one.unit, declared, float((one.declared - one.amounts).sum()),
+                float(planned.sum()), rest, float(prices[n].mean()), why,
+            )
+        )  # fmt: skip
+    return rows
+
+
+def _why(case: Case, found: Solution, side: str, arcs: Any, left: Any) -> Sentence:
+    """Why something stays: nobody fits, no fitting partner gains, partners have no more, or a limit binds."""
+    if not len(arcs):
+        return Sentence("exchange.why_nobody")
+    per = case.worth[arcs] - case.power[arcs] * case.power_price
+    if (per <= 0).all():
+        best = int(np.argmax(per))
+        money = (("best", round(float(per[best]))), ("unit", case.offers[case.offer[arcs[best]]].unit))
+        return Sentence("exchange.why_no_gain", money)
+    good = arcs[per > 0]
+    used = found.amount[good].sum(axis=1) > 0
+    others = case.need[good] if side == "offer" else case.offer[good]
+    ends = case.needs if side == "offer" else case.offers
+    names = ", ".join(dict.fromkeys(_name(ends[o]) for o in others.tolist() if o >= 0))
+    months = np.flatnonzero(left > _SMALL)
+    full = [_is_full(case, found, side, int(o), months) for o in others.tolist() if o >= 0]
+    if full and all(full):
+        return Sentence(f"exchange.why_full_{side}", (("names", names),))
+    if not used.any() and (case.fixed[good] > 0).any():
+        return Sentence("exchange.why_fixed", (("names", names),))
+    if any(np.isin(blend.arcs, good).any() for blend in case.blends):
+        limits = ", ".join(dict.fromkeys(b.name for b in case.blends if np.isin(b.arcs, good).any()))
+        return Sentence("exchange.why_quality", (("names", names), ("limits", limits)))
+    return Sentence("exchange.why_limit", (("names", names),))
+
+
+def _is_full(case: Case, found: Solution, side: str, other: int, months: Any) -> bool:
+    """Whether a partner can take (or give) no more in the months in which something is left."""
+    if side == "offer":
+        flow = (found.amount * case.ratio[:, None])[case.need == other].sum(axis=0)
+        most = case.needs[other].amounts
+    else:
+        flow, most = found.amount[case.offer == other].sum(axis=0), case.offers[other].amounts
+        if kept.storage(case.offers[other]):
+            flow, most = np.full_like(flow, flow.sum()), np.full_like(most, most.sum())
+    return bool((flow[months] >= most[months] * (1 - _SMALL) - _SMALL).all())
+
+
+def document(plan: SymbiosisPlan) -> dict[str, Any]:
+    """The plan as plain JSON data."""
+    return {
+        "worth": plan.worth, "bound": plan.bound, "gap": plan.gap, "complete": plan.complete, "way": plan.solution.way,
+        "co2": plan.co2, "parts": plan.parts(), "currency": "VND",
+        "terms": {
+            name: getattr(plan.case.terms, name) for name in plan.case.terms.__slots__
+        },
+        "exchanges": [_one(one) for one in plan.exchanges],
+        "offers": [_left(one) for one in plan.offers],
+        "needs": [_left(one) for one in plan.needs],
+        "by_price": dict(plan.by_price),
+        "places": dict(plan.places),
+        "notes": [
+            {"code": one.code, "severity": one.severity, "en": one.line("en"), "vi": one.line("vi")} for one in plan.problems
+        ],
+    }  # fmt: skip
+
+
+def _one(one: NewExchange) -> dict[str, Any]:
+    return {
+        "id": one.id, "offer": one.offer, "need": one.need, "giver": one.giver, "taker": one.taker, "unit": one.unit, "owner": one.owner,
+        "name": one.name, "need_name": one.need_name, "counted": one.counted, "amounts": list(one.amounts), "amount": one.amount,
+        "arrives": one.arrives, "worth": dict(one.worth), "total": one.total, "co2": one.co2, "known_co2": one.known_co2,
+        "distance_km": one.distance, "score": one.score, "reasons": {lang: list(said) for lang, said in one.reasons.items()},
+    }  # fmt: skip
+
+
+def _left(one: Left) -> dict[str, Any]:
+    return {
+        "id": one.id, "place": one.place, "name": one.name, "counted": one.counted, "declared": one.declared, "running": one.running,
+        "planned": one.planned, "left": one.left, "price": one.price,
+        "why": None if one.why is None else {"en": one.why.text("en"), "vi": one.why.text("vi")},
+    }  # fmt: skip
