@@ -96,6 +96,15 @@ def fixed(net: Core, name: str, stream: Stream, cost: Any, most: Any) -> Fixed:
     return handle
 
 
+def hold(net: Core) -> None:
+    """Writes the largest rates that came with fixed costs into the bounds of the program."""
+    upper = net.program.upper
+    for one in net.fixes:
+        if one.most is not None:
+            at = one.stream.columns
+            np.minimum.at(upper, at, np.broadcast_to(one.most, at.shape))
+
+
 def openings(net: Core) -> Openings:
     """The fixed costs of a network as it stands, with the tightest bounds that its rows imply.
 
@@ -107,15 +116,14 @@ def openings(net: Core) -> Openings:
     start = 0
     for one in net.fixes:
         at = one.stream.columns
-        most = implied[at] if one.most is None else np.minimum(implied[at], one.most)
-        endless = ~np.isfinite(most).all(axis=(1, 2))
+        endless = ~np.isfinite(implied[at]).all(axis=(1, 2))
         if endless.any():
             raise RequestError("network.no_bound", name=one.name, first=int(np.argmax(endless)))
         item = np.broadcast_to((start + np.arange(len(at)))[:, None, None], at.shape)
         once, where = np.unique(at, return_index=True)  # scenarios share the columns of the first steps
         columns.append(once)
         items.append(item.ravel()[where])
-        largest.append(most.ravel()[where])
+        largest.append(implied[once])
         start += len(at)
     cost = np.concatenate([one.cost for one in net.fixes])
     every = np.concatenate(columns)

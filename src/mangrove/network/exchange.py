@@ -52,7 +52,8 @@ class ExchangePlan:
         opened: (A,) bool, the links that carry something. built: (U,) bool. treated: (U, T) what goes into each unit.
         supply_stored, demand_stored: (I, T) and (J, T) what waits at the end of each step.
         bound: no plan is worth more. gap: (bound - worth) / bound, never negative; 0 for a linear program.
-        complete: False when the limit of time ended a search. seconds: of CPU.
+        designed: whether fixed costs and lots count (`design`). complete: False when the limit of time ended a search.
+        seconds: of CPU.
     """
 
     amount: Floats
@@ -67,6 +68,7 @@ class ExchangePlan:
     demand_stored: Floats
     bound: float
     gap: float
+    designed: bool
     complete: bool
     seconds: float
 
@@ -82,7 +84,7 @@ def exchange_lp(problem: Exchanges) -> ExchangePlan:
     pieces = Pieces(built.lp)
     pieces.solve()
     worth = -float(built.lp.cost @ pieces.x)
-    return built.plan(pieces, worth, worth, complete=True, began=began)
+    return built.plan(pieces, worth, worth, designed=False, complete=True, began=began)
 
 
 def design(problem: Exchanges, *, gap: float = 0.05, time_limit: float | None = 10.0) -> ExchangePlan:
@@ -107,7 +109,9 @@ def design(problem: Exchanges, *, gap: float = 0.05, time_limit: float | None = 
     pieces = Pieces(built.lp)
     pieces.solve()
     cost = float(built.lp.cost @ pieces.x + openings.cost[openings.used(pieces.x)].sum())
-    return built.plan(pieces, -cost, max(-found.bound, -cost), complete=found.complete, began=began)
+    return built.plan(
+        pieces, -cost, max(-found.bound, -cost), designed=True, complete=found.complete, began=began
+    )
 
 
 def without(
@@ -143,7 +147,7 @@ def without(
     for gives, takes in members or ():
         groups.append((index("members", gives, len(data.supply)), index("members", takes, len(data.demand))))
     built = _Built(data)
-    if (data.fixed > 0).any() or (data.lot > 0).any() or (data.unit_fixed > 0).any():
+    if plan.designed:
         built.lp.upper[built.x[~plan.opened]] = 0.0
         built.lp.upper[built.z[~plan.built]] = 0.0
     return _Without(built).losses(groups)
@@ -269,13 +273,14 @@ class _Built:
         )
 
     def plan(
-        self, pieces: Pieces, worth: float, bound: float, *, complete: bool, began: float
+        self, pieces: Pieces, worth: float, bound: float, *, designed: bool, complete: bool, began: float
     ) -> ExchangePlan:
         """What the solver found, as a plan."""
         x, rows = pieces.x, pieces.row_duals
         amount, treated = x[self.x], x[self.z]
         enough = designs.nothing(self.data.most.sum(axis=1)), designs.nothing(self.data.unit_most.sum(axis=1))
-        stored = [np.where(level >= 0, x[level], 0.0) for level in (self.supply_level, self.demand_level)]
+        x_or_none = np.append(x, 0.0)  # position -1: no store
+        stored = [x_or_none[level] for level in (self.supply_level, self.demand_level)]
         return ExchangePlan(
             amount=np.maximum(amount, 0.0),
             worth=worth,
@@ -289,6 +294,7 @@ class _Built:
             demand_stored=stored[1],
             bound=bound,
             gap=designs.gap_of(-worth, -bound),
+            designed=designed,
             complete=complete,
             seconds=time.process_time() - began,
         )

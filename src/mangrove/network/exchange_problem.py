@@ -257,14 +257,14 @@ def index(what: str, value: Any, count: int) -> Ints:
     """`value` as (n,) positions below `count`.
 
     Raises:
-        RequestError: `network.badindex`.
+        RequestError: `network.bad_index`.
     """
     array = np.atleast_1d(numbers(_NAME, what, value))
     bad = (array < 0) | (array >= count) | (array % 1 != 0) if array.ndim == 1 else np.ones(1, bool)
     if bad.any():
         first = int(np.argmax(bad))
         raise RequestError(
-            "network.badindex",
+            "network.bad_index",
             name=_NAME,
             what=what,
             first=first,

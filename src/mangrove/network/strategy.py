@@ -153,6 +153,7 @@ class _Search:
         """The program as declared, with what gave way and the binaries as fixed."""
         _restore(self.net.program, self.held)
         relax.accept(self.net.program, given, margin)
+        conditions.hold(self.net)
         if self.design is not None and self.openings is not None:
             self.design.write(self.net.program, self.openings)
         if self.choice is not None:
