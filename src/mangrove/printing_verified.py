@@ -7,6 +7,7 @@ Comes in: a `Verified`, a `Circularity`. Goes out: text for stdout, in the form 
 from __future__ import annotations
 
 import json
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages
@@ -58,9 +59,8 @@ def arithmetic(made: Verified, exchange: str, lang: str) -> list[str]:
     sources = {}
     for one in (one for one in shown if one.start == last):
         base = f"{number(one.base, lang, digits=6)} {one.base_unit} × {one.per}"
-        lines.append(
-            f"  {one.effect} ({one.side}): {base} = {number(one.amount.value, lang, digits=6)} {one.unit}"
-        )
+        effect, side = _say(f"effect_{one.effect}", lang), _say(f"side_{one.side}", lang)
+        lines.append(f"  {effect} ({side}): {base} = {number(one.amount.value, lang, digits=6)} {one.unit}")
         for part in one.products:
             terms = " ".join(
                 f"{'×' if term.power > 0 else '÷'} {number(term.value, lang, digits=6)} {term.unit} [{term.symbol}]"
@@ -134,15 +134,13 @@ def circularity_text(found: Circularity, lang: str) -> str:
 
 def _line(made: Verified, name: str, lang: str) -> list[str]:
     rows = made.of(name)
-    running = [row for row in rows if row.status != "idle"]
-    known = [row for row in running if row.status != "gap"]
     amount = made.amount(name)
     sums = [_sum(rows, end, lang) for end in ("sent", "received")]
     if name in made.uncounted:
         status = _say("not_counted", lang)
     else:
-        kinds = dict.fromkeys(_say(f"status_{row.status}", lang) for row in known)
-        status = ", ".join([*kinds, _say("months", lang, known=len(known), running=len(running))])
+        kinds = Counter(row.status for row in rows)
+        status = ", ".join(f"{_say(f'status_{kind}', lang)} {count}" for kind, count in kinds.items())
     saved, avoided = made.saved(name), _tonnes(made.avoided(name), lang)
     return [
         name,

@@ -16,7 +16,7 @@ from mangrove.rules import classifications
 from mangrove.territory.model import Answer, Effect, Exchange, Flow, Listing
 from mangrove.territory.places import duplicates
 from mangrove.territory.tables import Parsed
-from mangrove.units import Unit
+from mangrove.units import Unit, unit
 
 _LISTING = (
     "place", "carrier", "name", "text", "codes", "quantity", "quality", "price", "otherwise", "otherwise_cost", "hazardous",
@@ -29,6 +29,7 @@ _EXCHANGE = (
 _EFFECT = ("exchange", "effect", "amount", "side", "factor", "price", "uncertainty", "basis", "note")
 _ANSWER = ("indicator", "year", "value", "place", "evidence", "note")
 SERVICE = "service"
+_AMOUNTS = ("t", "m3", "kWh", "Nm3", "item", "vehicle_km")
 _WASTE = "waste"
 Found: TypeAlias = tuple[
     dict[str, Listing], dict[str, Listing], dict[str, Exchange], list[Effect], list[Answer]
@@ -141,8 +142,9 @@ def _exchange_problems(parsed: Parsed, flows: Mapping[str, Flow]) -> Iterator[Pr
         if not any(ends.values()):
             yield Problem("territory.no_meter", {"id": values["id"][row] or ""}, parsed.where(row, "sent"))
         metered = [flows[flow] for flow in ends.values() if flow in flows]
-        if len(metered) > 1 and not metered[0].unit.converts_to(metered[1].unit):
-            data = {"text": metered[1].unit.text, "target": metered[0].unit.text}
+        counted = [amount_unit(flow) for flow in metered]
+        if len(counted) > 1 and not counted[0].converts_to(counted[1]):
+            data = {"text": counted[1].text, "target": counted[0].text}
             yield Problem("territory.point_unit", data, parsed.where(row, "received"))
         if values["place"][row] and values["place"][row] == values["to_place"][row]:
             data = {"text": values["place"][row]}
@@ -150,12 +152,26 @@ def _exchange_problems(parsed: Parsed, flows: Mapping[str, Flow]) -> Iterator[Pr
 
 
 def metered_unit(exchange: Exchange, flows: Mapping[str, Flow]) -> Unit | None:
-    """The unit in which an exchange is metered: of the sent flow, else of the received one; None when neither is declared."""
+    """The unit of the amounts of an exchange: of the sent flow, else of the received one; None when neither is declared."""
     for id_ in (exchange.sent, exchange.received):
         flow = flows.get(id_ or "")
         if flow is not None and flow.unit is not None:
-            return flow.unit
+            return amount_unit(flow)
     return None
+
+
+def amount_unit(flow: Flow) -> Unit:
+    """The unit of what a flow amounts to: `kWh` of `kW`, `m3` of `m3/h`; the flow's own for sums and counters.
+
+    Example:
+        >>> from mangrove.territory.model import Carrier
+        >>> amount_unit(Flow("f", "p", Carrier("water"), unit("m3/h"), semantics="mean")).text
+        'm3'
+    """
+    if flow.semantics not in ("mean", "state"):
+        return flow.unit
+    made = flow.unit * unit("h")
+    return next((unit(name) for name in _AMOUNTS if made.converts_to(name)), made)
 
 
 def _effect_problems(

@@ -8,9 +8,7 @@ from mangrove.territory import load
 from mangrove.testing import values
 
 TERRITORY = "name: Park\nkind: park\ntimezone: Asia/Ho_Chi_Minh\ncurrency: VND\nlang: en\ngwp: AR5\nboundary:\n  root: park\n"
-PLACES = (
-    "id,name,kind,parent\npark,Park,park,\nmill,Mill,facility,park\nbricks,Bricks,facility,park\nworks,Works,facility,park\n"
-)
+PLACES = "id,name,kind,parent\npark,Park,park,\nmill,Mill,facility,park\nbricks,Bricks,facility,park\nworks,Works,facility,park\n"
 FLOWS = """\
 id,place,to_place,carrier,unit,step,semantics,uncertainty,meter,account,parameters,scope,factor
 sent,mill,bricks,waste:100202,t,1mo,sum,2 %,scale-a,,,,

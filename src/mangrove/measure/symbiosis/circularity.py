@@ -24,11 +24,12 @@ from mangrove.ledger import Ledger
 from mangrove.measure import question
 from mangrove.measure.methods.base import Context, Given, MissingFactError
 from mangrove.measure.methods.combustion import to_denominator
-from mangrove.measure.symbiosis.meters import Meters, Window, amount_unit, read
+from mangrove.measure.symbiosis.meters import Meters, Window, read
 from mangrove.measure.symbiosis.nodes import unit_of
 from mangrove.measure.symbiosis.verify import Verified, verify
 from mangrove.rules import Rules, load
 from mangrove.territory.model import Exchange, Flow, Territory
+from mangrove.territory.symbiosis import amount_unit
 from mangrove.times import Span, Step
 from mangrove.units import Quantity, unit
 

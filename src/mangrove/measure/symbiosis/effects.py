@@ -74,13 +74,13 @@ def savings(
                 "unit": effect.amount.unit.text,
                 "counted": counted.text,
             }
-            problems.append(Problem("symbiosis.effect_unit", data, effect.where))
+            problems.append(Problem("symbiosis.wrong_effect_unit", data, effect.where))
             continue
         coefficients, gaps = _coefficients(account, effect, shown) if effect.factor else ([], [])
         problems += gaps
         if effect.uncertainty is None:
             data = {"exchange": effect.exchange, "effect": effect.effect}
-            problems.append(Problem("symbiosis.effect_uncertainty", data, effect.where, "note"))
+            problems.append(Problem("symbiosis.exact_effect", data, effect.where, "note"))
         for row in of[effect.exchange]:
             one = _saving(account, number, row, shown, coefficients)
             found += [one] if one else []

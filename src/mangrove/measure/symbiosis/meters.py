@@ -28,7 +28,6 @@ Floats = npt.NDArray[np.float64]
 
 COMPLETE = 0.99
 """Share of a period that values must stand for before their sum counts as its amount; below it the period is a gap of that meter."""
-_SHOWN = ("t", "m3", "kWh", "Nm3", "item", "vehicle_km")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,21 +133,6 @@ def read(
     hours[np.isnan(hours) & stated[:, None]] = 0.0
     starts = tuple(timeline.starts)
     return Meters(wanted, starts, (*starts[1:], span.end), total, hours, bounds, timeline.buckets())
-
-
-def amount_unit(flow: Flow) -> Unit:
-    """The unit of what a flow amounts to: `kWh` of `kW`, `m3` of `m3/h`; the flow's own for sums and counters.
-
-    Example:
-        >>> from mangrove.territory.model import Carrier
-        >>> amount_unit(Flow("f", "p", Carrier("water"), unit("m3/h"), semantics="mean")).text
-        'm3'
-    """
-    made = _summed(flow)
-    if not is_rate(flow):
-        return made
-    text = next((name for name in _SHOWN if made.converts_to(name)), made.text)
-    return Unit(text, unit(text).scale, made.dimension) if text in _SHOWN else made
 
 
 def _summed(flow: Flow) -> Unit:

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field, replace
 
 from mangrove.errors import DeclarationError, Problem, did_you_mean
 from mangrove.measure.plan import is_rate
-from mangrove.measure.symbiosis.meters import Window, amount_unit
+from mangrove.measure.symbiosis.meters import Window
 from mangrove.measure.uncertainty import Z95
 from mangrove.territory.model import Exchange, Flow, Territory
+from mangrove.territory.symbiosis import amount_unit
 from mangrove.units import Quantity, Unit
 
 GIVEN, TAKEN, LOSS, WHOLE, REST = "given", "taken", "loss", "whole", "rest"

@@ -72,13 +72,13 @@ def _effects_twice(listed: Sequence[tuple[int, Effect]], found: Claims) -> None:
         row = (one.exchange, one.effect, one.side, one.factor, amount)
         data = {"exchange": one.exchange, "effect": one.effect, "factor": one.factor or "-"}
         if row in first:
-            found.problems.append(Problem("symbiosis.effect_twice", data, one.where))
+            found.problems.append(Problem("symbiosis.repeated_effect", data, one.where))
             found.dropped.add(number)
             continue
         first[row] = one
         shared = (one.exchange, one.effect, one.factor, amount)
         if one.factor and one.amount.value > 0 and shared in both:
-            found.problems.append(Problem("symbiosis.effect_at_both_ends", data, one.where))
+            found.problems.append(Problem("symbiosis.claimed_at_both_ends", data, one.where))
             found.uncounted.add(number)
         both.setdefault(shared, one)
 

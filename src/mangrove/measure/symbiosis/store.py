@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from mangrove.ledger import Ledger, Origin, Quality
 from mangrove.measure.plan import is_rate
-from mangrove.measure.symbiosis.meters import amount_unit
 from mangrove.measure.symbiosis.types import Figure, Row, Saving
 from mangrove.territory.model import Flow
+from mangrove.territory.symbiosis import amount_unit
 from mangrove.units import unit
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ from mangrove.errors import Problem, RequestError, did_you_mean
 from mangrove.ledger import BatchInfo, Ledger, Snapshot
 from mangrove.measure import question
 from mangrove.measure.symbiosis import effects, nodes, once, reconciled
-from mangrove.measure.symbiosis.meters import Meters, Window, amount_unit, read
+from mangrove.measure.symbiosis.meters import Meters, Window, read
 from mangrove.measure.symbiosis.nodes import GIVEN, TAKEN
 from mangrove.measure.symbiosis.reconciled import Solved
 from mangrove.measure.symbiosis.types import (
@@ -37,6 +37,7 @@ from mangrove.measure.symbiosis.types import (
 )
 from mangrove.rules import Rules, load
 from mangrove.territory.model import Exchange, Territory
+from mangrove.territory.symbiosis import amount_unit
 from mangrove.times import Span, Step
 from mangrove.units import Quantity, unit
 
