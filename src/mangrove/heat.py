@@ -242,7 +242,7 @@ def _faults(parsed: Parsed, row: int) -> Iterator[Problem]:
         yield Problem("heat.no_heat", {"name": name}, parsed.where(row))
     if given >= {"cp", "heat"} or (equal and given >= {"heat", "latent"}):
         yield Problem("heat.two_amounts", {"name": name}, parsed.where(row, "heat"))
-    if equal and role is None:
+    if equal and role is None and given & {"heat", "latent"}:
         data = {"name": name, "temperature": f"{supply:g}"}
         yield Problem("heat.no_direction", data, parsed.where(row, "role"))
     elif not equal and role is not None and (role == "hot") != (supply > target):
@@ -273,8 +273,8 @@ def _crossing(
         return
     across = now[0] - joined.hot_utility
     if across > 1e-6 * max(now[0], 1.0):
-        data = {"now": round(now[0], 1), "target": round(joined.hot_utility, 1), "heat": round(across, 1)}  # fmt: skip
-        yield Problem("heat.cross_pinch", data, severity="warning")
+        sums = {"now": round(now[0], 1), "target": round(joined.hot_utility, 1), "heat": round(across, 1)}
+        yield Problem("heat.cross_pinch", sums, severity="warning")
     if joined.threshold:
         return
     streams, of_row = made
@@ -284,7 +284,7 @@ def _crossing(
         if not amount or row in of_row[:i]:
             continue
         ends = [k for k, other in enumerate(of_row) if other == row]
-        data = {"name": streams.names[i], "heat": round(amount, 1)}
+        data: dict[str, Any] = {"name": streams.names[i], "heat": round(amount, 1)}
         if streams.gives[i] and min(low[k] for k in ends) >= joined.pinches[-1]:
             yield Problem("heat.cooled_above", data, parsed.where(row, "utility"), severity="warning")
         elif not streams.gives[i] and max(high[k] for k in ends) <= joined.pinches[0]:
