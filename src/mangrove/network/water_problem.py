@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mangrove.errors import RequestError
+from mangrove.errors import MangroveError, RequestError
 from mangrove.network.pooling import Pooling
+from mangrove.units import Quantity
 
 Floats = npt.NDArray[np.float64]
 Ppm = float | Sequence[float]
@@ -292,6 +293,40 @@ def _arcs(
                 found.append((s, e, pipe))
     start, end = (np.array([row[k] for row in found], dtype=np.int64) for k in (0, 1))
     return start, end, [row[2] for row in found]
+
+
+def ppm_of(text: str) -> float:
+    """A concentration in ppm (= mg/L = g/m3): a share of mass, or mass per volume of water.
+
+    Raises:
+        RuleError: the unit does not exist. MangroveError: `reuse.not_ppm`.
+
+    Example:
+        >>> ppm_of("50 mg/L"), ppm_of("20 ppm"), round(ppm_of("0.1 kg/m3"), 6)
+        (50.0, 20.0, 100.0)
+    """
+    written = Quantity.parse(text, "1" if not any(c.isalpha() or c == "%" for c in text) else None)
+    per_volume = written.unit.converts_to("mg/L")
+    if not (per_volume or written.unit.converts_to("ppm")) or written.value < 0 or written.unit.text == "1":
+        raise MangroveError("reuse.not_ppm", text=text)
+    return round(written.to("mg/L" if per_volume else "ppm"), 9)
+
+
+def flow_of(text: str) -> float:
+    """A flow of water in t/h (= m3/h), written as mass or volume per time.
+
+    Raises:
+        RuleError: the unit does not exist. MangroveError: `reuse.not_flow`.
+
+    Example:
+        >>> flow_of("40 m3/h"), flow_of("24 t/day"), round(flow_of("10 L/s"), 6)
+        (40.0, 1.0, 36.0)
+    """
+    written = Quantity.parse(text)
+    target = next((unit for unit in ("t/h", "m3/h") if written.unit.converts_to(unit)), None)
+    if target is None or written.value < 0:
+        raise MangroveError("reuse.not_flow", text=text)
+    return round(written.to(target), 9)
 
 
 def _crosses(one: str, other: str) -> bool:
