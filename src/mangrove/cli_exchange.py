@@ -8,7 +8,7 @@ application of `cli.py`; the work is done by `mangrove.exchange` and the verbs.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -95,3 +95,27 @@ def verify(
         typer.echo("\n" + printing_verified.circularity_text(found, lang))
     if made.record:
         say(messages.render("symbiosis.stored", lang, record=made.record[:12]))
+
+
+@exchange_app.command()
+def water(
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="Table of operations, sources, sinks (CSV).", show_default=False),
+    ],
+    method: Annotated[
+        Literal["auto", "levels", "scip"], typer.Option("--method", help="Search where water mixes.")
+    ] = "auto",
+    objective: Annotated[
+        Literal["fresh", "cost"], typer.Option("--objective", help="Least fresh water or least cost.")
+    ] = "fresh",
+    limit: Annotated[float, typer.Option("--time-limit", min=0.1, help="Seconds of the search.")] = 60.0,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Finds the least fresh water of plants that use each other's water."""
+    from mangrove import reuse as work
+
+    found = work.reuse(file, objective=objective, method=method, time_limit=limit)
+    tell(found.problems, lang)
+    typer.echo(work.as_json(found) if json else work.as_text(found, lang))
