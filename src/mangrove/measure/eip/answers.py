@@ -58,7 +58,7 @@ def _problems(territory: Territory) -> Iterator[Problem]:
     for answer in territory.answers:
         if not known(answer.indicator):
             hint = eip.nearest_answer(answer.indicator, permit_codes())
-            yield Problem("eip.unknown_answer", {"code": answer.indicator, "hint": hint}, answer.where)
+            yield Problem("eip.unknown_answer", {"indicator": answer.indicator, "hint": hint}, answer.where)
             continue
         try:
             value_of(answer)
@@ -66,7 +66,7 @@ def _problems(territory: Territory) -> Iterator[Problem]:
             data = dict(error.problem.data)
             if error.code.startswith("base."):
                 data = {
-                    "code": answer.indicator,
+                    "indicator": answer.indicator,
                     "text": answer.value,
                     "expected": expected(answer.indicator),
                 }
@@ -116,7 +116,7 @@ def read(code: str, written: str, unit: str) -> Value:
     else:
         value = _quantity(text, unit)
     if value is None:
-        raise MangroveError("eip.bad_answer", code=code, text=written, expected=format_of(unit))
+        raise MangroveError("eip.bad_answer", indicator=code, text=written, expected=format_of(unit))
     return value
 
 
@@ -147,7 +147,7 @@ def _term(word: str, written: str) -> Value:
     if word in options:
         if written.strip() not in options[word]:
             raise MangroveError(
-                "eip.bad_answer", code=PERMIT + word, text=written, expected=" | ".join(options[word])
+                "eip.bad_answer", indicator=PERMIT + word, text=written, expected=" | ".join(options[word])
             )
         return written.strip()
     if word == "existing":
@@ -173,7 +173,7 @@ def limit_of(parameter: str, written: str, document: str) -> effluent.Limit:
         high = float(same[1]) if same[2] == printed else _converted(written, printed)
     if not (0 < high < math.inf) or (low is not None and low >= high):
         wanted = "6 - 9" if parameter == "pH" else f"60 {printed}"
-        raise MangroveError("eip.bad_answer", code=PERMIT + parameter, text=written, expected=wanted)
+        raise MangroveError("eip.bad_answer", indicator=PERMIT + parameter, text=written, expected=wanted)
     return effluent.declared(parameter, high, document, low=low)
 
 

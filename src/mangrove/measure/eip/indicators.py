@@ -8,14 +8,14 @@ flagged, never dropped in silence.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from datetime import date
+from datetime import MAXYEAR, MINYEAR, date
 from typing import TYPE_CHECKING
 
 from mangrove import messages, rules
-from mangrove.errors import Problem, RuleError
+from mangrove.errors import Problem, RequestError, RuleError
 from mangrove.ledger.catalog import CATALOG
 from mangrove.measure.eip import computed, effluent
-from mangrove.measure.eip.answers import Answers, expected, value_of
+from mangrove.measure.eip.answers import Answers, value_of
 from mangrove.measure.eip.land import land
 from mangrove.measure.eip.types import (
     ANSWERED,
@@ -34,6 +34,7 @@ from mangrove.measure.eip.year import Year
 from mangrove.measure.report_model import BLANK, significant
 from mangrove.rules import eip
 from mangrove.territory.model import Territory
+from mangrove.times import parse_date
 
 if TYPE_CHECKING:
     from mangrove.handle import Handle
@@ -43,8 +44,17 @@ _SAME = 0.5
 """An answer that differs from what was computed by more than this (in the indicator's unit) is flagged."""
 
 
-def indicators(park: Handle, year: int, *, framework: str = "all", on: date | None = None) -> Indicators:
-    """The indicators of a park for one year.
+def indicators(
+    park: Handle, year: int, *, framework: str = "all", on: str | date | None = None
+) -> Indicators:
+    """The indicators of a park for one year; see `assessment`."""
+    return assessment(park, year, framework=framework, on=on)[0]
+
+
+def assessment(
+    park: Handle, year: int, *, framework: str = "all", on: str | date | None = None
+) -> tuple[Indicators, tuple[effluent.Outlet, ...]]:
+    """The indicators of a park for one year, and its effluents against their limits.
 
     Args:
         park: an opened territory.
@@ -54,31 +64,29 @@ def indicators(park: Handle, year: int, *, framework: str = "all", on: date | No
 
     Raises:
         DeclarationError: answers that nothing asks for or that cannot be read, all of them.
-        RequestError: `eip.no_data_in_year`. RuleError: `eip.unknown_framework`.
+        RequestError: `eip.no_data_in_year`.
+        RuleError: `eip.unknown_framework`, `eip.nothing_in_force`.
     """
+    day = parse_date(on) if isinstance(on, str) else on
+    if not MINYEAR < year < MAXYEAR:
+        raise RequestError("base.not_a_period", text=year)
     answers = Answers(park.territory, year)
     with reading(park) as ledger, _snapshot(ledger) as snapshot:
-        return assess(park.territory, answers, snapshot, framework=framework, on=on)
+        evidence = gather(park.territory, answers, snapshot)
+        return assess(evidence, framework=framework, on=day), evidence.outlets
 
 
-def assess(
-    territory: Territory,
-    answers: Answers,
-    snapshot: Snapshot | None,
-    *,
-    framework: str = "all",
-    on: date | None = None,
-) -> Indicators:
-    """As `indicators`, on an open snapshot; without one only declarations and answers count."""
+def assess(evidence: computed.Evidence, *, framework: str = "all", on: date | None = None) -> Indicators:
+    """The indicators on what was gathered."""
+    year, answers = evidence.year, evidence.answers
     day = on or date(answers.year + 1, 12, 31)
     chosen = eip.in_force(framework, day)
     if not chosen:
         raise RuleError("eip.nothing_in_force", framework=framework, day=day)
-    evidence = gather(territory, answers, snapshot)
-    evidence.year.require_data(len(answers))
+    year.require_data(len(answers))
     readings = tuple(_reading(evidence, indicator) for indicator in chosen)
     problems = tuple(problem for outlet in evidence.outlets for problem in outlet.problems)
-    return Indicators(territory.name, answers.year, framework, day.isoformat(), readings, problems)
+    return Indicators(year.territory.name, answers.year, framework, day.isoformat(), readings, problems)
 
 
 def gather(territory: Territory, answers: Answers, snapshot: Snapshot | None) -> computed.Evidence:
@@ -110,7 +118,7 @@ def _reading(evidence: computed.Evidence, indicator: eip.Indicator) -> Reading:
         origin = OPEN
     problems = []
     if answer is not None and origin == COMPUTED and _differs(value, said):
-        data = {"code": indicator.code, "said": answer.value, "computed": written(value, indicator.unit)}
+        data = {"indicator": indicator.code, "said": answer.value, "computed": written(value, indicator.unit)}
         problems.append(Problem("eip.answer_differs", data, answer.where, severity="warning"))
     target = _target(indicator, evidence.answers)
     verdict = verdict_of(indicator, value, target)
@@ -178,8 +186,3 @@ def written(value: Value, unit: str, lang: str = "en") -> str:
     number = significant(round(value, 1) if unit == "%" else value, lang)
     mark = {"%": " %", "count": "", "yes/no": ""}.get(unit, f" {unit}")
     return number + mark
-
-
-def how_to_answer(one: Reading) -> str:
-    """The line of `answers.csv` that would answer an indicator: code and format of the value."""
-    return f"{one.indicator.code},{expected(one.indicator.code)}"

@@ -79,9 +79,10 @@ def land(territory: Territory, day: date, inside: Callable[[str], bool], root: s
         if place.area is None:
             missing.append(place.id)
             continue
-        by_use[use] = by_use.get(use, 0.0) + HA_PER_KM2 * (place.area - _others_inside(place, here))
+        own = HA_PER_KM2 * (place.area - _others_inside(place, here))
+        by_use[use] = round(by_use.get(use, 0.0) + own, 6)
         places[use] = (*places.get(use, ()), place.id)
-    total = None if top is None or top.area is None else HA_PER_KM2 * top.area
+    total = None if top is None or top.area is None else round(HA_PER_KM2 * top.area, 6)
     return Land(total, by_use, places, tuple(missing))
 
 

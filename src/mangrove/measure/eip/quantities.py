@@ -135,7 +135,7 @@ def _answered(one: Field, found: Filled, source: Source) -> Filled:
         return found
     if abs(said - found.value) <= _TOLERANCE * max(abs(found.value), abs(said)):
         return found
-    data = {"code": one.code, "said": answer.value, "computed": f"{found.value:.6g} {one.unit}"}
+    data = {"indicator": one.code, "said": answer.value, "computed": f"{found.value:.6g} {one.unit}"}
     problem = Problem("eip.answer_differs", data, answer.where, severity="warning")
     return replace(found, problems=(*found.problems, problem))
 
@@ -316,9 +316,8 @@ def _land(one: Field, source: Source) -> Filled:
     land = source.evidence.land
     uses = _USES.get(one.quantity.removeprefix("land_").removesuffix("_share"))
     if uses is None:
-        value = land.total
-    else:
-        value = land.share(*uses) if one.unit == "%" else land.area(*uses)
+        return Filled(one, land.total, one.unit, origin=OPEN if land.total is None else PLACES)
+    value = land.share(*uses) if one.unit == "%" else land.area(*uses)
     return Filled(one, value, one.unit, origin=OPEN if value is None else PLACES)
 
 
