@@ -16,7 +16,6 @@ import csv
 import os
 import sys
 import time
-from collections import Counter
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -44,7 +43,7 @@ def past():
     ]  # fmt: skip
 
 
-def coded(cases, weights=None, remember=True):
+def coded(cases, weights=None, *, remember=True):
     """Rank of the first right code of each case (0 is best), each study ranked by a coder that never saw it."""
     ranks = {}
     for study in dict.fromkeys(case.study for case in cases):
@@ -66,13 +65,15 @@ def coding():
     cases = past()
     start = time.process_time()
     ranks = coded(cases)
-    print(f"nested weights: top-1/5/10 {tops(ranks, 1, 5, 10)}  ({time.process_time() - start:.1f} s)  bar .40/.63/.69")
+    print(
+        f"nested weights: top-1/5/10 {tops(ranks, 1, 5, 10)}  ({time.process_time() - start:.1f} s)  bar .40/.63/.69"
+    )
     print(f"packaged weights (they saw all cases): {tops(coded(cases, WEIGHTS), 1, 5, 10)}")
     print(f"packaged weights, no memory: {tops(coded(cases, WEIGHTS, remember=False), 1, 5, 10)}")
     print("weights on all cases:", dict(zip(FEATURES, np.round(fit_weights(cases), 3).tolist(), strict=True)))
 
 
-def world(count, rng, same=False, one_park=False):
+def world(count, rng, *, same=False, one_park=False):
     """Offers and needs in clusters in 300 x 300 km, 200 codes (Zipf), half with limits: the park of section 7 of the reference page."""
     codes = [one.code for one in catalog.wastes()]
     picked = rng.permutation(len(codes))[:200]
@@ -84,10 +85,10 @@ def world(count, rng, same=False, one_park=False):
     labels = {one.code: one.en for one in catalog.wastes()}
     percent = unit("%")
     listings = []
-    for n, code in enumerate(codes[row] for row in drawn):
+    for n, row in enumerate(drawn):
         offer = n < count
         value = Quantity(float(rng.uniform(0, 10)), percent)
-        code = "100202" if same else code
+        code = "100202" if same else codes[row]
         listings.append(Listing(
             str(n), "offer" if offer else "need", str(n), Carrier("waste" if offer else "material", code if offer else ""),
             text=labels[code] if same else f"{labels[code]}, lot {rng.integers(10**6)}", codes={"ewc": (code,)},

@@ -8,12 +8,43 @@ application of `cli.py`; the work is done by the verbs.
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
 
 import typer
+
+from mangrove.cli_words import Folder, Json, Lang, tell
 
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    commands: tuple[Callable[..., None], ...] = ()
+    commands: tuple[Callable[..., None], ...] = (match,)
     for command in commands:
         app.command()(command)
+
+
+def match(
+    folder: Folder,
+    offer: Annotated[str | None, typer.Option("--offer", help="Only this offer.")] = None,
+    need: Annotated[str | None, typer.Option("--need", help="Only this need.")] = None,
+    radius: Annotated[str, typer.Option("--radius", help="Farthest partner.")] = "50 km",
+    keep: Annotated[int, typer.Option("--keep", help="Partners of each offer and of each need.")] = 20,
+    cases: Annotated[
+        Path | None, typer.Option("--cases", metavar="FILE.csv", help="Past exchanges, as memory.")
+    ] = None,
+    service: Annotated[
+        bool, typer.Option("--service", help="Technologies, experts and laboratories instead.")
+    ] = False,
+    refused: Annotated[bool, typer.Option("--refused", help="Also the pairs that a gate refuses.")] = False,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Ranks who could use whose by-product, water or heat."""
+    from mangrove import api, matches
+
+    park = api.open(folder)
+    found = matches.match(
+        park, offer=offer, need=need, radius=radius, keep=keep, cases=cases, service=service
+    )
+    tell(found.problems, lang)
+    typer.echo(found.json(lang, refused=refused) if json else found.text(lang, refused=refused))

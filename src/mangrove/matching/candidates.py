@@ -37,7 +37,8 @@ def candidates(
     permits, every limit that the offer answers, temperature, and the radius of both sides and the asked one.
 
     Args:
-        offers, needs: listings; ids are unique.
+        offers: listings; ids are unique.
+        needs: listings likewise.
         where: longitude and latitude (WGS84 degrees) by place; a place that is absent stays, and its distance is unknown.
         cases: past and running exchanges as memory.
         keep: how many partners of each offer and of each need.
@@ -53,7 +54,7 @@ def candidates(
     if not radius_km > 0:
         raise RequestError("match.radius", radius=radius_km)
     reader = EwcCoder(cases) if coder is None else coder
-    world = prepare(offers, needs, where, cases, reader, trades or {})
+    world = prepare(offers, needs, where, cases=cases, coder=reader, trades=trades or {})
     return Candidates(world, float(radius_km), keep, scan(world, float(radius_km), keep))
 
 

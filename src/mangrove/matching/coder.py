@@ -60,7 +60,7 @@ class EwcCoder:
     def __init__(self, cases: Sequence[Case] = (), *, weights: Sequence[float] | Floats = WEIGHTS) -> None:
         self.cases = [case for case in cases if case.ewc]
         self.weights = np.asarray(weights, dtype=float)
-        self._memory = _Memory(self.cases)
+        self.memory = _Memory(self.cases)
 
     def rank(
         self, texts: Sequence[str], industries: Sequence[Sequence[str]] = (), *, keep: int = 10
@@ -105,7 +105,7 @@ class EwcCoder:
         told = [f"{text} {_industry_words(codes)}" for text, codes in zip(pivoted, industries, strict=True)]
         chapter = (known.long.transform(told) @ known.chapters.T).toarray()
         usual = np.stack([_usual(tuple(codes)) for codes in industries])
-        past = self._memory.evidence(words, industries, remembered)
+        past = self.memory.evidence(words, industries, remembered)
         fixed = [np.broadcast_to(one, label.shape) for one in (known.other, known.hazardous)]
         return np.stack([label, chapter, known.named(words), usual, *past, *fixed], axis=-1)
 
@@ -119,7 +119,7 @@ def fit_weights(cases: Sequence[Case]) -> Floats:
         [case.nace_from for case in coder.cases],
         study[:, None] != study[None, :],
     )
-    return conditional_logit(evidence, coder._memory.truth.toarray())
+    return conditional_logit(evidence, coder.memory.truth.toarray())
 
 
 @dataclass(frozen=True)
@@ -228,10 +228,14 @@ class _Memory:
             best[:, code] = alike[:, held[:, code]].max(axis=1)
             both[:, code] = joined[:, held[:, code]].max(axis=1)
         often = allowed @ self.truth
-        shares = zip((self.truth.toarray(), *self._groups), ((0.2, 0.02), (0.2, 0.05), (0.5, 0.05)), strict=True)
+        shares = zip(
+            (self.truth.toarray(), *self._groups), ((0.2, 0.02), (0.2, 0.05), (0.5, 0.05)), strict=True
+        )
         all_ = np.maximum(allowed.sum(axis=1, keepdims=True), 1)
         by_industry = [
-            np.log((near @ one + prior * (allowed @ one) / all_ + floor) / (near.sum(axis=1, keepdims=True) + 1))
+            np.log(
+                (near @ one + prior * (allowed @ one) / all_ + floor) / (near.sum(axis=1, keepdims=True) + 1)
+            )
             for one, (prior, floor) in shares
         ]
         return [best, both, np.log1p(often), *by_industry]

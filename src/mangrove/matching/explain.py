@@ -31,9 +31,17 @@ def reasons(world: World, pairs: Pairs, a: int) -> list[Sentence]:
         said += _memory(world, giving, taking, need)
     if pairs.words[a] >= _ALIKE:
         said.append(_say("words", percent=round(100 * float(pairs.words[a]))))
+    said += _amounts(offer, need)
     held = gates.answered(offer, need)
     if held:
-        said.append(_say("limits_held", limits="; ".join(_compared(limit, had) for limit, had in held)))
+        said.append(
+            _say(
+                "limits_held",
+                limits=_Listed(
+                    "match.limit_held", tuple((str(n), _compared(*one)) for n, one in enumerate(held))
+                ),
+            )
+        )
     if giving.hazardous:
         said.append(_say("permitted", permits=" ".join(need.permits)))
     if offer.place == need.place or not math.isnan(pairs.km[a]):
@@ -46,10 +54,14 @@ def asks(world: World, pairs: Pairs, a: int) -> list[Sentence]:
     offer, need, giving, taking = _ends(world, pairs, a)
     said = [_say("ask_quality", name=one.name, limit=_limit(one)) for one in gates.unanswered(offer, need)]
     if giving.family == "matter":
-        if giving.hazardous is None and (giving.waste or offer.carrier.kind == "waste" or _read_hazard(giving)):
+        if giving.hazardous is None and (
+            giving.waste or offer.carrier.kind == "waste" or _read_hazard(giving)
+        ):
             said.append(_say("ask_hazard"))
         if need.permits and not giving.waste:
             said.append(_say("ask_code", permits=" ".join(need.permits)))
+    if offer.quantity and need.quantity and not offer.quantity.unit.converts_to(need.quantity.unit):
+        said.append(_say("ask_density", given=offer.quantity.unit.text, wanted=need.quantity.unit.text))
     if giving.family in ("heat", "cooling"):
         for one, listing in ((giving, offer), (taking, need)):
             if one.celsius is None and one.bar is None:
@@ -65,7 +77,7 @@ def asks(world: World, pairs: Pairs, a: int) -> list[Sentence]:
 
 def refusals(world: World, pairs: Pairs, a: int, radius: float) -> list[Sentence]:
     """Each gate that refuses a pair, with what would open it."""
-    offer, need, giving, taking = _ends(world, pairs, a)
+    offer, need, giving, _ = _ends(world, pairs, a)
     flags, said = gates.Gate(int(pairs.refused[a])), []
     if gates.Gate.DATES in flags:
         said.append(_say("refused_dates", offer=_dates(offer), need=_dates(need)))
@@ -101,7 +113,9 @@ def _agreement(giving: Profile, taking: Profile) -> list[Sentence]:
         return [] if had is None or wanted is None else [_say(giving.family, had=had, wanted=wanted)]
     if giving.family == "water":
         same = giving.grade == taking.grade
-        return [_say("water_same" if same else "water_other", had=giving.grade or "?", wanted=taking.grade or "?")]
+        return [
+            _say("water_same" if same else "water_other", had=giving.grade or "?", wanted=taking.grade or "?")
+        ]
     if giving.family not in ("matter", "service"):
         return [_say("kind", kind=giving.family)]
     if giving.word and giving.word == taking.word and agree.best_codes(giving, taking) is None:
@@ -151,6 +165,19 @@ def _hazard(need: Listing, giving: Profile) -> Sentence:
     return _say("refused_hazard", codes=" ".join(missing), permits=" ".join(need.permits) or "-")
 
 
+def _amounts(offer: Listing, need: Listing) -> list[Sentence]:
+    """How much is offered and needed on average, in the unit of the offer."""
+    if offer.quantity is None or need.quantity is None:
+        return []
+    unit = offer.quantity.unit
+    if not need.quantity.unit.converts_to(unit):
+        return []
+    offered, needed = (
+        sum(one.values) / len(one.values) * one.unit.to(unit) for one in (offer.quantity, need.quantity)
+    )
+    return [_say("amounts", offered=float(f"{offered:.3g}"), needed=float(f"{needed:.3g}"), unit=unit.text)]
+
+
 def _celsius(one: Profile) -> float | None:
     if one.celsius is not None:
         return one.celsius
@@ -161,16 +188,26 @@ def _dates(one: Listing) -> str:
     return f"{one.valid_from or '...'} - {one.valid_to or '...'}"
 
 
-def _written(one: Quality) -> str:
-    return f"{one.value.value:g} {one.value.unit.text}"
+def _written(one: Quality) -> Sentence:
+    return _say("value", value=float(one.value.value), unit=one.value.unit.text)
 
 
-def _limit(one: Quality) -> str:
-    return f"{one.sense} {_written(one)}"
+def _limit(one: Quality) -> Sentence:
+    return _say("limit", sense=one.sense, value=float(one.value.value), unit=one.value.unit.text)
 
 
-def _compared(limit: Quality, had: Quality) -> str:
-    return f"{limit.name} {_written(had)} ({_limit(limit)})"
+def _compared(limit: Quality, had: Quality) -> Sentence:
+    return _say("limit_held", name=limit.name, had=_written(had), limit=_limit(limit))
+
+
+class _Listed(Sentence):
+    """Several sentences in a row."""
+
+    __slots__ = ()
+
+    def text(self, lang: str = "en") -> str:
+        """The sentences with semicolons between them."""
+        return "; ".join(one.text(lang) for _, one in self.data)
 
 
 class _Label(Sentence):

@@ -73,10 +73,8 @@ class Limit:
     kinds: Ints
 
 
-def sides(
-    offers: Sequence[Listing], needs: Sequence[Listing], giving: Sequence[Profile], taking: Sequence[Profile]
-) -> Sides:
-    """The arrays of both sides."""
+def sides(offers: Sequence[Listing], needs: Sequence[Listing], giving: Sequence[Profile]) -> Sides:
+    """The arrays of both sides; `giving` are the profiles of the offers."""
     wastes = list(dict.fromkeys(one.waste for one in giving))
     permits = list(dict.fromkeys(need.permits for need in needs))
     at_waste, at_permit = ({key: row for row, key in enumerate(keys)} for keys in (wastes, permits))
@@ -121,12 +119,16 @@ def _covered(wastes: Sequence[tuple[str, ...]], permits: Sequence[tuple[str, ...
 
 
 def _limits(offers: Sequence[Listing], needs: Sequence[Listing]) -> list[Limit]:
-    names = sorted({fold(quality.name) for need in needs for quality in need.quality} - {"temperature", "pressure"})
+    names = sorted(
+        {fold(quality.name) for need in needs for quality in need.quality} - {"temperature", "pressure"}
+    )
     numbers: dict[Dimension, int] = {}
     return [_limit(name, offers, needs, numbers) for name in names]
 
 
-def _limit(name: str, offers: Sequence[Listing], needs: Sequence[Listing], numbers: dict[Dimension, int]) -> Limit:
+def _limit(
+    name: str, offers: Sequence[Listing], needs: Sequence[Listing], numbers: dict[Dimension, int]
+) -> Limit:
     value, kind = np.full(len(offers), np.nan), np.full(len(offers), -1)
     low, high, kinds = np.full(len(needs), -np.inf), np.full(len(needs), np.inf), np.full(len(needs), -1)
     for row, offer in enumerate(offers):
@@ -148,12 +150,13 @@ def _base(one: Quality) -> float:
     return one.value.value * one.value.unit.scale
 
 
-def refusals(both: Sides, offer: Ints, need: Ints, matter: bool) -> tuple[Ints, Ints, Ints]:
+def refusals(both: Sides, offer: Ints, need: Ints, *, matter: bool) -> tuple[Ints, Ints, Ints]:
     """The gates that refuse pairs, how many limits the needs have, and how many of them the offers do not answer.
 
     Args:
         both: the sides.
-        offer, need: (P,) rows of the pairs.
+        offer: (P,) rows of the offers.
+        need: (P,) rows of the needs.
         matter: whether they are goods, which need permits.
 
     Returns:
@@ -183,7 +186,9 @@ def refusals(both: Sides, offer: Ints, need: Ints, matter: bool) -> tuple[Ints, 
 
 def broken(offer: Listing, need: Listing) -> list[tuple[Quality, Quality]]:
     """The limits of a need that an offer breaks, with what the offer has."""
-    return [(limit, had) for limit, had in _answered(offer, need) if had is not None and not _held(limit, had)]
+    return [
+        (limit, had) for limit, had in _answered(offer, need) if had is not None and not _held(limit, had)
+    ]
 
 
 def unanswered(offer: Listing, need: Listing) -> list[Quality]:

@@ -100,7 +100,11 @@ def _profile(one: Listing, trade: tuple[str, ...]) -> Profile:
     declared = {scheme: tuple(codes) for scheme, codes in one.codes.items()}
     own = (carrier.code.replace(" ", ""),) if carrier.kind == "waste" and carrier.code else ()
     waste = tuple(dict.fromkeys((*own, *declared.get("ewc", ())))) if family == "matter" else ()
-    trades = tuple(dict.fromkeys(nace for scheme in INDUSTRIES for code in declared.get(scheme, ()) for nace in _nace(scheme, code)))
+    trades = tuple(
+        dict.fromkeys(
+            nace for scheme in INDUSTRIES for code in declared.get(scheme, ()) for nace in _nace(scheme, code)
+        )
+    )
     if waste:
         declared["ewc"] = waste
     codes = _codes(declared, trades if family == "service" else ()) if family in ("matter", "service") else ()
@@ -114,7 +118,11 @@ def _profile(one: Listing, trade: tuple[str, ...]) -> Profile:
 
 def _codes(declared: Mapping[str, tuple[str, ...]], trades: Sequence[str]) -> tuple[Code, ...]:
     """Codes of goods with what corresponds to them; for a service the industries of its problem belong to them as well (goods carry no trade)."""
-    found = {(scheme, code): Code(scheme, code, 1.0, DECLARED) for scheme in GOODS for code in declared.get(scheme, ())}
+    found = {
+        (scheme, code): Code(scheme, code, 1.0, DECLARED)
+        for scheme in GOODS
+        for code in declared.get(scheme, ())
+    }
     for one in list(found.values()):
         for other in GOODS:
             for code in catalog.equivalents(one.scheme, one.code, other) if other != one.scheme else ():
@@ -147,8 +155,14 @@ def _hazardous(one: Listing, waste: Sequence[str]) -> bool | None:
 def _level(one: Listing, carrier: Carrier) -> tuple[float | None, float | None]:
     """Temperature (degrees Celsius) and pressure (bar) from the carrier's level, else from a property or a parameter."""
     celsius = bar = None
-    told = [_parsed(carrier.level)] + [quality.value for quality in one.quality if fold(quality.name) in ("temperature", "pressure")]
-    told += [value for key, value in one.parameters.items() if fold(key) in ("temperature", "pressure") and isinstance(value, Quantity)]
+    told = [_parsed(carrier.level)] + [
+        quality.value for quality in one.quality if fold(quality.name) in ("temperature", "pressure")
+    ]
+    told += [
+        value
+        for key, value in one.parameters.items()
+        if fold(key) in ("temperature", "pressure") and isinstance(value, Quantity)
+    ]
     for value in told:
         if value is None:
             continue

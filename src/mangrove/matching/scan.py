@@ -54,6 +54,14 @@ class Pairs(NamedTuple):
     refused: Ints
 
 
+class _Ask(NamedTuple):
+    """What is searched: within how many km, how many of each side, and whether the refused ones."""
+
+    radius: float
+    keep: int
+    refused: bool
+
+
 @dataclass(frozen=True)
 class World:
     """Both sides, ready to be searched: what `prepare` makes and `scan` reads."""
@@ -71,7 +79,7 @@ class World:
 
 
 def prepare(
-    offers: Sequence[Listing], needs: Sequence[Listing], where: Mapping[str, tuple[float, float]],
+    offers: Sequence[Listing], needs: Sequence[Listing], where: Mapping[str, tuple[float, float]], *,
     cases: Sequence[Case], coder: EwcCoder | None, trades: Mapping[str, tuple[str, ...]],
 ) -> World:  # fmt: skip
     """Profiles, vectors of words, coordinates and limits of both sides."""
@@ -82,7 +90,7 @@ def prepare(
     return World(
         tuple(offers), tuple(needs), giving, taking,
         (_points(offers, where), _points(needs, where)), (_reach(offers), _reach(needs)), _homes(offers, needs),
-        gates.sides(offers, needs, giving, taking),
+        gates.sides(offers, needs, giving),
         (vector(told[0][0]), told[0][1], vector(told[1][0]), told[1][1]),
         agree.Memory(cases, lambda some: (vector([one.words for one in some]) @ past.T).toarray()),
     )  # fmt: skip
@@ -99,7 +107,9 @@ def _vectors(texts: Sequence[str], further: Sequence[str]) -> Callable[[Sequence
     fitted = TfidfVectorizer(
         analyzer="char_wb", ngram_range=(3, 5), sublinear_tf=True, dtype=np.float32, lowercase=False
     ).fit(corpus)
-    return lambda some: fitted.transform(some) if len(some) else sparse.csr_array((0, len(fitted.vocabulary_)))
+    return lambda some: (
+        fitted.transform(some) if len(some) else sparse.csr_array((0, len(fitted.vocabulary_)))
+    )
 
 
 def _unique(keys: Sequence[Any]) -> tuple[list[Any], Ints]:
@@ -111,7 +121,9 @@ def _unique(keys: Sequence[Any]) -> tuple[list[Any], Ints]:
 
 def _points(listings: Sequence[Listing], where: Mapping[str, tuple[float, float]]) -> Floats:
     """(n, 3) points on the unit sphere; NaN where a place has no coordinates."""
-    degrees = np.array([where.get(one.place, (np.nan, np.nan)) for one in listings], dtype=float).reshape(-1, 2)
+    degrees = np.array([where.get(one.place, (np.nan, np.nan)) for one in listings], dtype=float).reshape(
+        -1, 2
+    )
     lon, lat = np.radians(degrees).T
     return np.column_stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
 
@@ -149,7 +161,7 @@ def scan(world: World, radius: float, keep: int, *, refused: bool = False) -> Pa
             np.flatnonzero([one.family == family for one in side]) for side in (world.giving, world.taking)
         )
         if len(columns):
-            found += _family(world, family, rows, columns, radius, keep, refused)
+            found += _family(world, family, (rows, columns), _Ask(radius, keep, refused))
     pairs = Pairs(*map(np.concatenate, zip(*found, strict=True))) if found else _none()
     once = np.unique(pairs.offer * max(len(world.needs), 1) + pairs.need, return_index=True)[1]
     pairs = _take(pairs, once)
@@ -171,25 +183,27 @@ def _order(score: Floats, km: Floats) -> Floats:
     return score - _NEARER * far
 
 
-def _family(
-    world: World, family: str, rows: Ints, columns: Ints, radius: float, keep: int, refused: bool
-) -> list[Pairs]:
+def _family(world: World, family: str, ends: tuple[Ints, Ints], ask: _Ask) -> list[Pairs]:
     """The pairs of one family, block by block of its offers."""
-    found, best = [], _Best(len(columns), keep)
+    rows, columns = ends
+    found, best = [], _Best(len(columns), ask.keep)
     size = max(1, _PAIRS // len(columns))
     for first in range(0, len(rows), size):
         some = rows[first : first + size]
         block = _Block(world, family, some, columns)
-        offer, need, km = _near(world, some, columns, radius * (2 if refused else 1))
-        pairs = block.score(offer, need, km, radius)
-        pairs = _take(pairs, np.flatnonzero((pairs.refused != 0) == refused))
+        offer, need, km = _near(world, some, columns, ask.radius * (2 if ask.refused else 1))
+        pairs = block.score(offer, need, km, ask.radius)
+        pairs = _take(pairs, np.flatnonzero((pairs.refused != 0) == ask.refused))
         if not len(pairs.offer):
             continue
-        key, at = np.full((len(some), len(columns)), -np.inf), np.zeros((len(some), len(columns)), dtype=np.int64)
+        key, at = (
+            np.full((len(some), len(columns)), -np.inf),
+            np.zeros((len(some), len(columns)), dtype=np.int64),
+        )
         key[pairs.offer, pairs.need] = _order(pairs.score, pairs.km)
         at[pairs.offer, pairs.need] = np.arange(len(pairs.offer))
         named = pairs._replace(offer=some[pairs.offer], need=columns[pairs.need])
-        found.append(_take(named, _best_of_rows(key, at, keep)))
+        found.append(_take(named, _best_of_rows(key, at, ask.keep)))
         best.add(key, at, named)
     return [*found, *best.pairs()]
 
@@ -266,7 +280,7 @@ class _Block:
         self.world, self.family, self.rows, self.columns = world, family, rows, columns
         giving, taking = [world.giving[row] for row in rows], [world.taking[column] for column in columns]
         level = family in ("heat", "cooling")
-        (ones, self._one), (others, self._other) = (
+        (_, self._one), (_, self._other) = (
             _unique([(p.codes, p.word, p.grade) for p in side]) for side in (giving, taking)
         )
         first, second = (
@@ -308,12 +322,16 @@ class _Block:
         words = self._alike[self._told[offer], self._heard[need]]
         memory = self._known[self._giver[offer], self._taker[need]]
         shares = SHARES.get(self.family, _LEVELED)
-        most = shares[0] * (agreed + (0.4 if self.family == "water" else 0.0)) + shares[1] * memory + shares[2] * words
+        most = (
+            shares[0] * (agreed + (0.4 if self.family == "water" else 0.0))
+            + shares[1] * memory
+            + shares[2] * words
+        )
         kept = np.flatnonzero(most >= LEAST)
         offer, need, km, refused = offer[kept], need[kept], km[kept], refused[kept]
         agreed, memory, words = agreed[kept], memory[kept], words[kept]
         world, one, other = self.world, self.rows[offer], self.columns[need]
-        gated, limits, unknown = gates.refusals(world.sides, one, other, self.family == "matter")
+        gated, limits, unknown = gates.refusals(world.sides, one, other, matter=self.family == "matter")
         if self.family == "water":
             agreed = agree.known_limits(agreed, limits, unknown)
         score = shares[0] * agreed + shares[1] * memory + shares[2] * words

@@ -38,7 +38,8 @@ def glossary() -> tuple[ByProduct, ...]:
     """All phrases, in file order."""
     text = (resources.files("mangrove.matching") / "data" / "by_products.csv").read_text(encoding="utf-8")
     return tuple(
-        ByProduct(row["vi"], row["en"], tuple(row["ewc"].split())) for row in csv.DictReader(text.splitlines())
+        ByProduct(row["vi"], row["en"], tuple(row["ewc"].split()))
+        for row in csv.DictReader(text.splitlines())
     )
 
 
