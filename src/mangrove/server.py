@@ -339,7 +339,7 @@ async def _follow(chargers: CentralSystem, live: Live) -> None:
 def _routers(live: Live, access: Access, sta: SensorThings) -> list[APIRouter]:
     """All routes beside those of the pages."""
     from mangrove import replicate
-    from mangrove.serve import basemap, exports, ingest, metrics, overrides, values_out
+    from mangrove.serve import basemap, exports, ingest, metrics, overrides, symbiosis_in, values_out
     from mangrove.serve import sta as things
     from mangrove.serve.access import audited
     from mangrove.serve.access import routes as accounts
@@ -352,6 +352,7 @@ def _routers(live: Live, access: Access, sta: SensorThings) -> list[APIRouter]:
         basemap.router(live, access),
         exports.router(live, audited("export.made", "admin", "operator")),
         overrides.router(live, access, access.accounts.audit.record),
+        symbiosis_in.router(live, access, access.accounts.audit.record),
         things.router(sta, access),
         replicate.router(live, access),
     ]

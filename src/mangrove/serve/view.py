@@ -8,7 +8,7 @@ sent to a colleague shows the same page, as far as that colleague may see it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from urllib.parse import urlencode
@@ -151,9 +151,9 @@ def read(
     """
     scope = Scope(territory, principal)
     lang = params.get("lang") or lang or territory.lang
-    _choose("lang", lang, LANGUAGES)
+    choice("lang", lang, LANGUAGES)
     compare = params.get("compare") or compare
-    _choose("compare", compare, COMPARISONS)
+    choice("compare", compare, COMPARISONS)
     scenario = known_run(params.get("scenario") or RUNS[0])
     place = params.get("place") or ""
     if place and not scope.knows(place):
@@ -226,15 +226,19 @@ def written(span: Span, tz: ZoneInfo) -> str:
     return f"{start}..{end}"
 
 
-def _choose(name: str, word: str, options: tuple[str, ...]) -> None:
-    if word not in options:
+def choice(name: str, word: str, options: Sequence[str]) -> str:
+    """What the address says of `name`, or the first option when it says nothing.
+
+    Raises:
+        RequestError: `live.unknown_choice`.
+    """
+    if word and word not in options:
+        known = list(dict.fromkeys(options))
+        hint = did_you_mean(word, known)
         raise RequestError(
-            "live.unknown_choice",
-            name=name,
-            word=word[:40],
-            options=", ".join(options),
-            hint=did_you_mean(word, options),
+            "live.unknown_choice", name=name, word=word[:40], options=", ".join(known), hint=hint
         )
+    return word or options[0]
 
 
 def quarter(now: datetime) -> datetime:

@@ -19,11 +19,11 @@ import pyarrow as pa
 from mangrove import messages
 from mangrove.compare import BASELINE, Comparison, compare
 from mangrove.compare_sides import MEASURED
-from mangrove.errors import MangroveError, Problem, RequestError, did_you_mean
+from mangrove.errors import MangroveError, Problem
 from mangrove.figures import Stage, waterfall, wedges
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
-from mangrove.serve.view import View
+from mangrove.serve.view import View, choice
 from mangrove.territory.model import Territory
 
 BY = ("sector", "place", "gas")
@@ -200,12 +200,12 @@ def build(live: Live, view: View) -> Plans:
     """
     names = {one.name: str(one.document.get("title") or one.name) for one in live.adopted()}
     options = rows_of(live.territory) if view.scope.whole else BY[:1]
-    by = _choice("by", view.params.get("by", ""), options)
+    by = choice("by", view.params.get("by", ""), options)
     if not names:
         return Plans(view, names, "", "", by)
     newest = next(reversed(names))
-    a = _choice("a", view.params.get("a", ""), (newest, *names))
-    b = _choice("b", view.params.get("b", ""), (BASELINE, MEASURED, *names))
+    a = choice("a", view.params.get("a", ""), (newest, *names))
+    b = choice("b", view.params.get("b", ""), (BASELINE, MEASURED, *names))
     try:
         found = _compared(live, a, b, by)
     except MangroveError as error:
@@ -309,16 +309,6 @@ def _label(live: Live, by: str, key: str) -> str:
     if by in ("place", _WARD) and key in live.territory.places:
         return live.territory.places[key].name
     return key
-
-
-def _choice(name: str, word: str, options: Sequence[str]) -> str:
-    """What the address says, or the first option."""
-    if word and word not in options:
-        known = list(dict.fromkeys(options))
-        raise RequestError(
-            "live.unknown_choice", name=name, word=word[:40], options=", ".join(known), hint=did_you_mean(word, known)
-        )  # fmt: skip
-    return word or options[0]
 
 
 def _table(rows: Sequence[Row], key: str = "") -> pa.Table:
