@@ -146,6 +146,13 @@ def sensed_city(out: Path) -> Path:
     return park.territory.path
 
 
+def heat_streams(out: Path) -> Path:
+    """A table of two plants that can exchange heat."""
+    file = fresh(out, ".csv")
+    file.write_text("name,plant,supply,target,heat\ngas,A,200,100,500\nbath,B,30,80,300\n", encoding="utf-8")
+    return file
+
+
 def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...]:
     """A call of the command that ends well."""
     calls = {
@@ -232,6 +239,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "transit": lambda: (park, feed(out), "--from", "2026-11-16"),
         "water": lambda: (park, supply("Net1"), "--from", "2023-01-01", "--flow", "mill.power"),
         "drainage": lambda: (park, town(out), "--rain", "50"),
+        "exchange heat": lambda: (heat_streams(out), "--figure", fresh(out, ".svg")),
         "user add": lambda: (park, f"Lê An {out.name}", "--role", "operator"),
         "user list": lambda: (park,),
         "user disable": lambda: (park, invited(park, out.name)),
