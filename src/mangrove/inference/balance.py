@@ -181,9 +181,15 @@ def _solved(a: Floats, b: Floats, y: Floats, v: Floats) -> Balanced:
     out.estimate[:, unknown[~determined]] = np.nan
     out.estimate[broken.any(axis=1)] = np.nan
     out.gain[np.isnan(out.estimate)] = np.nan
-    out.covariance[:] = out.gain @ v @ np.swapaxes(out.gain, 1, 2)
+    out.covariance[:, known[:, None], known] = spread - backwards @ (g @ spread)
+    if len(unknown):
+        across = np.zeros((y.shape[1], len(known)))
+        across[known], across[unknown] = np.eye(len(known)), -(back @ of_known)
+        out.covariance[:] = across @ out.covariance[:, known[:, None], known] @ across.T
+    lost = np.isnan(out.estimate)
+    out.covariance[lost[:, :, None] | lost[:, None, :]] = np.nan
     out.adjustment[:] = out.estimate - y
-    out.chi2[:] = np.einsum("ti,tij,tj->t", residual, inverse, residual)
+    out.chi2[:] = (np.einsum("tij,tj->ti", inverse, residual) * residual).sum(axis=1)
     out.chi2[broken.any(axis=1)] = np.inf
     out.freedom[:] = np.maximum(freedom, broken.any(axis=1))
     out.score[:, known] = _scores(g, inverse, residual, broken)
@@ -192,7 +198,7 @@ def _solved(a: Floats, b: Floats, y: Floats, v: Floats) -> Balanced:
 
 def _scores(g: Floats, inverse: Floats, residual: Floats, broken: Mask) -> Floats:
     """`|G' S^-1 r| / sqrt(diag G' S^-1 G)` of every meter; infinity in a balance that no error can close."""
-    power = np.einsum("ki,tkl,li->ti", g, inverse, g)
+    power = (inverse @ g * g).sum(axis=1)
     tested = power > _RANK * np.maximum(power.max(axis=1, keepdims=True, initial=0.0), np.finfo(float).tiny)
     pressed = np.einsum("tij,tj->ti", inverse, residual) @ g
     score = np.abs(pressed) / np.sqrt(np.where(tested, power, 1.0))

@@ -26,7 +26,7 @@ from mangrove.measure.methods.base import Context, Given, MissingFactError
 from mangrove.measure.methods.combustion import to_denominator
 from mangrove.measure.symbiosis.meters import Meters, Window, read
 from mangrove.measure.symbiosis.nodes import unit_of
-from mangrove.measure.symbiosis.verify import Verified, verify
+from mangrove.measure.symbiosis.verify import Verified, lineage, verify
 from mangrove.rules import Rules, load
 from mangrove.territory.model import Exchange, Flow, Territory
 from mangrove.territory.symbiosis import amount_unit
@@ -136,10 +136,8 @@ def circularity(
     with ledger.snapshot() as snapshot:
         names = [flow.id for flows in parts.values() for flow, *_ in flows]
         meters = read(territory, snapshot, names, span=asked.span, every=Step(months=1))
-        batches = {
-            name: tuple(one.batch for one in snapshot.lineage([name], asked.span.start, asked.span.end))
-            for name in names
-        }
+        found = lineage(snapshot, {name: [name] for name in names}, asked.span)
+        batches = {name: tuple(one.batch for one in infos) for name, infos in found.items()}
     made = _Made(territory, inside, meters, verified, parts, batches)
     inflow, outflow = made.share("circular_inflow", INFLOW), made.share("circular_outflow", OUTFLOW)
     indicators = (

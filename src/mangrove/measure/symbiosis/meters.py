@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cached_property
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -76,7 +77,7 @@ class Meters:
 
         Negative amounts are given as they are.
         """
-        row = list(self.flows).index(flow)
+        row = self._position[flow]
         total, covered = self.total[row], self._running(window)
         found = _by_period(np.where(covered, np.nan_to_num(total), 0.0), self.period, len(self.starts))
         some = _by_period((covered & ~np.isnan(total)).astype(float), self.period, len(self.starts)) > 0
@@ -90,10 +91,14 @@ class Meters:
 
     def mean(self, flow: str) -> Floats:
         """(T,) time means of a state or a rate; NaN without values."""
-        row = list(self.flows).index(flow)
+        row = self._position[flow]
         total = _by_period(np.nan_to_num(self.total[row]), self.period, len(self.starts))
         hours = _by_period(np.nan_to_num(self.hours[row]), self.period, len(self.starts))
         return np.divide(total, hours, out=np.full_like(total, np.nan), where=hours > 0)
+
+    @cached_property
+    def _position(self) -> dict[str, int]:
+        return {name: row for row, name in enumerate(self.flows)}
 
     def _running(self, window: Window) -> npt.NDArray[np.bool_]:
         """(S,) the segments inside a window; segments are cut where windows begin and end."""

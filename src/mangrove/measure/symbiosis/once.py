@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
 
 from mangrove.errors import Problem
 from mangrove.territory.model import Effect, Exchange, Flow, Territory
@@ -47,14 +46,17 @@ def claims(territory: Territory, exchanges: Sequence[Exchange]) -> Claims:
 
 
 def _meters_twice(exchanges: Iterable[Exchange]) -> Iterator[tuple[Exchange, Exchange, str]]:
-    """Pairs of exchanges that claim one meter for the same end at the same time."""
-    for one, other in combinations(exchanges, 2):
-        if not _overlap(one, other):
-            continue
-        for flow in {one.sent, one.received} & {other.sent, other.received} - {None}:
-            same_end = flow == one.sent == other.sent or flow == one.received == other.received
-            if same_end and flow is not None:
-                yield one, other, flow
+    """Exchanges that claim one meter for the same end at the same time: the first, the later one, the flow."""
+    claimed: dict[tuple[str, str], list[Exchange]] = {}
+    for other in exchanges:
+        for end, flow in (("sent", other.sent), ("received", other.received)):
+            if not flow:
+                continue
+            earlier = claimed.setdefault((end, flow), [])
+            first = next((one for one in earlier if _overlap(one, other)), None)
+            if first:
+                yield first, other, flow
+            earlier.append(other)
 
 
 def _overlap(one: Exchange, other: Exchange) -> bool:

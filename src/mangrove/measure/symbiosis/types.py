@@ -76,7 +76,14 @@ class Figure:
 
 def total(figures: list[Figure]) -> Figure | None:
     """The sum of figures; None of none."""
-    return sum(figures[1:], figures[0]) if figures else None
+    if not figures:
+        return None
+    errors: dict[str, float] = {}
+    for one in figures:
+        for name, sd in (one.errors or {}).items():
+            errors[name] = errors.get(name, 0.0) + sd
+    known = all(one.errors is not None for one in figures)
+    return Figure(sum(one.value for one in figures), errors if known else None)
 
 
 @dataclass(frozen=True, slots=True)

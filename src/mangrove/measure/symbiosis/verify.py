@@ -7,8 +7,8 @@ suspect, which periods are gaps, savings by effect, money and avoided CO2e in an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import cached_property
 
@@ -200,7 +200,8 @@ def verify(
         cut = snapshot.cut
     local = [f"{start.astimezone(territory.tz):%Y-%m}" for start in weighted.meters.starts]
     notes += [one for group in solved for one in reconciled.problems(group, local)]
-    rows = tuple(row for one in chosen for row in _rows(one, solved, weighted))
+    of = {name: group for group in solved for name in group.group.exchanges}
+    rows = tuple(row for one in chosen for row in _rows(one, of[one.id], weighted))
     notes += _breaches(rows, territory)
     account = effects.Account(
         territory, book, book.gwp(asked.gwp or ""), asked.span, asked.allow,
@@ -257,15 +258,45 @@ def _read(
     if states:
         ends = [flow for one in chosen if nodes.qualities(one) for flow in (one.sent, one.received) if flow]
         daily = read(territory, snapshot, [*states, *ends], span=asked.span, every=_DAY, windows=windows)
-    batches = {}
-    for one in chosen:
-        flows = [flow for flow in (one.sent, one.received, *nodes.qualities(one).values()) if flow]
-        batches[one.id] = tuple(snapshot.lineage(flows, asked.span.start, asked.span.end))
+    batches = lineage(snapshot, {one.id: _flows_of(one) for one in chosen}, asked.span)
     return [reconciled.solve(group, meters) for group in groups], _Weighted(meters, daily), batches
 
 
-def _rows(exchange: Exchange, solved: Sequence[Solved], weighted: _Weighted) -> list[Row]:
-    group = next(one for one in solved if exchange.id in one.group.exchanges)
+def lineage(
+    snapshot: Snapshot, groups: Mapping[str, Sequence[str]], span: Span
+) -> dict[str, tuple[BatchInfo, ...]]:
+    """The batches that the values of each group of flows come from in a span, read at once for all."""
+    flows = sorted({flow for group in groups.values() for flow in group})
+    infos = {one.batch: one for one in snapshot.lineage(flows, span.start, span.end)}
+    ids = snapshot.flow_ids()
+    names = {ids[flow]: flow for flow in flows if flow in ids}
+    used: dict[str, dict[int, int]] = {}
+    if names:
+        rows = snapshot.connection.execute(
+            "select flow, batch, count(*) from reading where start >= ? and start < ? and flow in "
+            f"({', '.join(map(str, names))}) group by flow, batch order by batch",
+            [moment.replace(tzinfo=None) for moment in (span.start, span.end)],
+        ).fetchall()
+        for flow, batch, count in rows:
+            used.setdefault(names[flow], {})[batch] = count
+    found = {}
+    for name, group in groups.items():
+        counts: dict[int, int] = {}
+        for flow in group:
+            for batch, count in used.get(flow, {}).items():
+                counts[batch] = counts.get(batch, 0) + count
+        found[name] = tuple(replace(infos[batch], used=counts[batch]) for batch in sorted(counts))
+    return found
+
+
+def _flows_of(exchange: Exchange) -> list[str]:
+    """Every flow that an exchange rests on."""
+    summed = [nodes.word(exchange, name) for name in ("whole", "rest")]
+    ends = [exchange.sent, exchange.received, *summed, *nodes.qualities(exchange).values()]
+    return [flow for flow in dict.fromkeys(ends) if flow]
+
+
+def _rows(exchange: Exchange, group: Solved, weighted: _Weighted) -> list[Row]:
     given, taken = (group.group.index(role, exchange.id) for role in (GIVEN, TAKEN))
     counted = group.group.nodes[given].unit
     properties = _properties(exchange, weighted)
