@@ -119,3 +119,94 @@ def water(
     found = work.reuse(file, objective=objective, method=method, time_limit=limit)
     tell(found.problems, lang)
     typer.echo(work.as_json(found) if json else work.as_text(found, lang))
+
+
+Radius = Annotated[
+    float | None, typer.Option("--radius", min=0.1, help="Kilometers to the farthest partner.")
+]
+Transport = Annotated[
+    float | None, typer.Option("--transport", min=0, help="Trucks, VND per tonne and kilometer.")
+]
+
+
+@exchange_app.command()
+def plan(
+    folder: Folder,
+    radius: Radius = None,
+    transport: Transport = None,
+    transport_co2: Annotated[
+        float, typer.Option("--transport-co2", min=0, help="Trucks, kg CO2e per tonne and kilometer.")
+    ] = 0.0,
+    handling: Annotated[float, typer.Option("--handling", min=0, help="Loading, VND per tonne.")] = 0.0,
+    carbon_price: Annotated[
+        float | None, typer.Option("--carbon-price", min=0, help="VND per tonne of CO2e avoided.")
+    ] = None,
+    fixed_cost: Annotated[
+        float, typer.Option("--fixed-cost", min=0, help="VND a year for each link opened.")
+    ] = 0.0,
+    most_share: Annotated[
+        str | None, typer.Option("--most-share", help="Most of a need from one giver: 60%.")
+    ] = None,
+    power_price: Annotated[
+        float | None, typer.Option("--power-price", min=0, help="Electricity of treatment, VND/kWh.")
+    ] = None,
+    approach: Annotated[
+        float, typer.Option("--approach", min=0, help="Kelvin that heat exchangers need.")
+    ] = 10.0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Finds the new exchanges of most worth, with reasons, amounts and what stays unused."""
+    from mangrove import api
+    from mangrove import exchange as work
+
+    terms = {
+        "transport": transport, "transport_carbon": transport_co2, "handling": handling, "fixed_cost": fixed_cost,
+        "most_share": work.share(most_share), "power_price": power_price, "approach": approach,
+    }  # fmt: skip
+    made = work.plan(
+        api.open(folder), radius=radius or work.RADIUS, carbon_price=carbon_price, store=not dry_run, **terms
+    )
+    tell(made.problems, lang)
+    typer.echo(work.as_json(made) if json else made.text(lang))
+    if made.record:
+        say(messages.render("exchange.stored", lang, record=made.record[:12]))
+
+
+@exchange_app.command()
+def shares(
+    folder: Folder,
+    rule: Annotated[
+        Literal["shapley", "core", "duals", "all"], typer.Option("--rule", help="How gains are shared.")
+    ] = "all",
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Shows who gains what, on the terms of the plan stored last, and the prices for it."""
+    from mangrove import api
+    from mangrove import exchange as work
+
+    made = work.shares(api.open(folder))
+    tell(made.problems, lang)
+    rules = ("shapley", "core", "duals") if rule == "all" else (rule,)
+    typer.echo(work.as_json(made) if json else made.text(lang, rules))
+
+
+@exchange_app.command()
+def without(
+    folder: Folder,
+    place: Annotated[
+        str,
+        typer.Argument(metavar="[PLACE]", help="Id or name; each in turn when left out.", show_default=False),
+    ] = "",
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Shows what breaks when a company leaves, on the terms of the plan stored last."""
+    from mangrove import api, printing_exchange
+    from mangrove import exchange as work
+
+    made = work.without(api.open(folder), place)
+    tell(made[0].problems if made else (), lang)
+    typer.echo(work.as_json(*made) if json else printing_exchange.without_text(made, lang))

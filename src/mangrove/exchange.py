@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from importlib.metadata import version
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mangrove import exchange_inputs, rules
+from mangrove import exchange_inputs, listings, rules
 from mangrove.errors import MangroveError, Problem, RequestError, did_you_mean
 from mangrove.plan import symbiosis
 from mangrove.plan.symbiosis import SymbiosisPlan, Terms
@@ -174,6 +174,7 @@ def plan(
     on: date | None = None,
     way: str = "auto",
     store: bool = True,
+    carbon_price: float | None = None,
     **terms: Any,
 ) -> Planned:
     """The new exchanges of most worth, beside what runs already.
@@ -184,25 +185,27 @@ def plan(
         on: day of the factors; today when left out.
         way: see `mangrove.plan.symbiosis.solve`.
         store: keep the plan in the ledger, so that pages can show it.
+        carbon_price: VND/t CO2e; that of the territory's `energy: carbon_price` when left out, else avoided emissions are not paid for.
         **terms: see `mangrove.plan.symbiosis.Terms`.
 
     Raises:
         RequestError: nothing is offered or needed, a term makes no sense.
         InfeasibleError: a least amount that nothing can meet.
     """
-    asked = _terms(terms)
+    asked = _terms({**terms, "carbon_price": _carbon_price(park, carbon_price)})
     day = on or datetime.now(park.territory.tz).date()
-    proposed = exchange_inputs.pairs(park.territory, radius) if park.territory.offers and park.territory.needs else _none()
-    used, said = exchange_inputs.running(park)
-    carbon, more = exchange_inputs.factors(park.territory, day)
-    units = symbiosis.units(park.territory.assets)
+    entered = listings.known(park)
+    territory = replace(park.territory, offers=entered.offers, needs=entered.needs)
+    ends = territory.offers and territory.needs
+    proposed = exchange_inputs.pairs(territory, radius) if ends else _none()
+    used, said = exchange_inputs.running(park, territory)
+    carbon, more = exchange_inputs.factors(territory, day)
+    units = symbiosis.units(territory.assets)
     asked, extra = _told(park, asked, day, treated=any(one.power for one in units))
-    case = symbiosis.assemble(
-        park.territory, proposed, terms=asked, used=used, carbon=carbon, units=units
-    )
+    case = symbiosis.assemble(territory, proposed, terms=asked, used=used, carbon=carbon, units=units)
     names = {id_: place.name for id_, place in park.territory.places.items()}
     found = symbiosis.result(case, symbiosis.solve(case, way=way), names)
-    planned = Planned(found, park.territory.name, radius, day, (*extra, *said, *more))
+    planned = Planned(found, park.territory.name, radius, day, (*entered.problems, *extra, *said, *more))
     return _stored(park, planned) if store else planned
 
 
@@ -215,7 +218,9 @@ def shares(park: Handle, planned: Planned | None = None, **asked: Any) -> Shared
     return (planned or again(park, **asked)).shared
 
 
-def without(park: Handle, place: str = "", planned: Planned | None = None, **asked: Any) -> tuple[Without, ...]:
+def without(
+    park: Handle, place: str = "", planned: Planned | None = None, **asked: Any
+) -> tuple[Without, ...]:
     """What breaks when a company leaves; without one, for every company of the plan, the dearest first.
 
     Raises:
@@ -224,7 +229,10 @@ def without(park: Handle, place: str = "", planned: Planned | None = None, **ask
     planned = planned or again(park, **asked)
     if not place:
         return planned.leaving
-    known = {**{id_: id_ for id_ in planned.plan.members}, **{planned.plan.places[id_]: id_ for id_ in planned.plan.members}}
+    known = {
+        **{id_: id_ for id_ in planned.plan.members},
+        **{planned.plan.places[id_]: id_ for id_ in planned.plan.members},
+    }
     if place not in known:
         raise RequestError("exchange.unknown_place", text=place, hint=did_you_mean(place, known))
     return tuple(one for one in planned.leaving if one.place == known[place])
@@ -263,6 +271,39 @@ def _terms(asked: Mapping[str, Any]) -> Terms:
     return Terms(**asked)
 
 
+def _carbon_price(park: Handle, asked: float | None) -> float:
+    """The price that is asked for, else the declared one, else none."""
+    declared = park.territory.settings.get("energy")
+    price = declared.get("carbon_price") if isinstance(declared, Mapping) else None
+    if asked is None and isinstance(price, Quantity):
+        return price.to("VND/t")
+    return asked or 0.0
+
+
+def share(text: str | None) -> float | None:
+    """`60%`, `60 %` or `0.6` as a fraction.
+
+    Raises:
+        RequestError: `exchange.bad_share`.
+
+    Example:
+        >>> share("60%")
+        0.6
+    """
+    if text is None:
+        return None
+    try:
+        return Quantity.parse(text.replace("%", " %"), "1").to("1")
+    except MangroveError:
+        raise RequestError("exchange.bad_share", text=text) from None
+
+
+def as_json(*found: Planned | Shared | Without) -> str:
+    """One document as JSON; several as a list."""
+    documents = [one.document() for one in found]
+    return json.dumps(documents[0] if len(found) == 1 else documents, ensure_ascii=False, indent=1)
+
+
 def _told(park: Handle, terms: Terms, day: date, *, treated: bool) -> tuple[Terms, list[Problem]]:
     """The terms with the grid's factor for treatment, and what is not reckoned because nobody said it."""
     notes = []
@@ -276,7 +317,7 @@ def _told(park: Handle, terms: Terms, day: date, *, treated: bool) -> tuple[Term
         try:
             amount = Quantity(1.0, unit("kWh"))
             kg = exchange_inputs.activity(rules.load(), park.territory, "grid/vn", day, amount)
-            terms = Terms(**{**{one.name: getattr(terms, one.name) for one in fields(Terms)}, "power_carbon": kg})
+            terms = replace(terms, power_carbon=kg)
         except MangroveError as error:
             data = {"id": "grid", "activity": "grid/vn", "unit": "kWh", "why": error.text()}
             notes.append(Problem("exchange.no_factor", data, severity="warning"))
@@ -284,8 +325,10 @@ def _told(park: Handle, terms: Terms, day: date, *, treated: bool) -> tuple[Term
 
 
 def _stored(park: Handle, planned: Planned) -> Planned:
-    """The plan with the id of its record."""
-    with park.writer() as ledger:
+    """The plan with the id of its record; without a ledger it is not stored, and none is made."""
+    if not park.store.is_dir():
+        return planned
+    with park.reader() as ledger:  # a record is one short transaction beside whoever writes values
         text = json.dumps(planned.document(), sort_keys=True, ensure_ascii=False, allow_nan=False)
         record = ledger.put_record(KIND, text.encode())
     kept = Planned(planned.plan, planned.territory, planned.radius, planned.on, planned.notes, record)
@@ -301,9 +344,7 @@ def _shared(planned: Planned) -> Shared:
     """Shares of every group, and the prices of the plan's exchanges under each rule."""
     values, found = planned.values, planned.plan
     joined = [
-        gains.Joined(
-            tuple(values.members[i] for i in group), lambda masks, g=g: values.of_group(g, masks)
-        )
+        gains.Joined(tuple(values.members[i] for i in group), lambda masks, g=g: values.of_group(g, masks))
         for g, group in enumerate(values.groups)
     ]
     made = gains.gains(joined, duals=found.by_price)
@@ -329,7 +370,7 @@ def deals_of(planned: Planned) -> list[exchange_prices.Deal]:
 def _deal(case: Case, one: NewExchange, loss: float) -> exchange_prices.Deal:
     offer = case.offers[case.offer[one.arc]]
     paid = (offer.carbon or 0.0) * one.amount * case.terms.carbon_price / _KILO
-    giver = one.worth.get("disposal", 0.0) + paid
+    giver = one.worth.get(offer.part, 0.0) + paid
     owner = one.worth.get("treatment", 0.0) if one.owner else 0.0
     return exchange_prices.Deal(
         one.giver, one.taker, one.amount, giver, one.total - giver - owner, one.owner, owner, loss
@@ -348,7 +389,7 @@ def _rule(shared: Shared, rule: str) -> dict[str, Any]:
         "prices": [
             {
                 "id": one.id, "low": deal.low, "high": deal.high, "price": deal.price, "fee": deal.fee, "giver": deal.giver,
-                "taker": deal.taker, "owner": deal.owner, "if_taker_stops": deal.if_taker_stops, "if_giver_stops": deal.if_giver_stops,
+                "taker": deal.taker, "owner": deal.owner, "beside": deal.beside, "if_taker_stops": deal.if_taker_stops, "if_giver_stops": deal.if_giver_stops,
             }
             for one, deal in zip(shared.planned.plan.exchanges, prices.deals, strict=True)
         ],

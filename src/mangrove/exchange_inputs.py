@@ -7,7 +7,7 @@ of what happens without an exchange, and notes about what could not be read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
@@ -15,22 +15,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from mangrove import messages
 from mangrove import rules as rule_book
 from mangrove.errors import MangroveError, Problem
 from mangrove.ledger.types import COUNTED
+from mangrove.messages import LANGUAGES
 from mangrove.rules import tables
 from mangrove.territory.model import Exchange, Flow, Listing, Territory
 from mangrove.text import fold
-from mangrove.units import Quantity, unit
+from mangrove.units import Quantity, Unit, unit
 
 if TYPE_CHECKING:
     from mangrove.handle import Handle
+    from mangrove.matching import Candidates
     from mangrove.plan.symbiosis import Pairs
     from mangrove.rules import Rules
 
 Floats = npt.NDArray[np.float64]
 _MONTHS = 12
 _HOUR = 3600.0
+_REFUSED = 200
+"""Refused pairs that are looked at for those who found nobody."""
 
 
 def pairs(territory: Territory, radius: float) -> Pairs:
@@ -39,23 +44,63 @@ def pairs(territory: Territory, radius: float) -> Pairs:
     Limits on quality are not asked of single offers here: a mix of several may meet them, which the plan decides.
     """
     from mangrove.matching import candidates
+    from mangrove.matching.declared import coordinates, trades
+    from mangrove.matching.declared import running as memory
     from mangrove.plan.symbiosis import Pairs
 
     offers = [one for one in territory.offers.values() if one.quantity is not None]
     needs = [one for one in territory.needs.values() if one.quantity is not None]
-    where = {
-        id_: (place.lon, place.lat)
-        for id_, place in territory.places.items()
-        if place.lon is not None and place.lat is not None
-    }
-    found = candidates(offers, [_mixable(one) for one in needs], where=where, radius_km=radius)
+    industries = trades(territory, (*offers, *needs))
+    found = candidates(
+        offers, [_mixable(one) for one in needs], where=coordinates(territory), cases=memory(territory, industries),
+        radius_km=radius, trades=industries,
+    )  # fmt: skip
+    ends = [
+        (offers[i].id, needs[j].id) for i, j in zip(found.offer.tolist(), found.need.tolist(), strict=True)
+    ]
+    runs = _extended(territory)
     reasons = tuple(
-        {lang: tuple(found.reasons(a, lang)) for lang in ("en", "vi")} for a in range(len(found.offer))
+        {lang: (*_extends(runs.get(end), lang), *found.reasons(a, lang)) for lang in LANGUAGES}
+        for a, end in enumerate(ends)
     )
     return Pairs(
         [one.id for one in offers], [one.id for one in needs], np.asarray(found.offer), np.asarray(found.need),
         np.nan_to_num(np.asarray(found.distance_km, dtype=float)), np.asarray(found.score, dtype=float), reasons,
+        _refused(found, offers, needs),
     )  # fmt: skip
+
+
+def _extended(territory: Territory) -> dict[tuple[str, str], str]:
+    """Running exchanges by the offer and the need that their parameters name."""
+    return {
+        (str(one.parameters["offer"]), str(one.parameters["need"])): one.id
+        for one in territory.exchanges.values()
+        if "offer" in one.parameters and "need" in one.parameters
+    }
+
+
+def _extends(running: str | None, lang: str) -> tuple[str, ...]:
+    return () if running is None else (messages.render("exchange.extends", lang, id=running),)
+
+
+def _refused(
+    found: Candidates, offers: Sequence[Listing], needs: Sequence[Listing]
+) -> dict[str, Mapping[str, str]]:
+    """Of each listing that has no candidate, why its likeliest partner is refused, by language."""
+    served = {offers[i].id for i in found.offer.tolist()} | {needs[j].id for j in found.need.tolist()}
+    said: dict[str, Mapping[str, str]] = {}
+    for english, local in zip(
+        found.refused("en", most=_REFUSED), found.refused("vi", most=_REFUSED), strict=True
+    ):
+        offer, need = offers[english.offer], needs[english.need]
+        for own, other in ((offer, need), (need, offer)):
+            if own.id in served or own.id in said:
+                continue
+            texts = (("en", english.reasons), ("vi", local.reasons))
+            said[own.id] = {
+                lang: f"{other.name or other.id}: {'; '.join(reasons)}" for lang, reasons in texts
+            }
+    return said
 
 
 def _mixable(need: Listing) -> Listing:
@@ -65,14 +110,21 @@ def _mixable(need: Listing) -> Listing:
     return replace(need, quality=tuple(one for one in need.quality if fold(one.name) in UNMIXED))
 
 
-def running(park: Handle) -> tuple[dict[str, Floats], list[Problem]]:
+def running(park: Handle, territory: Territory) -> tuple[dict[str, Floats], list[Problem]]:
     """(12,) units a month, January first, that running exchanges use of each offer and need, from their meters.
 
     The last twelve months that the ledger knows of an exchange count; `parameters` of the exchange name its offer and its need.
+
+    Args:
+        park: with the ledger.
+        territory: with the listings that count, entered ones too.
     """
-    territory, used, notes = park.territory, {}, []
+    used: dict[str, Floats] = {}
+    notes: list[Problem] = []
     if not territory.exchanges:
-        return {}, []
+        return used, notes
+    if not park.store.is_dir():
+        return used, [Problem("exchange.no_ledger", {"count": len(territory.exchanges)}, severity="warning")]
     for one in territory.exchanges.values():
         metered = _metered(park, one)
         ends = [(name, metered.get(end)) for name, end in _listings(territory, one)]
@@ -83,7 +135,7 @@ def running(park: Handle) -> tuple[dict[str, Floats], list[Problem]]:
             series, first, last = amounts if amounts is not None else next(iter(metered.values()))
             flow, months = series
             counted = _counted(listing)
-            if flow.unit is None or not _amount_unit(flow).converts_to(counted):
+            if not _amount_unit(flow).converts_to(counted):
                 continue
             held = months * _amount_unit(flow).to(counted)
             used[listing.id] = used.get(listing.id, np.zeros(_MONTHS)) + held
@@ -135,8 +187,6 @@ def _metered(park: Handle, one: Exchange) -> dict[str, tuple[tuple[Flow, Floats]
 
 def _last_year(park: Handle, flow: Flow) -> tuple[Floats, str, str] | None:
     """(12,) sums of the twelve local months up to the newest value; None without any."""
-    if not park.store.is_dir():
-        return None
     with park.reader() as ledger, ledger.snapshot() as snapshot:
         table = snapshot.values([flow.id], datetime(1970, 1, 1, tzinfo=UTC), datetime.now(UTC))
     good = np.isin(table.column("quality").to_numpy(), [int(one) for one in COUNTED])
@@ -166,7 +216,7 @@ def _hours(flow: Flow) -> float:
     return flow.step.seconds / _HOUR
 
 
-def _amount_unit(flow: Flow) -> unit.__class__:  # type: ignore[name-defined]
+def _amount_unit(flow: Flow) -> Unit:
     """The unit of amounts: the flow's own, or that of a mean rate times an hour."""
     return flow.unit * unit("h") if flow.semantics == "mean" else flow.unit
 
@@ -176,7 +226,9 @@ def factors(territory: Territory, on: date) -> tuple[dict[str, float | None], li
 
     `otherwise` of a listing names the activity, `otherwise_amount` how much of it stands for one unit (`4.2 MJ/kWh`).
     """
-    book, found, notes = rule_book.load(), {}, []
+    book = rule_book.load()
+    found: dict[str, float | None] = {}
+    notes: list[Problem] = []
     stated = [
         one
         for side in (territory.offers, territory.needs)
@@ -218,8 +270,3 @@ def activity(book: Rules, territory: Territory, key: str, on: date, amount: Quan
         mass = unit(chosen.unit) * amount.unit
         total += chosen.value * amount.value * mass.to("kg") * gwp.value(gas).value
     return total
-
-
-def listed(carbon: Mapping[str, float | None]) -> int:
-    """How many listings state what happens without an exchange, with a factor."""
-    return sum(value is not None for value in carbon.values())

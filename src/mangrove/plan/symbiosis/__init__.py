@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plans of exchanges between companies: what to give to whom, month by month, what it is worth, and to whom everybody matters."""
 
+from mangrove.plan.symbiosis.between import units
 from mangrove.plan.symbiosis.model import APPROACH, PARTS, Case, Party, Terms, Unit
+from mangrove.plan.symbiosis.optimum import Solution, solve
+from mangrove.plan.symbiosis.outcome import Left, NewExchange, SymbiosisPlan, document, result
 from mangrove.plan.symbiosis.problem import UNMIXED, Pairs, assemble
-from mangrove.plan.symbiosis.result import Left, NewExchange, SymbiosisPlan, document, result
-from mangrove.plan.symbiosis.solve import Solution, solve
-from mangrove.plan.symbiosis.units import units
 from mangrove.plan.symbiosis.value import Values, only
 
 __all__ = [

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from mangrove import errors
 from mangrove.territory.model import Listing
+from mangrove.units import Quantity
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
 MONTHS = 12
-PARTS = ("purchase", "disposal", "transport", "handling", "link", "treatment", "carbon")
-"""What the worth of an exchange consists of: what is no longer bought, no longer disposed of, and what it costs."""
+PARTS = ("purchase", "disposal", "asked", "transport", "handling", "link", "treatment", "carbon")
+"""What the worth of an exchange consists of: what is no longer bought and no longer disposed of, less what the giver asks where nobody
+said what happens otherwise, and what the way and the treatment cost."""
 APPROACH = 10.0
 """Kelvin by which offered heat must be warmer than what is needed: the least temperature difference of the published pinch cases
 (Linnhoff and Hindmarsh 1983; Smith 2005), so an assumption of design, not a law."""
@@ -76,6 +78,11 @@ class Party:
     carbon: float | None = None
 
     @property
+    def part(self) -> str:
+        """The part of the worth that an offer brings: what disposal no longer costs, or what is asked for it."""
+        return "asked" if self.worth_from == "price" else "disposal"
+
+    @property
     def id(self) -> str:
         """Id of the listing."""
         return self.listing.id
@@ -95,7 +102,8 @@ class Unit:
         capacity: most that leaves it in a month, in `unit`.
         recovery: what leaves per unit that goes in (above 1 for a heat pump: its electricity leaves as heat, too).
         power: kWh per unit that leaves; cost: VND per unit that leaves.
-        outlet: quality that leaves it, by folded name: (value, unit); temperature: of the heat that leaves it, degC.
+        outlet: quality that leaves it, by folded name, whatever goes in; removal: share of what goes in that it removes.
+        temperature: of the heat that leaves it, source_temperature: that it needs at least, degC.
     """
 
     id: str
@@ -107,7 +115,8 @@ class Unit:
     recovery: float = 1.0
     power: float = 0.0
     cost: float = 0.0
-    outlet: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    outlet: Mapping[str, Quantity] = field(default_factory=dict)
+    removal: Mapping[str, float] = field(default_factory=dict)
     temperature: float | None = None
     source_temperature: float | None = None
 
@@ -147,6 +156,7 @@ class Case:
         capacity, least: (A, 12) units of the offer a month; fixed: (A,) VND/yr when the arc is used at all.
         distance: (A,) km; score: (A,) of the match; reasons: of each arc, by language.
         blends, groups: further limits; terms: what was reckoned with; notes: what people should know.
+        refused: by id of a listing without an arc, why its likeliest partner is refused, by language.
     """
 
     offers: tuple[Party, ...]
@@ -169,6 +179,7 @@ class Case:
     groups: tuple[Group, ...]
     terms: Terms
     notes: tuple[errors.Problem, ...] = ()
+    refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.offer)

@@ -16,6 +16,7 @@ from itertools import pairwise
 import numpy as np
 
 from mangrove.errors import InfeasibleError, Problem, RequestError
+from mangrove.messages import LANGUAGES
 from mangrove.plan.symbiosis import amounts
 from mangrove.plan.symbiosis.model import (
     MONTHS,
@@ -43,7 +44,13 @@ _TOLERANCE = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Proposed pairs as arrays: ids of the offers and needs that were compared, and of A pairs the positions, km, score and reasons."""
+    """Proposed pairs as arrays.
+
+    Attributes:
+        offers, needs: ids of what was compared.
+        offer, need: (A,) positions; distance: km; score; reasons: of each pair, by language.
+        refused: by id of a listing without any pair, why the likeliest one is refused, by language.
+    """
 
     offers: Sequence[str]
     needs: Sequence[str]
@@ -52,6 +59,7 @@ class Pairs:
     distance: Floats
     score: Floats
     reasons: tuple[Mapping[str, tuple[str, ...]], ...] = ()
+    refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -103,7 +111,7 @@ def assemble(
         raise RequestError("exchange.no_needs", file="needs.csv")
     maker = _Maker(territory, (offers, needs, tuple(units)), terms, [*said, *more])
     rows = [*maker.direct(pairs), *maker.through(), *maker.powered()]
-    return maker.case(rows)
+    return maker.case(rows, pairs.refused)
 
 
 class _Maker:
@@ -119,6 +127,7 @@ class _Maker:
         self.territory = territory
         self.offers, self.needs, self.units = ends
         self.terms, self.notes = terms, notes
+        self.lost: dict[str, Problem] = {}
         self.links: dict[tuple[str, str], list[Link]] = {}
         for link in territory.links.values():
             self.links.setdefault((link.place, link.to_place), []).append(link)
@@ -144,7 +153,7 @@ class _Maker:
                     continue
                 for j, need in enumerate(self.needs):
                     fits = need.listing.carrier.kind in unit.gives and need.unit == unit.unit
-                    if not fits or not _meets(unit, need.listing):
+                    if not fits or not _meets(unit, offer.listing, need.listing):
                         continue
                     row = _Row(i, j, u, distance=self._way(offer.place, unit.place, need.place))
                     if self._priced(row):
@@ -161,13 +170,13 @@ class _Maker:
                 row = _Row(i, -1, u, distance=self._way(offer.place, unit.place))
                 row.money = {
                     "purchase": 1000.0 * self.terms.power_price,
-                    "disposal": offer.worth,
+                    offer.part: offer.worth,
                     "carbon": self.terms.power_carbon * self.terms.carbon_price,
                 }
                 row.carbon = 1000.0 * self.terms.power_carbon
                 yield row
 
-    def case(self, rows: list[_Row]) -> Case:
+    def case(self, rows: list[_Row], refused: Mapping[str, Mapping[str, str]]) -> Case:
         """The arrays of all rows."""
         made = Case(
             self.offers, self.needs, self.units,
@@ -180,7 +189,7 @@ class _Maker:
             fixed=_column(rows, "fixed"), distance=_column(rows, "distance"), score=_column(rows, "score"),
             reasons=tuple(row.reasons for row in rows),
             blends=tuple(self._blends(rows)), groups=tuple(self._groups(rows)), terms=self.terms,
-            notes=tuple(self.notes),
+            notes=tuple(self.notes), refused={**refused, **{one: {lang: said.text(lang) for lang in LANGUAGES} for one, said in self.lost.items()}},
         )  # fmt: skip
         _check_minimum(made)
         return made
@@ -192,14 +201,14 @@ class _Maker:
         per = amounts.ratio(offer, need)
         if per is None:
             data = {"offer": offer.id, "offered": offer.unit, "need": need.id, "needed": need.unit}
-            self.notes.append(Problem("exchange.units", data, offer.listing.where, "warning"))
+            self._drop(Problem("exchange.units", data, offer.listing.where, "warning"), offer.id, need.id)
             return False
         row.ratio = per * (unit.recovery if unit else 1.0)
         row.links = self._between(offer, need) if unit is None else ()
         length, cost, fixed = self._link_terms(row)
         row.distance = row.distance if length is None else length
         row.fixed = (fixed or 0.0) if row.links else self.terms.fixed_cost
-        row.money = {"purchase": need.worth * row.ratio, "disposal": offer.worth, "link": -cost}
+        row.money = {"purchase": need.worth * row.ratio, offer.part: offer.worth, "link": -cost}
         row.carbon = (need.carbon or 0.0) * row.ratio + (offer.carbon or 0.0)
         if unit is not None:
             row.money["treatment"] = -unit.cost * unit.recovery
@@ -207,6 +216,12 @@ class _Maker:
         self._truck(row, offer)
         row.money["carbon"] = self.terms.carbon_price * row.carbon / 1000.0
         return True
+
+    def _drop(self, problem: Problem, *ends: str) -> None:
+        """Leaves a pair out and remembers why, for those whom nothing else serves."""
+        self.notes.append(problem)
+        for one in ends:
+            self.lost.setdefault(one, problem)
 
     def _truck(self, row: _Row, offer: Party) -> None:
         """Transport and handling of what trucks bring; nothing where a link has a price of its own."""
@@ -286,7 +301,7 @@ class _Maker:
             "wanted": wanted,
             "approach": self.terms.approach,
         }
-        self.notes.append(Problem("exchange.too_cold", data, offer.where, "note"))
+        self._drop(Problem("exchange.too_cold", data, offer.where, "note"), offer.id, need.id)
         return False
 
     def _stated(self, row: _Row) -> bool:
@@ -302,11 +317,11 @@ class _Maker:
                 "limit": f"{limit.sense} {limit.value}",
             }
             if value is None:
-                self.notes.append(Problem("exchange.not_stated", data, offer.where, "note"))
+                self._drop(Problem("exchange.not_stated", data, offer.where, "note"), offer.id, need.id)
                 return False
             if not value.unit.converts_to(limit.value.unit):
                 data |= {"have": str(value)}
-                self.notes.append(Problem("exchange.quality_units", data, offer.where, "warning"))
+                self._drop(Problem("exchange.quality_units", data, offer.where, "warning"), offer.id, need.id)
                 return False
         return True
 
@@ -324,10 +339,12 @@ class _Maker:
 
     def _content(self, row: _Row, limit: Quality) -> float:
         """Excess of what an arc brings over the limit of its need, in the limit's unit."""
+        offer = self.offers[row.offer].listing
         if row.unit >= 0:
-            value, unit = self.units[row.unit].outlet[fold(limit.name)]
-            return _excess(Quantity.parse(f"{value!r} {unit}"), limit)
-        have = next(one for one in self.offers[row.offer].listing.quality if fold(one.name) == fold(limit.name))
+            behind = _behind(self.units[row.unit], offer, limit)
+            assert behind is not None
+            return _excess(behind, limit)
+        have = next(one for one in offer.quality if fold(one.name) == fold(limit.name))
         return _excess(have.value, limit)
 
     def _groups(self, rows: list[_Row]) -> Iterator[Group]:
@@ -371,19 +388,29 @@ def _taken(carrier: Carrier, unit: Unit) -> bool:
     return carrier.kind in unit.takes and warm
 
 
-def _meets(unit: Unit, need: Listing) -> bool:
-    """Whether what leaves a unit meets every limit of a need that it states; a limit that it does not state is not met."""
+def _meets(unit: Unit, offer: Listing, need: Listing) -> bool:
+    """Whether what leaves a unit meets every limit of a need; a limit of which nobody knows is not met."""
     wanted = degrees(need.carrier)
     if unit.temperature is not None and wanted is not None and unit.temperature < wanted - _TOLERANCE:
         return False
     for limit in _mixing(need):
-        if fold(limit.name) not in unit.outlet:
-            return False
-        value, written = unit.outlet[fold(limit.name)]
-        quantity = Quantity.parse(f"{value!r} {written}")
-        if not quantity.unit.converts_to(limit.value.unit) or _excess(quantity, limit) > _TOLERANCE:
+        value = _behind(unit, offer, limit)
+        if (
+            value is None
+            or not value.unit.converts_to(limit.value.unit)
+            or _excess(value, limit) > _TOLERANCE
+        ):
             return False
     return True
+
+
+def _behind(unit: Unit, offer: Listing, limit: Quality) -> Quantity | None:
+    """A property behind a unit: its outlet, or what its removal (none: as it came) leaves of the offer's own."""
+    name = fold(limit.name)
+    if name in unit.outlet:
+        return unit.outlet[name]
+    have = next((one.value for one in offer.quality if fold(one.name) == name), None)
+    return None if have is None else Quantity(have.value * (1.0 - unit.removal.get(name, 0.0)), have.unit)
 
 
 def _check_minimum(case: Case) -> None:
@@ -406,6 +433,23 @@ def _check_minimum(case: Case) -> None:
             "unit": offer.unit, "month": month + 1,
         }  # fmt: skip
         raise InfeasibleError("exchange.minimum_above", where=offer.listing.where, **data)
+    for parties, at, least in (
+        (case.offers, case.offer, case.least), (case.needs, case.need, case.least * case.ratio[:, None])
+    ):  # fmt: skip
+        for n, one in enumerate(parties):
+            together = least[at == n].sum(axis=0)
+            short_months = np.flatnonzero(together > one.amounts * (1 + _TOLERANCE) + _TOLERANCE)
+            if len(short_months):
+                month = int(short_months[0])
+                data = {
+                    "id": one.id,
+                    "least": float(together[month]),
+                    "most": float(one.amounts[month]),
+                    "unit": one.unit,
+                }
+                raise InfeasibleError(
+                    "exchange.minimum_sum", where=one.listing.where, month=month + 1, **data
+                )
 
 
 def _column(rows: Sequence[_Row], name: str) -> Floats:

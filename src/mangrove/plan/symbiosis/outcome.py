@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from mangrove.errors import Problem, Sentence
+from mangrove.messages import LANGUAGES
 from mangrove.plan.symbiosis import amounts as kept
-from mangrove.plan.symbiosis.model import PARTS, Case, Party
-from mangrove.plan.symbiosis.solve import Solution
+from mangrove.plan.symbiosis.model import PARTS, Case, Floats, Ints, Party
+from mangrove.plan.symbiosis.optimum import Solution
 
 _SMALL = 1e-6
 _KILO = 1000.0
@@ -35,6 +36,7 @@ class NewExchange:
         worth: VND/yr by part (see `PARTS`, and `fixed`); co2: t CO2e/yr avoided.
         known_co2: whether both sides state what would happen without the exchange, with a factor.
         distance: km; score: of the match; reasons: by language.
+        mixed: properties that meet their limit only in a mix with others.
         arc: position in the case.
     """
 
@@ -55,6 +57,7 @@ class NewExchange:
     reasons: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unit: str = ""
     owner: str = ""
+    mixed: tuple[str, ...] = ()
     arc: int = -1
 
     @property
@@ -81,7 +84,7 @@ class Left:
         id, place, name, side, counted: of the listing.
         declared: units a year; running: of these in exchanges that run; planned: in new ones; left: neither.
         price: VND per unit, what one more unit would be worth (mean over the year).
-        why: a sentence; None when next to nothing is left.
+        why: by language; empty when next to nothing is left.
     """
 
     id: str
@@ -94,7 +97,7 @@ class Left:
     planned: float
     left: float
     price: float
-    why: Sentence | None
+    why: Mapping[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,8 +171,17 @@ def _exchange(case: Case, found: Solution, arc: int) -> NewExchange:
         {part: money for part, money in worth.items() if money}, co2 / _KILO,
         all(one.carbon is not None for one in (offer, need) if one is not None),
         float(case.distance[arc]), float(case.score[arc]), case.reasons[arc] if case.reasons else {},
-        unit.id if unit else "", unit.place if unit and need else "", arc,
+        unit.id if unit else "", unit.place if unit and need else "", _beyond(case, np.array([arc])), arc,
     )  # fmt: skip
+
+
+def _beyond(case: Case, arcs: Ints) -> tuple[str, ...]:
+    """The properties in which some of the arcs are beyond the limit of their need by themselves."""
+    return tuple(
+        dict.fromkeys(
+            blend.name for blend in case.blends if (blend.excess[np.isin(blend.arcs, arcs)] > _SMALL).any()
+        )
+    )
 
 
 def _name(party: Party) -> str:
@@ -187,7 +199,7 @@ def _lefts(case: Case, found: Solution, side: str) -> list[Left]:
         planned = flow[arcs].sum(axis=0)
         left = np.maximum(one.amounts - planned, 0.0)
         declared, rest = float(one.declared.sum()), float(left.sum())
-        why = _why(case, found, side, arcs, left) if rest > _SMALL * max(declared, 1.0) else None
+        why = _why(case, found, one, arcs, left) if rest > _SMALL * max(declared, 1.0) else {}
         rows.append(
             Left(
                 one.id, one.place, _name(one), side, one.unit, declared, float((one.declared - one.amounts).sum()),
@@ -197,8 +209,19 @@ def _lefts(case: Case, found: Solution, side: str) -> list[Left]:
     return rows
 
 
-def _why(case: Case, found: Solution, side: str, arcs: Any, left: Any) -> Sentence:
-    """Why something stays: nobody fits, no fitting partner gains, partners have no more, or a limit binds."""
+def _why(case: Case, found: Solution, one: Party, arcs: Ints, left: Floats) -> Mapping[str, str]:
+    """Why something stays, by language."""
+    if not len(arcs) and one.id in case.refused:
+        return {
+            lang: Sentence("exchange.why_refused", (("text", said),)).text(lang)
+            for lang, said in case.refused[one.id].items()
+        }
+    said = _reason(case, found, one.listing.side, arcs, left)
+    return {lang: said.text(lang) for lang in LANGUAGES}
+
+
+def _reason(case: Case, found: Solution, side: str, arcs: Ints, left: Floats) -> Sentence:
+    """Nobody fits, no fitting partner gains, partners have no more, or a limit binds."""
     if not len(arcs):
         return Sentence("exchange.why_nobody")
     per = case.worth[arcs] - case.power[arcs] * case.power_price
@@ -206,24 +229,30 @@ def _why(case: Case, found: Solution, side: str, arcs: Any, left: Any) -> Senten
         best = int(np.argmax(per))
         money = (("best", round(float(per[best]))), ("unit", case.offers[case.offer[arcs[best]]].unit))
         return Sentence("exchange.why_no_gain", money)
-    good = arcs[per > 0]
-    used = found.amount[good].sum(axis=1) > 0
+    good = arcs[(per > 0) & (case.need[arcs] >= 0)]
     others = case.need[good] if side == "offer" else case.offer[good]
     ends = case.needs if side == "offer" else case.offers
-    names = ", ".join(dict.fromkeys(_name(ends[o]) for o in others.tolist() if o >= 0))
     months = np.flatnonzero(left > _SMALL)
-    full = [_is_full(case, found, side, int(o), months) for o in others.tolist() if o >= 0]
-    if full and all(full):
-        return Sentence(f"exchange.why_full_{side}", (("names", names),))
-    if not used.any() and (case.fixed[good] > 0).any():
-        return Sentence("exchange.why_fixed", (("names", names),))
-    if any(np.isin(blend.arcs, good).any() for blend in case.blends):
-        limits = ", ".join(dict.fromkeys(b.name for b in case.blends if np.isin(b.arcs, good).any()))
+    rest = (
+        good[[not _is_full(case, found, side, int(o), months) for o in others.tolist()]]
+        if len(good)
+        else good
+    )
+    if not len(rest):
+        return Sentence(f"exchange.why_full_{side}", (("names", _names(ends, others)),))
+    names = _names(ends, case.need[rest] if side == "offer" else case.offer[rest])
+    limits = ", ".join(_beyond(case, rest))
+    if limits:
         return Sentence("exchange.why_quality", (("names", names), ("limits", limits)))
-    return Sentence("exchange.why_limit", (("names", names),))
+    closed = not found.amount[rest].any() and (case.fixed[rest] > 0).any()
+    return Sentence("exchange.why_fixed" if closed else "exchange.why_limit", (("names", names),))
 
 
-def _is_full(case: Case, found: Solution, side: str, other: int, months: Any) -> bool:
+def _names(ends: tuple[Party, ...], at: Ints) -> str:
+    return ", ".join(dict.fromkeys(_name(ends[o]) for o in at.tolist() if o >= 0))
+
+
+def _is_full(case: Case, found: Solution, side: str, other: int, months: Ints) -> bool:
     """Whether a partner can take (or give) no more in the months in which something is left."""
     if side == "offer":
         flow = (found.amount * case.ratio[:, None])[case.need == other].sum(axis=0)
@@ -259,7 +288,7 @@ def _one(one: NewExchange) -> dict[str, Any]:
         "id": one.id, "offer": one.offer, "need": one.need, "giver": one.giver, "taker": one.taker, "unit": one.unit, "owner": one.owner,
         "name": one.name, "need_name": one.need_name, "counted": one.counted, "amounts": list(one.amounts), "amount": one.amount,
         "arrives": one.arrives, "worth": dict(one.worth), "total": one.total, "co2": one.co2, "known_co2": one.known_co2,
-        "distance_km": one.distance, "score": one.score, "reasons": {lang: list(said) for lang, said in one.reasons.items()},
+        "distance_km": one.distance, "score": one.score, "reasons": {lang: list(said) for lang, said in one.reasons.items()}, "mixed": list(one.mixed),
     }  # fmt: skip
 
 
@@ -267,5 +296,5 @@ def _left(one: Left) -> dict[str, Any]:
     return {
         "id": one.id, "place": one.place, "name": one.name, "counted": one.counted, "declared": one.declared, "running": one.running,
         "planned": one.planned, "left": one.left, "price": one.price,
-        "why": None if one.why is None else {"en": one.why.text("en"), "vi": one.why.text("vi")},
+        "why": dict(one.why),
     }  # fmt: skip

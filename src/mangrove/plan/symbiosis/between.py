@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which declared assets may stand between an offer and a need: treatment of water, and heat pumps.
 
-Comes in: assets of a territory. Goes out: `Unit`s. A unit has a fixed outlet: what leaves it has the declared quality (or temperature) whatever
-went in, so that the program stays linear and nothing is promised that a mix would break.
+Comes in: assets of a territory. Goes out: `Unit`s. What leaves a unit is known before anything is mixed in it, so that the program stays
+linear: a fixed outlet, or what a removal ratio leaves of each offer by itself, which must then meet the need by itself.
 """
 
 from __future__ import annotations
@@ -15,51 +15,57 @@ from mangrove.territory.model import Asset, Carrier
 from mangrove.text import fold
 from mangrove.units import Quantity
 
-TREATMENTS = ("water_treatment", "treatment", "regeneration")
-OUTLET = "outlet_"
-"""Beginning of the parameters that say what leaves a treatment unit: `outlet_COD=30 mg/L`."""
 _HOURS = 8766.0 / MONTHS
 _WATERS = ("water", "wastewater")
 
 
 def units(assets: Mapping[str, Asset]) -> tuple[Unit, ...]:
-    """The treatment units with a declared capacity and outlet, and the heat pumps with a declared source of heat.
+    """The treatment units with a capacity and outlets or removals, and the heat pumps with a declared source of heat.
 
     Example:
-        >>> plant = Asset("ro", "works", "water_treatment", {"capacity": Quantity.parse("10 m3/h"), "outlet_COD": Quantity.parse("5 mg/L")})
+        >>> size = Quantity.parse("10 m3/h")
+        >>> plant = Asset("ro", "works", "water_treatment", {"capacity": size, "outlets": "COD=5 mg/L, TSS=2 mg/L"})
         >>> made = units({"ro": plant})[0]
-        >>> made.capacity, made.outlet
-        (7305.0, {'cod': (5.0, 'mg/L')})
+        >>> made.capacity, str(made.outlet["cod"]), made.removal
+        (7305.0, '5 mg/L', {})
     """
     return tuple(_made(assets))
 
 
 def _made(assets: Mapping[str, Asset]) -> Iterator[Unit]:
     for one in assets.values():
-        if one.type in TREATMENTS:
+        if one.type == "water_treatment":
             yield from _treatment(one)
         elif one.type == "heat_pump" and isinstance(one.parameters.get("source"), str):
             yield from _heat_pump(one)
 
 
 def _treatment(one: Asset) -> Iterator[Unit]:
-    """A unit of water; without an outlet nobody knows whose limits it meets, so it is none."""
-    outlet = {
-        fold(name.removeprefix(OUTLET)): (value.value, value.unit.text)
-        for name, value in one.parameters.items()
-        if name.startswith(OUTLET) and isinstance(value, Quantity)
-    }
-    capacity = _number(one, "capacity", "m3/h")
-    if capacity and outlet:
+    """A unit of water; without outlets and removals nobody knows whose limits it meets, so it is none."""
+    outlet, removal = (
+        _pairs(one, "outlets"),
+        {name: share.to("1") for name, share in _pairs(one, "removals").items()},
+    )
+    capacity = _number(one, "capacity", "m3/h") or _number(one, "max_capacity", "m3/h")
+    if capacity and (outlet or removal):
         yield Unit(
             one.id, one.place, _WATERS, _WATERS, "m3", capacity * _HOURS, _number(one, "recovery", "1") or 1.0,
-            _number(one, "consumption", "kWh/m3"), _number(one, "variable_cost", "VND/m3"), outlet,
+            _number(one, "consumption", "kWh/m3"), _number(one, "variable_cost", "VND/m3"), outlet, removal,
         )  # fmt: skip
+
+
+def _pairs(one: Asset, name: str) -> dict[str, Quantity]:
+    """`COD=30 mg/L, TSS=10 mg/L` as quantities by folded name."""
+    text = one.parameters.get(name)
+    parts = [part.partition("=") for part in text.split(",")] if isinstance(text, str) else []
+    return {fold(word): Quantity.parse(value) for word, _, value in parts if value.strip()}
 
 
 def _heat_pump(one: Asset) -> Iterator[Unit]:
     """A unit of heat: of one MWh of source heat leave COP / (COP - 1), with 1 / COP of electricity in each."""
-    capacity, hot, cold = (_number(one, name, unit) for name, unit in (("capacity", "kW"), ("hot", "degC"), ("cold", "degC")))
+    capacity, hot, cold = (
+        _number(one, name, unit) for name, unit in (("capacity", "kW"), ("hot", "degC"), ("cold", "degC"))
+    )
     if not capacity or not hot:
         return
     gain = _number(one, "cop", "1") or float(cop(hot, cold, _number(one, "quality", "1") or QUALITY))
@@ -68,7 +74,7 @@ def _heat_pump(one: Asset) -> Iterator[Unit]:
     source = Carrier.parse(str(one.parameters["source"]))
     yield Unit(
         one.id, one.place, (source.kind,), ("heat",), "MWh", capacity * _HOURS / 1000.0, gain / (gain - 1.0), 1000.0 / gain,
-        _number(one, "variable_cost", "VND/MWh"), {}, hot, cold or None,
+        _number(one, "variable_cost", "VND/MWh"), {}, {}, hot, cold or None,
     )  # fmt: skip
 
 
