@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mangrove import api, demo_city, demo_energy, messages
+from mangrove import api, demo_city, demo_energy, demo_symbiosis, messages
 from mangrove.errors import RequestError
 from mangrove.figures.numbers import number
 from mangrove.handle import Handle
@@ -83,7 +83,9 @@ def _park(out: Path, data: Path | None, examples: Path, progress: Progress, lang
     _show(park, result, "place", progress, lang)
     report = overview.write(result, out / "park.html", lang=lang)
     when = demo_energy.When(year, date(year, *_SUNNY))
-    return [report, demo_energy.show(park, out, when, progress, lang)]
+    pages = [report, demo_energy.show(park, out, when, progress, lang)]
+    progress("symbiosis")
+    return [*pages, demo_symbiosis.show(park, out, year, lang)]
 
 
 def prepare(

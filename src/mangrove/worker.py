@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The worker: screening, nowcasts, forecasts and schedules for a running server, in a process of its own.
+"""The worker: screening, nowcasts, forecasts, schedules and plans of exchanges for a running server, in a process of its own.
 
 Comes in: the folder of a territory and the address of the server that writes its ledger. Goes out: batches that the server stores.
 The worker opens the store for reading, so a model that takes long or dies never holds up a meter. Jobs follow the server's clock:
@@ -65,6 +65,7 @@ def jobs() -> tuple[Job, ...]:
         Job("nowcast", _HOUR, _nowcast),
         Job("forecast", 3 * _HOUR, _forecast),
         Job("operate", _HOUR, _operate),
+        Job("exchange", 24 * _HOUR, _exchange),
     )
 
 
@@ -185,6 +186,16 @@ def _wanted(flow: Flow) -> bool:
     The weather is somebody else's forecast: one from its own past would stand in the way of a better one that comes in.
     """
     return flow.carrier.kind != "weather" and (flow.semantics != "state" or flow.carrier.kind in _STATES)
+
+
+def _exchange(park: RemoteHandle, now: datetime) -> str:
+    """Plans the best new exchanges of a territory that declares offers and needs, for the page of symbiosis."""
+    from mangrove import exchange
+
+    if not park.territory.offers or not park.territory.needs:
+        return "0"
+    made = exchange.plan(park, on=now.astimezone(park.territory.tz).date())
+    return f"{len(made.plan.exchanges)}"
 
 
 def _operate(park: RemoteHandle, now: datetime) -> str:
