@@ -375,10 +375,10 @@ def _document(targets: Targets) -> dict[str, Any]:
 
 def figure(found: HeatStudy, lang: str = "en") -> str:
     """The composite curves of all streams with their utilities and pinch, as SVG."""
-    from mangrove.figures.composite import composite
+    from mangrove.figures.composite import composite_curves
 
     targets = found.joined
-    return composite(
+    return composite_curves(
         (targets.hot.heat.tolist(), targets.hot.temperature.tolist()),
         (targets.cold.heat.tolist(), targets.cold.temperature.tolist()),
         title=messages.render("heat.figure", lang, count=len(found.streams), plants=len(found.plants)),

@@ -8,16 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mangrove.figures.composite import Level, composite, grand_composite, site_profile
+from mangrove.figures import UtilityStep, composite_curves, grand_composite, site_profile
 from mangrove.figures.palette import ALARM
 
 HOT = ([0.0, 45.0, 450.0, 510.0], [30.0, 60.0, 150.0, 170.0])
 COLD = ([60.0, 180.0, 510.0, 530.0], [20.0, 80.0, 135.0, 140.0])
 WORDS = {"title": "Four streams", "lang": "en"}
 LEVELS = (
-    Level("steam", 20.0, 155.0, 155.0, heats=True),
-    Level("river", 60.0, 25.0, 15.0, heats=False),
-    Level("unused", 0.0, 500.0, 500.0, heats=True),
+    UtilityStep("steam", 20.0, 155.0, 155.0, heats=True),
+    UtilityStep("river", 60.0, 25.0, 15.0, heats=False),
+    UtilityStep("unused", 0.0, 500.0, 500.0, heats=True),
 )
 
 
@@ -27,7 +27,7 @@ def corners(path):
 
 
 def test_both_curves_pass_through_their_points_to_scale(read):
-    drawing = read(composite(HOT, COLD, **WORDS))
+    drawing = read(composite_curves(HOT, COLD, **WORDS))
     lines = [corners(path) for path in drawing.all("path")]
     assert sorted(map(len, lines)) == [4, 4]
     cold, hot = lines
@@ -38,7 +38,7 @@ def test_both_curves_pass_through_their_points_to_scale(read):
 
 
 def test_utilities_recovery_and_pinch_are_told_and_drawn(read):
-    drawing = read(composite(HOT, COLD, pinches=((90.0, 80.0),), **WORDS))
+    drawing = read(composite_curves(HOT, COLD, pinches=((90.0, 80.0),), **WORDS))
     wanted = {"hot utility: 20 kW", "cold utility: 60 kW", "recovered: 450 kW", "pinch 90 / 80 °C"}
     assert wanted <= set(drawing.words)
     assert all(words in drawing.summary for words in wanted)
@@ -47,19 +47,19 @@ def test_utilities_recovery_and_pinch_are_told_and_drawn(read):
 
 
 def test_hot_and_cold_differ_without_color_too(read):
-    dashes = {path.get("stroke-dasharray") for path in read(composite(HOT, COLD, **WORDS)).all("path")}
+    dashes = {path.get("stroke-dasharray") for path in read(composite_curves(HOT, COLD, **WORDS)).all("path")}
     assert None in dashes
     assert len(dashes) == 2
 
 
 def test_the_page_is_said_in_vietnamese(read):
-    drawing = read(composite(HOT, COLD, title="Bốn dòng", lang="vi", pinches=((90.0, 80.0),)))
+    drawing = read(composite_curves(HOT, COLD, title="Bốn dòng", lang="vi", pinches=((90.0, 80.0),)))
     assert {"nguồn nóng: 20 kW", "nhiệt độ (°C)", "công suất nhiệt (kW)"} <= set(drawing.words)
 
 
 def test_a_threshold_problem_has_one_bracket_only(read):
     drawing = read(
-        composite(([0.0, 80.0, 400.0], [100.0, 120.0, 200.0]), ([320.0, 400.0], [20.0, 60.0]), **WORDS)
+        composite_curves(([0.0, 80.0, 400.0], [100.0, 120.0, 200.0]), ([320.0, 400.0], [20.0, 60.0]), **WORDS)
     )
     assert "cold utility: 320 kW" in drawing.words
     assert not any(words.startswith("hot utility") for words in drawing.words)
@@ -91,7 +91,9 @@ amount = st.one_of(st.floats(-1e9, 1e9, allow_subnormal=False), st.just(math.nan
 points = st.lists(st.tuples(amount, amount), max_size=6).map(
     lambda rows: ([x for x, _ in rows], [y for _, y in rows])
 )
-levels = st.lists(st.builds(Level, st.text(max_size=20), amount, amount, amount, st.booleans()), max_size=4)
+levels = st.lists(
+    st.builds(UtilityStep, st.text(max_size=20), amount, amount, amount, st.booleans()), max_size=4
+)
 
 
 @settings(max_examples=60, deadline=None)
@@ -99,7 +101,7 @@ levels = st.lists(st.builds(Level, st.text(max_size=20), amount, amount, amount,
 def test_nothing_breaks_a_diagram(read, lines, utilities, title, lang):
     one, other = lines
     for text in (
-        composite(one, other, title=title, lang=lang, pinches=((1.0, 0.0), (math.nan, 2.0))),
+        composite_curves(one, other, title=title, lang=lang, pinches=((1.0, 0.0), (math.nan, 2.0))),
         grand_composite(one, title=title, utilities=utilities, lang=lang),
         site_profile(one, other, title=title, utilities=utilities, lang=lang),
     ):

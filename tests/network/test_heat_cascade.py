@@ -288,3 +288,10 @@ def test_power_water_heat_and_a_by_product_balance_in_one_program():
     assert plan.cost == pytest.approx(sum(float(part.sum()) for part in money.values()), abs=1e-6)
     assert rate["pump"][0] > 0
     assert {effluent.name, rinse.name, process.name, made.name} <= set(net.handles)
+
+
+def test_a_heat_flow_below_zero_in_any_hour_is_refused():
+    net = Network(Horizon.regular(2, 1.0))
+    plant = cascade(net, "plant", [25.0, 85.0])
+    with pytest.raises(RequestError, match="must not be negative"):
+        stream(net, plant, "stream", 20, 80, heat=[5.0, -1.0])

@@ -3,6 +3,7 @@
 
 from mangrove.figures.bars import Bar, interval_bars, stacked_bars
 from mangrove.figures.carpet import carpet
+from mangrove.figures.composite import UtilityStep, composite_curves, grand_composite, site_profile
 from mangrove.figures.cost_curve import Block, cost_curve
 from mangrove.figures.day import Stretch, balance_areas, band_lines
 from mangrove.figures.frontier import Spot, frontier
@@ -25,15 +26,19 @@ __all__ = [
     "Spot",
     "Stage",
     "Stretch",
+    "UtilityStep",
     "balance_areas",
     "band_lines",
     "carpet",
     "choropleth",
+    "composite_curves",
     "cost_curve",
     "coverage_strip",
     "frontier",
+    "grand_composite",
     "interval_bars",
     "sankey",
+    "site_profile",
     "sparkline",
     "stacked_bars",
     "stacked_series",

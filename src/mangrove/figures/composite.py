@@ -25,7 +25,7 @@ Points = tuple[Sequence[float], Sequence[float]]
 
 
 @dataclass(frozen=True, slots=True)
-class Level:
+class UtilityStep:
     """A utility of a grand composite curve or a site profile.
 
     Attributes:
@@ -42,7 +42,7 @@ class Level:
     heats: bool
 
 
-def composite(
+def composite_curves(
     hot: Points,
     cold: Points,
     *,
@@ -66,7 +66,7 @@ def composite(
         heading: whether the title is drawn (it is always read out).
 
     Example:
-        >>> drawn = composite(([0, 30], [40, 90]), ([10, 60], [20, 80]), title="t", lang="en")
+        >>> drawn = composite_curves(([0, 30], [40, 90]), ([10, 60], [20, 80]), title="t", lang="en")
         >>> "hot utility: 30 kW" in drawn and "cold utility: 10 kW" in drawn
         True
     """
@@ -93,7 +93,7 @@ def grand_composite(
     curve: Points,
     *,
     title: str,
-    utilities: Sequence[Level] = (),
+    utilities: Sequence[UtilityStep] = (),
     unit: str = "kW",
     lang: str = "vi",
     width: float = 800,
@@ -134,7 +134,7 @@ def site_profile(
     sink: Points,
     *,
     title: str,
-    utilities: Sequence[Level] = (),
+    utilities: Sequence[UtilityStep] = (),
     unit: str = "kW",
     lang: str = "vi",
     width: float = 800,
@@ -311,7 +311,7 @@ def _reach(start: float, end: float, words: str, plane: _Plane, color: str) -> s
     return "".join(parts)
 
 
-def _steps(steps: Sequence[Level], plane: _Plane, side: float) -> str:
+def _steps(steps: Sequence[UtilityStep], plane: _Plane, side: float) -> str:
     """Utilities as a staircase from no heat outward; those that heat from cold to hot, those that cool from hot to cold."""
     parts = []
     for heats in (True, False):

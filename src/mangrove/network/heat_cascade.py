@@ -182,7 +182,7 @@ def stream(
     """
     level = np.asarray(heat, dtype=np.float64)
     sense = None if gives is None else [gives]
-    one = Streams.of([supply], [target], heat=[float(level.max())], gives=sense, contribution=contribution, names=[name])  # fmt: skip
+    one = Streams.of([supply], [target], heat=[float(level.min())], gives=sense, contribution=contribution, names=[name])  # fmt: skip
     low, high = (float(end[0]) for end in one.shifted(0.0))
     sign = 1.0 if one.gives[0] else -1.0
     at, share = plant.shares(name, low, high)
