@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages
-from mangrove.errors import DeclarationError, MangroveError, Problem
+from mangrove.errors import DeclarationError, MangroveError, Problem, Where
 from mangrove.figures.numbers import number, percent
 from mangrove.network.water_problem import (
     Discharge,
@@ -197,16 +197,14 @@ class _Reader:
         named = dict.fromkeys(c for c in found if c)
         self.contaminants = tuple(named) or ("",)
 
-    def report(self, code: str, row: int, column: str = "", **data: Any) -> None:
+    def report(self, code: str, row: int, cell: str = "", /, **data: Any) -> None:
         """A problem at a cell."""
-        self.problems.append(Problem(code, data, self.parsed.where(row, column)))
+        self.problems.append(Problem(code, data, self.parsed.where(row, cell)))
 
     def problem(self) -> WaterProblem | None:
         """The problem; None after errors."""
         if not self.groups:
-            self.problems.append(
-                Problem("reuse.nothing", {}, self.parsed.where(0) if self.parsed.table.rows else None)
-            )
+            self.problems.append(Problem("reuse.nothing", {}, Where(self.parsed.table.file, 1)))
             return None
         rows: dict[str, list[dict[str, Any]]] = {kind: [] for kind in KINDS}
         for (kind, name), group in self.groups.items():

@@ -342,30 +342,34 @@ def run(
 
 
 def true_contents(problem: Pooling, flow: Floats) -> Floats:
-    """(U, Q) what truly is behind each unit: out_u c_u - keep_u sum_in x_a c_start(a) = load_u, for all units at once."""
+    """(U, Q) what truly is behind each unit: out_u c_u - keep_u sum_in x_a c_start(a) = load_u, for all units at once.
+
+    A unit that keeps nothing and adds nothing gives its outlet, whatever comes in.
+    """
     i, u = len(problem.supplies), len(problem.units)
     out, into = problem.start >= i, problem.end < u
     leaving = np.bincount(problem.start[out] - i, flow[out], u)[:u]
-    found = np.zeros((u, problem.contents))
     load = _shares(problem, flow, leaving)
     runs = leaving > 1e-9 * max(1.0, float(flow.max(initial=0.0)))
+    sets = problem.known[:, None] & (problem.keep == 0) & (problem.load == 0)
     inner, outer = into & out, into & ~out
+    found = np.zeros((u, problem.contents))
     for q in range(problem.contents):
-        mix = np.diag(np.where(runs, leaving, 1.0))
+        open_ = runs & ~sets[:, q]
+        mix = np.diag(np.where(open_, leaving, 1.0))
         np.add.at(
             mix,
             (problem.end[inner], problem.start[inner] - i),
             -flow[inner] * problem.keep[problem.end[inner], q],
         )
+        mix[~open_] = np.eye(u)[~open_]
         arriving = (
             flow[outer] * problem.content[problem.start[outer], q] * problem.keep[problem.end[outer], q]
         )
         right = load[:, q] + np.bincount(problem.end[outer], arriving, u)[:u]
-        mix[~runs] = np.eye(u)[~runs]
-        found[:, q] = np.linalg.lstsq(mix, np.where(runs, right, 0.0), rcond=None)[0]
-    # a unit that gives a fixed content removes whatever is needed: what leaves it is that content, not less
-    sets = problem.known[:, None] & (problem.keep == 0) & (problem.load == 0)
-    return np.where(sets & runs[:, None], problem.outlet, np.maximum(found, 0.0))
+        right[~open_] = np.where(runs & sets[:, q], problem.outlet[:, q], 0.0)[~open_]
+        found[:, q] = np.maximum(np.linalg.lstsq(mix, right, rcond=None)[0], 0.0)
+    return found
 
 
 def _shares(problem: Pooling, flow: Floats, leaving: Floats) -> Floats:

@@ -46,14 +46,26 @@ def solve(problem: Pooling, *, gap: float, time_limit: float, rounds: int = 60) 
     until = time.monotonic() + time_limit
     low, high = content_ranges(problem)
     grid = first_grid(problem, low, high)
+    loose = relaxation(problem, grid, gap=gap, until=until, whole=False)
+    if loose is None:
+        return None
+    bound = loose.bound
     best = polish(problem, restriction(problem, grid, gap=gap, until=until), until)
-    bound = -np.inf
+    best = _better(best, polish(problem, loose.contents, until))
     for _ in range(rounds):
-        found = relaxation(problem, grid, gap=gap / 2, until=until)
+        try:
+            found = relaxation(problem, grid, gap=gap / 2, until=until)
+        except RequestError as error:
+            if error.code != "reuse.time_limit":
+                raise
+            break
         if found is None:
-            return None if best is None else replace(best, bound=best.cost)
+            return None if best is None else replace(best, bound=best.cost, method="levels")
         bound = max(bound, found.bound)
         best = _better(best, polish(problem, found.contents, until))
+        if best is None or best.cost - bound > gap * max(abs(best.cost), 1e-9):
+            nearby = around(grid, found)
+            best = _better(best, polish(problem, restriction(problem, nearby, gap=gap, until=until), until))
         if best is not None and best.cost - bound <= gap * max(abs(best.cost), 1e-9):
             break
         if time.monotonic() > until or not split(grid, found):
@@ -103,8 +115,12 @@ def restriction(problem: Pooling, grid: Grid, *, gap: float, until: float) -> Fl
     return contents
 
 
-def relaxation(problem: Pooling, grid: Grid, *, gap: float, until: float) -> Relaxed | None:
+def relaxation(
+    problem: Pooling, grid: Grid, *, gap: float, until: float, whole: bool = True
+) -> Relaxed | None:
     """The cost that no plan can beat, by piecewise McCormick envelopes over the intervals of the grid; None: infeasible.
+
+    Without `whole` the choice of intervals may be fractional: a linear program, and a weaker bound at once.
 
     For interval k = [g, h] with z_k = 1 and arc a: w = load, x = flow, c = content, X = most_a
     w >= g x,  w >= h x + X (c - h z),  w <= h x,  w <= g x + X (c - g z)
@@ -118,7 +134,8 @@ def relaxation(problem: Pooling, grid: Grid, *, gap: float, until: float) -> Rel
         content[u, q] = _envelopes(program, problem.most[at], load[u, q], z=z, part=part, levels=levels)
         binaries.append(z)
     left = max(until - time.monotonic(), 1.0)
-    outcome, bound = run(program, np.concatenate(binaries), gap=gap, time_limit=left)
+    chosen = np.concatenate(binaries) if whole else np.empty(0, dtype=np.int64)
+    outcome, bound = run(program, chosen, gap=gap, time_limit=left)
     if outcome is None:
         return None
     contents = problem.outlet.copy()
@@ -163,6 +180,18 @@ def split(grid: Grid, found: Relaxed) -> bool:
     return changed
 
 
+def around(grid: Grid, found: Relaxed) -> Grid:
+    """A small grid about what the relaxation chose: its content, the ends of its interval and what lies between them."""
+    near: Grid = {}
+    for key, levels in grid.items():
+        at = float(np.clip(found.contents[key], levels[0], levels[-1]))
+        k = int(np.clip(np.searchsorted(levels, at, side="right") - 1, 0, len(levels) - 2))
+        low, high = levels[k], levels[k + 1]
+        tried = np.unique([low, 0.5 * (low + at), at, 0.5 * (at + high), high])
+        near[key] = tried[np.concatenate([[True], np.diff(tried) > _CLOSE / 2])]
+    return near
+
+
 def content_ranges(problem: Pooling) -> tuple[Floats, Floats]:
     """(U, Q) lowest and highest content that can be behind each unit, from what can arrive, tightened until it stands still.
 
@@ -171,8 +200,8 @@ def content_ranges(problem: Pooling) -> tuple[Floats, Floats]:
     """
     i, u = len(problem.supplies), len(problem.units)
     low = np.where(problem.known[:, None], problem.outlet, 0.0)
-    high = np.where(problem.known[:, None], problem.outlet, np.inf)
     ratio = problem.keep / problem.recovery[:, None]
+    high = np.where(problem.known[:, None], problem.outlet, _highest(problem, ratio))
     for _ in range(2 * u + 2):
         below, above = (np.concatenate([problem.content, side])[problem.start] for side in (low, high))
         for k in np.flatnonzero(~problem.known):
@@ -193,6 +222,16 @@ def content_ranges(problem: Pooling) -> tuple[Floats, Floats]:
         if len(bad):
             raise RequestError("reuse.unbounded", name=problem.units[int(bad[0])])
     return np.minimum(low, high), high
+
+
+def _highest(problem: Pooling, ratio: Floats) -> Floats:
+    """(Q,) what no mixture exceeds: the dirtiest that comes in from outside or is added; infinite where a unit makes it denser."""
+    adds = problem.known[:, None] | (problem.load > 0)
+    outside = problem.content.max(axis=0, initial=0.0)
+    added = np.where(adds, problem.outlet, 0.0).max(axis=0, initial=0.0)
+    denser = (~adds & (ratio > 1)).any(axis=0)
+    highest: Floats = np.where(denser, np.inf, np.maximum(outside, added))
+    return highest
 
 
 def first_grid(problem: Pooling, low: Floats, high: Floats) -> Grid:

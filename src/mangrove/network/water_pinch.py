@@ -40,7 +40,7 @@ def water_target(problem: WaterProblem) -> WaterTarget:
         (90.0, 100.0)
     """
     clean = _single(problem)
-    levels, due = limiting_curve(problem.operations, problem.sinks, problem.sources)
+    levels, due = limiting_curve(problem.operations, problem.sinks, problem.sources, clean)
     net = sum(s.flow for s in problem.sinks) - sum(s.flow for s in problem.sources)
     if (due[levels <= clean] > _SMALL * max(1.0, np.abs(due).max(initial=0.0))).any():
         raise InfeasibleError("reuse.infeasible", count=len(problem.sinks) + len(problem.operations))
@@ -73,9 +73,9 @@ class WaterTarget:
 
 
 def limiting_curve(
-    operations: Sequence[Operation], sinks: Sequence[Sink], sources: Sequence[Source]
+    operations: Sequence[Operation], sinks: Sequence[Sink], sources: Sequence[Source], clean: float = 0.0
 ) -> tuple[Floats, Floats]:
-    """Levels (K,) in ppm, ascending, and the load (K,) in g/h due below each: D(C) of `water_target`."""
+    """Levels (K,) in ppm, ascending, and the load (K,) in g/h due below each: D(C) of `water_target`; `clean` is a level too."""
     rows = [(o.load, o.inlet, o.outlet) for o in operations]
     load, inlet, outlet = (np.array([_one(r[k]) for r in rows], dtype=np.float64) for k in range(3))
     flow = load * GRAM_PER_KG / (outlet - inlet)
@@ -87,7 +87,7 @@ def limiting_curve(
         np.concatenate([flow, [s.flow for s in sources]]),
         np.concatenate([outlet, [_one(s.ppm) for s in sources]]),
     )
-    levels = np.unique(np.concatenate([wanted[1], given[1]]))
+    levels = np.unique(np.concatenate([wanted[1], given[1], [clean]]))
     due = (
         np.maximum(levels[:, None] - wanted[1], 0.0) @ wanted[0]
         - np.maximum(levels[:, None] - given[1], 0.0) @ given[0]
@@ -110,7 +110,7 @@ def regeneration_target(problem: WaterProblem, outlet: float) -> tuple[float, fl
     clean = _single(problem)
     if problem.sinks or problem.sources:
         raise RequestError("reuse.pinch_single", what="fixed flows")
-    levels, due = limiting_curve(problem.operations, (), ())
+    levels, due = limiting_curve(problem.operations, (), (), clean)
     below = np.append(levels[(levels > clean) & (levels < outlet)], outlet)
     if (due[levels <= clean] > _SMALL).any() or outlet <= clean:
         raise InfeasibleError("reuse.infeasible", count=len(problem.operations))

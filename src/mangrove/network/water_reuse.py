@@ -211,7 +211,7 @@ def _held(model: WaterModel, objective: Floats, held: Sequence[tuple[Floats, flo
     loads = [(x, quality[scaled.start, q]) for q in range(scaled.contents)]
     content_rows(program, scaled, x, loads, exact=False)
     for weights, value in held:
-        row = program.rows("held", (1,), upper=value + 1e-9 * max(1.0, abs(value)))
+        row = program.rows("held", (1,), upper=value + 1e-10 * max(1.0, abs(value)))
         program.terms(row, x, weights)
     outcome, _ = run(program, np.empty(0, dtype=np.int64), gap=0.0, time_limit=None)
     if outcome is None:
