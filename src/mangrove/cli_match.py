@@ -13,12 +13,13 @@ from typing import Annotated
 
 import typer
 
-from mangrove.cli_words import Folder, Json, Lang, tell
+from mangrove import messages
+from mangrove.cli_words import Folder, Json, Lang, say, tell
 
 
 def add(app: typer.Typer) -> None:
     """Adds the commands to the application."""
-    commands: tuple[Callable[..., None], ...] = (match,)
+    commands: tuple[Callable[..., None], ...] = (match, tenants)
     for command in commands:
         app.command()(command)
 
@@ -48,3 +49,26 @@ def match(
     )
     tell(found.problems, lang)
     typer.echo(found.json(lang, refused=refused) if json else found.text(lang, refused=refused))
+
+
+def tenants(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.csv", help="List of the tenants of a park.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Also write the drafts, to be corrected.")
+    ] = None,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Proposes industries, offers, needs and exchanges from a list of tenants."""
+    from json import dumps
+
+    from mangrove.tenants import draft
+
+    found = draft(file)
+    tell(found.problems, lang)
+    typer.echo(dumps(found.document(), ensure_ascii=False, indent=1) if json else found.text(lang))
+    if out is not None:
+        files = ", ".join(path.name for path in found.write(out, lang))
+        say(messages.render("tenants.written", lang, folder=out, files=files))

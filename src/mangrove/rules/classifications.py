@@ -260,7 +260,8 @@ def _parent(scheme: str, key: str) -> str:
 @cache
 def _sections() -> Mapping[str, str]:
     """The section letter of every division; all activity lists share those of ISIC Rev. 4."""
-    found, letter = {}, ""
+    found: dict[str, str] = {}
+    letter = ""
     for row in tables.rows("codes/activities"):
         letter = row["code"] if row["code"].isalpha() else letter
         if len(row["code"]) == _DIVISION:
