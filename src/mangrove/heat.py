@@ -279,15 +279,17 @@ def _crossing(
         return
     streams, of_row = made
     low, high = streams.shifted(dt_min)
+    parts: dict[int, list[int]] = {}
     for i, row in enumerate(of_row):
+        parts.setdefault(row, []).append(i)
+    for row, ends in parts.items():
         amount = parsed.values["utility"][row]
-        if not amount or row in of_row[:i]:
+        if not amount:
             continue
-        ends = [k for k, other in enumerate(of_row) if other == row]
-        data: dict[str, Any] = {"name": streams.names[i], "heat": round(amount, 1)}
-        if streams.gives[i] and min(low[k] for k in ends) >= joined.pinches[-1]:
+        data: dict[str, Any] = {"name": streams.names[ends[0]], "heat": round(amount, 1)}
+        if streams.gives[ends[0]] and low[ends].min() >= joined.pinches[-1]:
             yield Problem("heat.cooled_above", data, parsed.where(row, "utility"), severity="warning")
-        elif not streams.gives[i] and max(high[k] for k in ends) <= joined.pinches[0]:
+        elif not streams.gives[ends[0]] and high[ends].max() <= joined.pinches[0]:
             yield Problem("heat.heated_below", data, parsed.where(row, "utility"), severity="warning")
 
 
