@@ -15,7 +15,7 @@ from mangrove import messages
 from mangrove.figures.numbers import number
 from mangrove.measure.eip.gaps import Gap
 from mangrove.measure.eip.indicators import written
-from mangrove.measure.eip.types import VERDICTS, Indicators, Reading, Value
+from mangrove.measure.eip.types import VERDICTS, Indicators, Reading
 from mangrove.measure.report_model import BLANK, significant
 from mangrove.printing import grid
 
@@ -32,7 +32,7 @@ def indicators_text(found: Indicators, outlets: Sequence[Outlet], lang: str) -> 
     lines += [_summary(found, framework, lang) for framework in found.frameworks]
     weak = Counter(one.indicator.status for one in found if one.indicator.status != _OFFICIAL)
     if weak:
-        statuses = ", ".join(messages.render(f"base.status_{status}", lang) for status in weak)
+        statuses = ", ".join(_status(status, lang) for status in weak)
         data = {"count": sum(weak.values()), "total": len(found), "statuses": statuses}
         lines.append(messages.render("eip.weak_rules", lang, **data))
     heads = [_head(name, lang) for name in ("code", "value", "target", "verdict", "origin", "name")]
@@ -85,12 +85,12 @@ def _gap_line(gap: Gap, lang: str) -> str:
 
 def effluents_text(outlets: Sequence[Outlet], lang: str) -> str:
     """Each parameter of each outlet against its limit."""
-    names = ("name", "parameter", "limit", "mean", "days", "hours", "worst", "status")
+    names = ("place", "parameter", "limit", "mean", "days", "hours", "worst", "status")
     rows = []
     for outlet in outlets:
         for check in outlet.checks:
             limit = check.limit
-            mark = "" if limit is None else messages.render(f"base.status_{limit.status}", lang)
+            mark = "" if limit is None else _status(limit.status, lang)
             worst = BLANK if check.worst is None else f"{number(check.worst, lang)} ({check.worst_day})"
             rows.append(
                 [
@@ -138,7 +138,7 @@ def indicators_json(found: Indicators, listed: Sequence[Gap], outlets: Sequence[
 
 def _reading_json(one: Reading, closes: dict[str, str], lang: str) -> dict[str, Any]:
     entry, measure = one.indicator, one.measure
-    said = {
+    said: dict[str, Any] = {
         "code": entry.code, "framework": entry.framework, "kind": entry.kind, "name": entry.name(lang), "unit": entry.unit,
         "value": one.value, "target": one.target, "sense": entry.sense, "verdict": one.verdict, "origin": one.origin,
         "gap": one.gap, "amount": one.amount, "closes": closes.get(entry.code, ""), "document": entry.document,
@@ -181,14 +181,15 @@ def form_json(form: Form, lang: str) -> str:
         "currency": form.currency,
     }
     lines = [
-        {**row, "value": _plain(line.value) if not line.parts else line.cell(lang), "sd": line.sd}
+        {**row, "value": line.cell(lang) if line.parts else line.value, "sd": line.sd}
         for row, line in zip(form.rows(lang), form.lines, strict=True)
     ]
     return json.dumps({**head, "lines": lines, "notes": form.notes(lang)}, ensure_ascii=False, indent=1)
 
 
-def _plain(value: Value) -> Value:
-    return value
+def _status(status: str, lang: str) -> str:
+    """The status of a row in words; a limit of a permit is declared."""
+    return messages.render("eip.status_declared" if status == "declared" else f"base.status_{status}", lang)
 
 
 def _head(name: str, lang: str) -> str:

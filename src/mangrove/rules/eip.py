@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
+from typing import Any
 
 from mangrove.errors import Hint, RuleError, did_you_mean
 from mangrove.rules import tables
@@ -116,12 +117,12 @@ def indicators() -> tuple[Indicator, ...]:
         >>> sum(one.framework == "EIP2" for one in indicators())
         49
     """
-    return tuple(
-        Indicator(
-            **{**row, "valid_from": tables.day(row["valid_from"]), "valid_to": tables.day(row["valid_to"])}
-        )  # type: ignore[arg-type]
-        for row in tables.rows("eip_indicators")
-    )
+    return tuple(map(_indicator, tables.rows("eip_indicators")))
+
+
+def _indicator(row: dict[str, str]) -> Indicator:
+    dates: dict[str, Any] = {name: tables.day(row[name]) for name in ("valid_from", "valid_to")}
+    return Indicator(**{**row, **dates})
 
 
 def in_force(framework: str, day: date) -> tuple[Indicator, ...]:
@@ -146,10 +147,12 @@ def in_force(framework: str, day: date) -> tuple[Indicator, ...]:
 @cache
 def fields() -> tuple[Field, ...]:
     """Every field of forms A.4 and B.4, in their order."""
-    return tuple(
-        Field(**{**row, "effect": tuple(row["effect"].split())})  # type: ignore[arg-type]
-        for row in tables.rows("eip_forms")
-    )
+    return tuple(map(_field, tables.rows("eip_forms")))
+
+
+def _field(row: dict[str, str]) -> Field:
+    effects: dict[str, Any] = {"effect": tuple(row["effect"].split())}
+    return Field(**{**row, **effects})
 
 
 def fields_of(form: str) -> tuple[Field, ...]:
@@ -159,7 +162,8 @@ def fields_of(form: str) -> tuple[Field, ...]:
 
 @cache
 def _answered() -> dict[str, Indicator | Field]:
-    return {one.code: one for one in (*indicators(), *fields())}
+    every: list[Indicator | Field] = [*indicators(), *fields()]
+    return {one.code: one for one in every}
 
 
 def known_answer(code: str) -> Indicator | Field | None:

@@ -200,7 +200,7 @@ class _Series:
                 continue
             hours = flow.step.hours
             rate = values * flow.unit.to("m3/h") if is_mean else values * flow.unit.to("m3") / hours
-            volumes = np.bincount(self._day(at), rate * hours, len(self.days))
+            volumes: Floats = np.bincount(self._day(at), rate * hours, len(self.days)).astype(np.float64)
             covered = np.bincount(self._day(at), minlength=len(self.days)) * hours / 24 >= COMPLETE
             mean = float(volumes[covered].mean()) if covered.any() else None
             return at, rate, volumes, mean

@@ -13,6 +13,7 @@ import io
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from mangrove import messages
 from mangrove.errors import Problem, RequestError, Sentence, did_you_mean
 from mangrove.measure.eip import quantities
 from mangrove.measure.eip.answers import Answers, expected, value_of
-from mangrove.measure.eip.indicators import assess, gather, reading
+from mangrove.measure.eip.indicators import assess, gather, reading, require_year
 from mangrove.measure.eip.quantities import ANSWERED, LEDGER, OPEN, Filled, Source
 from mangrove.measure.eip.types import COMPUTED, Reading, Value
 from mangrove.measure.report_model import Document, Grid, Section, significant
@@ -217,12 +218,13 @@ def form(park: Handle, name: str, year: int, *, place: str | None = None) -> For
     """
     territory = park.territory
     _require(territory, name, place)
+    require_year(year)
     answers = Answers(territory, year)
     with reading(park) as ledger, nullcontext(None) if ledger is None else ledger.snapshot() as snapshot:
         evidence = gather(territory, answers, snapshot)
         evidence.year.require_data(len(answers))
         if name in ("A.5", "B.5"):
-            found = assess(evidence, framework=name)
+            found = assess(evidence, framework=name, on=_day_of(name, year))
             lines = [_of_reading(one, answers, place) for one in found]
             problems = tuple(problem for one in found for problem in one.problems)
         else:
@@ -245,6 +247,12 @@ def _require(territory: Territory, name: str, place: str | None) -> None:
         raise RequestError("eip.form_needs_place", form=name)
     if name.startswith("A") and place is not None:
         raise RequestError("eip.form_of_park", form=name)
+
+
+def _day_of(name: str, year: int) -> date:
+    """The day whose rows a form holds: the end of the year in which it is made, or the first day of the form itself."""
+    first = [one.valid_from for one in eip.indicators() if one.framework == name and one.valid_from]
+    return max([date(year + 1, 12, 31), *first])
 
 
 def _verified(territory: Territory, year: int, ledger: Ledger | None) -> Verified | None:

@@ -68,12 +68,17 @@ def assessment(
         RuleError: `eip.unknown_framework`, `eip.nothing_in_force`.
     """
     day = parse_date(on) if isinstance(on, str) else on
-    if not MINYEAR < year < MAXYEAR:
-        raise RequestError("base.not_a_period", text=year)
+    require_year(year)
     answers = Answers(park.territory, year)
     with reading(park) as ledger, _snapshot(ledger) as snapshot:
         evidence = gather(park.territory, answers, snapshot)
         return assess(evidence, framework=framework, on=day), evidence.outlets
+
+
+def require_year(year: int) -> None:
+    """Raises `RequestError` for a year that no calendar has."""
+    if not MINYEAR < year < MAXYEAR:
+        raise RequestError("base.not_a_period", text=year)
 
 
 def assess(evidence: computed.Evidence, *, framework: str = "all", on: date | None = None) -> Indicators:
