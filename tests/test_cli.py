@@ -36,6 +36,7 @@ from tests.doors import (
 from tests.hydraulics.nets import supply, town
 from tests.measure import sensing_world
 from tests.measure.nowcast.twins import present
+from tests.measure.symbiosis import exchange_world
 from tests.sensed import sensed_town
 from tests.sources.feeds import feed
 from tests.sources.grid_worlds import declare, mix_file
@@ -146,6 +147,14 @@ def sensed_city(out: Path) -> Path:
     return park.territory.path
 
 
+def exchanging(out: Path) -> Path:
+    """A park with a running exchange of metered slag."""
+    park, ledger = exchange_world.world(fresh(out, ""))
+    with ledger:
+        exchange_world.store(ledger, exchange_world.monthly("sent", [100.0]))
+    return park.path
+
+
 def heat_streams(out: Path) -> Path:
     """A table of two plants that can exchange heat."""
     file = fresh(out, ".csv")
@@ -239,7 +248,10 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "transit": lambda: (park, feed(out), "--from", "2026-11-16"),
         "water": lambda: (park, supply("Net1"), "--from", "2023-01-01", "--flow", "mill.power"),
         "drainage": lambda: (park, town(out), "--rain", "50"),
+        "exchange verify": lambda: (exchanging(out), "--year", "2024", "--circularity"),
+        "exchange water": lambda: (water_users(out),),
         "exchange heat": lambda: (heat_streams(out), "--figure", fresh(out, ".svg")),
+        "tenants": lambda: (tenant_list(out), "--out", fresh(out)),
         "user add": lambda: (park, f"Lê An {out.name}", "--role", "operator"),
         "user list": lambda: (park,),
         "user disable": lambda: (park, invited(park, out.name)),
@@ -264,6 +276,20 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "rules check": tuple,
     }
     return calls[name]()
+
+
+def tenant_list(out: Path) -> Path:
+    path = out / "tenants.csv"
+    path.write_text("name,plot,products\nThép Sông Cấm,A1,phôi thép\nXi măng,B1,xi măng\n", encoding="utf-8")
+    return path
+
+
+def water_users(out: Path) -> Path:
+    """A table of two plants that can use each other's water."""
+    path = out / "water.csv"
+    rows = "kind,name,plant,flow,inlet,outlet\nsink,wash,a,10 t/h,50 ppm,\nsource,rinse,b,12 t/h,,40 ppm\n"
+    path.write_text(rows, encoding="utf-8")
+    return path
 
 
 def scenario(out: Path) -> Path:

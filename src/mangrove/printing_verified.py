@@ -16,6 +16,7 @@ from mangrove.printing import grid
 
 if TYPE_CHECKING:
     from mangrove.measure.symbiosis import Circularity, Figure, Row, Verified
+    from mangrove.measure.types import Term
 
 _KG = 1000.0
 
@@ -63,7 +64,7 @@ def arithmetic(made: Verified, exchange: str, lang: str) -> list[str]:
         lines.append(f"  {effect} ({side}): {base} = {number(one.amount.value, lang, digits=6)} {one.unit}")
         for part in one.products:
             terms = " ".join(
-                f"{'×' if term.power > 0 else '÷'} {number(term.value, lang, digits=6)} {term.unit} [{term.symbol}]"
+                f"{'×' if term.power > 0 else '÷'} {_quantity(term, lang)} [{term.symbol}]"
                 for term in part.terms
             )
             kg = number(one.amount.value * part.co2e_kg, lang, digits=6)
@@ -170,6 +171,11 @@ def _reading(row: Row, end: str, lang: str) -> str:
         if one.amount is None
         else number(one.amount, lang, digits=5)
     )
+
+
+def _quantity(term: Term, lang: str) -> str:
+    """A number with its unit; the unit 1 is not written."""
+    return number(term.value, lang, digits=6) + ("" if term.unit == "1" else f" {term.unit}")
 
 
 def _value(one: Figure | None, lang: str, scale: float = 1.0) -> str:

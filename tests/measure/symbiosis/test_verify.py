@@ -5,6 +5,8 @@ from datetime import timedelta
 from math import sqrt
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.measure.symbiosis.exchange_world import (
     EXCHANGES,
     FLOWS,
@@ -369,6 +371,7 @@ def test_the_record_binds_what_it_rests_on_and_the_run_holds_the_amounts(tmp_pat
     assert values["estimate/exchanges:sent"] == pytest.approx(row.given.value)
     assert values["estimate/exchanges:received"] == pytest.approx(1000 * row.taken.value)
     assert again.rows == made.rows
+    assert again.record == made.record
 
 
 def test_what_makes_no_sense_is_said_all_at_once(tmp_path):
@@ -399,3 +402,66 @@ def test_an_unknown_exchange_gets_a_hint(tmp_path):
     territory, ledger = world(tmp_path)
     with ledger, pytest.raises(RequestError, match="slag"):
         verify(ledger, territory, "2024", exchanges=["slog"])
+
+
+def test_a_whole_at_the_taker_holds_what_is_taken(tmp_path):
+    flow = "intake,mill,,water,m3,1d,sum,1 %,dh-5,,,,\n"
+    exchanges = HEAD + "reuse,works,mill,water,water_out,,,,,loss=10 %; whole=intake; rest=rest\n"
+    territory, ledger = world(tmp_path, flows=flow, exchanges=exchanges, effects=EFFECT_HEAD)
+    with ledger:
+        rows = daily("water_out", month(1), 31, 10.0) + daily("intake", month(1), 31, 500.0)
+        store(ledger, rows + daily("rest", month(1), 31, 284.0))
+        (row,) = verify(ledger, territory, "2024-01").rows
+    assert row.status == "reconciled"
+    assert row.given.value == pytest.approx(31 * 240)
+    assert row.taken.value == pytest.approx(31 * 216)
+    assert row.chi2 == pytest.approx(0, abs=1e-9)
+
+
+def test_parts_of_one_whole_are_one_balance_and_each_names_only_its_own_meters(tmp_path):
+    more = "other,works,,water,m3,1d,sum,2 %,dh-6,,,,\n"
+    exchanges = HEAD + (
+        "reuse,works,mill,water,water_out,water_in,,,,whole=whole; rest=rest\n"
+        "wash,works,bricks,water,other,,,,,whole=whole\n"
+    )
+    territory, ledger = world(tmp_path, flows=more, exchanges=exchanges, effects=EFFECT_HEAD)
+    with ledger:
+        rows = daily("water_out", month(1), 31, 15.0) + daily("water_in", month(1), 31, 240.0)
+        rows += daily("other", month(1), 31, 100.0) + daily("rest", month(1), 31, 660.0)
+        store(ledger, rows + daily("whole", month(1), 31, 1000.0))
+        reuse, wash = verify(ledger, territory, "2024-01").rows
+        alone = verify(ledger, territory, "2024-01", exchanges=["wash"])
+    assert reuse.suspects == ("water_out",)
+    assert wash.suspects == ()
+    assert wash.status == "reconciled"
+    assert [row.exchange for row in alone.rows] == ["wash"]
+    assert alone.rows[0].taken.value == pytest.approx(wash.taken.value)
+
+
+def test_periods_may_be_days(tmp_path):
+    exchanges = HEAD + "reuse,works,mill,water,,water_in,,,,quality_cod=cod; max_cod=40 mg/L\n"
+    territory, ledger = world(tmp_path, exchanges=exchanges, effects=EFFECT_HEAD)
+    with ledger:
+        store(ledger, daily("water_in", month(1), 3, 7.0) + daily("cod", month(1), 3, 60.0))
+        made = verify(ledger, territory, "2024-01-01", "2024-01-04", every="1d")
+    assert [row.taken.value for row in made.rows] == [pytest.approx(7)] * 3
+    assert all(row.properties[0].breached for row in made.rows)
+    assert (
+        "2024-01-02" in next(one for one in made.problems if one.code == "symbiosis.quality").data["periods"]
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.tuples(st.floats(1, 1e4), st.floats(0.95, 1.05)), min_size=1, max_size=12))
+def test_months_add_up_to_the_year_and_parts_to_the_whole(tmp_path_factory, months):
+    territory, ledger = world(tmp_path_factory.mktemp("park"))
+    with ledger:
+        sent = monthly("sent", [amount for amount, _ in months])
+        store(ledger, sent + monthly("received", [1000 * amount * ratio for amount, ratio in months]))
+        made = verify(ledger, territory, "2024")
+    assert made.amount("slag").value == pytest.approx(sum(row.taken.value for row in made.rows if row.taken))
+    assert made.avoided().value == pytest.approx(sum(one.co2e_kg or 0 for one in made.by_effect(2024)))
+    for row in made.rows[: len(months)]:
+        assert row.given.value == pytest.approx(row.taken.value, rel=1e-9)
+        low, high = sorted((row.sent.amount, row.received.amount))
+        assert low * (1 - 1e-9) <= row.taken.value <= high * (1 + 1e-9)

@@ -29,6 +29,7 @@ _UNITS = {
     unit("Nm3").dimension: "Nm3",
     unit("item").dimension: "item",
     unit("vehicle_km").dimension: "vehicle_km",
+    unit("t*km").dimension: "t*km",
     unit("h").dimension: "h",
     unit("VND").dimension: "VND",
 }
@@ -195,7 +196,8 @@ def _coefficients(account: Account, effect: Effect, shown: Unit) -> tuple[list[C
             account.gwp.value(one.gas)
             weighed.append(one)
         except RuleError as error:
-            problems.append(Problem(error.code, error.problem.data, effect.where, "warning"))
+            data = {**error.problem.data, "exchange": effect.exchange}
+            problems.append(Problem(error.code, data, effect.where, "warning"))
     return weighed, problems
 
 

@@ -198,11 +198,12 @@ def verify(
     with ledger.snapshot(as_of=asked.as_of) as snapshot:
         solved, weighted, batches = _read(territory, snapshot, chosen, groups, asked)
         cut = snapshot.cut
-    local = [f"{start.astimezone(territory.tz):%Y-%m}" for start in weighted.meters.starts]
+    form = "%Y-%m" if asked.every and asked.every.months else "%Y-%m-%dT%H:%M"
+    local = [f"{start.astimezone(territory.tz):{form}}" for start in weighted.meters.starts]
     notes += [one for group in solved for one in reconciled.problems(group, local)]
     of = {name: group for group in solved for name in group.group.exchanges}
     rows = tuple(row for one in chosen for row in _rows(one, of[one.id], weighted))
-    notes += _breaches(rows, territory)
+    notes += _breaches(rows, territory, dict(zip(weighted.meters.starts, local, strict=True)))
     account = effects.Account(
         territory, book, book.gwp(asked.gwp or ""), asked.span, asked.allow,
         frozenset(claims.uncounted), frozenset(claims.dropped),
@@ -316,6 +317,7 @@ def _rows(exchange: Exchange, group: Solved, weighted: _Weighted) -> list[Row]:
                 tuple(
                     group.group.nodes[i].flow or group.group.nodes[i].role
                     for i in np.flatnonzero(group.suspects[t])
+                    if group.group.nodes[i].exchange in ("", exchange.id)
                 ) if tested else (),
                 () if idle else properties[t],
             )
@@ -381,15 +383,13 @@ def _limit(exchange: Exchange, name: str, counted: str) -> float | None:
     return value.to(counted) if isinstance(value, Quantity) else None
 
 
-def _breaches(rows: Sequence[Row], territory: Territory) -> list[Problem]:
+def _breaches(rows: Sequence[Row], territory: Territory, local: Mapping[datetime, str]) -> list[Problem]:
     """Properties outside their limits, one problem for each exchange and property."""
     when: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         for one in row.properties:
             if one.breached:
-                when.setdefault((row.exchange, one.name), []).append(
-                    f"{row.start.astimezone(territory.tz):%Y-%m}"
-                )
+                when.setdefault((row.exchange, one.name), []).append(local[row.start])
     return [
         Problem(
             "symbiosis.quality", {"exchange": name, "name": what, "periods": ", ".join(periods)},
