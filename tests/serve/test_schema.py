@@ -26,7 +26,18 @@ WHO = ("operator", "tenant", "device")
 EXAMPLES = 8
 """Requests to each operation as each principal."""
 STREAM = "/events"
-SCREENS = ("now", "forecast", "change", "map", "inventory", "surroundings", "health", "plans", "why")
+SCREENS = (
+    "now",
+    "forecast",
+    "change",
+    "map",
+    "inventory",
+    "surroundings",
+    "health",
+    "plans",
+    "symbiosis",
+    "why",
+)
 MOMENTS = [
     "0001", "0000", "9999", "10000", "9999-12-31", "0001-01-01", "9999-12", "0001-01-01..9999-12-31", "9999-12-31T23:59:59.999999Z",
     "2023-06", "2023-06-01..2023-06-01", "2023-06-02..2023-06-01", "2023-02-30", "2023-W10", "..", "2023-06..", "..2023", "-1", "1e400",
@@ -51,6 +62,7 @@ NAMES = {
     "map": ("sector", "level", "norm", "carrier", "sort", "kind", "every", "t"),
     "surroundings": ("flow", "table", "figure"),
     "plans": ("a", "b", "by", "year", "table", "figure"),
+    "symbiosis": ("by", "table", "figure"),
     "forecast": ("flow", "table", "figure"),
     "change": ("by", "table", "figure"),
     "inventory": ("by", "table"),

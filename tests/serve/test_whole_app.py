@@ -23,7 +23,7 @@ from mangrove.serve.access.store import digest
 from mangrove.serve.access.table import PUBLIC, declared_roles
 from mangrove.serve.scope import ROLES
 
-SCREENS = ("now", "forecast", "change", "map", "inventory", "surroundings", "health", "plans")
+SCREENS = ("now", "forecast", "change", "map", "inventory", "surroundings", "health", "plans", "symbiosis")
 ENDINGS = ("", ".json", ".csv", ".svg")
 JSON = {"accept": "application/json"}
 STREAM = "/events"

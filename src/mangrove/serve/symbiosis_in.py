@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from mangrove import listings
 from mangrove.errors import MangroveError, Problem, RequestError
 from mangrove.measure.eip import forms
+from mangrove.rules.eip import FORMS
 from mangrove.serve.pages import symbiosis
 from mangrove.serve.scope import Principal
 from mangrove.serve.state import Live
@@ -47,7 +48,9 @@ def router(live: Live, access: Any, audit: Callable[..., object]) -> APIRouter:
         found: View = request.app.state.site.view(request, principal, symbiosis.SCREEN)
         return found
 
-    def form(request: Request, view: View, said: Mapping[str, str], problems: tuple[Problem, ...]) -> Response:
+    def form(
+        request: Request, view: View, said: Mapping[str, str], problems: tuple[Problem, ...]
+    ) -> Response:
         data = {"said": said, "problems": problems, "places": places_of(view), "fields": FIELDS[3:]}
         answer: Response = request.app.state.site.page(
             request, "symbiosis_enter.html", view, page=data, writable=live.intake is not None
@@ -88,7 +91,7 @@ def router(live: Live, access: Any, audit: Callable[..., object]) -> APIRouter:
     def printed(request: Request, principal: Principal = who) -> HTMLResponse:
         """One annual form of the year in view, to be printed."""
         view = view_of(request, principal)
-        name = choice("form", view.params.get("form", ""), forms.FORMS)
+        name = choice("form", view.params.get("form", ""), FORMS)
         place = view.place or None
         if not view.scope.whole and (place is None or not view.scope.sees(place)):
             raise RequestError("page_symbiosis.not_yours", place=place or view.territory.name)

@@ -164,7 +164,9 @@ class Symbiosis:
                     SankeyLink(f"{one.giver} ▸", one.name, width),
                     SankeyLink(one.name, f"▸ {one.taker}", width),
                 ]
-        layers = [messages.render(f"page_symbiosis.layer_{name}", lang) for name in ("gives", "what", "takes")]
+        layers = [
+            messages.render(f"page_symbiosis.layer_{name}", lang) for name in ("gives", "what", "takes")
+        ]
         title = messages.render(f"page_symbiosis.figure_{self.by if self.by in WIDTHS else 'amount'}", lang)
         return sankey(links, title=title, unit=self._unit(lang), lang=lang, layers=layers, heading=False)
 
@@ -340,4 +342,3 @@ SCREEN = Screen(
     keeps=("by", "table", "figure"),
     fits=fits,
 )
-

@@ -107,7 +107,9 @@ def board_of(live: Live, view: View) -> Board:
         return Board((), len(offers), len(needs))
     declared = {*live.territory.offers, *live.territory.needs}
     rows = [
-        _posted(one, view, entered=one.id not in declared) for side in (offers, needs) for one in side.values()
+        _posted(one, view, entered=one.id not in declared)
+        for side in (offers, needs)
+        for one in side.values()
     ]
     return Board(tuple(rows), len(offers), len(needs))
 

@@ -158,7 +158,9 @@ def _members(document: Mapping[str, Any], view: View) -> list[Member]:
             continue
         # a share of less than one đồng is rounding of the solver
         by_rule = {
-            rule: float(round(shares["rules"][rule]["shares"][i])) for rule in RULES if rule in shares["rules"]
+            rule: float(round(shares["rules"][rule]["shares"][i]))
+            for rule in RULES
+            if rule in shares["rules"]
         }
         leaves = lost.get(place, {"loss": 0.0, "others": 0.0, "stops": ()})
         name = document["places"].get(place, place)
