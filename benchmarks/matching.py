@@ -13,9 +13,11 @@ ranked without its own study. A row with several codes (11 of 305) is right when
 from __future__ import annotations
 
 import csv
+import dataclasses
 import os
 import sys
 import time
+from collections import Counter
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
@@ -24,6 +26,7 @@ import numpy as np
 import real
 from mangrove.matching import Case, EwcCoder, candidates, catalog, fit_weights
 from mangrove.matching.coder import FEATURES, WEIGHTS
+from mangrove.matching.receivers import Receivers, fit_receivers
 from mangrove.territory.model import Carrier, Listing, Quality
 from mangrove.units import Quantity, unit
 
@@ -73,6 +76,26 @@ def coding():
     print("weights on all cases:", dict(zip(FEATURES, np.round(fit_weights(cases), 3).tolist(), strict=True)))
 
 
+def receivers():
+    cases = past()
+    for name, known in (("words, giver and waste code", True), ("words and giver", False)):
+        told = [case if known else dataclasses.replace(case, ewc=()) for case in cases]
+        ranks, popular = [], []
+        for study in dict.fromkeys(case.study for case in told):
+            others, asked = [c for c in told if c.study != study], [c for c in told if c.study == study]
+            ranker = Receivers(others, weights=fit_receivers(others))
+            often = Counter(code[:2] for case in others for code in case.nace_to)
+            first = [code for code, _ in often.most_common()]
+            for case, divisions in zip(asked, ranker.rank(asked), strict=True):
+                right = {code[:2] for code in case.nace_to}
+                for listed, kept in ((divisions, ranks), (first, popular)):
+                    kept.append(min((listed.index(code) for code in right if code in listed), default=99))
+        print(
+            f"receiver NACE2 from {name}: top-1/3/5 {tops(np.array(ranks), 1, 3, 5)}, popularity {tops(np.array(popular), 1, 3, 5)}"
+        )
+    print("weights on all cases:", np.round(fit_receivers(cases), 3).tolist())
+
+
 def world(count, rng, *, same=False, one_park=False):
     """Offers and needs in clusters in 300 x 300 km, 200 codes (Zipf), half with limits: the park of section 7 of the reference page."""
     codes = [one.code for one in catalog.wastes()]
@@ -112,4 +135,4 @@ def scale():
 
 
 if __name__ == "__main__":
-    {"coding": coding, "candidates": scale}[sys.argv[1]]()
+    {"coding": coding, "receivers": receivers, "candidates": scale}[sys.argv[1]]()

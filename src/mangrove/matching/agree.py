@@ -146,7 +146,8 @@ class Memory:
         trades = list(dict.fromkeys(one.industries for one in offers))
         near = np.array([[_nearest(trade, case.nace_from) for case in self.cases] for trade in trades])
         rows = [trades.index(one.industries) for one in offers]
-        return alike * (0.5 + 0.5 * near[rows])
+        likely: Floats = alike * (0.5 + 0.5 * near[rows])
+        return likely
 
     def taking(self, trade: tuple[str, ...], place: str) -> Floats:
         """(cases,) how like a need's place is to who took: its industry, or the very place."""

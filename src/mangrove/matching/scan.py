@@ -162,7 +162,7 @@ def scan(world: World, radius: float, keep: int, *, refused: bool = False) -> Pa
         )
         if len(columns):
             found += _family(world, family, (rows, columns), _Ask(radius, keep, refused))
-    pairs = Pairs(*map(np.concatenate, zip(*found, strict=True))) if found else _none()
+    pairs = Pairs._make(map(np.concatenate, zip(*found, strict=True))) if found else _none()
     once = np.unique(pairs.offer * max(len(world.needs), 1) + pairs.need, return_index=True)[1]
     pairs = _take(pairs, once)
     return _take(pairs, np.lexsort((pairs.need, pairs.offer, -_order(pairs.score, pairs.km))))
@@ -174,7 +174,7 @@ def _none() -> Pairs:
 
 
 def _take(pairs: Pairs, rows: Ints) -> Pairs:
-    return Pairs(*(column[rows] for column in pairs))
+    return Pairs._make(column[rows] for column in pairs)
 
 
 def _order(score: Floats, km: Floats) -> Floats:
@@ -247,7 +247,7 @@ class _Best:
         """What was kept."""
         if not self._stored:
             return []
-        stored = Pairs(*map(np.concatenate, zip(*self._stored, strict=True)))
+        stored = Pairs._make(map(np.concatenate, zip(*self._stored, strict=True)))
         return [_take(stored, np.unique(self._pair[np.isfinite(self._key)]))]
 
 
@@ -314,7 +314,7 @@ class _Block:
 
     def score(self, offer: Ints, need: Ints, km: Floats, radius: float) -> Pairs:
         """Pairs (positions in this block) with a score that suffices, scored and gated; pairs at one place are none."""
-        refused = np.zeros(len(offer), dtype=np.int64)
+        refused: Ints = np.zeros(len(offer), dtype=np.int64)
         if self._leveled:
             agreed, refused = self._heat(offer, need)
         else:

@@ -73,9 +73,25 @@ def by_products(text: str) -> list[ByProduct]:
         >>> [one.en for one in by_products("Can ban xi lo dien")]
         ['electric arc furnace slag']
     """
+    return [one for one in _read(text) if isinstance(one, ByProduct)]
+
+
+def pivot(text: str) -> str:
+    """A text, folded, with the English key words in the place of what the glossary knows: ready for n-grams.
+
+    Example:
+        >>> pivot("Mùn cưa khô")
+        'sawdust wood kho'
+    """
+    return " ".join(one.en if isinstance(one, ByProduct) else one for one in _read(text))
+
+
+def _read(text: str) -> list[ByProduct | str]:
+    """A text as phrases of the glossary and, between them, folded words."""
     spelled = words(text)
     folded = [fold(word) for word in spelled]
-    table, found, at = _phrases(), [], 0
+    table, at = _phrases(), 0
+    found: list[ByProduct | str] = []
     while at < len(spelled):
         for length in range(min(_LONGEST, len(spelled) - at), 0, -1):
             written = spelled[at : at + length]
@@ -85,6 +101,7 @@ def by_products(text: str) -> list[ByProduct]:
                 at += length
                 break
         else:
+            found.append(folded[at])
             at += 1
     return found
 
@@ -94,13 +111,3 @@ def _may_be(written: list[str], meant: tuple[str, ...]) -> bool:
     if len(written) == 1:
         return written[0] == meant[0]
     return all(word == other or word.isascii() for word, other in zip(written, meant, strict=True))
-
-
-def pivot(text: str) -> str:
-    """A text, folded, with the English key words of what it names: ready for n-grams.
-
-    Example:
-        >>> pivot("Mùn cưa khô")
-        'mun cua kho sawdust wood'
-    """
-    return " ".join([fold(text), *(one.en for one in by_products(text))])
