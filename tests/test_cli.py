@@ -248,6 +248,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "transit": lambda: (park, feed(out), "--from", "2026-11-16"),
         "water": lambda: (park, supply("Net1"), "--from", "2023-01-01", "--flow", "mill.power"),
         "drainage": lambda: (park, town(out), "--rain", "50"),
+        "eip": lambda: (exchanging(out), "--year", "2024", "--gaps"),
         "exchange verify": lambda: (exchanging(out), "--year", "2024", "--circularity"),
         "exchange water": lambda: (water_users(out),),
         "exchange heat": lambda: (heat_streams(out), "--figure", fresh(out, ".svg")),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from mangrove import messages
 from mangrove.errors import RequestError
-from mangrove.figures.numbers import number
+from mangrove.figures.numbers import fixed
 from mangrove.printing import grid
 from mangrove.rules import sectors
 
@@ -48,7 +48,7 @@ def text(draft: Draft, lang: str = "en") -> str:
 def _sure(tenant: Tenant, lang: str) -> str:
     if not tenant.guesses:
         return "-"
-    return messages.render("tenants.given", lang) if tenant.given else number(tenant.score, lang, digits=2)
+    return messages.render("tenants.given", lang) if tenant.given else fixed(tenant.score, lang, decimals=2)
 
 
 def _cut(words: str) -> str:
@@ -70,14 +70,19 @@ def _exchanges(draft: Draft, lang: str) -> list[str]:
     ]
     body = [
         [
-            _cut(offers[group[0].offer].label(lang)), _cut(names[group[0].giver]), f"+{len(group) - 1}" if len(group) > 1 else "",
-            _cut(names[taker]), str(max(one.cases for one in group) or "-"), number(group[0].score, lang, digits=2),
+            _cut(_named(offers[group[0].offer], lang)), _cut(names[group[0].giver]), f"+{len(group) - 1}" if len(group) > 1 else "",
+            _cut(names[taker]), str(max(one.cases for one in group) or "-"), fixed(group[0].score, lang, decimals=2),
         ]
         for (taker, _), group in groups.items()
     ]  # fmt: skip
     more = [f"... +{len(body) - _SHOWN}"] if len(body) > _SHOWN else []
     table = grid(header, body[:_SHOWN], left={0, 1, 3})
     return [messages.render("tenants.exchanges_title", lang), *table, *more]
+
+
+def _named(one: Proposal, lang: str) -> str:
+    """What it is, with its code."""
+    return f"{one.ewc} {one.label(lang)}".strip()
 
 
 def write(draft: Draft, folder: Path, lang: str = "en") -> tuple[Path, ...]:

@@ -22,7 +22,8 @@ from mangrove.rules import classifications, sectors
 from mangrove.rules.classifications import EWC, ISIC
 from mangrove.territory import tables
 from mangrove.territory.cells import identifier
-from mangrove.text import canonical, fold
+from mangrove.territory.cells import name as composed
+from mangrove.text import fold
 
 WORDS: Mapping[str, float] = {
     "products": 1.0,
@@ -184,7 +185,10 @@ def draft(path: Path | str) -> Draft:
     header = _header(table, problems)
     _stop(problems)
     rows = [
-        {name: canonical(cell.replace("\u200b", "")) for name, cell in zip(header, row, strict=True)}
+        {
+            name: composed(" ".join(cell.replace("\u200b", "").split()))
+            for name, cell in zip(header, row, strict=True)
+        }
         for row in zip(*table.cells, strict=True)
     ]
     tenants = _tenants(table, header, rows, problems)
