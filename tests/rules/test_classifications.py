@@ -107,6 +107,14 @@ def test_activities_and_their_products_are_carried_from_list_to_list(scheme, cod
     assert set(c.equivalents(scheme, code, other)) == set(same)
 
 
+@pytest.mark.parametrize(
+    ("code", "isic"),
+    [("1391", "1391"), ("3101", "3100"), ("2611", "2610"), ("1105", "1104"), ("2212", "2219")],
+)
+def test_classes_of_viet_nam_are_known_in_their_older_and_newer_numbers(code, isic):
+    assert c.equivalents("vsic", code, "isic") == (isic,)
+
+
 def test_every_class_of_nace_and_of_viet_nam_leads_to_a_class_or_division_of_isic():
     for scheme in ("nace", "vsic"):
         for code in c.codes(scheme, 4):
