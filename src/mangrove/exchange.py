@@ -28,11 +28,15 @@ from mangrove.units import Quantity, unit
 if TYPE_CHECKING:
     from mangrove.handle import Handle
     from mangrove.plan.symbiosis import Case, NewExchange
+    from mangrove.plan.symbiosis.model import Ints
+    from mangrove.settle.game import Bools, Floats
 
 KIND = "exchange_plan"
 """Kind of the records in the ledger."""
 RADIUS = 50.0
 """Kilometers within which partners are looked for unless asked otherwise; a listing may name a smaller radius."""
+SMALL = 12, 100
+"""Members of a block of exchanges, and of the plan, up to which shares and losses are stored with it; beyond they are found when asked for."""
 _KILO = 1000.0
 
 
@@ -66,6 +70,12 @@ class Planned:
         used = self.plan.solution.amount.sum(axis=1) > 0
         return symbiosis.Values(case, used | (case.fixed == 0))
 
+    @property
+    def is_small(self) -> bool:
+        """Whether shares and losses are found within seconds."""
+        largest = max((len(block.members) for block in self.values.blocks), default=0)
+        return largest <= SMALL[0] and len(self.plan.members) <= SMALL[1]
+
     @cached_property
     def shared(self) -> Shared:
         """Who gains what."""
@@ -88,8 +98,8 @@ class Planned:
         return {
             "mangrove": version("mangrove"), "territory": self.territory, "radius_km": self.radius, "on": self.on.isoformat(),
             **symbiosis.document(self.plan),
-            "shares": self.shared.document(),
-            "without": [one.document() for one in self.leaving],
+            "shares": self.shared.document() if self.is_small else None,
+            "without": [one.document() for one in self.leaving] if self.is_small else None,
             "notes": [
                 {"code": one.code, "severity": one.severity, "en": one.line("en"), "vi": one.line("vi")} for one in self.problems
             ],
@@ -275,9 +285,7 @@ def _carbon_price(park: Handle, asked: float | None) -> float:
     """The price that is asked for, else the declared one, else none."""
     declared = park.territory.settings.get("energy")
     price = declared.get("carbon_price") if isinstance(declared, Mapping) else None
-    if asked is None and isinstance(price, Quantity):
-        return price.to("VND/t")
-    return asked or 0.0
+    return float(price or 0.0) if asked is None else asked
 
 
 def share(text: str | None) -> float | None:
@@ -332,8 +340,9 @@ def _stored(park: Handle, planned: Planned) -> Planned:
         text = json.dumps(planned.document(), sort_keys=True, ensure_ascii=False, allow_nan=False)
         record = ledger.put_record(KIND, text.encode())
     kept = Planned(planned.plan, planned.territory, planned.radius, planned.on, planned.notes, record)
-    for name in ("values", "shared", "leaving"):
-        kept.__dict__[name] = planned.__dict__[name]
+    kept.__dict__.update(
+        {name: planned.__dict__[name] for name in ("values", "shared", "leaving") if name in planned.__dict__}
+    )
     return kept
 
 
@@ -343,10 +352,7 @@ def _stored(park: Handle, planned: Planned) -> Planned:
 def _shared(planned: Planned) -> Shared:
     """Shares of every group, and the prices of the plan's exchanges under each rule."""
     values, found = planned.values, planned.plan
-    joined = [
-        gains.Joined(tuple(values.members[i] for i in group), lambda masks, g=g: values.of_group(g, masks))
-        for g, group in enumerate(values.groups)
-    ]
+    joined = [_joined(values, group) for group in values.groups]
     made = gains.gains(joined, duals=found.by_price)
     deals = deals_of(planned)
     prices = {
@@ -354,6 +360,21 @@ def _shared(planned: Planned) -> Shared:
         for rule in made.shares
     }
     return Shared(planned, made, prices)
+
+
+def _joined(values: symbiosis.Values, group: Ints) -> gains.Joined:
+    """The game of one group, and the parts that add up to it."""
+    blocks = values.blocks_of(group)
+    at = {int(member): i for i, member in enumerate(group)}
+    columns = [[at[int(member)] for member in block.members] for block in blocks]
+
+    def worth(masks: Bools) -> Floats:
+        parts = [block.many(masks[:, own]) for block, own in zip(blocks, columns, strict=True)]
+        return np.sum(parts, axis=0) if parts else np.zeros(len(masks))
+
+    names = values.members
+    parts = tuple(gains.Joined(tuple(names[i] for i in block.members), block.many) for block in blocks)
+    return gains.Joined(tuple(names[i] for i in group), worth, parts)
 
 
 def deals_of(planned: Planned) -> list[exchange_prices.Deal]:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from mangrove.rules import Rules
 
 Floats = npt.NDArray[np.float64]
+Metered = tuple[Flow, Floats, str, str]
+"""A flow, its (12,) amounts from January to December, and the first and last month that they are of."""
 _MONTHS = 12
 _HOUR = 3600.0
 _REFUSED = 200
@@ -131,19 +133,28 @@ def running(park: Handle, territory: Territory) -> tuple[dict[str, Floats], list
         if not metered:
             notes.append(Problem("exchange.running_unread", {"id": one.id}, one.where, "warning"))
             continue
-        for listing, amounts in ends:
-            series, first, last = amounts if amounts is not None else next(iter(metered.values()))
-            flow, months = series
-            counted = _counted(listing)
-            if not _amount_unit(flow).converts_to(counted):
-                continue
-            held = months * _amount_unit(flow).to(counted)
-            used[listing.id] = used.get(listing.id, np.zeros(_MONTHS)) + held
+        held = [(listing, *_held(listing, own or next(iter(metered.values())))) for listing, own in ends]
+        for listing, months, _, _ in held:
+            used[listing.id] = used.get(listing.id, np.zeros(_MONTHS)) + months
+        if held:
+            listing, months, first, last = held[0]
             data = {
-                "id": one.id, "amount": round(float(held.sum())), "unit": counted, "listing": listing.id, "first": first, "last": last,
-            }  # fmt: skip
+                "id": one.id,
+                "amount": round(float(months.sum())),
+                "unit": _counted(listing),
+                "first": first,
+                "last": last,
+            }
+            data |= {"listings": ", ".join(own.id for own, *_ in held)}
             notes.append(Problem("exchange.running_used", data, one.where, "note"))
     return used, notes
+
+
+def _held(listing: Listing, metered: Metered) -> tuple[Floats, str, str]:
+    """(12,) amounts of a meter in the counted unit of a listing (nothing where they do not convert), and their first and last month."""
+    flow, months, first, last = metered
+    counted, own = _counted(listing), _amount_unit(flow)
+    return (months * own.to(counted) if own.converts_to(counted) else np.zeros(_MONTHS)), first, last
 
 
 def _counted(listing: Listing) -> str:
@@ -174,14 +185,13 @@ def _shares_code(own: Listing, one: Exchange) -> bool:
     return any(set(own.codes.get(scheme, ())) & set(codes) for scheme, codes in one.codes.items())
 
 
-def _metered(park: Handle, one: Exchange) -> dict[str, tuple[tuple[Flow, Floats], str, str]]:
+def _metered(park: Handle, one: Exchange) -> dict[str, Metered]:
     """By end, the flow with its (12,) amounts of the last twelve months that have values, and the first and last of these months."""
     found = {}
     flows = park.territory.flows
     for end, id_ in (("sent", one.sent), ("received", one.received)):
         if id_ and id_ in flows and (read := _last_year(park, flows[id_])) is not None:
-            months, first, last = read
-            found[end] = ((flows[id_], months), first, last)
+            found[end] = (flows[id_], *read)
     return found
 
 

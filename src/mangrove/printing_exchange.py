@@ -132,7 +132,9 @@ def shares_text(shared: Shared, lang: str = "en", rules: Sequence[str] = RULES) 
         "",
     ]
     lines += [_say(f"about_{rule}", lang) for rule in rules]
-    lines += [*dict.fromkeys(one.text(lang) for one in found.found)] if "shapley" in rules else []
+    if "shapley" in rules:
+        sampled = any(one.how == "sample" for one in found.found)
+        lines.append(_say("sampled" if sampled else "exact", lang))
     lines += [_objection(shared, rule, lang) for rule in rules]
     lines += [
         "",

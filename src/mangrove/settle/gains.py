@@ -5,8 +5,9 @@ Comes in: groups of companies that exchanges join, with the worth of any coaliti
 to 12 members of a group, sampled beyond, with errors), the point of the core nearest to it, the shares by prices of the linear
 program (Owen 1975), who objects most to each, and what is lost when a member leaves (N-1).
 
-Groups that no exchange joins add up: v(S) = sum of v_g(S and g). So the Shapley value is that of each group, and the core is the product of
-the cores; a park of forty companies in six groups is exact. A gain is the negative cost of `mangrove.settle.game`.
+Groups that no exchange joins add up: v(S) = sum of v_g(S and g), so the core is the product of their cores. Exchanges of other things add up,
+too, also where the same companies have a part in both, and the Shapley value is additive: it is the sum of the values of such parts, exact
+for a park of forty companies when no part has more than 12. A gain is the negative cost of `mangrove.settle.game`.
 """
 
 from __future__ import annotations
@@ -27,10 +28,14 @@ _SMALL = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Joined:
-    """Companies that exchanges join, and the worth of (k, m) coalitions of them as (k,) money."""
+    """Companies that exchanges join, and the worth of (k, m) coalitions of them as (k,) money.
+
+    `parts` are games of some of the members that do not depend on each other and add up to this one; empty when there are none.
+    """
 
     members: tuple[str, ...]
     worth: Callable[[Bools], Floats]
+    parts: tuple[Joined, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,20 +152,33 @@ def _of_group(
     """The gains of one group."""
     game = Game(group.members, many=lambda masks: -group.worth(masks))
     n, worth = len(game), -game.grand
-    fair = shapley(game, permutations=permutations, seed=seed)
-    shares, empty = {"shapley": -fair.shares}, False
+    fair, errors, found = _shapley(group, permutations, seed)
+    shares, empty = {"shapley": fair}, False
     if "core" in rules and n > 1 and worth > 0:
-        near = nearest_core(game, fair.shares, search=search)
+        near = nearest_core(game, -fair, search=search)
         shares["core"] = -near.shares
         empty = (near.epsilon or 0.0) > _SMALL * game.scale
     elif "core" in rules:
-        shares["core"] = -fair.shares
+        shares["core"] = fair
     if "duals" in rules and duals is not None:
         shares["duals"] = np.array([duals.get(name, 0.0) for name in group.members])
     losses = np.maximum(worth + game.costs(~np.eye(n, dtype=bool)), 0.0) if n > 1 else np.array([worth])
-    errors = np.zeros(n) if fair.errors is None else fair.errors
     objections = {rule: _leaving(game, money, search) for rule, money in shares.items()}
-    return Gains(group.members, worth, shares, errors, objections, empty, losses, (fair.found,))
+    return Gains(group.members, worth, shares, errors, objections, empty, losses, found)
+
+
+def _shapley(group: Joined, permutations: int, seed: int) -> tuple[Floats, Floats, tuple[Found, ...]]:
+    """(n,) Shapley value, its standard errors, and how it was found: the sum over parts, whose errors are independent."""
+    at = {name: i for i, name in enumerate(group.members)}
+    total, squares, found = np.zeros(len(at)), np.zeros(len(at)), []
+    for part in group.parts or (group,):
+        game = Game(part.members, many=lambda masks, part=part: -part.worth(masks))  # type: ignore[misc]
+        fair = shapley(game, permutations=permutations, seed=seed)
+        rows = [at[name] for name in part.members]
+        total[rows] -= fair.shares
+        squares[rows] += 0.0 if fair.errors is None else fair.errors**2
+        found.append(fair.found)
+    return total, np.sqrt(squares), tuple(found)
 
 
 def _leaving(game: Game, money: Floats, search: Search) -> Leaving:

@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What any group of companies is worth together: the optimum with only their offers, needs and units.
 
-Comes in: a case. Goes out: `Values`: worth of coalitions, of the case without a place and without an exchange. Companies that no chain
-of arcs joins do not change each other's worth, so each group of joined companies has a program of its own, solved warm from
-coalition to coalition: only the limits of arcs change.
+Comes in: a case. Goes out: `Values`: worth of coalitions, of the case without a place and without an exchange. Exchanges that share no offer,
+no need and no unit do not change each other's worth, though one company may have a part in many of them. So the worth of a coalition is
+the sum over such blocks, v(S) = sum_b v_b(S and b), and each block has a small program of its own, solved warm from coalition to coalition:
+only the limits of arcs change.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,20 +24,53 @@ from mangrove.plan.symbiosis.model import Case, Floats, Ints
 Bools = NDArray[np.bool_]
 PROVEN = 1e-9
 """Relative gap of the searches over links with fixed costs: values of coalitions are compared with each other."""
+TABLED = 12
+"""Members of a block up to which the worth of all its coalitions is found at once (4,096 programs)."""
+
+
+@dataclass(eq=False)
+class Block:
+    """Exchanges that share offers, needs or units: positions of their members, and their program."""
+
+    members: Ints
+    arcs: Ints
+    program: _Warm
+    _known: dict[bytes, float] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def table(self) -> Floats:
+        """(2^m,) worth of every coalition of the members; bit i says whether member i is in it."""
+        m = len(self.members)
+        return np.array(
+            [self.of(row) for row in (np.arange(1 << m)[:, None] >> np.arange(m) & 1).astype(bool)]
+        )
+
+    def many(self, masks: Bools) -> Floats:
+        """(k, m) coalitions of the block's members to (k,) VND/yr."""
+        if len(self.members) <= TABLED:
+            return self.table[masks @ (1 << np.arange(len(self.members)))]
+        return np.array([self.of(row) for row in masks])
+
+    def of(self, row: Bools) -> float:
+        """One coalition (m,)."""
+        key = np.packbits(row).tobytes()
+        if key not in self._known:
+            able = ~(self.program.seats & ~row).any(axis=1)
+            self._known[key] = self.program.worth(able) if able.any() else 0.0
+        return self._known[key]
 
 
 @dataclass(eq=False)
 class Values:
-    """Worth of coalitions of the members of a case, VND/yr; each computed at most once.
+    """Worth of coalitions of the members of a case, VND/yr; each part computed at most once.
 
     Attributes:
         case: the case.
-        open_only: arcs that may be used; None: all. The game of a plan whose links cost once is played on the links it opens.
+        open_only: (A,) arcs that may be used; None: all. The game of a plan whose links cost once is played on the links it opens.
     """
 
     case: Case
     open_only: Bools | None = None
-    _known: dict[tuple[int, bytes], float] = field(default_factory=dict, repr=False)
 
     @property
     def members(self) -> tuple[str, ...]:
@@ -43,54 +78,45 @@ class Values:
         return self.case.members
 
     @cached_property
-    def groups(self) -> tuple[Ints, ...]:
-        """Positions of the members of each group that arcs join, largest first."""
-        from scipy.sparse import coo_array
-        from scipy.sparse.csgraph import connected_components
-
-        seats = self.case.seats if self.open_only is None else self.case.seats[self.open_only]
-        arc, member = np.nonzero(seats)
-        count, n = seats.shape
-        joined = coo_array((np.ones(len(arc)), (arc, count + member)), shape=(count + n, count + n))
-        _, label = connected_components(joined, directed=False)
-        of_member = label[count:]
-        found = [np.flatnonzero(of_member == one) for one in np.unique(of_member)]
-        return tuple(sorted(found, key=lambda at: (-len(at), at[0])))
+    def _usable(self) -> Ints:
+        return np.arange(len(self.case)) if self.open_only is None else np.flatnonzero(self.open_only)
 
     @cached_property
-    def _programs(self) -> tuple[_Warm | None, ...]:
-        found: list[_Warm | None] = []
-        usable = np.ones(len(self.case), bool) if self.open_only is None else self.open_only
-        for group in self.groups:
-            inside = np.zeros(len(self.members), bool)
-            inside[group] = True
-            arcs = np.flatnonzero(usable & ~(self.case.seats & ~inside).any(axis=1))
-            found.append(_Warm(self.case, arcs) if len(arcs) else None)
-        return tuple(found)
+    def blocks(self) -> tuple[Block, ...]:
+        """The exchanges that depend on each other, block by block."""
+        case, arcs = self.case, self._usable
+        if not len(arcs):
+            return ()
+        offers, needs = len(case.offers), len(case.needs)
+        ends = [(arcs, case.offer[arcs])]
+        ends.append((arcs[case.need[arcs] >= 0], offers + case.need[arcs][case.need[arcs] >= 0]))
+        ends.append((arcs[case.unit[arcs] >= 0], offers + needs + case.unit[arcs][case.unit[arcs] >= 0]))
+        first, second = (np.concatenate(side) for side in zip(*ends, strict=True))
+        label = _components(first, second, len(case), offers + needs + len(case.units))[arcs]
+        return tuple(self._block(arcs[label == one]) for one in dict.fromkeys(label.tolist()))
+
+    def _block(self, arcs: Ints) -> Block:
+        members = np.flatnonzero(self.case.seats[arcs].any(axis=0))
+        return Block(members, arcs, _Warm(self.case, arcs, self.case.seats[np.ix_(arcs, members)]))
+
+    @cached_property
+    def groups(self) -> tuple[Ints, ...]:
+        """Positions of the members of each group that exchanges join, largest first; who has none is a group alone."""
+        arc, member = np.nonzero(self.case.seats[self._usable])
+        label = _components(arc, member, len(self._usable), len(self.members))[len(self._usable) :]
+        found = [np.flatnonzero(label == one) for one in np.unique(label)]
+        return tuple(sorted(found, key=lambda at: (-len(at), at[0])))
+
+    def blocks_of(self, group: Ints) -> tuple[Block, ...]:
+        """The blocks whose members are in a group."""
+        return tuple(block for block in self.blocks if block.members[0] in group)
 
     def many(self, masks: Bools) -> Floats:
         """(k, n) coalitions to (k,) VND/yr."""
         total = np.zeros(len(masks))
-        for g, (group, program) in enumerate(zip(self.groups, self._programs, strict=True)):
-            if program is not None:
-                total += [self._of(g, program, row) for row in masks[:, group]]
+        for block in self.blocks:
+            total += block.many(masks[:, block.members])
         return total
-
-    def of_group(self, group: int, masks: Bools) -> Floats:
-        """(k, m) coalitions of one group's members to (k,) VND/yr."""
-        program = self._programs[group]
-        if program is None:
-            return np.zeros(len(masks))
-        return np.array([self._of(group, program, row) for row in masks])
-
-    def _of(self, group: int, program: _Warm, row: Bools) -> float:
-        key = group, np.packbits(row).tobytes()
-        if key not in self._known:
-            inside = np.zeros(len(self.members), bool)
-            inside[self.groups[group][row]] = True
-            able = ~(self.case.seats[program.arcs] & ~inside).any(axis=1)
-            self._known[key] = program.worth(able) if able.any() else 0.0
-        return self._known[key]
 
     @cached_property
     def all(self) -> float:
@@ -104,24 +130,32 @@ class Values:
 
     def losses_of_arcs(self, arcs: Ints) -> Floats:
         """(k,) VND/yr that are lost when one exchange (the same offer, need and unit) stops and the rest makes the best of it."""
+        of_arc = {int(arc): block for block in self.blocks for arc in block.arcs}
         found = []
         for arc in arcs.tolist():
-            member = np.flatnonzero(self.case.seats[arc])[0]
-            g = next(g for g, group in enumerate(self.groups) if member in group)
-            program = self._programs[g]
-            assert program is not None
-            able = program.arcs != arc
-            everybody = np.ones(len(self.groups[g]), bool)
-            whole = self._of(g, program, everybody)
-            found.append(max(whole - (program.worth(able) if able.any() else 0.0), 0.0))
+            block = of_arc[arc]
+            able = block.arcs != arc
+            whole = block.of(np.ones(len(block.members), bool))
+            found.append(max(whole - (block.program.worth(able) if able.any() else 0.0), 0.0))
         return np.array(found)
+
+
+def _components(first: Ints, second: Ints, left: int, right: int) -> NDArray[Any]:
+    """(left + right,) numbers of the connected components of a two-sided graph with an edge for each pair."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    size = left + right
+    edges = coo_array((np.ones(len(first)), (first, left + np.asarray(second))), shape=(size, size))
+    found: NDArray[Any] = connected_components(edges, directed=False)[1]
+    return found
 
 
 class _Warm:
     """The program of some arcs, kept in the solver."""
 
-    def __init__(self, case: Case, arcs: Ints) -> None:
-        self.arcs = arcs
+    def __init__(self, case: Case, arcs: Ints, seats: Bools) -> None:
+        self.seats = seats
         self.part = only(case, arcs)
         built = build(self.part)
         self.columns, self.lp = built.columns, built.net.program
