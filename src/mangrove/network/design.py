@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which links to open when opening costs money once: slope scaling on warm linear programs, then a search on what survives.
+"""Which links to open when opening costs money once: slope scaling on warm linear programs, then searches of what is small.
 
 Comes in: a program that minimizes cost, and the columns that each opening allows, each with its tightest bound. Goes out: what is
 open, the plan that lives with it, and a bound below which no plan can cost, so that everybody sees how far off it may be.
@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mangrove.network.neighborhoods import Neighborhoods
 from mangrove.network.parts import Part, Pieces, components, split
 from mangrove.network.program import Program
 from mangrove.network.solver import OPTIMAL, Solver
@@ -27,7 +28,7 @@ Bools = npt.NDArray[np.bool_]
 ROUNDS = 25
 """Rounds of slope scaling; the cost hardly falls after fifteen."""
 EXACT = 300
-"""Openings in a component that is searched whole, so that its cost is a proven least (within the gap)."""
+"""Columns that openings allow in a component that is searched whole, so that its cost is a proven least (within the gap)."""
 PROVEN = 1e-4
 """Gap of a search over one component."""
 _TOGETHER = 50
@@ -110,9 +111,9 @@ def design(lp: Program, openings: Openings, *, gap: float, time_limit: float | N
     Args:
         lp: a program with a solution when everything is open, and whose cost has a lower end.
         openings: what costs once.
-        gap: relative distance from the bound at which the search stops. Components of up to `EXACT` openings are always
-            searched, as far as time allows.
-        time_limit: seconds for all searches; None for none.
+        gap: relative distance from the bound at which the search stops. Components of up to `EXACT` columns are always
+            searched whole, as far as time allows.
+        time_limit: seconds for all searches, after slope scaling; None for none.
     """
     return _Designer(lp, openings, gap, time_limit).run()
 
@@ -130,10 +131,9 @@ class _Designer:
 
     def __init__(self, lp: Program, openings: Openings, gap: float, time_limit: float | None) -> None:
         self.lp, self.openings, self.gap = lp, openings, gap
-        self.until = None if time_limit is None else time.perf_counter() + time_limit
+        self.time_limit, self.until = time_limit, np.inf
         self.true, self.upper = lp.cost.copy(), lp.upper.copy()
         self.pieces = Pieces(lp)
-        self.seen = np.zeros(len(openings.cost), bool)
         self.best: Floats = np.zeros(lp.width)
         self.cost = np.inf
         self.complete = True
@@ -150,6 +150,7 @@ class _Designer:
             label, _ = components(twin)
             bounds = _by(label[: lp.width], linear, int(label.max(initial=0)) + 1)
             self._clear_lots()
+            self.until = np.inf if self.time_limit is None else time.perf_counter() + self.time_limit
             self._search(twin, y, on, label, bounds)
             opened, shut = openings.used(self.best), self.best[openings.columns] <= nothing(openings.most)
             bound = float(bounds.sum())
@@ -176,7 +177,6 @@ class _Designer:
             if not number:
                 linear = lp.cost * x
             used = openings.used(x)
-            self.seen |= used
             cost = self.price(x)
             if cost < self.cost:
                 self.cost, self.best = cost, x.copy()
@@ -224,42 +224,56 @@ class _Designer:
         return twin, y, on
 
     def _search(self, twin: Program, y: Ints, on: Ints, label: Ints, bounds: Floats) -> None:
-        """Searches small components whole, then large ones among what any round of slope scaling used."""
+        """Searches small components whole, large ones in neighborhoods."""
         openings = self.openings
-        many = np.bincount(label[y], minlength=len(bounds))
+        many = np.bincount(label[openings.columns], minlength=len(bounds))
         integer = np.zeros(twin.width, bool)
         integer[y], integer[on[on >= 0]] = True, True
-        lots = (self.best[openings.columns] > 0)[openings.least > 0]
-        self.begin = np.concatenate([openings.used(self.best), lots]).astype(np.float64)
-        small = ((many > 0) & (many <= EXACT))[label]
-        for part in split(twin, keep=small, size=_TOGETHER):
-            floor, mine = self._improve(part, integer, min(self.gap, PROVEN)), np.unique(label[part.columns])
+        self.begin = self._binaries()
+        large = openings.used(self.best) & (many > EXACT)[label[y]]
+        now = time.perf_counter()
+        until = now + (self.until - now) * (0.5 if large.any() else 1.0)
+        for part in split(twin, keep=((many > 0) & (many <= EXACT))[label], size=_TOGETHER):
+            floor, mine = self._improve(part, integer, until), np.unique(label[part.columns])
             if floor > bounds[mine].sum():
                 bounds[mine], bounds[mine[0]] = 0.0, floor
-        self.cost = self.price(self.best)
-        keep = (many > EXACT)[label]
-        if not keep.any() or gap_of(self.cost, float(bounds.sum())) <= self.gap:
-            return
-        alive = self.seen[openings.item]
-        keep[y] &= self.seen
-        keep[openings.columns] &= alive
-        keep[on[on >= 0]] &= alive[on >= 0]
-        for part in sorted(split(twin, keep=keep, size=_TOGETHER), key=lambda part: len(part.columns)):
-            self._improve(part, integer, min(self.gap, PROVEN))
-        self.cost = self.price(self.best)
+        self.cost, self.begin = self.price(self.best), self._binaries()
+        if large.any():
+            self._around(twin, integer, np.r_[y, on], np.flatnonzero(large), float(bounds.sum()))
 
-    def _improve(self, part: Part, integer: Bools, gap: float) -> float:
-        """Searches one part from the best plan on; returns what the search proved that it costs at least (-inf: nothing)."""
-        binary = integer[part.columns]
-        left = None if self.until is None else self.until - time.perf_counter()
+    def _around(self, twin: Program, integer: Bools, binary: Ints, centers: Ints, bound: float) -> None:
+        """Searches neighborhoods of the openings in use until the gap is small enough, or time is up."""
+        openings = self.openings
+        owner = np.full(twin.width, -1)
+        owner[openings.columns] = openings.item
+        item = np.r_[np.arange(len(openings.cost)), openings.item]
+        owner[binary[binary >= 0]] = item[binary >= 0]
+        plan = np.concatenate([self.best, self.begin])
+        order = np.random.default_rng(0).permutation(centers)
+
+        def more(cost: float) -> bool:
+            late = time.perf_counter() > self.until
+            self.complete &= not late
+            return not late and gap_of(cost, bound) > self.gap
+
+        found = Neighborhoods(twin, integer, owner, plan).search(order, more)
+        candidate = found[: self.lp.width]
+        if self.price(candidate) < self.cost:
+            self.best = candidate
+            self.cost = self.price(candidate)
+
+    def _improve(self, part: Part, integer: Bools, until: float) -> float:
+        """Searches one part from the best plan on; returns what it proved (-inf: nothing)."""
+        binary, left = integer[part.columns], until - time.perf_counter()
         if not binary.any():
             return -np.inf
-        if left is not None and left <= 0:
+        if left <= 0:
             self.complete = False
             return -np.inf
         engine = Solver(part.program, integers=np.flatnonzero(binary))
         engine.begin(self._start(part, len(binary)))
-        found = engine.solve(part.program, time_limit=left, gap=gap)
+        gap = min(self.gap, PROVEN)
+        found = engine.solve(part.program, time_limit=left if np.isfinite(left) else None, gap=gap)
         self.complete &= found.status == OPTIMAL
         mine = part.columns < self.lp.width
         at = part.columns[mine]
@@ -268,6 +282,12 @@ class _Designer:
             if self._local(at, values) < self._local(at, self.best[at]):
                 self.best[at] = values
         return found.bound if np.isfinite(found.bound) else -np.inf
+
+    def _binaries(self) -> Floats:
+        """Values of the binaries for the best plan, in the order of the twin: openings, then lots."""
+        openings = self.openings
+        lots = (self.best[openings.columns] > nothing(openings.most))[openings.least > 0]
+        return np.concatenate([openings.used(self.best), lots]).astype(np.float64)
 
     def _start(self, part: Part, count: int) -> Floats:
         """The best plan so far as values of all columns of a part, binaries too; the search goes on from there."""

@@ -92,7 +92,7 @@ def design(problem: Exchanges, *, gap: float = 0.05, time_limit: float | None = 
 
     Args:
         problem: the exchanges.
-        gap: relative distance from the bound at which the search stops. Components of up to 300 openings are searched whole.
+        gap: relative distance from the bound at which the search stops. Small components are always searched whole.
         time_limit: seconds for the searches, after slope scaling; None for none.
 
     Raises:
