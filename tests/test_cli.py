@@ -166,6 +166,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
     """A call of the command that ends well."""
     calls = {
         "check": lambda: (park,),
+        "match": lambda: ("examples/park", "--offer", "slag"),
         "boundaries": lambda: (park, geojson(out)),
         "basemap": lambda: (park, "--boundaries", geojson(out), "--out", out / "map.pmtiles"),
         "ingest": lambda: (park, *meters(out / "meters")),

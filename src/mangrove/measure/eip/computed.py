@@ -219,7 +219,7 @@ def inputs_outputs(evidence: Evidence) -> Measure:
     lacking = tuple(Sentence(f"eip.no_{group}_metered") for group in missing)
     return Measure(
         None if missing else True, flows=_ids(amounts), batches=_batches(amounts), lacking=lacking,
-        remarks=(Sentence("eip.shown_by_data"),),
+        remarks=(Sentence("eip.shown_by_data"), Sentence("eip.chemicals_among")),
     )  # fmt: skip
 
 

@@ -47,6 +47,7 @@ class Line:
         value: a number, True or False, words, or None: a blank to fill in; sd: standard deviation of a number.
         parts: one line for each fuel: code, amount, unit. origin: `ledger`, `places`, `answered` or `asked`.
         exchanges, batches, factors: what a number rests on; remarks: what a reader should know; how: how a blank is answered.
+        words: codes of messages that a value in words consists of.
     """
 
     field: str
@@ -62,6 +63,7 @@ class Line:
     factors: tuple[str, ...] = ()
     remarks: tuple[Sentence, ...] = ()
     how: str = ""
+    words: tuple[str, ...] = ()
 
     def name(self, lang: str) -> str:
         """The text of the field."""
@@ -73,6 +75,10 @@ class Line:
             return "; ".join(
                 f"{code}: {significant(amount, lang)} {unit}".strip(": ") for code, amount, unit in self.parts
             )
+        if self.words and self.origin == LEDGER:
+            return "; ".join(messages.render(code, lang) for code in self.words)
+        if self.unit == "count" and isinstance(self.value, float):
+            return int(self.value)
         if isinstance(self.value, bool):
             return messages.render("eip.yes" if self.value else "eip.no", lang)
         return self.value
@@ -268,7 +274,7 @@ def _of_filled(one: Filled) -> Line:
     entry = one.field
     return Line(
         entry.field, entry.name_en, entry.name_vi, entry.unit, one.value, one.origin, one.sd, one.parts, one.exchanges,
-        one.batches, one.factors, one.remarks, f"answers.csv: {entry.code} = {expected(entry.code)}",
+        one.batches, one.factors, one.remarks, f"answers.csv: {entry.code} = {expected(entry.code)}", one.words,
     )  # fmt: skip
 
 

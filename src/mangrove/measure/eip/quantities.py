@@ -46,7 +46,7 @@ class Filled:
     Attributes:
         value: a number in `unit`, words, or None when it is not known; sd: standard deviation, None when it is not stated.
         parts: code, amount and unit of each line, for a field that has one line for each fuel.
-        origin: `ledger`, `places`, `answered` or `asked`.
+        origin: `ledger`, `places`, `answered` or `asked`; words: codes of messages that the value consists of.
         exchanges, factors: ids; batches: of the values; remarks: what a reader should know.
     """
 
@@ -61,6 +61,7 @@ class Filled:
     factors: tuple[str, ...] = ()
     remarks: tuple[Sentence, ...] = ()
     problems: tuple[Problem, ...] = ()
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,9 @@ def _share(one: Field, source: Source) -> Filled:
         return Filled(one, None, one.unit)
     share = 100 * saved.value / (used[0] + saved.value)
     said = (*saved.remarks, Sentence("eip.share_of_electricity"))
-    return Filled(one, share, "%", None, (), LEDGER, saved.exchanges, saved.batches, saved.factors, said)
+    return Filled(
+        one, share, "%", origin=LEDGER, exchanges=saved.exchanges, batches=saved.batches, factors=saved.factors, remarks=said,
+    )  # fmt: skip
 
 
 def _in_kwh(one: Field) -> Field:
@@ -287,7 +290,8 @@ def _counted(one: Field, source: Source) -> Filled:
         return _list(one, both, float(len({end for e in both for end in (e.place, e.to_place)})))
     if one.quantity == "symbioses_types":
         kinds = [word for word in EXCHANGE_KINDS if any(e.kind == word for e in found)]
-        return _list(one, found, "; ".join(kinds) or None)
+        words = tuple(f"eip.kind_{word}" for word in kinds)
+        return replace(_list(one, found, "; ".join(kinds) or None), words=words)
     if one.quantity in ("partners_inside", "partners_outside"):
         mine = both if one.quantity == "partners_inside" else [e for e in found if e not in both]
         return _list(one, mine, "; ".join(_partners(mine, source)) or None)
