@@ -168,3 +168,14 @@ def test_the_command_speaks_both_languages_and_json(table):
     made = json.loads(data.stdout)
     assert made["fresh_t_h"] == pytest.approx(90.0)
     assert sum(m["flow_t_h"] for m in made["matches"] if m["from"] == "fresh") == pytest.approx(90.0)
+
+
+def test_a_discharge_limit_holds_for_the_contaminants_that_it_names(table):
+    rows = "kind,name,contaminant,flow,inlet,outlet,removal,price\n"
+    rows += "source,works,COD,100 t/h,,100 ppm,,\nsource,works,TSS,100 t/h,,80 ppm,,\n"
+    rows += "treatment,lagoon,COD,,,,95 %,1000 VND/m3\ntreatment,lagoon,TSS,,,,0 %,1000 VND/m3\ndischarge,river,COD,,10 ppm,,,\n"
+    plan = reuse(table(rows), objective="cost", method="levels").plan
+    # (100 - x) 100 + 5 x = 100 * 10
+    assert plan.treated["lagoon"] == pytest.approx(9000 / 95, rel=2e-3)
+    out = [m for m in plan.matches if m.end == "wastewater"]
+    assert sum(m.flow * m.ppm[0] for m in out) <= 100 * 10 * (1 + 1e-6)

@@ -219,9 +219,9 @@ class _Reader:
         try:
             return self._assembled(rows)
         except MangroveError as error:  # names, ranges and inlets: the row that has the name
-            name = error.problem.data.get("name")
+            wrong = error.problem.data.get("name")
             where = next(
-                (self.parsed.where(g[0], "name") for (_, n), g in self.groups.items() if n == name), None
+                (self.parsed.where(g[0], "name") for (_, n), g in self.groups.items() if n == wrong), None
             )
             self.problems.append(Problem(error.code, error.problem.data, where))
             return None
@@ -256,7 +256,9 @@ class _Reader:
             elif given and column in _BY_CONTAMINANT:
                 for row in [row for row in group if row not in given]:
                     self.report("reuse.needs", row, column, kind=kind, name=name, column=column)
-                made[column] = tuple(self.parsed.values[column][row] for row in order or ())
+                made[column] = tuple(
+                    self.parsed.values[column][row] if row >= 0 else math.inf for row in order or ()
+                )
             elif given:
                 made[column] = self._once(column, name, given)
             elif column in must:
@@ -310,6 +312,8 @@ class _Reader:
             len(self.contaminants) == 1 or kind in {"fresh", "discharge", "electricity"}
         ):
             return [group[0]] * len(self.contaminants)
+        if kind == "discharge":  # what it does not name has no limit
+            return [found.get(c, -1) for c in self.contaminants]
         lacking = [c for c in self.contaminants if c not in found]
         if lacking:
             self.report(

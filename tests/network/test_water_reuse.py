@@ -243,7 +243,7 @@ def test_a_removal_ratio_and_a_limit_on_the_discharge_have_a_closed_form(method)
     if method == "scip":
         pytest.importorskip("pyscipopt")
     problem = WaterProblem(
-        sources=[Source("works", 100, 100)], sinks=[Sink("garden", 1, 100)], discharge=Discharge(ppm=10.0),
+        sources=[Source("works", 99, 100)], discharge=Discharge(ppm=10.0),
         treatments=[Treatment("lagoon", removal=0.95, price=1.0)],
     )  # fmt: skip
     plan = reuse_water(problem, objective="cost", method=method, gap=1e-5)
@@ -270,6 +270,7 @@ def test_treatment_that_rejects_water_gives_back_less():
     [
         (lambda: loads([(2, 100, 100)]), "reuse.inlet"),
         (lambda: loads([(2, -1, 100)]), "reuse.range"),
+        (lambda: WaterProblem(discharge=Discharge(ppm=-1.0)), "reuse.range"),
         (lambda: loads([(float("nan"), 0, 100)]), "reuse.range"),
         (lambda: WaterProblem(sinks=[Sink("x", float("inf"), 0)]), "reuse.range"),
         (lambda: WaterProblem(sinks=[Sink("x", 1, (0.0, 1.0))]), "reuse.shape"),
@@ -304,6 +305,8 @@ def test_a_need_for_cleaner_water_than_there_is_is_infeasible():
 
 def test_nobody_needs_nothing():
     plan = reuse_water(WaterProblem(sources=[Source("s", 3, 50)]))
-    assert (plan.fresh, plan.waste, plan.matches) == (0.0, 3.0, ())
+    assert (plan.fresh, plan.waste, plan.no_reuse) == (0.0, 3.0, 0.0)
+    assert [(m.start, m.end, m.flow) for m in plan.matches] == [("s", WASTE, 3.0)]
+    assert reuse_water(WaterProblem()).matches == ()
     assert issubclass(RequestError, MangroveError)
     assert Operation("o", 1, 0, 100).plant == ""

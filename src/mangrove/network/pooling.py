@@ -348,7 +348,7 @@ def true_contents(problem: Pooling, flow: Floats) -> Floats:
     """
     i, u = len(problem.supplies), len(problem.units)
     out, into = problem.start >= i, problem.end < u
-    leaving = np.bincount(problem.start[out] - i, flow[out], u)[:u]
+    leaving = np.bincount(problem.start[out] - i, flow[out], u)[:u].astype(np.float64)
     load = _shares(problem, flow, leaving)
     runs = leaving > 1e-9 * max(1.0, float(flow.max(initial=0.0)))
     sets = problem.known[:, None] & (problem.keep == 0) & (problem.load == 0)
@@ -374,7 +374,7 @@ def true_contents(problem: Pooling, flow: Floats) -> Floats:
 
 def _shares(problem: Pooling, flow: Floats, leaving: Floats) -> Floats:
     """(U, Q) loads, with those that are shared given to the members in order, each as much as its outlet allows."""
-    load = problem.load.copy()
+    load: Floats = problem.load.copy()
     quality = np.concatenate([problem.content, np.where(problem.known[:, None], problem.outlet, 0.0)])
     for group in np.unique(problem.shared[problem.shared >= 0]):
         left = load[problem.shared == group].sum(axis=0)

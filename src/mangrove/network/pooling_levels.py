@@ -109,7 +109,7 @@ def restriction(problem: Pooling, grid: Grid, *, gap: float, until: float) -> Fl
         raise
     if outcome is None:
         return None
-    contents = problem.outlet.copy()
+    contents: Floats = problem.outlet.copy()
     for (u, q), y in chosen.items():
         contents[u, q] = grid[u, q] @ np.round(outcome.columns[y])
     return contents

@@ -41,7 +41,7 @@ def solve(problem: Pooling, *, gap: float, time_limit: float) -> PoolingPlan | N
         return None
     if not model.getNSols():
         raise RequestError("reuse.time_limit", seconds=time_limit)
-    best = model.getBestSol()
+    best: Any = model.getBestSol()
     x = np.maximum(np.array([best[v] for v in made.flow]), 0.0)
     found = PoolingPlan(x, true_contents(problem, x), cost_of(problem, x), model.getDualbound(), "scip")
     declared = problem.outlet.copy()
@@ -108,7 +108,7 @@ def _build(model: Any, total: Any, problem: Pooling) -> _Made:
     for e, q in zip(*np.nonzero(np.isfinite(limits)), strict=True):
         arcs = np.flatnonzero(problem.end == e)
         if len(arcs):
-            loads = total(made.load(a, q) for a in arcs)
+            loads = total(made.load(a, q) for a in arcs.tolist())
             model.addCons(loads <= float(limits[e, q]) * made.flows(problem.end == e))
     money = total(float(cost) * flow[a] for a, cost in enumerate(problem.cost) if cost)
     for a in np.flatnonzero(problem.fixed > 0):
@@ -128,8 +128,8 @@ def _unit(made: _Made, k: int) -> None:
         return
     made.model.addCons(made.flows(out) == float(p.recovery[k]) * made.flows(into))
     for q in range(p.contents):
-        came = made.total(made.load(a, q) for a in np.flatnonzero(into))
-        left = made.total(made.load(a, q) for a in np.flatnonzero(out))
+        came = made.total(made.load(a, q) for a in np.flatnonzero(into).tolist())
+        left = made.total(made.load(a, q) for a in np.flatnonzero(out).tolist())
         behind = float(p.keep[k, q]) * came + float(p.load[k, q])
         made.model.addCons(behind <= left if p.known[k] else behind == left)
 

@@ -105,7 +105,7 @@ class Pipe:
 
 @dataclass(frozen=True, slots=True)
 class Discharge:
-    """Wastewater: money per t, highest ppm of all of it together (None: no limit), largest flow."""
+    """Wastewater: money per t, highest ppm of all of it together (None or infinite: no limit), largest flow."""
 
     price: float = 0.0
     ppm: Ppm | None = None
@@ -137,12 +137,20 @@ class WaterProblem:
     electricity_price: float = 0.0
 
     def __post_init__(self) -> None:
-        names = [one.name for one in (*self.operations, *self.treatments, *self.fresh)] + [WASTE]
+        named: list[Any] = [*self.operations, *self.treatments, *self.fresh]
+        names = [one.name for one in named] + [WASTE]
         for several in (names + [s.name for s in self.sinks], names + [s.name for s in self.sources]):
             twice = next((n for n in several if several.count(n) > 1), None)
             if twice is not None:
                 raise RequestError("network.name_twice", name=twice)
-        for one in (*self.operations, *self.sinks, *self.sources, *self.fresh, *self.treatments):
+        for one in (
+            *self.operations,
+            *self.sinks,
+            *self.sources,
+            *self.fresh,
+            *self.treatments,
+            self.discharge,
+        ):
             _check(one, len(self.contaminants))
         exact = len(self.contaminants) == 1 and all(t.outlet is not None for t in self.treatments)
         if self.once and not (exact and self.discharge.ppm is None and all(t.once for t in self.treatments)):
@@ -151,8 +159,8 @@ class WaterProblem:
     @property
     def plants(self) -> tuple[str, ...]:
         """The plants, in order of appearance."""
-        all_ = (*self.operations, *self.sinks, *self.sources, *self.treatments)
-        return tuple(dict.fromkeys(one.plant for one in all_))
+        everyone: list[Any] = [*self.operations, *self.sinks, *self.sources, *self.treatments]
+        return tuple(dict.fromkeys(one.plant for one in everyone))
 
     @property
     def once(self) -> bool:
@@ -195,9 +203,9 @@ class WaterModel:
 def water_model(problem: WaterProblem) -> WaterModel:
     """Arcs from every fresh water, source and unit to every unit and sink, and from all but fresh water to the discharge."""
     twins = tuple(_Behind(f"{o.name} *", o.load, o.inlet, o.outlet, o.plant) for o in problem.operations)
-    supplies = *problem.fresh, *problem.sources
-    units = (*problem.operations, *problem.treatments, *(twins if problem.once else ()))
-    starts, ends = (*supplies, *units), (*units, *problem.sinks, None)
+    supplies: list[Any] = [*problem.fresh, *problem.sources]
+    units: list[Any] = [*problem.operations, *problem.treatments, *(twins if problem.once else ())]
+    starts, ends = [*supplies, *units], [*units, *problem.sinks, None]
     count, fresh = len(problem.contaminants), len(problem.fresh)
     start, end, pipes = _arcs(problem, starts, ends)
     price = np.array([getattr(one, "price", 0.0) if isinstance(one, Fresh) else 0.0 for one in starts])
@@ -245,7 +253,7 @@ def _units(problem: WaterProblem, count: int) -> dict[str, Any]:
     needs = (load / (outlet - inlet)).max(axis=1, initial=0.0)
     free = problem.inside == Pipe() and not problem.pipes and problem.discharge.ppm is None
     limited = free and not problem.once and not any(o.plant for o in ops)
-    all_water = needs.sum() + sum(s.flow for s in (*problem.sources, *problem.sinks))
+    all_water = needs.sum() + sum(s.flow for s in problem.sources) + sum(s.flow for s in problem.sinks)
     every = float(all_water) * (1 + len(treatments))
     fixed_outlet = [t.outlet is not None for t in treatments]
     removal = _ppm([1.0 if t.outlet is not None else t.removal for t in treatments], count)
@@ -347,18 +355,21 @@ def _check(one: Any, count: int) -> None:
     Raises:
         RequestError: `reuse.range`, `reuse.shape`.
     """
+    known, open_ = getattr(one, "name", WASTE), {"inlet", "most"}
+    if isinstance(one, Operation | Discharge):
+        open_ = set() if isinstance(one, Operation) else {"ppm", "most"}
     for name in _NUMBERS:
         value = getattr(one, name, None)
         if value is None:
             continue
         array = np.asarray(value, dtype=np.float64)
         if array.ndim and array.shape != (count,):
-            raise RequestError("reuse.shape", name=one.name, what=name, got=str(array.shape), count=count)
+            raise RequestError("reuse.shape", name=known, what=name, got=str(array.shape), count=count)
         bad = np.isnan(array) | ((array < 0) & (name != "price"))
-        bad |= np.isinf(array) & (name not in {"inlet", "most"} or isinstance(one, Operation))
+        bad |= np.isinf(array) & (name not in open_)
         bad |= (array > 1) & (name in {"removal", "recovery"}) | (array == 0) & (name == "recovery")
         if bad.any():
-            raise RequestError("reuse.range", name=one.name, what=name, value=float(array[bad].ravel()[0]))
+            raise RequestError("reuse.range", name=known, what=name, value=float(array[bad].ravel()[0]))
     if isinstance(one, Operation):
         inlet, outlet = (
             np.broadcast_to(np.asarray(v, dtype=np.float64), (count,)) for v in (one.inlet, one.outlet)

@@ -81,10 +81,8 @@ def reuse_water(
     """
     if objective not in OBJECTIVES:
         raise RequestError("reuse.unknown_method", text=objective, options=", ".join(OBJECTIVES))
-    if not (problem.operations or problem.sinks):
-        return WaterPlan(
-            0.0, {}, sum(s.flow for s in problem.sources), {}, (), {}, 0.0, 0.0, 0.0, 0.0, 0.0, "linear"
-        )
+    if not (problem.operations or problem.sinks or problem.sources):
+        return WaterPlan(0.0, {}, 0.0, {}, (), {}, 0.0, 0.0, 0.0, 0.0, 0.0, "linear")
     model = water_model(problem)
     search: dict[str, Any] = {"method": method, "gap": gap, "time_limit": time_limit}
     found, bound = _staged(model, objective, search)
@@ -195,11 +193,11 @@ def _staged(
     for stage in (model.treated.astype(float), money):
         if not stage.any():
             continue
-        found = _held(model, stage, held)
-        if found is None:
+        next_ = _held(model, stage, held)
+        if next_ is None:
             break
-        best = replace(found, method=first.method)
-        held.append((stage, float(stage @ found.flow)))
+        best = replace(next_, method=first.method)
+        held.append((stage, float(stage @ next_.flow)))
     return best, (value, bound)
 
 
