@@ -314,6 +314,17 @@ def test_bad_fixed_costs_are_refused(cost, most, code):
     assert error.value.code == code
 
 
+def test_a_stream_has_one_fixed_cost_and_one_direction():
+    net, ways, _ = pipes(50.0)
+    both = net.link("both", *(net.node(name) for name in ("x", "y")))
+    net.update(both, lower=-1.0, upper=1.0)
+    for stream, code in ((ways, "network.fixed_twice"), (both, "network.two_ways")):
+        with pytest.raises(RequestError) as error:
+            net.fixed("again", stream, 1.0)
+        assert error.value.code == code
+        assert all(error.value.problem.text(lang) for lang in ("en", "vi"))
+
+
 def test_a_share_lies_between_nothing_and_all():
     net, ways, _ = mixing([[5.0, 4.0]])
     with pytest.raises(RequestError) as error:

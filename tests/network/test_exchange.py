@@ -11,7 +11,18 @@ from hypothesis import strategies as st
 from tests.network.exchanges import drawn, network, scipy_worth, with_quality, with_units
 
 from mangrove.errors import RequestError
-from mangrove.network.exchange import Exchanges, Units, design, exchange_lp, treatment_cost, without, worth
+from mangrove.network.exchange import (
+    Exchanges,
+    Units,
+    _Built,
+    design,
+    exchange_lp,
+    treatment_cost,
+    without,
+    worth,
+)
+from mangrove.network.exchange_problem import checked
+from mangrove.network.parts import Pieces
 
 seeds = st.integers(0, 10_000)
 few = settings(max_examples=15, deadline=None)
@@ -67,7 +78,7 @@ def test_a_small_design_is_the_optimum_of_scipys_search(seed):
     assert plan.costs().get("having it", 0.0) == pytest.approx(problem.fixed[plan.opened(handle)].sum())
 
 
-@pytest.mark.parametrize("seed", range(1, 5))
+@pytest.mark.parametrize("seed", range(1, 3))
 def test_lots_and_treatment_units_are_chosen_as_scipys_search_does(seed):
     rng = np.random.default_rng(seed)
     problem = with_units(with_quality(drawn(seed, steps=2), seed), seed)
@@ -129,19 +140,17 @@ def test_a_least_content_holds_for_the_mixture():
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize("kind", ["plain", "quality", "share"])
 def test_no_group_of_members_gets_more_alone_than_its_prices_give(kind, seed):
-    problem = variants(seed)[kind]
+    problem = drawn(seed, gives=3, takes=3, links=9, most_share=0.6 if kind == "share" else None)
+    problem = with_quality(problem, seed) if kind == "quality" else problem
     plan = exchange_lp(problem)
-    gain = np.r_[
-        (plan.supply_price * problem.supply).sum(axis=1), (plan.demand_price * problem.demand).sum(axis=1)
-    ]
+    gain = np.r_[plan.supply_price * problem.supply, plan.demand_price * problem.demand][:, 0]
     assert gain.sum() == pytest.approx(plan.worth, rel=1e-7)
-    members = range(9)
-    for group in chain.from_iterable(combinations(members, size) for size in range(2, 9)):
-        inside = np.isin(np.arange(9), group)
+    for group in chain.from_iterable(combinations(range(6), size) for size in range(2, 6)):
+        inside = np.isin(np.arange(6), group)
         alone = replace(
-            problem, supply=problem.supply * inside[:5, None], demand=problem.demand * inside[5:, None]
+            problem, supply=problem.supply * inside[:3, None], demand=problem.demand * inside[3:, None]
         )
-        assert exchange_lp(alone).worth <= gain[list(group)].sum() + 1e-6
+        assert exchange_lp(alone).worth <= gain[inside].sum() + 1e-6
 
 
 def test_a_price_is_what_one_more_unit_is_worth():
@@ -353,7 +362,7 @@ def test_a_gap_or_time_that_is_no_number_is_refused():
         assert error.value.code == "network.bad_limit"
 
 
-def test_a_hundred_thousand_links_need_less_than_300_mb_of_arrays():
+def test_a_hundred_thousand_links_need_less_than_100_mb_of_arrays():
     rng = np.random.default_rng(1)
     n = 10_000
     problem = Exchanges(
@@ -361,11 +370,11 @@ def test_a_hundred_thousand_links_need_less_than_300_mb_of_arrays():
         end=(np.repeat(np.arange(n), 10) + rng.integers(0, 40, 10 * n)) % n, value=rng.uniform(1, 5, 10 * n),
     )  # fmt: skip
     tracemalloc.start()
-    plan = exchange_lp(problem)
+    pieces = Pieces(_Built(checked(problem)).lp)
     most = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert plan.worth > 0
-    assert most < 300e6
+    assert len(pieces.lp.cost) == 100_000
+    assert most < 100e6
 
 
 def test_the_worth_of_a_link_is_what_both_sides_avoid_less_transport_and_carbon():

@@ -90,6 +90,10 @@ def fixed(net: Core, name: str, stream: Stream, cost: Any, most: Any) -> Fixed:
     net.own(name, "stream", stream)
     money = per_item(name, "cost", cost, len(stream.columns), least=0.0)
     finite(name, "cost", money)
+    if any(one.stream is stream for one in net.fixes):
+        raise RequestError("network.fixed_twice", name=name, stream=stream.name)
+    if (net.program.lower[stream.columns] < 0).any():
+        raise RequestError("network.two_ways", name=name, stream=stream.name)
     largest = None if most is None else cube(name, "most", most, stream.columns.shape, least=0.0)
     handle = net.keep(Fixed(name, stream, money, largest))
     net.fixes.append(handle)
