@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 import typer
 
 from mangrove import messages
-from mangrove.cli_words import Folder, Json, Lang, To, say, tell
+from mangrove.cli_words import Folder, Json, Lang, To, parts, say, tell
 from mangrove.errors import RequestError
 
 exchange_app = typer.Typer(
@@ -62,6 +62,9 @@ def verify(
     gwp: Annotated[
         str | None, typer.Option("--gwp", help="GWP set; the territory's own when left out.")
     ] = None,
+    allow: Annotated[
+        str, typer.Option("--allow", help="Factors besides official ones: unofficial, or ids.")
+    ] = "",
     circularity: Annotated[
         bool, typer.Option("--circularity", help="Also how circular the territory is.")
     ] = False,
@@ -80,7 +83,14 @@ def verify(
     asked, only = str(year or start), [exchange] if exchange else []
     with park.reader() if dry_run else park.writer() as ledger:
         made = check(
-            ledger, park.territory, asked, None if year else end, exchanges=only, gwp=gwp, stored=not dry_run
+            ledger,
+            park.territory,
+            asked,
+            None if year else end,
+            exchanges=only,
+            gwp=gwp,
+            allow=parts(allow),
+            stored=not dry_run,
         )
         found = circular(ledger, park.territory, made.span.start, made.span.end) if circularity else None
     tell(made.problems, lang)
@@ -161,12 +171,18 @@ def plan(
     from mangrove import api
     from mangrove import exchange as work
 
-    terms = {
-        "transport": transport, "transport_carbon": transport_co2, "handling": handling, "fixed_cost": fixed_cost,
-        "most_share": work.share(most_share), "power_price": power_price, "approach": approach,
-    }  # fmt: skip
     made = work.plan(
-        api.open(folder), radius=radius or work.RADIUS, carbon_price=carbon_price, store=not dry_run, **terms
+        api.open(folder),
+        radius=radius or work.RADIUS,
+        carbon_price=carbon_price,
+        store=not dry_run,
+        transport=transport,
+        transport_carbon=transport_co2,
+        handling=handling,
+        fixed_cost=fixed_cost,
+        most_share=work.share(most_share),
+        power_price=power_price,
+        approach=approach,
     )
     tell(made.problems, lang)
     typer.echo(work.as_json(made) if json else made.text(lang))

@@ -291,6 +291,19 @@ def test_a_factor_that_does_not_hold_leaves_the_emissions_unknown(tmp_path):
     assert any(code.startswith(("rules.", "methods.")) for code in codes(made))
 
 
+def test_months_without_a_factor_are_named_and_the_others_count(tmp_path):
+    territory, ledger = world(tmp_path)
+    with ledger:
+        store(ledger, [*monthly("sent", [100.0] * 12), ("sent", month(1, 2025), 100.0)])
+        made = verify(ledger, territory, "2024-12", "2025-02")
+    before, after = (
+        next(one for one in made.by_effect(year) if one.effect == "electricity") for year in (2024, 2025)
+    )
+    assert (before.co2e_kg, before.lacking) == (pytest.approx(659.2), ())
+    assert (after.co2e_kg, after.lacking) == (None, ("slag 2025-01-01",))
+    assert "symbiosis.lacking" in codes(made)
+
+
 def test_an_effect_that_makes_no_quantity_is_refused_by_name(tmp_path):
     territory, ledger = world(tmp_path, effects=EFFECT_HEAD + "slag,electricity,1 kWh/m3,giver,,,0 %\n")
     with ledger:

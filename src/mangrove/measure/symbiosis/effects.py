@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from mangrove.errors import Problem, RuleError
+from mangrove.errors import Problem, RuleError, Sentence
 from mangrove.measure import methods
+from mangrove.measure.symbiosis.nodes import window_of
 from mangrove.measure.symbiosis.types import Figure, Product, Row, Saving
 from mangrove.measure.types import Coefficient
 from mangrove.measure.uncertainty import Z95
@@ -54,6 +55,17 @@ class Account:
     dropped: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class _Factors:
+    """The coefficients of one effect, and the gases that each period needs before its emissions are known."""
+
+    coefficients: tuple[Coefficient, ...] = ()
+    gases: frozenset[str] = frozenset()
+
+
+_NONE = _Factors()
+
+
 def savings(
     account: Account, rows: Sequence[Row], units: dict[str, Unit]
 ) -> tuple[list[Saving], list[Problem]]:
@@ -71,21 +83,34 @@ def savings(
         if shown is None:
             data = {
                 "exchange": effect.exchange,
-                "effect": effect.effect,
+                "effect": name_of(effect),
                 "unit": effect.amount.unit.text,
                 "counted": counted.text,
             }
             problems.append(Problem("symbiosis.wrong_effect_unit", data, effect.where))
             continue
-        coefficients, gaps = _coefficients(account, effect, shown) if effect.factor else ([], [])
+        factors, gaps = _factors(account, effect, shown) if effect.factor else (_NONE, [])
         problems += gaps
         if effect.uncertainty is None:
-            data = {"exchange": effect.exchange, "effect": effect.effect}
+            data = {"exchange": effect.exchange, "effect": name_of(effect)}
             problems.append(Problem("symbiosis.exact_effect", data, effect.where, "note"))
-        for row in of[effect.exchange]:
-            one = _saving(account, number, row, shown, coefficients)
-            found += [one] if one else []
+        made = [one for row in of[effect.exchange] if (one := _saving(account, number, row, shown, factors))]
+        found += made
+        problems += _lacking(account, effect, made)
     return found, problems
+
+
+def _lacking(account: Account, effect: Effect, made: Sequence[Saving]) -> Iterator[Problem]:
+    """The periods in which no factor holds: what they avoid is in no sum."""
+    starts = [f"{one.start.astimezone(account.territory.tz):%Y-%m-%d}" for one in made if one.lacks]
+    if starts:
+        data = {
+            "exchange": effect.exchange,
+            "effect": name_of(effect),
+            "factor": effect.factor,
+            "periods": ", ".join(starts),
+        }
+        yield Problem("symbiosis.lacking", data, effect.where, "warning")
 
 
 def sum_unit(effect: Effect, counted: Unit) -> Unit | None:
@@ -110,14 +135,17 @@ def code_of(effect: Effect) -> str:
     return "" if effect.effect == "electricity" else effect.factor.rsplit(_TAIL, 1)[-1].partition("@")[0]
 
 
+def name_of(effect: Effect) -> Sentence:
+    """What is saved, in the reader's words."""
+    return Sentence(f"symbiosis.effect_{effect.effect}")
+
+
 def place_of(effect: Effect, exchange: Exchange) -> str:
     """Whose saving it is."""
     return exchange.place if effect.side == "giver" else exchange.to_place
 
 
-def _saving(
-    account: Account, number: int, row: Row, shown: Unit, coefficients: Sequence[Coefficient]
-) -> Saving | None:
+def _saving(account: Account, number: int, row: Row, shown: Unit, factors: _Factors) -> Saving | None:
     """One effect in one period: per unit of what leaves at the giver, of what arrives at the taker."""
     effect = account.territory.effects[number]
     exchange = account.territory.exchanges[effect.exchange]
@@ -130,38 +158,37 @@ def _saving(
     money = None
     if effect.price is not None:
         money = amount.times(effect.price.value * (effect.price.unit * shown).to("VND"))
-    products = tuple(_products(account, row, coefficients))
-    co2e = None
-    if products and number not in account.uncounted:
-        co2e = _avoided(amount, products, row, exchange, account)
+    products = tuple(_products(account, row, factors.coefficients))
+    co2e, counts = None, bool(effect.factor) and number not in account.uncounted
+    if counts and factors.gases:
+        span = window_of(exchange, account.territory).within(row.start, row.end)
+        co2e = _avoided(amount, products, factors.gases, span)
     return Saving(
         effect.exchange, effect.effect, effect.side, place_of(effect, exchange), code_of(effect), row.start,
         base.value, row.unit, str(effect.amount), amount, shown.text, money, co2e, products,
+        counts and co2e is None,
     )  # fmt: skip
 
 
 def _avoided(
-    amount: Figure, products: Sequence[Product], row: Row, exchange: Exchange, account: Account
+    amount: Figure, products: Sequence[Product], gases: frozenset[str], span: tuple[datetime, datetime]
 ) -> Figure | None:
-    """The emissions of an amount, each coefficient for its share of the time in which the exchange runs; None with a hole."""
-    from mangrove.measure.symbiosis.nodes import window_of
-
-    first, last = window_of(exchange, account.territory).within(row.start, row.end)
+    """The emissions of an amount, each coefficient for its share of the time; None when one of the gases has a hole."""
+    first, last = span
     figure = Figure(0.0, {} if amount.errors is not None else None)
-    held: dict[str, timedelta] = {}
+    held = dict.fromkeys(gases, timedelta(0))
     for one in products:
         part = min(one.last, last) - max(one.first, first)
         if part <= timedelta(0):
             continue
-        held[one.gas] = held.get(one.gas, timedelta(0)) + part
+        held[one.gas] += part
         kilograms = amount.times(one.co2e_kg * (part / (last - first)))
         for term in one.terms:
             if term.uncertainty:
-                name = term.shared or f"own:{exchange.id}:{term.symbol}"
+                name = term.shared or f"own:{term.symbol}"
                 kilograms += Figure(0.0, {name: kilograms.value * term.power * term.uncertainty / Z95})
         figure += kilograms
-    whole = bool(held) and all(length >= last - first for length in held.values())
-    return figure if whole else None
+    return figure if all(length >= last - first for length in held.values()) else None
 
 
 def _products(account: Account, row: Row, coefficients: Sequence[Coefficient]) -> Iterator[Product]:
@@ -173,7 +200,7 @@ def _products(account: Account, row: Row, coefficients: Sequence[Coefficient]) -
         yield Product(one.gas, account.gwp.name, weight, one.terms, first, last)
 
 
-def _coefficients(account: Account, effect: Effect, shown: Unit) -> tuple[list[Coefficient], list[Problem]]:
+def _factors(account: Account, effect: Effect, shown: Unit) -> tuple[_Factors, list[Problem]]:
     """Kilograms of each gas per unit of the effect, by the method of the inventory for such a factor."""
     territory = account.territory
     flow = _as_flow(effect, territory.exchanges[effect.exchange], shown)
@@ -188,8 +215,6 @@ def _coefficients(account: Account, effect: Effect, shown: Unit) -> tuple[list[C
     problems = [
         Problem(gap.code, {**gap.data, "flow": flow.id}, effect.where, "warning") for gap in made.gaps
     ]
-    if any(gap.data.get("gas") == "CO2" for gap in made.gaps):
-        kept = []  # the traces of other gases alone would pass for all that is avoided
     weighed = []
     for one in kept:
         try:
@@ -198,7 +223,10 @@ def _coefficients(account: Account, effect: Effect, shown: Unit) -> tuple[list[C
         except RuleError as error:
             data = {**error.problem.data, "exchange": effect.exchange}
             problems.append(Problem(error.code, data, effect.where, "warning"))
-    return weighed, problems
+    gases = {one.gas for one in weighed}
+    if any(gap.data.get("gas") == "CO2" for gap in made.gaps):
+        gases.add("CO2")  # without it the traces of other gases alone would pass for all that is avoided
+    return _Factors(tuple(weighed), frozenset(gases)), problems
 
 
 def _as_flow(effect: Effect, exchange: Exchange, shown: Unit) -> Flow:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mangrove.errors import Problem
+from mangrove.errors import Problem, Sentence
 from mangrove.territory.model import Effect, Exchange, Flow, Territory
 
 AVOIDED = "avoided"
@@ -72,7 +72,11 @@ def _effects_twice(listed: Sequence[tuple[int, Effect]], found: Claims) -> None:
     for number, one in listed:
         amount = (one.amount.value * one.amount.unit.scale, one.amount.unit.dimension)
         row = (one.exchange, one.effect, one.side, one.factor, amount)
-        data = {"exchange": one.exchange, "effect": one.effect, "factor": one.factor or "-"}
+        data = {
+            "exchange": one.exchange,
+            "effect": Sentence(f"symbiosis.effect_{one.effect}"),
+            "factor": one.factor or "-",
+        }
         if row in first:
             found.problems.append(Problem("symbiosis.repeated_effect", data, one.where))
             found.dropped.add(number)

@@ -134,7 +134,7 @@ def _saving(one: Saving) -> dict[str, Any]:
     return {
         "exchange": one.exchange, "effect": one.effect, "side": one.side, "place": one.place, "code": one.code,
         "start": one.start.isoformat(), "base": one.base, "base_unit": one.base_unit, "per": one.per,
-        "amount": figure(one.amount), "unit": one.unit, "money": figure(one.money), "co2e_kg": figure(one.co2e),
+        "amount": figure(one.amount), "unit": one.unit, "money": figure(one.money), "co2e_kg": figure(one.co2e), "lacks": one.lacks,
         "products": [
             {
                 "gas": part.gas, "gwp": part.weight, "co2e_kg_per_unit": part.co2e_kg, "factors": list(part.factors),

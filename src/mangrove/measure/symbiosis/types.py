@@ -202,7 +202,7 @@ class Saving:
         start: of the period; base: the exchanged amount at that side, in `base_unit`; per: the declared effect (`0.95 t/t`).
         amount: in `unit`; money: in the territory's currency, None without a price.
         co2e: kg CO2e avoided; None when no factor is declared, or none holds, or another account already counts it.
-        products: the arithmetic of `co2e`.
+        products: the arithmetic of `co2e`; lacks: whether a factor is declared but none holds throughout the period.
     """
 
     exchange: str
@@ -219,6 +219,7 @@ class Saving:
     money: Figure | None = None
     co2e: Figure | None = None
     products: tuple[Product, ...] = ()
+    lacks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +231,8 @@ class EffectSum:
         amount: in `unit` (kWh, MJ, m3, t, ...), below zero when used; money: saved, in the territory's currency.
         co2e_kg: avoided; None when no factor was declared.
         exchanges: ids; batches: ids of the batches of the values; factors: ids of factor rows.
-        periods: how many exchange periods were counted; missing: `exchange start` of those that are gaps.
+        periods: how many exchange periods were counted; missing: `exchange start` of those that are gaps; lacking: of those that are
+            not in `co2e_kg` because no factor holds in them.
     """
 
     effect: str
@@ -249,3 +251,4 @@ class EffectSum:
     factors: tuple[str, ...]
     periods: int
     missing: tuple[str, ...]
+    lacking: tuple[str, ...] = ()

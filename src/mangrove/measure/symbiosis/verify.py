@@ -138,6 +138,7 @@ class Verified:
             tuple(sorted({batch.batch for name in exchanges for batch in self.batches.get(name, ())})),
             tuple(dict.fromkeys(name for one in found for part in one.products for name in part.factors)),
             len({(one.exchange, one.start) for one in found}), missing,
+            tuple(f"{one.exchange} {one.start.astimezone(local):%Y-%m-%d}" for one in found if one.lacks),
         )  # fmt: skip
 
     def _counted(self, exchange: str | None) -> list[Saving]:
