@@ -23,6 +23,7 @@ from mangrove.errors import MangroveError, Problem, RequestError, did_you_mean
 from mangrove.plan import symbiosis
 from mangrove.plan.symbiosis import SymbiosisPlan, Terms
 from mangrove.settle import exchange_prices, gains
+from mangrove.settle.gains import RULES
 from mangrove.units import Quantity, unit
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Shared:
         """What people should know."""
         return self.planned.problems
 
-    def text(self, lang: str = "en", rules: Sequence[str] = gains.RULES) -> str:
+    def text(self, lang: str = "en", rules: Sequence[str] = RULES) -> str:
         """The shares under some rules for people."""
         from mangrove import printing_exchange
 
@@ -333,10 +334,9 @@ def _told(park: Handle, terms: Terms, day: date, *, treated: bool) -> tuple[Term
 
 
 def _stored(park: Handle, planned: Planned) -> Planned:
-    """The plan with the id of its record; without a ledger it is not stored, and none is made."""
-    if not park.store.is_dir():
-        return planned
-    with park.reader() as ledger:  # a record is one short transaction beside whoever writes values
+    """The plan with the id of its record."""
+    # a record is one short transaction beside whoever writes values, so an existing ledger need not be opened for writing
+    with park.reader() if park.store.is_dir() else park.writer() as ledger:
         text = json.dumps(planned.document(), sort_keys=True, ensure_ascii=False, allow_nan=False)
         record = ledger.put_record(KIND, text.encode())
     kept = Planned(planned.plan, planned.territory, planned.radius, planned.on, planned.notes, record)

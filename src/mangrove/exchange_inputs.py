@@ -208,7 +208,7 @@ def _last_year(park: Handle, flow: Flow) -> tuple[Floats, str, str] | None:
     last = local.max()
     inside = (local > last - _MONTHS) & np.isfinite(values)
     month = local[inside].astype(np.int64) % _MONTHS
-    sums = np.bincount(month, values[inside] * _hours(flow), minlength=_MONTHS)
+    sums: Floats = np.bincount(month, values[inside] * _hours(flow), minlength=_MONTHS).astype(float)
     return sums, str(last - _MONTHS + 1), str(last)
 
 

@@ -36,7 +36,7 @@ def plan_text(planned: Planned, lang: str = "en") -> str:
             "count": len(found.exchanges), "worth": _millions(found.worth, lang), "co2": number(found.co2, lang), "bound": _millions(found.bound, lang),
             "gap": percent(found.gap, lang, decimals=2),
         }  # fmt: skip
-        lines.append(_say("summary", lang, **data))
+        lines.append(_say("summary" if found.knows_co2 else "summary_unknown", lang, **data))
         lines.append(_say("bound", lang, **data) if found.complete else _say("bound_cut", lang, **data))
     for place, one in enumerate(found.exchanges[:_LONGEST], start=1):
         lines += ["", *_exchange(planned, one, place, lang)]

@@ -130,6 +130,11 @@ class SymbiosisPlan:
         return sum(one.co2 for one in self.exchanges)
 
     @property
+    def knows_co2(self) -> bool:
+        """Whether any exchange states what it avoids; else nothing is known, which is not nothing."""
+        return any(one.known_co2 or one.co2 for one in self.exchanges)
+
+    @property
     def members(self) -> tuple[str, ...]:
         """Places that give, take or treat something in the plan."""
         ends = [place for one in self.exchanges for place in (one.giver, one.taker, one.owner)]
@@ -268,7 +273,7 @@ def document(plan: SymbiosisPlan) -> dict[str, Any]:
     """The plan as plain JSON data."""
     return {
         "worth": plan.worth, "bound": plan.bound, "gap": plan.gap, "complete": plan.complete, "way": plan.solution.way,
-        "co2": plan.co2, "parts": plan.parts(), "currency": "VND",
+        "co2": plan.co2 if plan.knows_co2 else None, "parts": plan.parts(), "currency": "VND",
         "terms": {
             name: getattr(plan.case.terms, name) for name in plan.case.terms.__slots__
         },

@@ -180,7 +180,7 @@ class _Maker:
         """The arrays of all rows."""
         made = Case(
             self.offers, self.needs, self.units,
-            *(np.array([getattr(row, name) for row in rows], dtype=np.int64) for name in ("offer", "need", "unit")),
+            offer=_positions(rows, "offer"), need=_positions(rows, "need"), unit=_positions(rows, "unit"),
             ratio=_column(rows, "ratio"),
             money={part: np.array([row.money.get(part, 0.0) for row in rows]) for part in PARTS},
             power=_column(rows, "power"), carbon=_column(rows, "carbon"),
@@ -450,6 +450,10 @@ def _check_minimum(case: Case) -> None:
                 raise InfeasibleError(
                     "exchange.minimum_sum", where=one.listing.where, month=month + 1, **data
                 )
+
+
+def _positions(rows: Sequence[_Row], name: str) -> Ints:
+    return np.array([getattr(row, name) for row in rows], dtype=np.int64)
 
 
 def _column(rows: Sequence[_Row], name: str) -> Floats:
