@@ -26,6 +26,7 @@ import numpy as np
 import real
 from mangrove.matching import Case, EwcCoder, candidates, catalog, fit_weights
 from mangrove.matching.coder import FEATURES, WEIGHTS
+from mangrove.matching.learn import conditional_logit
 from mangrove.matching.receivers import Receivers, fit_receivers
 from mangrove.territory.model import Carrier, Listing, Quality
 from mangrove.units import Quantity, unit
@@ -46,13 +47,26 @@ def past():
     ]  # fmt: skip
 
 
-def coded(cases, weights=None, *, remember=True):
+OWN = [FEATURES.index(name) for name in ("glossary", "usual_chapter")]
+
+
+def fitted_without_own(cases):
+    """Nested weights that know nothing of the program's own glossary and table of industries."""
+    coder = EwcCoder(cases)
+    study = np.array([case.study for case in cases])
+    known = [case.text for case in cases], [case.nace_from for case in cases]
+    evidence = coder.evidence(*known, study[:, None] != study[None, :])
+    evidence[:, :, OWN] = 0
+    return conditional_logit(evidence, coder.memory.truth.toarray())
+
+
+def coded(cases, weights=None, *, remember=True, fit=fit_weights):
     """Rank of the first right code of each case (0 is best), each study ranked by a coder that never saw it."""
     ranks = {}
     for study in dict.fromkeys(case.study for case in cases):
         asked = [case for case in cases if case.study == study]
         others = [case for case in cases if case.study != study]
-        fitted = fit_weights(others) if weights is None else weights
+        fitted = fit(others) if weights is None else weights
         coder = EwcCoder(others if remember else (), weights=fitted)
         named = coder.rank([case.text for case in asked], [case.nace_from for case in asked], keep=842).codes
         for case, codes in zip(asked, named, strict=True):
@@ -71,6 +85,7 @@ def coding():
     print(
         f"nested weights: top-1/5/10 {tops(ranks, 1, 5, 10)}  ({time.process_time() - start:.1f} s)  bar .40/.63/.69"
     )
+    print(f"nested, without own glossary and table: {tops(coded(cases, fit=fitted_without_own), 1, 5, 10)}")
     print(f"packaged weights (they saw all cases): {tops(coded(cases, WEIGHTS), 1, 5, 10)}")
     print(f"packaged weights, no memory: {tops(coded(cases, WEIGHTS, remember=False), 1, 5, 10)}")
     print("weights on all cases:", dict(zip(FEATURES, np.round(fit_weights(cases), 3).tolist(), strict=True)))
