@@ -41,15 +41,23 @@ def test_ph_has_two_ends():
 
 
 @given(
-    st.sampled_from(effluent.parameters()),
-    st.sampled_from(["A", "B"]),
-    st.floats(0, 1e6),
-    st.floats(0.1, 1e4),
+    st.sampled_from(effluent.parameters()), st.sampled_from(["river", "lake"]), st.floats(0, 1e6), st.floats(0.1, 1e9)
+)  # fmt: skip
+def test_not_knowing_how_large_the_water_is_never_makes_a_limit_looser(parameter, kind, flow, size):
+    known, unknown = (limit(parameter, flow=flow, receiving=Receiving(kind, one)) for one in (size, None))
+    assert unknown.high <= known.high
+    assert known.high <= limit(parameter, column="B", flow=flow, receiving=Receiving(kind, size)).high
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [({"flow": 10}, "eip.no_receiving"), ({"receiving": Receiving("coast")}, "eip.no_discharge")],
 )
-def test_not_knowing_the_water_never_makes_a_limit_looser(parameter, column, flow, size):
-    known = limit(parameter, column=column, flow=flow, receiving=Receiving("river", size))
-    assert limit(parameter, column=column).high <= known.high
-    assert limit(parameter, column="A", flow=flow).high <= limit(parameter, column="B", flow=flow).high
+def test_a_coefficient_that_lacks_its_fact_gives_no_limit(given, code):
+    with pytest.raises(RuleError) as error:
+        limit("COD", **given)
+    assert error.value.code == code
+    assert limit("pH", **given).high == 9.0
 
 
 def test_the_version_of_2025_has_no_table_and_says_what_to_do():

@@ -125,12 +125,12 @@ def limit(
         parameter: `COD`, `BOD5`, `TSS`, `pH`, `NH4-N`, ...
         version: of QCVN 40.
         column: `A` or `B`.
-        flow: discharge in m3 a day; without it Kf is 0.9, the strictest.
-        receiving: the receiving water; without it Kq is 0.6, the strictest.
+        flow: discharge in m3 a day.
+        receiving: the receiving water; where only its kind is known, the strictest band of the kind counts.
 
     Raises:
         RuleError: `eip.unknown_parameter`, `eip.unknown_version`, `eip.no_limit_table` (the table of that version is not here),
-            `eip.unknown_column`, `eip.bad_discharge`.
+            `eip.unknown_column`, `eip.bad_discharge`; `eip.no_discharge` and `eip.no_receiving` when a coefficient needs what is not given.
 
     Example:
         >>> limit("COD", column="B", flow=300, receiving=Receiving("river", 120)).high
@@ -150,9 +150,14 @@ def limit(
     row = _row(parameter, version)
     base = float(row[column.lower()])
     low = tables.number(row[f"{column.lower()}_low"])
-    scaled = row["scaled"] == "yes"
-    kf = _coefficient(version, "kf", "discharge", flow) if scaled else 1.0
-    kq = _kq(version, receiving) if scaled else 1.0
+    kf = kq = 1.0
+    if row["scaled"] == "yes":
+        if flow is None:
+            raise RuleError("eip.no_discharge", parameter=row["parameter"])
+        if receiving is None:
+            raise RuleError("eip.no_receiving", parameter=row["parameter"])
+        kf = _coefficient(version, "kf", "discharge", flow)
+        kq = _coefficient(version, "kq", receiving.kind, receiving.size)
     return Limit(
         row["parameter"], round(base * kq * kf, 9), row["unit"], low, base, kq, kf, version, column,
         f"{row['document']}, {row['article']}", row["status"], row["note"],
@@ -234,13 +239,6 @@ def _row(parameter: str, version: str) -> dict[str, str]:
         hint = did_you_mean(parameter, parameters())
         raise RuleError("eip.unknown_parameter", text=parameter, options=", ".join(parameters()), hint=hint)
     return rows[parameter.casefold()]
-
-
-def _kq(version: str, receiving: Receiving | None) -> float:
-    if receiving is not None:
-        return _coefficient(version, "kq", receiving.kind, receiving.size)
-    rows = _bands(version, "kq")
-    return min(float(row["value"]) for row in rows)
 
 
 def _coefficient(version: str, name: str, kind: str, size: float | None) -> float:

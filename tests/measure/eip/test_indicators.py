@@ -155,7 +155,8 @@ def test_answers_alone_are_enough_when_nothing_was_ingested(tmp_path):
         ("A.4/2.1.8,2024,-2,,", "eip.bad_answer"), ("A.4/3.8,2024,5 m3,,", "eip.bad_answer"),
         ("A.4/3.8,2024,1e999 t,,", "eip.bad_answer"), ("QCVN40/COD,2024,75 kg,,", "eip.bad_answer"),
         ("QCVN40/column,2024,C,,", "eip.bad_answer"), ("QCVN40/receiving,2024,rever 3 m3/s,,", "eip.bad_receiving"),
-        ("QCVN40/pH,2024,9 - 6,,", "eip.bad_answer"), ("B.5/SOC.1,2024,40 %,mill,", "eip.bad_answer"),
+        ("QCVN40/pH,2024,9 - 6,,", "eip.bad_answer"),
+        ("QCVN40/discharge,2024,-3 m3/day,,", "eip.bad_answer"), ("B.5/SOC.1,2024,40 %,mill,", "eip.bad_answer"),
     ],
 )  # fmt: skip
 def test_an_answer_that_cannot_be_read_is_an_error_at_its_line_in_both_languages(tmp_path, row, code):

@@ -20,7 +20,7 @@ from mangrove.units import Quantity
 
 PERMIT = "QCVN40/"
 """Beginning of the codes that say how an effluent is judged: `QCVN40/column`, `QCVN40/receiving`, `QCVN40/COD`, ..."""
-TERMS = ("column", "receiving", "version", "existing", "averaging")
+TERMS = ("column", "receiving", "discharge", "version", "existing", "averaging")
 AVERAGING = ("1d", "1h")
 _YES, _NO = ("yes", "có", "true", "đúng"), ("no", "không", "false", "sai")
 _RANGE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(?:-|–|to)\s*(\d+(?:\.\d+)?)\s*")
@@ -152,6 +152,11 @@ def _term(word: str, written: str) -> Value:
         return written.strip()
     if word == "existing":
         return read(PERMIT + word, written, "yes/no")
+    if word == "discharge":
+        rate = read(PERMIT + word, written, "m3/day")
+        if isinstance(rate, float) and rate > 0:
+            return rate
+        raise MangroveError("eip.bad_answer", indicator=PERMIT + word, text=written, expected="2400 m3/day")
     if word == "receiving":
         effluent.Receiving.parse(written)
         return written

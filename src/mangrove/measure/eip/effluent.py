@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from mangrove.errors import MangroveError, Problem, Sentence
 from mangrove.ledger import COUNTED, Snapshot
-from mangrove.measure.eip.answers import Answers, limit_of
+from mangrove.measure.eip.answers import Answers, limit_of, value_of
 from mangrove.measure.eip.year import Year
 from mangrove.rules import effluent
 from mangrove.territory.model import Flow
@@ -159,19 +159,23 @@ def limit_for(
     version, receiving, existing = (
         answers.permit(word, place) for word in ("version", "receiving", "existing")
     )
-    is_existing = existing is None or existing.value.strip().casefold() not in ("no", "không")
+    is_existing = existing is None or value_of(existing) is True
     key = (
         version.value.strip()
         if version
         else effluent.version_on(date(year.year, 12, 31), existing=is_existing).key
     )
     water = effluent.Receiving.parse(receiving.value) if receiving else None
+    permitted = answers.permit("discharge", place)
+    said = None if permitted is None else value_of(permitted)
+    flow = said if isinstance(said, float) else discharge
     try:
         found = effluent.limit(
-            parameter, version=key, column=column.value.strip(), flow=discharge, receiving=water
+            parameter, version=key, column=column.value.strip(), flow=flow, receiving=water
         )
     except MangroveError as error:
-        return None, Problem(error.code, dict(error.problem.data), severity="warning")
+        data = {**error.problem.data, "place": place}
+        return None, Problem(error.code, data, severity="warning")
     return found, None
 
 
