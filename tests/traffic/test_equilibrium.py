@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Equilibrium flows against closed forms, published optima, a convex program, and what equilibrium means."""
 
-import re
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
+from tests.traffic.roadways import grid, tntp, trips_of
 
 from mangrove.errors import RequestError
 from mangrove.traffic.equilibrium import user_equilibrium
@@ -15,13 +14,6 @@ from mangrove.traffic.paths import Graph, heap_of, shortest
 from mangrove.traffic.roads import Roads
 
 BOTH = pytest.mark.parametrize("method", ["bush", "link"])
-
-
-def trips_of(zones, *pairs):
-    trips = np.zeros((zones, zones))
-    for origin, destination, count in pairs:
-        trips[origin, destination] = count
-    return trips
 
 
 def braess(*, shortcut):
@@ -62,20 +54,6 @@ def test_two_roads_share_trips_so_that_both_cost_the_same(method, seed, demand):
     )
     assert found.flow.sum() == pytest.approx(demand)
     assert roads.potential(found.flow) <= best.fun * (1 + 1e-8)
-
-
-def grid(rng, side=5, zones=6):
-    """Streets in both directions between crossings, with zones on top that nobody drives through."""
-    node = zones + np.arange(side * side).reshape(side, side)
-    pairs = [*zip(node[:, :-1].ravel(), node[:, 1:].ravel(), strict=True)]
-    pairs += [*zip(node[:-1].ravel(), node[1:].ravel(), strict=True)]
-    pairs += [(zone, int(rng.choice(node.ravel()))) for zone in range(zones)]
-    ends = np.array(pairs + [(b, a) for a, b in pairs])
-    count = len(ends)
-    return Roads(
-        ends[:, 0], ends[:, 1], rng.uniform(1, 5, count), rng.uniform(20, 60, count), np.full(count, 0.15),
-        np.full(count, 4.0), zones=zones, nodes=int(ends.max()) + 1, first_thru=zones,
-    )  # fmt: skip
 
 
 @settings(max_examples=12, deadline=None)
@@ -170,26 +148,6 @@ def test_cheapest_paths_are_those_of_an_independent_program():
     shortest(7, roads.time, graph, label, pred, heap_of(graph))
     dense = csr_array((roads.time, (roads.tail, roads.head)), shape=(roads.nodes, roads.nodes))
     np.testing.assert_allclose(label, dijkstra(dense, indices=7))
-
-
-def tntp(folder, name):
-    """A network and its trips in the format of Transportation Networks for Research."""
-    base = folder / "traffic" / "tntp" / name
-    head, body = next(base.glob("*_net.tntp")).read_text().split("<END OF METADATA>")
-    meta = dict(re.findall(r"<(.+?)>\s*(\d+)", head))
-    rows = [line.rstrip("; \t").split()[:7] for line in body.splitlines() if line.strip()[:1].isdigit()]
-    start, end, capacity, _, time, b, power = np.array(rows, dtype=float).T
-    zones, nodes, first = (
-        int(meta[key]) for key in ("NUMBER OF ZONES", "NUMBER OF NODES", "FIRST THRU NODE")
-    )
-    roads = Roads(start - 1, end - 1, time, capacity, b, power, zones, nodes, first - 1)
-    trips = np.zeros((zones, zones))
-    text = next(base.glob("*_trips.tntp")).read_text().split("<END OF METADATA>")[1]
-    for part in text.split("Origin")[1:]:
-        origin = int(part.split()[0])
-        for zone, count in re.findall(r"(\d+)\s*:\s*([\d.]+)", part):
-            trips[origin - 1, int(zone) - 1] = float(count)
-    return roads, trips, next(base.glob("*_flow.tntp"))
 
 
 @pytest.mark.data

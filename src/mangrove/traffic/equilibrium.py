@@ -76,7 +76,7 @@ def user_equilibrium(
     """
     from mangrove.traffic import bush, link_based, paths
 
-    trips = _checked(roads, trips)
+    trips = checked_trips(roads, trips)
     if method not in METHODS:
         raise RequestError("traffic.unknown_method", text=method, options=", ".join(METHODS))
     graph = paths.Graph(
@@ -98,7 +98,8 @@ def user_equilibrium(
     )
 
 
-def _checked(roads: Roads, trips: Floats) -> Floats:
+def checked_trips(roads: Roads, trips: Floats) -> Floats:
+    """(Z, Z) trips that can be; see `user_equilibrium`."""
     found = np.ascontiguousarray(trips, dtype=np.float64)
     if found.shape != (roads.zones, roads.zones):
         raise RequestError("traffic.trips_shape", shape=str(found.shape), zones=roads.zones)

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which trips use which links: compiled passes over the bushes of an equilibrium.
+
+Comes in: flow by origin in equilibrium, and links or lengths that are asked about. Goes out: for the trips from one origin to every zone the
+share that uses each asked link, and how far they go. A trip into a node came over a link in the proportion of the link's flow of that
+origin.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from mangrove.traffic.paths import Graph
+
+
+@njit(cache=True)
+def use(origin: int, own: Any, graph: Graph, column: Any, weight: Any, asked: int, zones: int) -> Any:
+    """(zones, asked) sum of the weights of the links that a trip uses, by column.
+
+    Args:
+        origin: where the trips begin.
+        own: (A,) flow of that origin in equilibrium.
+        graph: the links.
+        column: (A,) column that a link adds to, -1 for none.
+        weight: (A, 2) what it adds there, and what it adds to the last column, which all links share.
+        asked: number of columns.
+        zones: number of zones.
+    """
+    inflow = np.zeros(graph.nodes)
+    degree = np.zeros(graph.nodes, np.int32)
+    for link in range(len(own)):
+        if own[link] > 0.0:
+            inflow[graph.head[link]] += own[link]
+            degree[graph.head[link]] += 1
+    share = np.zeros((graph.nodes, asked))
+    waiting = np.empty(graph.nodes, np.int32)
+    waiting[0], count, at = origin, 1, 0
+    while at < count:
+        node = waiting[at]
+        at += 1
+        for k in range(graph.out_ptr[node], graph.out_ptr[node + 1]):
+            link = graph.out_link[k]
+            if own[link] <= 0.0:
+                continue
+            other = graph.head[link]
+            part = own[link] / inflow[other]
+            share[other] += part * share[node]
+            if column[link] >= 0:
+                share[other, column[link]] += part * weight[link, 0]
+            share[other, asked - 1] += part * weight[link, 1]
+            degree[other] -= 1
+            if degree[other] == 0:
+                waiting[count] = other
+                count += 1
+    return share[:zones]
