@@ -37,6 +37,12 @@ def test_an_entered_listing_reads_like_a_row_of_the_table(park):
     assert [(row["offer"], row["need"]) for row in found.document()["proposals"]] == [("slag", "fill")]
 
 
+def test_an_id_in_decomposed_letters_is_the_same_id(park):
+    for id_ in ("xi\u0309", "x\u1ec9"):
+        listings.enter(park, "offer", {**SLAG, "id": id_}, author="an")
+    assert set(listings.known(park).offers) == {"x\u1ec9"}
+
+
 def test_the_newest_record_of_an_id_holds_and_a_withdrawn_one_is_gone(park):
     for quantity in ("40 t/month", "50 t/month", "40 t/month"):
         listings.enter(park, "offer", {**SLAG, "quantity": quantity}, author="an")
@@ -72,6 +78,7 @@ def test_a_cell_that_the_declaration_would_refuse_is_refused(park, fields, code)
         ("offer", {"quantty": "4 t/month"}),
         ("offer", {"price": 5}),
         ("offer", {"place": " "}),
+        ("offer", {"text": "\x1b[2J"}),
     ],
 )
 def test_a_side_a_field_or_a_value_that_cannot_be_is_refused(park, side, fields):

@@ -28,7 +28,9 @@ def match(
     folder: Folder,
     offer: Annotated[str | None, typer.Option("--offer", help="Only this offer.")] = None,
     need: Annotated[str | None, typer.Option("--need", help="Only this need.")] = None,
-    radius: Annotated[str, typer.Option("--radius", help="Farthest partner.")] = "50 km",
+    radius: Annotated[
+        str | None, typer.Option("--radius", help="Farthest partner; when left out 50 km, services any.")
+    ] = None,
     keep: Annotated[int, typer.Option("--keep", help="Partners of each offer and of each need.")] = 20,
     cases: Annotated[
         Path | None, typer.Option("--cases", metavar="FILE.csv", help="Past exchanges, as memory.")

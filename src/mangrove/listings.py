@@ -9,6 +9,8 @@ any more (its place was renamed) is left out and named.
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 KIND = "listing"
 FILES = {"offer": "offers.csv", "need": "needs.csv"}
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _OWN = ("side", "author", "at", "withdrawn")
 
 
@@ -127,10 +130,13 @@ def _checked(territory: Territory, document: Mapping[str, Any]) -> dict[str, str
             raise RequestError("match.listing_column", column=key, hint=did_you_mean(key, known))
         if not isinstance(value, str):
             raise RequestError("match.listing_text", column=key)
+        control = _CONTROL.search(value)
+        if control:
+            raise RequestError("territory.control_character", text=f"U+{ord(control[0]):04X}")
     needed = [column.name for column in LISTINGS if column.required]
     if not all(fields.get(name, "").strip() for name in needed):
         raise RequestError("match.listing_fields", fields=", ".join(needed))
-    id_ = fields["id"].strip()
+    id_ = fields["id"] = unicodedata.normalize("NFC", fields["id"].strip())
     for declared, file in ((territory.offers, "offers.csv"), (territory.needs, "needs.csv")):
         if id_ in declared:
             raise RequestError("match.listing_declared", id=id_, file=file)

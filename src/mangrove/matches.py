@@ -27,10 +27,12 @@ __all__ = ["Matches", "listings", "match"]
 
 _SHOWN = 40
 _SERVICE = "service"
+_ANYWHERE = 20_016.0
+"""Half the circumference of the Earth, km: knowledge travels."""
 
 
 def match(
-    handle: Handle, *, offer: str | None = None, need: str | None = None, radius: str = "50 km", keep: int = 20,
+    handle: Handle, *, offer: str | None = None, need: str | None = None, radius: str | None = None, keep: int = 20,
     cases: Path | None = None, service: bool = False,
 ) -> Matches:  # fmt: skip
     """Ranks the pairs of offers and needs of a territory, declared and entered ones.
@@ -41,7 +43,7 @@ def match(
         handle: an opened territory.
         offer: id of the only offer to be matched; all when None.
         need: id of the only need likewise.
-        radius: farthest partner, as a length.
+        radius: farthest partner, as a length; 50 km when None, and any distance for services.
         keep: how many partners of each offer and of each need.
         cases: CSV file of past exchanges (see `mangrove.matching.cases`).
         service: matches technologies, experts and laboratories instead of what flows.
@@ -56,7 +58,7 @@ def match(
         >>> found.needs[found.candidates.need[0]].id
         'biodiesel_oil'
     """
-    from mangrove.matching import candidates
+    from mangrove.matching.candidates import RADIUS, candidates
     from mangrove.matching.cases import read_cases
     from mangrove.matching.declared import coordinates, running, trades
     from mangrove.units import Quantity
@@ -65,7 +67,8 @@ def match(
     asked = ((known.offers, offer), (known.needs, need))
     service = service or any(id_ in side and side[id_].carrier.kind == _SERVICE for side, id_ in asked if id_)
     offers, needs = (_chosen(side, id_, service=service) for side, id_ in asked)
-    kilometers = Quantity.parse(radius, expected="km").to("km")
+    usual = _ANYWHERE if service else RADIUS
+    kilometers = usual if radius is None else Quantity.parse(radius, expected="km").to("km")
     industries = trades(territory, (*known.offers.values(), *known.needs.values()))
     memory = [*(read_cases(cases) if cases else ()), *running(territory, industries)]
     found = candidates(
@@ -179,7 +182,7 @@ class Matches:
 
     def _title(self, one: Listing, other: Listing, score: float, lang: str) -> str:
         names = [self.territory.places[end.place].name for end in (one, other)]
-        what = [end.name or end.text[:60] or str(end.carrier) for end in (one, other)]
+        what = [" ".join((end.name or end.text[:60] or str(end.carrier)).split()) for end in (one, other)]
         return messages.render(
             "match.title", lang, score=f"{score:.2f}".replace(".", "," if lang == "vi" else "."), offer=one.id, need=other.id,
             giver=names[0], taker=names[1], given=what[0], wanted=what[1],

@@ -170,6 +170,11 @@ def test_water_is_decided_by_its_limits_and_known_quality_stands_first():
     assert "COD is 300 mg/L" in found.refused()[0].reasons[0]
 
 
+def test_water_for_a_need_without_limits_is_a_question():
+    found = matched(offer("a", "wastewater@raw"), need("n", "water@reuse"))
+    assert found.asks(0) == ["ask which quality n bears: it states no limits"]
+
+
 def test_kinds_that_cannot_replace_each_other_never_meet():
     found = matched(
         offer("a", "electricity"),

@@ -143,9 +143,9 @@ class Memory:
         if not self.cases:
             return np.zeros((len(offers), 0))
         alike = np.maximum(codes(offers, self._as_profiles), self._likeness(offers))
-        trades = list(dict.fromkeys(one.industries for one in offers))
+        trades = {trade: row for row, trade in enumerate(dict.fromkeys(one.industries for one in offers))}
         near = np.array([[_nearest(trade, case.nace_from) for case in self.cases] for trade in trades])
-        rows = [trades.index(one.industries) for one in offers]
+        rows = [trades[one.industries] for one in offers]
         likely: Floats = alike * (0.5 + 0.5 * near[rows])
         return likely
 

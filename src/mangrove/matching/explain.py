@@ -62,6 +62,8 @@ def asks(world: World, pairs: Pairs, a: int) -> list[Sentence]:
             said.append(_say("ask_code", permits=" ".join(need.permits)))
     if offer.quantity and need.quantity and not offer.quantity.unit.converts_to(need.quantity.unit):
         said.append(_say("ask_density", given=offer.quantity.unit.text, wanted=need.quantity.unit.text))
+    if giving.family == "water" and not need.quality:
+        said.append(_say("ask_limits", id=need.id))
     if giving.family in ("heat", "cooling"):
         for one, listing in ((giving, offer), (taking, need)):
             if one.celsius is None and one.bar is None:
