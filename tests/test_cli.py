@@ -41,6 +41,7 @@ from tests.sensed import sensed_town
 from tests.sources.feeds import feed
 from tests.sources.grid_worlds import declare, mix_file
 from tests.stationed import stationed_city
+from tests.trading import metered as metered_trade
 from tests.virtual_world import plant
 
 import mangrove as mg
@@ -250,6 +251,9 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "water": lambda: (park, supply("Net1"), "--from", "2023-01-01", "--flow", "mill.power"),
         "drainage": lambda: (park, town(out), "--rain", "50"),
         "eip": lambda: (exchanging(out), "--year", "2024", "--gaps"),
+        "exchange plan": lambda: (metered_trade(fresh(out, "")), "--transport", "2500"),
+        "exchange shares": lambda: (metered_trade(fresh(out, "")),),
+        "exchange without": lambda: (metered_trade(fresh(out, "")), "mill"),
         "exchange verify": lambda: (exchanging(out), "--year", "2024", "--circularity"),
         "exchange water": lambda: (water_users(out),),
         "exchange heat": lambda: (heat_streams(out), "--figure", fresh(out, ".svg")),

@@ -144,8 +144,8 @@ def plan(
     folder: Folder,
     radius: Radius = None,
     transport: Transport = None,
-    transport_co2: Annotated[
-        float, typer.Option("--transport-co2", min=0, help="Trucks, kg CO2e per tonne and kilometer.")
+    transport_emissions: Annotated[
+        float, typer.Option("--transport-emissions", min=0, help="Trucks, kg CO2e per tonne and kilometer.")
     ] = 0.0,
     handling: Annotated[float, typer.Option("--handling", min=0, help="Loading, VND per tonne.")] = 0.0,
     carbon_price: Annotated[
@@ -177,7 +177,7 @@ def plan(
         carbon_price=carbon_price,
         store=not dry_run,
         transport=transport,
-        transport_carbon=transport_co2,
+        transport_carbon=transport_emissions,
         handling=handling,
         fixed_cost=fixed_cost,
         most_share=work.share(most_share),

@@ -55,7 +55,7 @@ class Block:
         """One coalition (m,)."""
         key = np.packbits(row).tobytes()
         if key not in self._known:
-            able: Bools = ~(self.program.seats & ~row).any(axis=1)
+            able = np.asarray(~(self.program.seats & ~row).any(axis=1), dtype=bool)
             self._known[key] = self.program.worth(able) if able.any() else 0.0
         return self._known[key]
 
