@@ -2,6 +2,7 @@
 
 import csv
 import io
+import shutil
 
 import docx
 import openpyxl
@@ -123,6 +124,17 @@ def test_a_form_younger_than_the_year_can_be_filled_for_it(tmp_path):
     told = form(park(tmp_path, answers="A.5/PM.2,2022,yes,,\n"), "A.5", 2022)
     assert told.line("PM.2").value is True
     assert told.line("ENV.3").value is None
+
+
+def test_counts_are_blank_when_nothing_was_metered(tmp_path):
+    handle = park(tmp_path, answers="A.4/2.1.8,2024,3,,\n")
+    shutil.rmtree(handle.store)
+    told = form(handle, "A.4", 2024)
+    assert told.line("2.1.3").value is None
+    assert told.from_ledger == tuple(line for line in told.from_ledger if line.exchanges), (
+        "only what ended before"
+    )
+    assert told.line("2.5.2").value == pytest.approx(14.0)
 
 
 @pytest.mark.parametrize(

@@ -145,6 +145,9 @@ def test_answers_alone_are_enough_when_nothing_was_ingested(tmp_path):
     found = indicators(handle, 2024)
     assert found.reading("A.5/PM.1").verdict == "met"
     assert found.reading("A.5/ENV.3").value is None
+    assert found.reading("A.5/ENV.1").value is None, (
+        "declared and not metered: not known to run, nor to stand still"
+    )
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,8 @@ def symbioses(evidence: Evidence) -> Measure:
     idle = [one.id for one in year.declared(date(year.year, 1, 1), last) if year.moved(one) is None]
     said = tuple(Sentence("eip.no_values_of_exchange", (("exchange", id_),)) for id_ in idle)
     amounts = [amount for one in year.exchanges if (amount := year.moved(one))]
-    if not year.exchanges and not idle:
-        return Measure(None, lacking=(Sentence("eip.no_exchanges"),))
+    if not year.exchanges:  # what is declared and not metered is not known to run, nor known to stand still
+        return Measure(None, lacking=said or (Sentence("eip.no_exchanges"),))
     return Measure(
         float(len(year.exchanges)), exchanges=tuple(one.id for one in year.exchanges),
         flows=_ids(amounts), batches=_batches(amounts), remarks=said,

@@ -89,6 +89,16 @@ class Source:
         year = self.evidence.year
         return year.inside(place) if self.place is None else year.territory.lies_in(place, self.place)
 
+    def idle(self) -> list[Exchange]:
+        """Exchanges declared for the year of which nothing was metered in it: whether they run is not known."""
+        year = self.evidence.year
+        ours = [
+            one
+            for one in year.declared(date(year.year, 1, 1), date(year.year, 12, 31))
+            if self.here(one.place) or self.here(one.to_place)
+        ]
+        return [one for one in ours if year.moved(one) is None]
+
     def exchanges(self) -> list[Exchange]:
         """Exchanges that were carried out by the end of the year: they moved something in it, or ended before it."""
         year = self.evidence.year
@@ -280,10 +290,10 @@ def _carried(one: Field, verified: Verified, exchange: Exchange) -> tuple[Figure
 
 def _counted(one: Field, source: Source) -> Filled:
     """Numbers and lists of exchanges and partners."""
-    found = source.exchanges()
+    found, idle = source.exchanges(), source.idle()
     kind = one.effect[0] if one.effect else one.side
     if one.quantity.startswith("symbioses_") and kind in EXCHANGE_KINDS:
-        found = [exchange for exchange in found if exchange.kind == kind]
+        found, idle = ([exchange for exchange in group if exchange.kind == kind] for group in (found, idle))
     inside = source.evidence.year.inside
     both = [exchange for exchange in found if inside(exchange.place) and inside(exchange.to_place)]
     if one.quantity == "partners_same_park":
@@ -295,7 +305,7 @@ def _counted(one: Field, source: Source) -> Filled:
     if one.quantity in ("partners_inside", "partners_outside"):
         mine = both if one.quantity == "partners_inside" else [e for e in found if e not in both]
         return _list(one, mine, "; ".join(_partners(mine, source)) or None)
-    return _list(one, found, float(len(found)))
+    return _list(one, found, float(len(found)) if found or not idle else None)
 
 
 def _partners(exchanges: Iterable[Exchange], source: Source) -> list[str]:
