@@ -69,7 +69,8 @@ def test_a_new_site_is_under_the_version_whose_table_is_not_here(tmp_path):
 def test_the_permitted_discharge_chooses_the_coefficient_and_a_missing_water_gives_no_limit(tmp_path):
     _, _, by = checks(outlet(tmp_path / "a", RULE + "QCVN40/discharge,2024,6000 m3/day,works,\n"))
     assert (by["COD"].limit.kf, by["COD"].limit.high) == (0.9, pytest.approx(67.5))
-    _, one, by = checks(outlet(tmp_path / "b", "QCVN40/column,2024,A,works,\n"))
+    found, one, by = checks(outlet(tmp_path / "b", "QCVN40/column,2024,A,works,\n"))
     assert by["COD"].limit is None
     assert by["pH"].limit.high == 9.0
     assert {problem.code for problem in one.problems} == {"eip.no_receiving"}
+    assert found.reading("EIP2/wastewater_treated").value is None, "pH alone makes no standard"

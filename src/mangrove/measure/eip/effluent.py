@@ -78,7 +78,7 @@ class Outlet:
     Attributes:
         place: id; discharge: mean in m3 a day, None when not metered; averaging: `1d` or `1h`, over which limits hold.
         checks: by parameter; volume: m3 of the days that were judged; within: m3 of those on which every limit was kept; both None
-            when the discharge is not metered or no limit is known.
+            when the discharge is not metered or a metered parameter has no limit: pH alone makes no standard.
         problems: why a parameter has no limit.
     """
 
@@ -138,7 +138,7 @@ def _outlet(
         if limit is not None and kept is not None:
             daily.append(kept)
     volume = within = None
-    if daily and series.volumes is not None:
+    if daily and len(daily) == len(checks) and series.volumes is not None:
         judged = np.logical_and.reduce([~np.isnan(kept) for kept in daily])
         good = np.logical_and.reduce([kept == 1 for kept in daily])
         volume, within = float(series.volumes[judged].sum()), float(series.volumes[judged & good].sum())
