@@ -88,6 +88,9 @@ def equivalents(scheme: str, code: str, other: str) -> tuple[str, ...]:
 def usual_groups(nace: str) -> tuple[str, ...]:
     """The four-digit groups that the list of waste keeps for an industry: most of its chapters are named after industries.
 
+    `data/industry_chapters.csv` reads those titles (Decision 2014/955/EU) against the divisions of NACE Rev. 2; a table of this program, not
+    an official correspondence.
+
     Example:
         >>> usual_groups("2410"), usual_groups("9999")
         (('1002',), ())

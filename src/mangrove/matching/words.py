@@ -2,8 +2,9 @@
 """Words of by-products: Vietnamese free text becomes English key words and waste codes, with or without tone marks.
 
 Comes in: what people write ("xi lo ho quang", "Xỉ lò hồ quang đã nguội"). Goes out: the phrases of the glossary in it, with
-their English words and codes. The glossary (`data/by_products.csv`) is common trade knowledge, written for this program before any
-test on past exchanges was run; its codes are entries of the European list of waste (Decision 2014/955/EU).
+their English words and codes. The glossary (`data/by_products.csv`) is common trade knowledge, written from memory for this program
+(status: recalled); its codes, entries of the European list of waste (Decision 2014/955/EU), were written down before any test on past
+exchanges was run.
 """
 
 from __future__ import annotations
