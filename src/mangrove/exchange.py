@@ -37,7 +37,9 @@ KIND = "exchange_plan"
 RADIUS = 50.0
 """Kilometers within which partners are looked for unless asked otherwise; a listing may name a smaller radius."""
 SMALL = 12, 100
-"""Members of a block of exchanges, and of the plan, up to which shares and losses are stored with it; beyond they are found when asked for."""
+"""Members of a block of exchanges, and of all of them, up to which shares and losses are stored with it; beyond they are found when asked for."""
+MANY, SHOWN = 300, 20
+"""Members up to which shares are found at all; companies that are taken out in turn where there are more than `SMALL`."""
 _KILO = 1000.0
 
 
@@ -74,8 +76,9 @@ class Planned:
     @property
     def is_small(self) -> bool:
         """Whether shares and losses are found within seconds."""
-        largest = max((len(block.members) for block in self.values.blocks), default=0)
-        return largest <= SMALL[0] and len(self.plan.members) <= SMALL[1]
+        if len(self.plan.case.members) > SMALL[1]:
+            return False
+        return all(len(block.members) <= SMALL[0] for block in self.values.blocks)
 
     @cached_property
     def shared(self) -> Shared:
@@ -84,8 +87,13 @@ class Planned:
 
     @cached_property
     def leaving(self) -> tuple[Without, ...]:
-        """What breaks when each company leaves, the dearest first."""
-        found = [_without(self, place) for place in self.plan.members]
+        """What breaks when each company leaves, the dearest first; of many companies, of those with the most worth in exchanges."""
+        worth: dict[str, float] = {}
+        for one in self.plan.exchanges:
+            for place in {one.giver, one.taker, one.owner} - {""}:
+                worth[place] = worth.get(place, 0.0) + one.total
+        most = sorted(worth, key=lambda place: -worth[place])
+        found = [_without(self, place) for place in (most if self.is_small else most[:SHOWN])]
         return tuple(sorted(found, key=lambda one: -one.loss))
 
     def text(self, lang: str = "en") -> str:
@@ -143,7 +151,7 @@ class Without:
     Attributes:
         place: who leaves; loss: VND/yr that all lose together when the others make the best of it; of: worth of the plan.
         stops: ids of exchanges of the plan that it is part of; replaced: what the others exchange instead, as (id, units a year more).
-        others: VND/yr that the others lose beyond what it would have got itself (Shapley value).
+        others: VND/yr that the others lose beyond what it would have got itself (Shapley value; by prices where there are many companies).
     """
 
     place: str
@@ -246,7 +254,7 @@ def without(
     }
     if place not in known:
         raise RequestError("exchange.unknown_place", text=place, hint=did_you_mean(place, known))
-    return tuple(one for one in planned.leaving if one.place == known[place])
+    return (_without(planned, known[place]),)
 
 
 def again(park: Handle, **asked: Any) -> Planned:
@@ -350,8 +358,14 @@ def _stored(park: Handle, planned: Planned) -> Planned:
 
 
 def _shared(planned: Planned) -> Shared:
-    """Shares of every group, and the prices of the plan's exchanges under each rule."""
+    """Shares of every group, and the prices of the plan's exchanges under each rule.
+
+    Raises:
+        RequestError: `exchange.too_many`.
+    """
     values, found = planned.values, planned.plan
+    if len(values.members) > MANY:
+        raise RequestError("exchange.too_many", count=len(values.members), most=MANY)
     joined = [_joined(values, group) for group in values.groups]
     made = gains.gains(joined, duals=found.by_price)
     deals = deals_of(planned)
@@ -441,9 +455,10 @@ def _without(planned: Planned, place: str) -> Without:
         if one.place != place and one.planned - lost[one.id].planned > 1e-6 * max(one.planned, 1.0)
     ]
     loss = max(found.worth - left.worth, 0.0)
+    own = planned.shared.gains.of("shapley", place) if planned.is_small else found.by_price.get(place, 0.0)
     return Without(
         place, found.places.get(place, place), loss, found.worth, found.co2 - left.co2,
-        max(loss - planned.shared.gains.of("shapley", place), 0.0),
+        max(loss - own, 0.0),
         tuple(one for one in found.exchanges if place in (one.giver, one.taker, one.owner)), tuple(more), tuple(short), planned,
     )  # fmt: skip
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _MILLION = 1e6
 _LONGEST = 30
 _ONE_SIDED = 1e-9
+_DONG = 1.0
 
 
 def plan_text(planned: Planned, lang: str = "en") -> str:
@@ -114,7 +115,7 @@ def shares_text(shared: Shared, lang: str = "en", rules: Sequence[str] = RULES) 
     taking = [
         i
         for i in range(len(found.members))
-        if found.losses[i] or any(found.shares[rule][i] for rule in rules)
+        if max(found.losses[i], *(abs(found.shares[rule][i]) for rule in rules)) >= _DONG
     ]
     order = sorted(taking, key=lambda i: -found.shares[main][i])
     body = [

@@ -145,6 +145,12 @@ def test_what_an_exchange_makes_possible_is_paid_besides_by_its_taker():
     assert made.aside == {}
 
 
+def test_who_delivers_what_makes_others_possible_owes_their_loss_too():
+    made = prices([Deal("clean", "mill", 2.0, 0.0, 10.0, loss=30.0)], {"clean": 4.0, "mill": 6.0})
+    assert made.deals[0].if_giver_stops == pytest.approx((6.0 + 20.0) / 2)
+    assert made.deals[0].if_taker_stops == pytest.approx(4.0 / 2)
+
+
 def test_who_only_stands_by_is_paid_aside():
     made = prices([Deal("l0", "r0", 1.0, 0.0, 6.0)], {"l0": 4.0, "r0": 1.0, "r1": 1.0})
     assert made.aside["r1"] == pytest.approx(1.0)

@@ -109,7 +109,13 @@ def prices(deals: Sequence[Deal], shares: Mapping[str, float]) -> Prices:
 
 
 def _price(deal: Deal, giver: float, owner: float, beside: float) -> Price:
-    """Prices of one deal from what each side keeps; a partner loses its part of what cannot be replaced."""
+    """Prices of one deal from what each side keeps.
+
+    Take or pay: when the deal stops and everybody makes the best of the rest, the part min(loss / worth, 1) of it cannot be replaced, and
+    a partner loses that part of what it keeps. What is lost beyond the worth of the deal, because it made others possible, is lost on the
+    taker's side: so it stands in what the giver has to deliver or pay.
+    """
+    more = max(deal.loss - deal.worth, 0.0)
     lost = min(max(deal.loss / deal.worth, 0.0), 1.0) if deal.worth > 0 else 0.0
     small = _SMALL * abs(deal.worth)  # what the solver leaves of nothing
     giver, owner, taker = (0.0 if abs(x) < small else x for x in (giver, owner, deal.worth - giver - owner))
@@ -117,7 +123,7 @@ def _price(deal: Deal, giver: float, owner: float, beside: float) -> Price:
         -deal.giver_gain / deal.amount, (deal.taker_gain + deal.owner_gain) / deal.amount,
         (giver - deal.giver_gain) / deal.amount, (owner - deal.owner_gain) / deal.amount if deal.owner else 0.0,
         giver, taker, owner, beside,
-        max(giver + owner, 0.0) * lost / deal.amount, max(taker + owner, 0.0) * lost / deal.amount,
+        max((giver + beside + owner) * lost, 0.0) / deal.amount, max((taker - beside + owner) * lost + more, 0.0) / deal.amount,
     )  # fmt: skip
 
 

@@ -7,8 +7,9 @@ t/yr; avoided emissions are those of the counterfactual that is declared and sta
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -153,7 +154,7 @@ def result(case: Case, found: Solution, places: Mapping[str, str]) -> SymbiosisP
     exchanges = [_exchange(case, found, int(arc)) for arc in arcs]
     exchanges.sort(key=lambda one: (-one.total, one.id))
     return SymbiosisPlan(
-        tuple(exchanges), tuple(_lefts(case, found, "offer")), tuple(_lefts(case, found, "need")),
+        tuple(exchanges), tuple(_Side.of(case, found, "offer").lefts()), tuple(_Side.of(case, found, "need").lefts()),
         found.worth, found.bound, found.gap, found.complete, found.by_price, places, case, found, case.notes,
     )  # fmt: skip
 
@@ -193,80 +194,106 @@ def _name(party: Party) -> str:
     return party.listing.name or party.listing.text or party.id
 
 
-def _lefts(case: Case, found: Solution, side: str) -> list[Left]:
-    """What stays of every offer or need."""
-    mine, at = (case.offers, case.offer) if side == "offer" else (case.needs, case.need)
-    flow = found.amount if side == "offer" else found.amount * case.ratio[:, None]
-    prices = found.supply_price if side == "offer" else found.demand_price
-    rows = []
-    for n, one in enumerate(mine):
-        arcs = np.flatnonzero(at == n)
-        planned = flow[arcs].sum(axis=0)
-        left = np.maximum(one.amounts - planned, 0.0)
-        declared, rest = float(one.declared.sum()), float(left.sum())
-        why = _why(case, found, one, arcs, left) if rest > _SMALL * max(declared, 1.0) else {}
-        rows.append(
-            Left(
-                one.id, one.place, _name(one), side, one.unit, declared, float((one.declared - one.amounts).sum()),
-                float(planned.sum()), rest, float(prices[n].mean()), why,
-            )
+@dataclass(frozen=True, eq=False)
+class _Side:
+    """All offers, or all needs: what flows at each, and the arcs that end there.
+
+    Attributes:
+        case, found: the plan; parties: this side, others: the other one; at, far: (A,) positions of the ends of each arc.
+        flow, far_flow: (n, 12) of this side and of the other. arcs: positions of the arcs of each party.
+    """
+
+    case: Case
+    found: Solution
+    parties: tuple[Party, ...]
+    others: tuple[Party, ...]
+    at: Ints
+    far: Ints
+    flow: Floats
+    far_flow: Floats
+    prices: Floats
+    arcs: tuple[Ints, ...]
+
+    @classmethod
+    def of(cls, case: Case, found: Solution, side: str) -> _Side:
+        """One side of a plan."""
+        ends = [
+            (case.offers, case.offer, found.amount, found.supply_price),
+            (case.needs, case.need, found.amount * case.ratio[:, None], found.demand_price),
+        ]
+        own, other = ends if side == "offer" else ends[::-1]
+        order = np.argsort(own[1], kind="stable")
+        edges = np.searchsorted(own[1][order], np.arange(len(own[0]) + 1))
+        arcs = tuple(order[low:high] for low, high in pairwise(edges))
+        return cls(
+            case, found, own[0], other[0], own[1], other[1], _summed(own[1], own[2], len(own[0])),
+            _summed(other[1], other[2], len(other[0])), own[3], arcs,
         )  # fmt: skip
-    return rows
 
+    def lefts(self) -> Iterator[Left]:
+        """What stays of every party."""
+        for n, one in enumerate(self.parties):
+            left = np.maximum(one.amounts - self.flow[n], 0.0)
+            declared, rest = float(one.declared.sum()), float(left.sum())
+            yield Left(
+                one.id, one.place, _name(one), one.listing.side, one.unit, declared, float((one.declared - one.amounts).sum()),
+                float(self.flow[n].sum()), rest, float(self.prices[n].mean()),
+                self.why(n, left) if rest > _SMALL * max(declared, 1.0) else {},
+            )  # fmt: skip
 
-def _why(case: Case, found: Solution, one: Party, arcs: Ints, left: Floats) -> Mapping[str, str]:
-    """Why something stays, by language."""
-    if not len(arcs) and one.id in case.refused:
-        return {
-            lang: Sentence("exchange.why_refused", (("text", said),)).text(lang)
-            for lang, said in case.refused[one.id].items()
-        }
-    said = _reason(case, found, one.listing.side, arcs, left)
-    return {lang: said.text(lang) for lang in LANGUAGES}
+    def why(self, n: int, left: Floats) -> Mapping[str, str]:
+        """Why something stays, by language."""
+        one, arcs = self.parties[n], self.arcs[n]
+        if not len(arcs) and one.id in self.case.refused:
+            said = self.case.refused[one.id]
+            return {
+                lang: Sentence("exchange.why_refused", (("text", text),)).text(lang)
+                for lang, text in said.items()
+            }
+        reason = self.reason(arcs, left, one.listing.side)
+        return {lang: reason.text(lang) for lang in LANGUAGES}
 
+    def reason(self, arcs: Ints, left: Floats, side: str) -> Sentence:
+        """Nobody fits, no fitting partner gains, partners have no more, or a limit binds."""
+        case = self.case
+        if not len(arcs):
+            return Sentence("exchange.why_nobody")
+        per = case.worth[arcs] - case.power[arcs] * case.power_price
+        if (per <= 0).all():
+            best = int(np.argmax(per))
+            money = (("best", round(float(per[best]))), ("unit", case.offers[case.offer[arcs[best]]].unit))
+            return Sentence("exchange.why_no_gain", money)
+        good = arcs[(per > 0) & (case.need[arcs] >= 0)]
+        months = np.flatnonzero(left > _SMALL)
+        full = np.array([self.is_full(int(other), months) for other in self.far[good]], dtype=bool)
+        rest = good[~full]
+        if not len(rest):
+            return Sentence(f"exchange.why_full_{side}", (("names", self.names(good)),))
+        limits = ", ".join(_beyond(case, rest))
+        if limits:
+            return Sentence("exchange.why_quality", (("names", self.names(rest)), ("limits", limits)))
+        closed = not self.found.amount[rest].any() and (case.fixed[rest] > 0).any()
+        return Sentence(
+            "exchange.why_fixed" if closed else "exchange.why_limit", (("names", self.names(rest)),)
+        )
 
-def _reason(case: Case, found: Solution, side: str, arcs: Ints, left: Floats) -> Sentence:
-    """Nobody fits, no fitting partner gains, partners have no more, or a limit binds."""
-    if not len(arcs):
-        return Sentence("exchange.why_nobody")
-    per = case.worth[arcs] - case.power[arcs] * case.power_price
-    if (per <= 0).all():
-        best = int(np.argmax(per))
-        money = (("best", round(float(per[best]))), ("unit", case.offers[case.offer[arcs[best]]].unit))
-        return Sentence("exchange.why_no_gain", money)
-    good = arcs[(per > 0) & (case.need[arcs] >= 0)]
-    others = case.need[good] if side == "offer" else case.offer[good]
-    ends = case.needs if side == "offer" else case.offers
-    months = np.flatnonzero(left > _SMALL)
-    rest = (
-        good[[not _is_full(case, found, side, int(o), months) for o in others.tolist()]]
-        if len(good)
-        else good
-    )
-    if not len(rest):
-        return Sentence(f"exchange.why_full_{side}", (("names", _names(ends, others)),))
-    names = _names(ends, case.need[rest] if side == "offer" else case.offer[rest])
-    limits = ", ".join(_beyond(case, rest))
-    if limits:
-        return Sentence("exchange.why_quality", (("names", names), ("limits", limits)))
-    closed = not found.amount[rest].any() and (case.fixed[rest] > 0).any()
-    return Sentence("exchange.why_fixed" if closed else "exchange.why_limit", (("names", names),))
+    def names(self, arcs: Ints) -> str:
+        """The partners of some arcs."""
+        return ", ".join(dict.fromkeys(_name(self.others[other]) for other in self.far[arcs].tolist()))
 
-
-def _names(ends: tuple[Party, ...], at: Ints) -> str:
-    return ", ".join(dict.fromkeys(_name(ends[o]) for o in at.tolist() if o >= 0))
-
-
-def _is_full(case: Case, found: Solution, side: str, other: int, months: Ints) -> bool:
-    """Whether a partner can take (or give) no more in the months in which something is left."""
-    if side == "offer":
-        flow = (found.amount * case.ratio[:, None])[case.need == other].sum(axis=0)
-        most = case.needs[other].amounts
-    else:
-        flow, most = found.amount[case.offer == other].sum(axis=0), case.offers[other].amounts
-        if kept.storage(case.offers[other]):
+    def is_full(self, other: int, months: Ints) -> bool:
+        """Whether a partner can take (or give) no more in the months in which something is left."""
+        flow, most = self.far_flow[other], self.others[other].amounts
+        if kept.storage(self.others[other]):
             flow, most = np.full_like(flow, flow.sum()), np.full_like(most, most.sum())
-    return bool((flow[months] >= most[months] * (1 - _SMALL) - _SMALL).all())
+        return bool((flow[months] >= most[months] * (1 - _SMALL) - _SMALL).all())
+
+
+def _summed(at: Ints, amount: Floats, count: int) -> Floats:
+    """(count, 12) sums of the amounts of arcs by where they end; an arc that ends nowhere (-1) counts for nobody."""
+    total = np.zeros((count, amount.shape[1]))
+    np.add.at(total, at[at >= 0], amount[at >= 0])
+    return total
 
 
 def document(plan: SymbiosisPlan) -> dict[str, Any]:

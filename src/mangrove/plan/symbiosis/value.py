@@ -30,12 +30,18 @@ TABLED = 12
 
 @dataclass(eq=False)
 class Block:
-    """Exchanges that share offers, needs or units: positions of their members, and their program."""
+    """Exchanges that share offers, needs or units: positions of their members and of their arcs, and who is needed for each arc."""
 
+    case: Case
     members: Ints
     arcs: Ints
-    program: _Warm
+    seats: Bools
     _known: dict[bytes, float] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def program(self) -> _Warm:
+        """The program of the exchanges, made when first asked for."""
+        return _Warm(self.case, self.arcs)
 
     @cached_property
     def table(self) -> Floats:
@@ -55,7 +61,7 @@ class Block:
         """One coalition (m,)."""
         key = np.packbits(row).tobytes()
         if key not in self._known:
-            able = np.asarray(~(self.program.seats & ~row).any(axis=1), dtype=bool)
+            able = np.asarray(~(self.seats & ~row).any(axis=1), dtype=bool)
             self._known[key] = self.program.worth(able) if able.any() else 0.0
         return self._known[key]
 
@@ -97,7 +103,7 @@ class Values:
 
     def _block(self, arcs: Ints) -> Block:
         members = np.flatnonzero(self.case.seats[arcs].any(axis=0))
-        return Block(members, arcs, _Warm(self.case, arcs, self.case.seats[np.ix_(arcs, members)]))
+        return Block(self.case, members, arcs, self.case.seats[np.ix_(arcs, members)])
 
     @cached_property
     def groups(self) -> tuple[Ints, ...]:
@@ -154,9 +160,8 @@ def _components(first: Ints, second: Ints, left: int, right: int) -> NDArray[Any
 class _Warm:
     """The program of some arcs, kept in the solver."""
 
-    def __init__(self, case: Case, arcs: Ints, seats: Bools) -> None:
-        self.seats = seats
-        self.part = only(case, arcs)
+    def __init__(self, case: Case, arcs: Ints) -> None:
+        self.part = only(case, arcs, small=True)
         built = build(self.part)
         self.columns, self.lp = built.columns, built.net.program
         self.upper, self.lower = self.part.capacity, self.part.least
@@ -188,8 +193,8 @@ class _Warm:
         )
 
 
-def only(case: Case, arcs: Ints) -> Case:
-    """The case with some of its arcs; offers, needs and units stay, so that positions mean the same."""
+def only(case: Case, arcs: Ints, *, small: bool = False) -> Case:
+    """The case with some of its arcs; `small`: and with their offers and needs alone, else positions mean the same."""
     at = np.full(len(case), -1)
     at[arcs] = np.arange(len(arcs))
     blends = [
@@ -203,11 +208,29 @@ def only(case: Case, arcs: Ints) -> Case:
     arrays = (
         "offer", "need", "unit", "ratio", "power", "carbon", "capacity", "least", "fixed", "distance", "score",
     )  # fmt: skip
-    return replace(
+    found = replace(
         case,
         **{name: getattr(case, name)[arcs] for name in arrays},
         money={part: values[arcs] for part, values in case.money.items()},
         reasons=tuple(case.reasons[a] for a in arcs.tolist()) if case.reasons else (),
         blends=tuple(blends),
         groups=tuple(groups),
+    )
+    return _pruned(found) if small else found
+
+
+def _pruned(case: Case) -> Case:
+    """The case without offers and needs that no arc ends at."""
+    offers, offer = np.unique(case.offer, return_inverse=True)
+    needs, need = np.unique(case.need[case.need >= 0], return_inverse=True)
+    ends = np.full(len(case), -1)
+    ends[case.need >= 0] = need
+    place = {int(old): new for new, old in enumerate(needs)}
+    return replace(
+        case,
+        offers=tuple(case.offers[i] for i in offers),
+        needs=tuple(case.needs[j] for j in needs) or case.needs[:1],
+        offer=offer,
+        need=ends,
+        blends=tuple(replace(one, need=place[one.need]) for one in case.blends),
     )
