@@ -64,7 +64,7 @@ benchmarks: $(VENV)/.dev
 
 # The lock names pins and hashes and no host. It needs pip-tools.
 lock:
-	$(BIN)/pip-compile -q --upgrade --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --strip-extras --allow-unsafe -o requirements/run.txt pyproject.toml
+	$(BIN)/pip-compile -q --upgrade --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --strip-extras --allow-unsafe --extra traffic -o requirements/run.txt pyproject.toml
 	$(BIN)/pip-compile -q --upgrade --generate-hashes --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --strip-extras --allow-unsafe --extra dev -o requirements/dev.txt pyproject.toml
 
 clean:
