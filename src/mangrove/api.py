@@ -63,7 +63,14 @@ def check(folder: str | Path) -> list[Problem]:
         fuels=book.fuels,
         activities=known,
     )
-    return [*problems, *(assets.problems(declared) if declared is not None else ())]
+    if declared is None:
+        return problems
+    problems += assets.problems(declared)
+    if declared.answers:
+        from mangrove.measure import eip
+
+        problems += eip.check_answers(declared)
+    return problems
 
 
 def ingest(
