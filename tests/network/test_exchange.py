@@ -327,6 +327,11 @@ GOOD = {"supply": [1.0, 2.0], "demand": [3.0], "start": [0, 1], "end": [0, 0], "
         ({"content": [[1.0], [-1.0]], "limit": [[2.0]]}, "network.negative", {"what": "content", "first": 1}),
         ({"content": [[1.0], [np.nan]], "limit": [[2.0]]}, "network.not_a_number", {"what": "content"}),
         ({"content": [[1.0], [1.0]]}, "network.no_quality", {"what": "limit"}),
+        (
+            {"content": [[1.0], [1.0]], "limit": [[2.0]], "units": Units(capacity=[1.0])},
+            "network.no_quality",
+            {"what": "unit content"},
+        ),
         ({"content": [[1.0], [1.0]], "limit": [[2.0]], "sense": ["<"]}, "network.unknown_sense", {"text": "<"}),
         ({"most_share": 1.5}, "network.share_range", {"what": "most_share", "value": 1.5}),
         ({"most_share": np.nan}, "network.not_a_number", {"what": "most_share"}),
@@ -353,6 +358,12 @@ def test_a_partner_who_does_not_exist_cannot_be_taken_out():
     with pytest.raises(RequestError) as error:
         without(problem, exchange_lp(problem), suppliers=[2])
     assert error.value.code == "network.bad_index"
+
+
+def test_a_plan_of_another_problem_is_refused():
+    with pytest.raises(RequestError) as error:
+        without(drawn(1), exchange_lp(Exchanges(**GOOD)), suppliers=[0])
+    assert error.value.code == "network.bad_shape"
 
 
 def test_a_gap_or_time_that_is_no_number_is_refused():

@@ -136,8 +136,14 @@ def without(
 
     Returns:
         (K,) money over all steps, one for each given partner.
+
+    Raises:
+        RequestError: as `exchange_lp`; a partner does not exist, or the plan is one of another problem.
     """
     data = checked(problem)
+    if plan.amount.shape != data.value.shape or len(plan.built) != len(data.recovery):
+        got, wanted = (" x ".join(map(str, shape)) for shape in (plan.amount.shape, data.value.shape))
+        raise RequestError("network.bad_shape", name="exchanges", what="plan", got=got, wanted=wanted)
     groups: list[tuple[Ints, Ints]] = []
     none = np.zeros(0, np.int64)
     if suppliers is not None:

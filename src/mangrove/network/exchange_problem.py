@@ -36,7 +36,7 @@ class Units:
         cost: (U,) or (U, T) money per unit that goes in, with its electricity (see `treatment_cost`).
         fixed: (U,) money for building it, over all steps.
         recovery: (U,) share of the inlet that comes out.
-        content: (U, Q) at the outlet. inlet: (U, Q) most at the inlet; infinite for none.
+        content: (U, Q) at the outlet, needed when the problem has contents. inlet: (U, Q) most at the inlet; infinite for none.
     """
 
     capacity: Any
@@ -209,9 +209,10 @@ def _quality(
     content = _table("content", problem.content, gives, kinds)
     limit = _table("limit", problem.limit, takes, kinds, endless=True)
     if count:
-        clean = 0.0 if units.content is None else units.content
+        if units.content is None:
+            raise RequestError("network.no_quality", name=_NAME, what="unit content")
         inlet = np.inf if units.inlet is None else units.inlet
-        content = np.concatenate([content, _table("unit content", clean, count, kinds)])
+        content = np.concatenate([content, _table("unit content", units.content, count, kinds)])
         limit = np.concatenate([limit, _table("unit inlet", inlet, count, kinds, endless=True)])
     return content, limit, constraints.signs(_NAME, problem.sense or ("<=",) * kinds, kinds)
 
