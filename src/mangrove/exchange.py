@@ -370,7 +370,9 @@ def _shared(planned: Planned) -> Shared:
     made = gains.gains(joined, duals=found.by_price)
     deals = deals_of(planned)
     prices = {
-        rule: exchange_prices.prices(deals, dict(zip(made.members, made.shares[rule].tolist(), strict=True)))
+        rule: exchange_prices.prices(
+            deals, dict(zip(made.members, made.shares[rule].tolist(), strict=True)), _idle(planned)
+        )
         for rule in made.shares
     }
     return Shared(planned, made, prices)
@@ -402,6 +404,13 @@ def deals_of(planned: Planned) -> list[exchange_prices.Deal]:
     return [_deal(case, one, float(loss)) for one, loss in zip(found, losses, strict=True)]
 
 
+def _idle(planned: Planned) -> list[tuple[str, str]]:
+    """(taker, giver) and (taker, owner of the unit) of the exchanges that could be and are not in the plan."""
+    case, used = planned.plan.case, {one.arc for one in planned.plan.exchanges}
+    found = [case.places(arc) for arc in planned.values.usable.tolist() if arc not in used]
+    return list(dict.fromkeys((places[1], other) for places in found for other in (places[0], *places[2:])))
+
+
 def _deal(case: Case, one: NewExchange, loss: float) -> exchange_prices.Deal:
     offer = case.offers[case.offer[one.arc]]
     paid = (offer.carbon or 0.0) * one.amount * case.terms.carbon_price / _KILO
@@ -421,6 +430,7 @@ def _rule(shared: Shared, rule: str) -> dict[str, Any]:
         "at_risk": found.at_risk(rule).tolist(),
         "objection": {"coalition": list(against.coalition), "gets": against.gets, "alone": against.alone},
         "aside": dict(prices.aside),
+        "standby": [{"payer": payer, "payee": payee, "money": money} for (payer, payee), money in prices.standby.items()],
         "prices": [
             {
                 "id": one.id, "low": deal.low, "high": deal.high, "price": deal.price, "fee": deal.fee, "giver": deal.giver,

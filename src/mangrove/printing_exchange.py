@@ -24,6 +24,8 @@ _MILLION = 1e6
 _LONGEST = 30
 _ONE_SIDED = 1e-9
 _DONG = 1.0
+_FEW = 4
+"""Members of a coalition that are named one by one even when they are most."""
 
 
 def plan_text(planned: Planned, lang: str = "en") -> str:
@@ -159,11 +161,15 @@ def _objection(shared: Shared, rule: str, lang: str) -> str:
     title = _say(f"rule_{rule}", lang)
     if not against.objects:
         return _say("nobody_leaves", lang, rule=title)
+    members = shared.gains.members
+    rest = [one for one in members if one not in against.coalition]
+    word = "leaves" if len(against.coalition) <= max(len(rest), _FEW) else "leave_out"
+    shown = against.coalition if word == "leaves" else rest
     data = {
-        "rule": title, "names": ", ".join(names.get(one, one) for one in against.coalition),
+        "rule": title, "names": ", ".join(names.get(one, one) for one in shown),
         "gets": _millions(against.gets, lang), "alone": _millions(against.alone, lang),
     }  # fmt: skip
-    text = _say("leaves", lang, **data)
+    text = _say(word, lang, **data)
     return f"{text} {_say('core_empty', lang)}" if rule == "core" and shared.gains.core_is_empty else text
 
 
@@ -198,6 +204,9 @@ def _prices(shared: Shared, rule: str, lang: str) -> list[str]:
                 "exchange": one.name,
             }
             lines.append(_say("fee", lang, **fee))
+    for (payer, payee), money in prices.standby.items():
+        ends = {"payer": plan.places.get(payer, payer), "payee": plan.places.get(payee, payee)}
+        lines.append(_say("standby", lang, **ends, money=_millions(money, lang)))
     for member, money in prices.aside.items():
         word = "aside_gets" if money > 0 else "aside_pays"
         lines.append(

@@ -155,6 +155,10 @@ def test_who_only_stands_by_is_paid_aside():
     made = prices([Deal("l0", "r0", 1.0, 0.0, 6.0)], {"l0": 4.0, "r0": 1.0, "r1": 1.0})
     assert made.aside["r1"] == pytest.approx(1.0)
     assert sum(made.aside.values()) == pytest.approx(0.0, abs=1e-6)
+    known = prices([Deal("l0", "r0", 1.0, 0.0, 6.0)], {"l0": 4.0, "r0": 1.0, "r1": 1.0}, [("l0", "r1")])
+    assert known.aside == {}
+    assert known.standby == {("l0", "r1"): pytest.approx(1.0)}
+    assert known.deals[0].giver == pytest.approx(5.0)  # of which it passes one on
 
 
 @settings(max_examples=40, deadline=None)

@@ -6,13 +6,13 @@ the amount; shares of the members. Goes out: `Prices`: what the taker pays per u
 can give; the fee of the unit; what no price of an exchange can settle; take-or-pay by exchange.
 
     of exchange e with worth w_e the giver keeps z_e, the owner o_e, the taker the rest, each between 0 and w_e
-    first   minimize  sum_e |b_e| + 10 sum_i |r_i|   with  what i keeps of its exchanges + b + r_i = x_i
-    then    minimize  sum_e (z_e - w_e / 2)^2        with these b and r
+    first   minimize  sum_e |b_e| + 3 sum_k |s_k| + 10 sum_i |r_i|   with  what i keeps of its exchanges + b + s + r_i = x_i
+    then    minimize  sum_e (z_e - w_e / 2)^2                        with these b, s and r
     price_e = (z_e - what the giver gains without payment) / amount
 
 b_e is paid besides the price from taker to giver (below zero: back), where one exchange enables another: clean paper that lets a mill
-take dirty paper, too, is worth more than the paper that it replaces. r_i is what no exchange of i can settle: under the Shapley value
-a company gets something for standing by.
+take dirty paper, too, is worth more than the paper that it replaces. s_k is paid by a company to one with which it could exchange and does
+not: under the Shapley value who stands by gets something. r_i is what none of this can settle.
 """
 
 from __future__ import annotations
@@ -82,18 +82,28 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices of all deals in their order, and `aside`: VND/yr that members get (or pay) besides, because no price settles it."""
+    """Prices of all deals in their order.
+
+    Attributes:
+        deals: the prices.
+        aside: VND/yr that members get (or pay) besides, because no price settles it.
+        standby: VND/yr that one company pays to another with which it could exchange and does not, by (payer, payee).
+    """
 
     deals: tuple[Price, ...]
     aside: dict[str, float]
+    standby: dict[tuple[str, str], float]
 
 
-def prices(deals: Sequence[Deal], shares: Mapping[str, float]) -> Prices:
+def prices(
+    deals: Sequence[Deal], shares: Mapping[str, float], idle: Sequence[tuple[str, str]] = ()
+) -> Prices:
     """Prices by which every member keeps its share.
 
     Args:
         deals: the exchanges of the plan, each with a positive amount.
         shares: VND/yr by member; they add up to the worth of the deals.
+        idle: pairs of members that could exchange and do not.
 
     Example:
         >>> deal = Deal("mill", "works", 10.0, giver_gain=40.0, taker_gain=60.0, loss=100.0)
@@ -101,11 +111,17 @@ def prices(deals: Sequence[Deal], shares: Mapping[str, float]) -> Prices:
         >>> round(made.deals[0].price, 6), made.deals[0].low, made.deals[0].high, made.aside
         (1.0, -4.0, 6.0, {})
     """
-    split = _Split(deals, shares)
-    beside, aside = split.payments()
-    kept = split.evenly(beside, aside)
+    split = _Split(deals, shares, idle)
+    beside, standby, aside = split.payments()
+    kept = split.evenly(beside, standby, aside)
     rows = [_price(deal, *one, float(paid)) for deal, one, paid in zip(deals, kept, beside, strict=True)]
-    return Prices(tuple(rows), {name: float(aside[row]) for name, row in split.names.items() if aside[row]})
+    paid = {
+        (payer, payee) if money > 0 else (payee, payer): abs(float(money))
+        for (payer, payee), money in zip(split.idle, standby, strict=True)
+        if money
+    }
+    left = {name: float(aside[row]) for name, row in split.names.items() if aside[row]}
+    return Prices(tuple(rows), left, paid)
 
 
 def _price(deal: Deal, giver: float, owner: float, beside: float) -> Price:
@@ -130,7 +146,9 @@ def _price(deal: Deal, giver: float, owner: float, beside: float) -> Price:
 class _Split:
     """The linear system: columns are what giver (all deals) and owner (deals with a unit) keep, rows are members; money over `scale`."""
 
-    def __init__(self, deals: Sequence[Deal], shares: Mapping[str, float]) -> None:
+    def __init__(
+        self, deals: Sequence[Deal], shares: Mapping[str, float], idle: Sequence[tuple[str, str]]
+    ) -> None:
         self.deals = deals
         ends = [name for deal in deals for name in (deal.giver, deal.taker, deal.owner) if name]
         self.names = {name: row for row, name in enumerate(dict.fromkeys([*shares, *ends]))}
@@ -145,37 +163,39 @@ class _Split:
         for c, (e, role) in enumerate(self.columns):
             self.balance[self.names[getattr(deals[e], role)], c] += 1.0
             self.balance[self.names[deals[e].taker], c] -= 1.0
+        self.idle = [pair for pair in idle if pair[0] in self.names and pair[1] in self.names]
+        self.between = np.zeros((len(self.names), len(self.idle)))
+        for k, (payer, payee) in enumerate(self.idle):
+            self.between[self.names[payer], k] -= 1.0
+            self.between[self.names[payee], k] += 1.0
         self.size = np.array([worths[e] / self.scale for e, _ in self.columns])
 
-    def payments(self) -> tuple[Floats, Floats]:
-        """(E,) what is paid besides and (n,) what stays open, VND/yr: as little as possible, the first before the second."""
+    def payments(self) -> tuple[Floats, Floats, Floats]:
+        """(E,) paid besides, (K,) paid for standing by, (n,) what stays open, VND/yr: as little as possible, the last the least."""
         from scipy.optimize import linprog
 
         deals, members, width = len(self.deals), len(self.names), len(self.columns)
         if not deals:
-            return np.zeros(0), self.right * self.scale
-        between, open_ = self.balance[:, :deals], np.eye(members)
-        rows = np.hstack([self.balance, between, -between, open_, -open_])
-        cost = np.concatenate([np.zeros(width), np.ones(2 * deals), np.full(2 * members, 10.0)])
-        limits = [(min(one, 0.0), max(one, 0.0)) for one in self.size] + [(0.0, None)] * (
-            2 * (deals + members)
-        )
+            return np.zeros(0), np.zeros(len(self.idle)), self.right * self.scale
+        ways = np.hstack([self.balance[:, :deals], self.between, np.eye(members)])
+        price = np.concatenate([np.ones(deals), np.full(len(self.idle), 3.0), np.full(members, 10.0)])
+        rows = np.hstack([self.balance, ways, -ways])
+        limits = [(min(one, 0.0), max(one, 0.0)) for one in self.size] + [(0.0, None)] * (2 * len(price))
+        cost = np.concatenate([np.zeros(width), price, price])
         found = linprog(cost, A_eq=rows, b_eq=self.right, bounds=limits, method="highs").x[width:]
-        beside, aside = (
-            found[:deals] - found[deals : 2 * deals],
-            found[2 * deals : -members] - found[-members:],
-        )
-        small = [np.where(np.abs(one) > _SMALL, one, 0.0) * self.scale for one in (beside, aside)]
-        return small[0], small[1]
+        net = found[: len(price)] - found[len(price) :]
+        net = np.where(np.abs(net) > _SMALL, net, 0.0) * self.scale
+        return net[:deals], net[deals:-members], net[-members:]
 
-    def evenly(self, beside: Floats, aside: Floats) -> list[tuple[float, float]]:
+    def evenly(self, beside: Floats, standby: Floats, aside: Floats) -> list[tuple[float, float]]:
         """(giver, owner) of each deal in VND/yr, as even as the shares allow: bounded least squares."""
         from scipy.optimize import lsq_linear
 
         if not self.deals:
             return []
         deals = len(self.deals)
-        right = self.right - self.balance[:, :deals] @ beside / self.scale - aside / self.scale
+        paid = self.balance[:, :deals] @ beside + self.between @ standby + aside
+        right = self.right - paid / self.scale
         parties = np.array([3.0 if self.deals[e].owner else 2.0 for e, _ in self.columns])
         matrix = np.vstack([_FIRST * self.balance, np.eye(len(self.columns))])
         goal = np.concatenate([_FIRST * right, self.size / parties])

@@ -273,9 +273,9 @@ class _Side:
         if limits:
             return Sentence("exchange.why_quality", (("names", self.names(rest)), ("limits", limits)))
         closed = not self.found.amount[rest].any() and (case.fixed[rest] > 0).any()
-        return Sentence(
-            "exchange.why_fixed" if closed else "exchange.why_limit", (("names", self.names(rest)),)
-        )
+        shared = any(np.isin(group.arcs, rest).any() for group in case.groups)
+        word = "why_fixed" if closed else "why_share" if shared else "why_limit"
+        return Sentence(f"exchange.{word}", (("names", self.names(rest)),))
 
     def names(self, arcs: Ints) -> str:
         """The partners of some arcs."""

@@ -84,13 +84,14 @@ class Values:
         return self.case.members
 
     @cached_property
-    def _usable(self) -> Ints:
+    def usable(self) -> Ints:
+        """Positions of the arcs that may be used."""
         return np.arange(len(self.case)) if self.open_only is None else np.flatnonzero(self.open_only)
 
     @cached_property
     def blocks(self) -> tuple[Block, ...]:
         """The exchanges that depend on each other, block by block."""
-        case, arcs = self.case, self._usable
+        case, arcs = self.case, self.usable
         if not len(arcs):
             return ()
         offers, needs = len(case.offers), len(case.needs)
@@ -108,8 +109,8 @@ class Values:
     @cached_property
     def groups(self) -> tuple[Ints, ...]:
         """Positions of the members of each group that exchanges join, largest first; who has none is a group alone."""
-        arc, member = np.nonzero(self.case.seats[self._usable])
-        label = _components(arc, member, len(self._usable), len(self.members))[len(self._usable) :]
+        arc, member = np.nonzero(self.case.seats[self.usable])
+        label = _components(arc, member, len(self.usable), len(self.members))[len(self.usable) :]
         found = [np.flatnonzero(label == one) for one in np.unique(label)]
         return tuple(sorted(found, key=lambda at: (-len(at), at[0])))
 
