@@ -35,6 +35,7 @@ Grid = dict[tuple[int, int], Floats]
 """(unit, content) -> levels, ascending."""
 FIRST_LEVELS = 5
 _CLOSE = 1e-6
+_SHORTEST = 1e-3
 
 
 def solve(problem: Pooling, *, gap: float, time_limit: float, rounds: int = 60) -> PoolingPlan | None:
@@ -44,14 +45,14 @@ def solve(problem: Pooling, *, gap: float, time_limit: float, rounds: int = 60) 
         RequestError: `reuse.unbounded` when a flow or content has no upper end; `reuse.time_limit`.
     """
     until = time.monotonic() + time_limit
-    low, high = content_ranges(problem)
-    grid = first_grid(problem, low, high)
-    loose = relaxation(problem, grid, gap=gap, until=until, whole=False)
-    if loose is None:
+    ranges = content_ranges(problem)
+    grid = first_grid(problem, *ranges)
+    found = relaxation(problem, grid, gap=gap, until=until, whole=False)
+    if found is None:
         return None
-    bound = loose.bound
-    best = polish(problem, restriction(problem, grid, gap=gap, until=until), until)
-    best = _better(best, polish(problem, loose.contents, until))
+    best = _best(problem, None, restriction(problem, grid, gap=gap, until=until), ranges, until)
+    best = _best(problem, best, found.contents, ranges, until)
+    bound = found.bound
     for _ in range(rounds):
         try:
             found = relaxation(problem, grid, gap=gap / 2, until=until)
@@ -62,17 +63,35 @@ def solve(problem: Pooling, *, gap: float, time_limit: float, rounds: int = 60) 
         if found is None:
             return None if best is None else replace(best, bound=best.cost, method="levels")
         bound = max(bound, found.bound)
-        best = _better(best, polish(problem, found.contents, until))
-        if best is None or best.cost - bound > gap * max(abs(best.cost), 1e-9):
-            nearby = around(grid, found)
-            best = _better(best, polish(problem, restriction(problem, nearby, gap=gap, until=until), until))
-        if best is not None and best.cost - bound <= gap * max(abs(best.cost), 1e-9):
-            break
-        if time.monotonic() > until or not split(grid, found):
+        best = _best(problem, best, found.contents, ranges, until)
+        if not _close(best, bound, gap):
+            nearby = restriction(problem, around(grid, found), gap=gap, until=until)
+            best = _best(problem, best, nearby, ranges, until)
+        if _close(best, bound, gap) or time.monotonic() > until or not split(grid, found):
             break
     if best is None:
         raise RequestError("reuse.time_limit", seconds=time_limit)
     return replace(best, bound=min(bound, best.cost), method="levels")
+
+
+def _best(
+    problem: Pooling,
+    best: PoolingPlan | None,
+    contents: Floats | None,
+    ranges: tuple[Floats, Floats],
+    until: float,
+) -> PoolingPlan | None:
+    """The best plan so far, or the one that contents lead to when that is cheaper, improved."""
+    found = polish(problem, contents, until)
+    if found is None or (best is not None and found.cost >= best.cost):
+        return best
+    now = time.monotonic()
+    return improve(problem, found, ranges, now + 0.2 * max(until - now, 0.0))
+
+
+def _close(best: PoolingPlan | None, bound: float, gap: float) -> bool:
+    """Whether the plan is as near to the bound as was asked for."""
+    return best is not None and best.cost - bound <= gap * max(abs(best.cost), 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +179,56 @@ def polish(problem: Pooling, contents: Floats | None, until: float) -> PoolingPl
         true = true_contents(problem, found.flow)
         contents = np.where(problem.known[:, None], problem.outlet, np.minimum(true, problem.outlet))
     return best
+
+
+def improve(problem: Pooling, plan: PoolingPlan, ranges: tuple[Floats, Floats], until: float) -> PoolingPlan:
+    """The plan after steps of sequential linear programming within a shrinking trust region; never a worse one.
+
+    Each step moves the contents as the linear program about the plan suggests, and `polish` makes a feasible plan of them.
+    """
+    low, high = ranges
+    radius = 0.25
+    while radius > _SHORTEST and time.monotonic() < until:
+        runs = plan.content.any(axis=1, keepdims=True)
+        here = np.clip(np.where(runs, plan.content, 0.5 * (low + high)), low, high)
+        reach = radius * (high - low)
+        there = _toward(
+            problem, plan.flow, here, (np.maximum(low, here - reach), np.minimum(high, here + reach))
+        )
+        found = polish(problem, there, until)
+        if found is not None and found.cost < plan.cost - 1e-6 * max(1.0, abs(plan.cost)):
+            plan = found
+        else:
+            radius *= 0.3
+    return plan
+
+
+def _toward(problem: Pooling, flow: Floats, here: Floats, box: tuple[Floats, Floats]) -> Floats | None:
+    """Contents (U, Q) within the box that are best when load = x0 c + c0 x - x0 c0, about flows x0 and contents c0; None: infeasible."""
+    program, x = flow_rows(problem)
+    i, u = len(problem.supplies), len(problem.units)
+    behind = np.flatnonzero((problem.start >= i) & ~np.append(np.ones(i, bool), problem.known)[problem.start])
+    unit = problem.start[behind] - i
+    content = program.columns("content", (u, problem.contents), lower=box[0], upper=box[1])
+    quality = np.concatenate([problem.content, np.where(problem.known[:, None], problem.outlet, 1.0)])
+    pairs = []
+    for q in range(problem.contents):
+        load = program.columns("load", (len(behind),))
+        rows = program.rows(
+            "about", (len(behind),), lower=-flow[behind] * here[unit, q], upper=-flow[behind] * here[unit, q]
+        )
+        for columns, factor in ((load, 1.0), (x[behind], -here[unit, q]), (content[unit, q], -flow[behind])):
+            program.terms(rows, columns, factor * np.ones(len(behind)))
+        columns = x.copy()
+        columns[behind] = load
+        pairs.append((columns, quality[problem.start, q]))
+    content_rows(program, problem, x, pairs, exact=False)
+    outcome, _ = run(program, np.empty(0, dtype=np.int64), gap=0.0, time_limit=60.0)
+    return (
+        None
+        if outcome is None
+        else np.where(problem.known[:, None], problem.outlet, outcome.columns[content])
+    )
 
 
 def split(grid: Grid, found: Relaxed) -> bool:
@@ -313,10 +382,3 @@ def _envelopes(program: Program, most: Floats, load: Ints, *, z: Ints, part: Int
             program.terms(rows, c[None, :], -most[:, None])
             program.terms(rows, z[None, :], most[:, None] * other[None, :])
     return c
-
-
-def _better(one: PoolingPlan | None, two: PoolingPlan | None) -> PoolingPlan | None:
-    """The cheaper of two plans that may be missing."""
-    if one is None or two is None:
-        return two if one is None else one
-    return one if one.cost <= two.cost else two
