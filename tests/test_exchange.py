@@ -7,7 +7,7 @@ from itertools import permutations
 import numpy as np
 import pytest
 from tests.doors import mangrove
-from tests.trading import NEEDS, OFFERS, folder, metered
+from tests.trading import NEEDS, OFFERS, RUNNING, folder, metered
 
 import mangrove as mg
 from mangrove import exchange
@@ -147,6 +147,19 @@ def test_without_a_ledger_running_exchanges_count_as_new_and_a_trial_makes_none(
     assert by_id(made)["slag>stone"].amount == pytest.approx(1200.0)
     assert exchange.newest(handle) is None
     assert exchange.plan(handle).record
+
+
+def test_what_is_over_neither_runs_nor_is_offered(tmp_path):
+    over = RUNNING.replace("price,parameters", "price,valid_to,parameters").replace(
+        "VND/t,offer", "VND/t,2026-01-01,offer"
+    )
+    head, slag, *others = OFFERS.splitlines()
+    old = "\n".join([f"{head},valid_to", f"{slag},2026-01-01", *(f"{row}," for row in others)]) + "\n"
+    day = date(2026, 11, 1)
+    made = exchange.plan(mg.open(metered(tmp_path / "a", exchanges=over)), store=False, on=day)
+    assert by_id(made)["slag>stone"].amount == pytest.approx(1200.0)
+    made = exchange.plan(mg.open(metered(tmp_path / "b", offers=old, exchanges=None)), store=False, on=day)
+    assert "slag>stone" not in by_id(made)
 
 
 def test_emissions_of_which_nobody_knows_are_not_zero(tmp_path):

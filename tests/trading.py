@@ -45,9 +45,9 @@ def folder(path, **tables):
     return path
 
 
-def metered(path, amounts=(40_000,) * 12):
+def metered(path, amounts=(40_000,) * 12, **tables):
     """The declaration with a year of the running exchange's meter, kg a month."""
-    folder(path)
+    folder(path, **tables)
     rows = [
         ("sent", datetime(2025, m + 1, 1, tzinfo=UTC) - timedelta(hours=7), float(a))
         for m, a in enumerate(amounts)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mangrove.plan.symbiosis import Case, NewExchange
     from mangrove.plan.symbiosis.model import Ints
     from mangrove.settle.game import Bools, Floats
+    from mangrove.territory.model import Listing
 
 KIND = "exchange_plan"
 """Kind of the records in the ledger."""
@@ -201,7 +202,7 @@ def plan(
     Args:
         park: an opened territory.
         radius: km within which partners are looked for.
-        on: day of the factors; today when left out.
+        on: day of the factors; today when left out. Listings and exchanges that are over by then do not count.
         way: see `mangrove.plan.symbiosis.solve`.
         store: keep the plan in the ledger, so that pages can show it.
         carbon_price: VND/t CO2e; that of the territory's `energy: carbon_price` when left out, else avoided emissions are not paid for.
@@ -214,10 +215,10 @@ def plan(
     asked = _terms({**terms, "carbon_price": _carbon_price(park, carbon_price)})
     day = on or datetime.now(park.territory.tz).date()
     entered = listings.known(park)
-    territory = replace(park.territory, offers=entered.offers, needs=entered.needs)
+    territory = replace(park.territory, offers=_still(entered.offers, day), needs=_still(entered.needs, day))
     ends = territory.offers and territory.needs
     proposed = exchange_inputs.pairs(territory, radius) if ends else _none()
-    used, said = exchange_inputs.running(park, territory)
+    used, said = exchange_inputs.running(park, territory, day)
     carbon, more = exchange_inputs.factors(territory, day)
     units = symbiosis.units(territory.assets)
     asked, extra = _told(park, asked, day, treated=any(one.power for one in units))
@@ -265,6 +266,11 @@ def again(park: Handle, **asked: Any) -> Planned:
         if last["terms"].get("power_price") is not None:
             asked.pop("power_carbon", None)
     return plan(park, store=False, **asked)
+
+
+def _still(known: Mapping[str, Listing], day: date) -> dict[str, Listing]:
+    """The listings that are not over on a day."""
+    return {id_: one for id_, one in known.items() if one.valid_to is None or one.valid_to > day}
 
 
 def _none() -> symbiosis.Pairs:

@@ -112,7 +112,7 @@ def _mixable(need: Listing) -> Listing:
     return replace(need, quality=tuple(one for one in need.quality if fold(one.name) in UNMIXED))
 
 
-def running(park: Handle, territory: Territory) -> tuple[dict[str, Floats], list[Problem]]:
+def running(park: Handle, territory: Territory, on: date) -> tuple[dict[str, Floats], list[Problem]]:
     """(12,) units a month, January first, that running exchanges use of each offer and need, from their meters.
 
     The last twelve months that the ledger knows of an exchange count; `parameters` of the exchange name its offer and its need.
@@ -120,6 +120,7 @@ def running(park: Handle, territory: Territory) -> tuple[dict[str, Floats], list
     Args:
         park: with the ledger.
         territory: with the listings that count, entered ones too.
+        on: exchanges that are over by that day use nothing any more.
     """
     used: dict[str, Floats] = {}
     notes: list[Problem] = []
@@ -128,6 +129,8 @@ def running(park: Handle, territory: Territory) -> tuple[dict[str, Floats], list
     if not park.store.is_dir():
         return used, [Problem("exchange.no_ledger", {"count": len(territory.exchanges)}, severity="warning")]
     for one in territory.exchanges.values():
+        if one.valid_to is not None and one.valid_to <= on:
+            continue
         metered = _metered(park, one)
         ends = [(name, metered.get(end)) for name, end in _listings(territory, one)]
         if not metered:

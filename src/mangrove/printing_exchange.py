@@ -205,8 +205,8 @@ def _prices(shared: Shared, rule: str, lang: str) -> list[str]:
             }
             lines.append(_say("fee", lang, **fee))
     for (payer, payee), money in prices.standby.items():
-        ends = {"payer": plan.places.get(payer, payer), "payee": plan.places.get(payee, payee)}
-        lines.append(_say("standby", lang, **ends, money=_millions(money, lang)))
+        names = {"payer": plan.places.get(payer, payer), "payee": plan.places.get(payee, payee)}
+        lines.append(_say("standby", lang, **names, money=_millions(money, lang)))
     for member, money in prices.aside.items():
         word = "aside_gets" if money > 0 else "aside_pays"
         lines.append(
