@@ -1,6 +1,7 @@
 """From a declared park with meters to the plan, the shares, the losses and their words, in both languages and on the command line."""
 
 import json
+from dataclasses import replace
 from datetime import date
 from itertools import permutations
 
@@ -219,6 +220,14 @@ def test_terms_that_make_no_sense_are_refused(park, terms, code):
         exchange.plan(park, store=False, **terms)
     assert raised.value.code == code
     assert raised.value.text("vi") != code
+
+
+def test_terms_that_the_territory_declares_hold_unless_others_are_asked_for(park):
+    said = replace(park.territory, settings={"symbiosis": {"transport": 1000.0, "handling": 7.0}})
+    handle = replace(park, territory=said)
+    terms = exchange.plan(handle, store=False).plan.case.terms
+    assert (terms.transport, terms.handling) == (1000.0, 7.0)
+    assert exchange.plan(handle, store=False, transport=2.0, handling=None).plan.case.terms.transport == 2.0
 
 
 def test_a_company_that_takes_no_part_is_not_found_but_a_near_name_is(park, planned):

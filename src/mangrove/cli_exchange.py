@@ -145,15 +145,18 @@ def plan(
     radius: Radius = None,
     transport: Transport = None,
     transport_emissions: Annotated[
-        float, typer.Option("--transport-emissions", min=0, help="Trucks, kg CO2e per tonne and kilometer.")
-    ] = 0.0,
-    handling: Annotated[float, typer.Option("--handling", min=0, help="Loading, VND per tonne.")] = 0.0,
+        float | None,
+        typer.Option("--transport-emissions", min=0, help="Trucks, kg CO2e per tonne and kilometer."),
+    ] = None,
+    handling: Annotated[
+        float | None, typer.Option("--handling", min=0, help="Loading, VND per tonne.")
+    ] = None,
     carbon_price: Annotated[
         float | None, typer.Option("--carbon-price", min=0, help="VND per tonne of CO2e avoided.")
     ] = None,
     fixed_cost: Annotated[
-        float, typer.Option("--fixed-cost", min=0, help="VND a year for each link opened.")
-    ] = 0.0,
+        float | None, typer.Option("--fixed-cost", min=0, help="VND a year for each link opened.")
+    ] = None,
     most_share: Annotated[
         str | None, typer.Option("--most-share", help="Most of a need from one giver: 60%.")
     ] = None,
@@ -161,8 +164,8 @@ def plan(
         float | None, typer.Option("--power-price", min=0, help="Electricity of treatment, VND/kWh.")
     ] = None,
     approach: Annotated[
-        float, typer.Option("--approach", min=0, help="Kelvin that heat exchangers need.")
-    ] = 10.0,
+        float | None, typer.Option("--approach", min=0, help="Kelvin that heat exchangers need: 10.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
     json: Json = False,
     lang: Lang = "en",

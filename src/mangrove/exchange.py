@@ -206,13 +206,14 @@ def plan(
         way: see `mangrove.plan.symbiosis.solve`.
         store: keep the plan in the ledger, so that pages can show it.
         carbon_price: VND/t CO2e; that of the territory's `energy: carbon_price` when left out, else avoided emissions are not paid for.
-        **terms: see `mangrove.plan.symbiosis.Terms`.
+        **terms: see `mangrove.plan.symbiosis.Terms`; what is left out (or None) is as the territory's `symbiosis` says, else as usual.
 
     Raises:
         RequestError: nothing is offered or needed, a term makes no sense.
         InfeasibleError: a least amount that nothing can meet.
     """
-    asked = _terms({**terms, "carbon_price": _carbon_price(park, carbon_price)})
+    given = {name: value for name, value in terms.items() if value is not None}
+    asked = _terms({**_declared(park), **given, "carbon_price": _carbon_price(park, carbon_price)})
     day = on or datetime.now(park.territory.tz).date()
     entered = listings.known(park)
     territory = replace(park.territory, offers=_still(entered.offers, day), needs=_still(entered.needs, day))
@@ -294,6 +295,14 @@ def _terms(asked: Mapping[str, Any]) -> Terms:
     if share is not None and not 0 < share <= 1:
         raise RequestError("exchange.bad_share", text=f"{share * 100:g} %")
     return Terms(**asked)
+
+
+def _declared(park: Handle) -> dict[str, float]:
+    """The terms that `symbiosis` of territory.yaml declares."""
+    known = {one.name for one in fields(Terms)}
+    said = park.territory.settings.get("symbiosis")
+    rows = said.items() if isinstance(said, Mapping) else ()
+    return {name: float(value) for name, value in rows if name in known and value is not None}
 
 
 def _carbon_price(park: Handle, asked: float | None) -> float:
@@ -414,7 +423,9 @@ def _idle(planned: Planned) -> list[tuple[str, str]]:
     """(taker, giver) and (taker, owner of the unit) of the exchanges that could be and are not in the plan."""
     case, used = planned.plan.case, {one.arc for one in planned.plan.exchanges}
     found = [case.places(arc) for arc in planned.values.usable.tolist() if arc not in used]
-    return list(dict.fromkeys((places[1], other) for places in found for other in (places[0], *places[2:])))
+    return list(
+        dict.fromkeys((end[1], other) for end in found if len(end) > 1 for other in (end[0], *end[2:]))
+    )
 
 
 def _deal(case: Case, one: NewExchange, loss: float) -> exchange_prices.Deal:

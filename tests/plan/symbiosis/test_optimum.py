@@ -163,6 +163,34 @@ def test_treatment_that_leaves_too_much_is_not_used():
     assert treated(plant(removals="COD=90 %"), power_price=2000.0).exchanges
 
 
+def test_only_a_known_outlet_dilutes_what_comes_untreated():
+    listings = [
+        offer("drain", "mill", "100 m3/month", "0 VND/m3", carrier="wastewater", has="COD=300 mg/L"),
+        offer("raw", "farm", "100 m3/month", "5 VND/m3", carrier="material:water", has="COD=60 mg/L"),
+        need("cooling", "tower", "200 m3/month", "0 VND/m3", carrier="water@reuse", bears="COD<=40 mg/L"),
+    ]
+    outlet, removal = (
+        best(park(*listings, assets=[one]), but={("drain", "cooling")})
+        for one in (plant(outlets="COD=30 mg/L"), plant(removals="COD=90 %"))
+    )
+    assert outlet.worth == pytest.approx(12 * 40 * 5.0)  # eighty treated at 30 mg/L thin forty at 60
+    assert removal.worth == 0.0
+
+
+def test_a_plant_may_treat_and_light_itself():
+    own = asset(
+        "uf", "mill", "water_treatment", capacity="10 m3/h", consumption="2 kWh/m3", outlets="COD=30 mg/L"
+    )
+    made = best(
+        park(offer("drain", "mill", "100 m3/month", "7 VND/m3", carrier="wastewater", has="COD=300 mg/L"),
+             offer("sun", "mill", "1 MWh/month", "0 VND/kWh", carrier="electricity"),
+             need("cooling", "tower", "100 m3/month", "9 VND/m3", carrier="water@reuse", bears="COD<=40 mg/L"), assets=[own]),
+        but={("drain", "cooling"), ("sun", "cooling")}, power_price=5.0,
+    )  # fmt: skip
+    assert made.worth == pytest.approx(1200 * 16.0)
+    assert {one.id: one.owner for one in made.exchanges} == {"drain>uf>cooling": "mill", "sun>uf": ""}
+
+
 def test_offered_electricity_runs_the_treatment_before_the_grid_does():
     listings = [
         offer("drain", "mill", "1000 m3/month", "1000 VND/m3", carrier="wastewater", has="COD=300 mg/L"),

@@ -341,9 +341,9 @@ class _Maker:
         """Excess of what an arc brings over the limit of its need, in the limit's unit."""
         offer = self.offers[row.offer].listing
         if row.unit >= 0:
-            behind = _behind(self.units[row.unit], offer, limit)
-            assert behind is not None
-            return _excess(behind, limit)
+            # behind a unit without an outlet all that goes in is mixed: it meets the limit, but nobody knows by how much
+            outlet = self.units[row.unit].outlet.get(fold(limit.name))
+            return 0.0 if outlet is None else _excess(outlet, limit)
         have = next(one for one in offer.quality if fold(one.name) == fold(limit.name))
         return _excess(have.value, limit)
 
