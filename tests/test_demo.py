@@ -141,7 +141,7 @@ def headline(page: Page) -> float:
 def test_every_question_of_the_city_is_answered_beside_the_truth_of_its_twin(bare):
     """The hidden truth stands in examples/city/twin/truth.yaml; intervals of 95 % hold it, and the leak is found to tens of meters."""
     _, done = bare
-    questions = re.findall(r"^\d+\. .*\n   \$ mangrove \w+.*\n   \S", done.out, flags=re.MULTILINE)
+    questions = re.findall(r"^\d+\. .*\n   \$ mangrove \w+.*/city.*\n   \S", done.out, flags=re.MULTILINE)
     assert len(questions) == 11
     number = r"(−?[\d.]+)"
     found = [
@@ -157,6 +157,22 @@ def test_every_question_of_the_city_is_answered_beside_the_truth_of_its_twin(bar
     assert away
     assert float(away[1]) < 50
     assert re.findall(r"(tw-air-\d-\w+) drifts", done.out) == ["tw-air-3-co"]
+
+
+def test_the_exchanges_of_the_park_are_told_in_six_answers(bare):
+    """The scale that the recipe sets wrong is found; what companies gain adds up to no more than the plan is worth."""
+    out, done = bare
+    questions = re.findall(r"^\d+\. .*\n   \$ mangrove \w+.*/park.*\n   \S", done.out, flags=re.MULTILINE)
+    assert len(questions) == 6
+    assert "slag_bricks: the meters at both ends disagree in 09/2024" in done.out
+    worth = re.search(r"new exchanges would be worth ([\d,]+) million VND", done.out)
+    shares = re.findall(r": ([\d,]+) million VND a year \(Shapley value\)", done.out)
+    assert worth
+    assert len(shares) == 3
+    assert 0 < sum(float(one.replace(",", "")) for one in shares) <= float(worth[1].replace(",", ""))
+    form = (out / "form_A4.html").read_text(encoding="utf-8")
+    assert "A.4" in form
+    assert "second-hand" in form
 
 
 def test_the_live_city_goes_on_where_the_demo_ends(bare):

@@ -84,6 +84,7 @@ CASES = [
     ("needs.csv", row(quality="", permits="1002 21"), "needs.csv:2:", "unknown_code"),
     ("exchanges.csv", RUN + ONE.replace("waste:100202", "waste:100204"), "exchanges.csv:2:", "unknown_code"),
     ("needs.csv", row(), "needs.csv:2:", "quality_sense"),
+    ("needs.csv", row(permits="10 02 02", quality=""), "needs.csv:2:", "short_permit"),
     ("exchanges.csv", RUN + ONE.replace("slag_out", "slag_oot"), "exchanges.csv:2:", "no_flow"),
     ("exchanges.csv", RUN + ONE.replace("slag_out,slag_in", ","), "exchanges.csv:2:", "no_meter"),
     ("exchanges.csv", RUN + ONE.replace("slag_in", "water_in"), "exchanges.csv:2:", "point_unit"),

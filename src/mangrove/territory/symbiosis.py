@@ -31,6 +31,8 @@ _ANSWER = ("indicator", "year", "value", "place", "evidence", "note")
 SERVICE = "service"
 _AMOUNTS = ("t", "m3", "kWh", "Nm3", "item", "vehicle_km")
 _WASTE = "waste"
+_SUBCHAPTER = 4
+"""Digits of a sub-chapter of the list of wastes: no permit is for a whole chapter."""
 Found: TypeAlias = tuple[
     dict[str, Listing], dict[str, Listing], dict[str, Exchange], list[Effect], list[Answer]
 ]
@@ -110,10 +112,12 @@ def _code_problems(parsed: Parsed) -> Iterator[Problem]:
 
 
 def _permit_problems(needs: Parsed) -> Iterator[Problem]:
-    """Permitted wastes with which no code of the list begins."""
+    """Permitted wastes with which no code of the list begins, and fragments: `10 02 02` would permit three whole chapters."""
     for row, permits in enumerate(needs.values["permits"]):
         for text in permits or ():
-            if not classifications.beginning(classifications.EWC, text):
+            if len(text) < _SUBCHAPTER:
+                yield Problem("territory.short_permit", {"text": text}, needs.where(row, "permits"))
+            elif not classifications.beginning(classifications.EWC, text):
                 yield _unknown(needs, row, "permits", classifications.EWC, text)
 
 
