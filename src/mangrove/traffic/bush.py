@@ -45,23 +45,24 @@ class Labels(NamedTuple):
 
 @njit(cache=True)
 def assign(
-    trips: Any, graph: Graph, curve: Curve, gap: float, rounds: int
+    trips: Any, fixed: Any, graph: Graph, curve: Curve, gap: float, rounds: int
 ) -> tuple[Any, Any, Any, float, int]:
     """Equilibrium flows.
 
     Args:
         trips: (Z, Z); the diagonal is not assigned. Zones are the nodes 0 to Z - 1.
+        fixed: (A,) flow that is there whatever trips choose.
         graph: the links.
         curve: their cost functions.
         gap: relative gap to reach.
         rounds: most rounds.
 
     Returns:
-        Flow (A,), flow by origin (Z, A), bushes (Z, A), the gap reached, rounds done.
+        Flow (A,) with the fixed one, flow by origin (Z, A), bushes (Z, A), the gap reached, rounds done.
     """
     zones, count, nodes = len(trips), len(graph.tail), graph.nodes
     own, inside = np.zeros((zones, count)), np.zeros((zones, count), np.bool_)
-    links = Links(np.zeros(count), np.empty(count), np.empty(count))
+    links = Links(fixed.copy(), np.empty(count), np.empty(count))
     for link in range(count):
         renew(link, links, curve)
     labels = Labels(np.empty(nodes), np.empty(nodes), np.empty(nodes, np.int32), np.empty(nodes, np.int32))
@@ -83,7 +84,7 @@ def assign(
                 for _ in range(_PASSES):
                     if _equilibrate(mine, graph, curve, links, labels, sizes[origin]) == 0.0:
                         break
-        reached = relative_gap(trips, graph, links)
+        reached = relative_gap(trips, fixed, graph, links)
     return links.flow, own, inside, reached, done
 
 

@@ -31,7 +31,7 @@ class Equilibrium:
     """Flows in equilibrium.
 
     Attributes:
-        roads: the network; flow: (A,); cost: (A,) generalized time at the flows.
+        roads: the network; flow: (A,), fixed flow included; cost: (A,) generalized time at the flows.
         gap: (total - cheapest) / total that was reached; rounds: how many were done; method: `bush` or `link`.
         by_origin: (Z, A) flow by origin, with bushes only; None for `link`.
         unserved: trips between zones that no path connects.
@@ -50,7 +50,7 @@ class Equilibrium:
     @property
     def total(self) -> float:
         """Total generalized time of all trips (vehicle-minutes when times are minutes)."""
-        return float((self.flow * self.cost).sum())
+        return float(((self.flow - self.roads.standing) * self.cost).sum())
 
 
 def user_equilibrium(
@@ -83,16 +83,17 @@ def user_equilibrium(
         roads.tail, roads.head, *roads.leaving, *roads.entering, roads.first_thru, roads.nodes
     )
     curve = paths.Curve(*roads.function)
-    free, _, lost = paths.load(trips, roads.cost(np.zeros(len(roads))), graph)
+    fixed = roads.standing
+    free, _, lost = paths.load(trips, roads.cost(fixed), graph)
     if method == "auto":
-        full = float((free > _FULL * curve.cap).mean()) if len(roads) else 0.0
+        full = float((free + fixed > _FULL * curve.cap).mean()) if len(roads) else 0.0
         method = "link" if full < _FEW and gap >= _COARSE else "bush"
     most = _ROUNDS[method] if rounds is None else rounds
     if method == "link":
-        flow, reached, done = link_based.assign(trips, graph, curve, gap, most)
+        flow, reached, done = link_based.assign(trips, fixed, graph, curve, gap, most)
         own = bushes = None
     else:
-        flow, own, bushes, reached, done = bush.assign(trips, graph, curve, gap, most)
+        flow, own, bushes, reached, done = bush.assign(trips, fixed, graph, curve, gap, most)
     return Equilibrium(
         roads, flow, roads.cost(flow), float(reached), int(done), method, own, bushes, float(lost)
     )

@@ -21,21 +21,24 @@ _NEARLY = 0.99
 
 
 @njit(cache=True)
-def assign(trips: Any, graph: Graph, curve: Curve, gap: float, rounds: int) -> tuple[Any, float, int]:
+def assign(
+    trips: Any, fixed: Any, graph: Graph, curve: Curve, gap: float, rounds: int
+) -> tuple[Any, float, int]:
     """Equilibrium flows (A,), the gap reached, rounds done; arguments as in `bush.assign`."""
     count = len(graph.tail)
-    links = Links(np.zeros(count), np.empty(count), np.empty(count))
+    links = Links(fixed.copy(), np.empty(count), np.empty(count))
     for link in range(count):
         renew(link, links, curve)
-    links.flow[:] = load(trips, links.cost, graph)[0]
+    links.flow[:] = fixed + load(trips, links.cost, graph)[0]
     last, before, step = links.flow.copy(), links.flow.copy(), 1.0
     reached, done, fresh = 1.0, 0, 0
     while done < rounds:
         done += 1
         for link in range(count):
             renew(link, links, curve)
-        total = (links.flow * links.cost).sum()
+        total = ((links.flow - fixed) * links.cost).sum()
         target, least, _ = load(trips, links.cost, graph)
+        target += fixed
         reached = (total - least) / total if total > 0.0 else 0.0
         if reached <= gap:
             break

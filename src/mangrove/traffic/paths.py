@@ -177,9 +177,9 @@ def load(trips: Any, cost: Any, graph: Graph) -> tuple[Any, float, float]:
 
 
 @njit(cache=True)
-def relative_gap(trips: Any, graph: Graph, links: Links) -> float:
-    """(total - cheapest) / total: how far the flows are from equilibrium; 0 without traffic."""
-    total = (links.flow * links.cost).sum()
+def relative_gap(trips: Any, fixed: Any, graph: Graph, links: Links) -> float:
+    """(total - cheapest) / total: how far the flows besides the fixed ones are from equilibrium; 0 without traffic."""
+    total = ((links.flow - fixed) * links.cost).sum()
     if total <= 0.0:
         return 0.0
     label, pred, heap = np.empty(graph.nodes), np.empty(graph.nodes, np.int32), heap_of(graph)

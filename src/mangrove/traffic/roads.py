@@ -36,6 +36,7 @@ class Roads:
         first_thru: first node that paths may lead through; below it they only begin and end. Z where zones are no crossings.
         toll: (A,) in units of time; None: none.
         length: (A,) km; None: not known.
+        fixed: (A,) flow that is there whatever others choose, such as buses on their routes; None: none.
 
     Raises:
         RequestError: `traffic.bad_links`, with the column and the first link (counted from 0) that cannot be.
@@ -52,6 +53,7 @@ class Roads:
     first_thru: int = 0
     toll: Floats | None = None
     length: Floats | None = None
+    fixed: Floats | None = None
 
     def __post_init__(self) -> None:
         count = len(self.tail)
@@ -59,7 +61,7 @@ class Roads:
             column = np.asarray(getattr(self, name))
             _check(name, column, (column >= 0) & (column < self.nodes), count)
             object.__setattr__(self, name, np.ascontiguousarray(column, dtype=np.int32))
-        for name in ("time", "capacity", "b", "power", "toll", "length"):
+        for name in ("time", "capacity", "b", "power", "toll", "length", "fixed"):
             given = getattr(self, name)
             if given is not None:
                 column = np.ascontiguousarray(np.broadcast_to(np.asarray(given, dtype=np.float64), (count,)))
@@ -88,6 +90,11 @@ class Roads:
         toll = 0.0 if self.toll is None else self.toll
         whole = free + toll
         return whole, self.b * free / whole, np.maximum(self.capacity, LEAST_CAPACITY), self.power
+
+    @cached_property
+    def standing(self) -> Floats:
+        """(A,) the fixed flow, zeros where there is none."""
+        return np.zeros(len(self)) if self.fixed is None else self.fixed
 
     def cost(self, flow: Floats) -> Floats:
         """(A,) generalized time at the flows."""
