@@ -81,7 +81,7 @@ CASES = [
     ("offers.csv", row(codes="ewc=100204"), "offers.csv:2:", "unknown_code"),
     ("offers.csv", row(codes="nace=0999"), "offers.csv:2:", "unknown_code"),
     ("offers.csv", row(carrier="waste:100204"), "offers.csv:2:", "unknown_code"),
-    ("needs.csv", row(quality="", permits="1002 21"), "needs.csv:2:", "unknown_code"),
+    ("needs.csv", row(quality="", permits="1002 2199"), "needs.csv:2:", "unknown_code"),
     ("exchanges.csv", RUN + ONE.replace("waste:100202", "waste:100204"), "exchanges.csv:2:", "unknown_code"),
     ("needs.csv", row(), "needs.csv:2:", "quality_sense"),
     ("needs.csv", row(permits="10 02 02", quality=""), "needs.csv:2:", "short_permit"),

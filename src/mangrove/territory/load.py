@@ -30,6 +30,8 @@ _HASHED_WHEN_THERE = (
     "offers.csv", "needs.csv", "exchanges.csv", "effects.csv", "answers.csv",
 )  # fmt: skip
 """Tables that came later: a territory without them keeps the hash that it had."""
+_SAID_WHEN_THERE = ("symbiosis", "traffic")
+"""Keys of `territory.yaml` that came later."""
 
 
 def load(folder: Path) -> Territory:
@@ -238,7 +240,8 @@ def _content_hash(
     settings: Mapping[str, Any], parsed: Mapping[str, Parsed], places: Mapping[str, Place]
 ) -> str:
     """SHA-256 over the declaration as it was understood: the order of rows and columns and the spelling do not count."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True, ensure_ascii=False, default=str).encode())
+    told = {key: value for key, value in settings.items() if value or key not in _SAID_WHEN_THERE}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True, ensure_ascii=False, default=str).encode())
     for file in sorted(parsed):
         if file in _HASHED_WHEN_THERE and not parsed[file].table.header:
             continue

@@ -400,6 +400,17 @@ SETTINGS = (
         ),
     ),
     Key(
+        "symbiosis", "what plans of exchanges reckon with; what is absent is not reckoned, and said", shape="record", default={}, keys=(
+            Key("transport", "price of a truck: `2500 VND/t/km`", _in("VND/t/km")),
+            Key("transport_carbon", "emissions of a truck: `0.1 kg CO2/t/km`", _in("kg CO2/t/km")),
+            Key("handling", "loading and unloading: `30000 VND/t`", _in("VND/t")),
+            Key("fixed_cost", "what opening a link costs a year: `20000000 VND/yr`", _in("VND/yr")),
+            Key("most_share", "largest share of a need that one place may give: `60 %`", _share),
+            Key("power_price", "price of electricity for treatment: `1900 VND/kWh`", _in("VND/kWh")),
+            Key("approach", "least difference of temperature between offered and needed heat: `10 K`", _in("K")),
+        ),
+    ),
+    Key(
         "notation", "GPC references without a number: NO, NE, IE or C, each with its reason", shape="records", default=[], keys=(
             Key("gpc", "reference of the GPC", cells.gpc, required=True),
             Key("key", "not occurring, not estimated, included elsewhere, confidential", required=True, **_one_of(*NOTATION_KEYS)),
