@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A traffic simulation with SUMO, with or without a controller of its signals.
+
+Comes in: a network, routes and how to simulate them (`Run`), perhaps a `Control`. Goes out: an `Outcome` with every trip. A run without
+control is one process of SUMO; a controlled one is a child interpreter that drives SUMO as a library. Both end when the caller is
+interrupted. The same run with the same seed gives the same outcome.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from mangrove.errors import LedgerError, RequestError
+from mangrove.traffic import outcome, sumo
+from mangrove.traffic.outcome import Outcome
+
+OURS = frozenset({
+    "net-file", "route-files", "additional-files", "begin", "end", "seed", "step-length", "mesosim", "lateral-resolution",
+    "time-to-teleport", "tripinfo-output", "tripinfo-output.write-unfinished", "tripinfo-output.write-undeparted",
+    "statistic-output", "summary-output", "device.emissions.probability", "no-step-log",
+})  # fmt: skip
+"""Options of SUMO that a `Run` sets from its own fields."""
+
+
+class Control(Protocol):
+    """What drives the signals of a running simulation; `sim` is the module libsumo (or traci, which has the same functions).
+
+    A control travels to the process of the simulation, so that its class must stand in a module that can be imported. When it has a
+    method `finish()`, what that returns comes back as `Outcome.control`.
+    """
+
+    def start(self, sim: Any) -> None:
+        """Called once, before the first step."""
+
+    def step(self, sim: Any, t: float) -> None:
+        """Called each simulated second, before SUMO moves the vehicles."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One simulation.
+
+    Attributes:
+        net: the network (`.net.xml`, may be zipped); routes: files with vehicles, trips or flows; additional: signal plans, detectors, ...
+        begin, end: s; seed: of all random draws; step: s.
+        meso: queues instead of single movements, some 20 times as fast, with signals at work; sublane: width of a lateral strip, m, for
+            vehicles that filter through (0.8 suits motorbikes), None for whole lanes.
+        teleport: seconds after which SUMO lifts a stuck vehicle away; -1: never.
+        emissions: whether emissions are computed; the class of each vehicle type is its `emissionClass` in the routes.
+        options: further options of SUMO by name, such as `{"random-depart-offset": "60"}`.
+    """
+
+    net: Path
+    routes: Sequence[Path]
+    begin: float
+    end: float
+    seed: int = 0
+    step: float = 1.0
+    meso: bool = False
+    sublane: float | None = None
+    teleport: float = -1
+    additional: Sequence[Path] = ()
+    emissions: bool = True
+    options: Mapping[str, str] = field(default_factory=dict)
+
+    def check(self) -> None:
+        """Raises RequestError or SourceError for what cannot be."""
+        if not self.begin < self.end:
+            raise RequestError("traffic.run_times", begin=float(self.begin), end=float(self.end))
+        if not 0.0 < self.step <= 1.0:
+            raise RequestError("traffic.run_step", step=float(self.step))
+        if self.meso and self.sublane is not None:
+            raise RequestError("traffic.meso_sublane")
+        if taken := sorted(OURS & set(self.options)):
+            raise RequestError("traffic.run_option", option=taken[0])
+        for path in (self.net, *self.routes, *self.additional):
+            sumo.need_file(Path(path))
+
+    def arguments(self, folder: Path) -> list[str]:
+        """The command line of SUMO, with its results in `folder`."""
+        given = {
+            "net-file": str(self.net),
+            "route-files": _files(self.routes),
+            "additional-files": _files(self.additional),
+            "begin": f"{self.begin:g}",
+            "end": f"{self.end:g}",
+            "seed": str(self.seed),
+            "step-length": f"{self.step:g}",
+            "mesosim": "true" if self.meso else "",
+            "meso-junction-control": "true" if self.meso else "",
+            "lateral-resolution": "" if self.sublane is None else f"{self.sublane:g}",
+            "time-to-teleport": f"{self.teleport:g}",
+            "tripinfo-output": str(folder / "trips.xml"),
+            "tripinfo-output.write-unfinished": "true",
+            "tripinfo-output.write-undeparted": "true",
+            "statistic-output": str(folder / "statistics.xml"),
+            "summary-output": str(folder / "summary.xml"),
+            "device.emissions.probability": "1" if self.emissions else "",
+            "xml-validation": "never",
+            "step-log.period": "100",
+        } | dict(self.options)
+        return [part for name, value in given.items() if value for part in (f"--{name}", value)]
+
+
+def simulate(
+    run: Run,
+    control: Control | None = None,
+    *,
+    progress: sumo.Progress | None = None,
+    processes: sumo.Processes | None = None,
+) -> Outcome:
+    """Simulate `run` to its end.
+
+    Args:
+        run: what to simulate.
+        control: drives the signals; without it they follow the programs of the network.
+        progress: is called with the share that is done, 0 to 1; an exception that it raises ends the run.
+        processes: the family of processes that end together.
+
+    Raises:
+        MissingExtraError: SUMO is not installed. SourceError: a file is missing or broken, routes do not fit the network, SUMO
+        failed. LedgerError: no room for the results. RequestError: the run makes no sense.
+    """
+    run.check()
+    program = sumo.binary()
+    share = _share(run, progress) if progress else None
+    try:
+        with tempfile.TemporaryDirectory(prefix="mangrove-sumo-") as name:
+            folder = Path(name)
+            arguments = run.arguments(folder)
+            if control is None:
+                seconds = sumo.run([program, *arguments], folder, progress=share, processes=processes)
+                return outcome.read(folder, seconds)
+            sumo.need_control()
+            job = folder / "job.pickle"
+            job.write_bytes(pickle.dumps((program, arguments, run.begin, run.end, control)))
+            command = [sys.executable, "-m", "mangrove.traffic.controlled", str(job)]
+            seconds = sumo.run(command, folder, progress=share, processes=processes)
+            report = pickle.loads((folder / "control.pickle").read_bytes())  # noqa: S301 - our own child wrote it
+            return outcome.read(folder, seconds, report)
+    except OSError as error:
+        raise LedgerError("traffic.no_room", reason=error.strerror or str(error)) from None
+
+
+def many(
+    runs: Sequence[Run],
+    workers: int = 2,
+    *,
+    controls: Sequence[Control | None] | None = None,
+    progress: sumo.Progress | None = None,
+) -> list[Outcome]:
+    """Simulate several runs, `workers` at a time; outcomes in the order of the runs.
+
+    The first failure, or an interruption, ends all of them.
+
+    Args:
+        runs: what to simulate.
+        workers: processes at a time.
+        controls: one for each run.
+        progress: is called with the share of runs that are done.
+    """
+    if workers < 1:
+        raise RequestError("traffic.workers", count=workers)
+    if controls is not None and len(controls) != len(runs):
+        raise RequestError("traffic.controls", count=len(controls), runs=len(runs))
+    family = sumo.Processes()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="sumo")
+    try:
+        jobs = [
+            pool.submit(simulate, run, controls[number] if controls else None, processes=family)
+            for number, run in enumerate(runs)
+        ]
+        pending = set(jobs)
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_EXCEPTION, timeout=0.2)
+            for job in done:
+                job.result()
+            if progress and done:
+                progress(1.0 - len(pending) / len(jobs))
+        return [job.result() for job in jobs]
+    finally:
+        family.stop()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _share(run: Run, progress: sumo.Progress) -> Callable[[float], None]:
+    """A listener for simulated seconds that tells the share done."""
+    return lambda t: progress(min(max((t - run.begin) / (run.end - run.begin), 0.0), 1.0))
+
+
+def _files(paths: Sequence[Path]) -> str:
+    return ",".join(str(path) for path in paths)
