@@ -1,0 +1,163 @@
+"""Factor curves of vehicles: published values, forms of the guidebook, what the sources disagree about."""
+
+import csv
+import math
+
+import numpy as np
+import pytest
+
+from mangrove.errors import RuleError
+from mangrove.rules import vehicles
+from mangrove.rules.types import STATUSES
+from mangrove.rules.vehicles import curve, curves, motorcycle_units, vehicle_class, vehicle_classes
+
+ALL = vehicles._curves()
+
+
+@pytest.mark.parametrize("one", ALL, ids=lambda one: one.id)
+def test_every_curve_is_positive_and_finite_at_every_speed_of_a_city(one):
+    found = one.at(np.linspace(0, 90, 400))
+    assert np.isfinite(found).all()
+    assert (found >= 0).all()
+    assert found.max() > 0
+    assert one.status in STATUSES
+    assert one.document
+    assert one.item
+    assert 0 <= one.link_scatter < 0.5
+    assert 0 < one.scatter < 0.5
+
+
+def test_ids_are_unique_and_every_curve_belongs_to_a_class():
+    assert len({one.id for one in ALL}) == len(ALL)
+    assert {one.vehicle for one in ALL} <= {one.key for one in vehicle_classes()}
+    assert {one.unit for one in ALL if one.pollutant == "electricity"} == {"kWh/km"}
+
+
+def test_motorcycles_at_20_km_h_have_the_values_that_each_source_states():
+    at_20 = {one: float(curve("motorbike", "CO2", source=one).at(20)) for one in vehicles.SOURCES}
+    assert at_20["copert"] == pytest.approx(25.6 * 3.17, rel=0.01)
+    assert at_20["measured"] == 90.8
+    assert 46 <= at_20["hbefa"] <= 57
+    assert 46 <= at_20["consumption"] <= 51
+
+
+def test_copert_of_motorcycles_has_the_published_carbon_monoxide():
+    values = [
+        float(curve("motorbike", "CO", source="copert", technology=t).at(20))
+        for t in ("preEuro", "Euro-2", "Euro-3")
+    ]
+    assert values == pytest.approx([20.7, 4.9, 2.7], rel=0.02)
+    values = [
+        float(curve("motorbike", "HC", source="copert", technology=t).at(20))
+        for t in ("preEuro", "Euro-2", "Euro-3")
+    ]
+    assert values == pytest.approx([2.3, 0.64, 0.40], rel=0.02)
+
+
+def test_the_driving_cycle_of_sumo_on_made_up_stop_and_go_gives_the_same_size():
+    """Measured apart, on a synthetic cycle: the shipped curves come from simulated streets, so a fifth may lie between."""
+    published = {
+        ("motorbike", "Euro-2", "CO2"): {10: 93, 15: 69, 20: 59, 30: 51},
+        ("electric_motorbike", "", "electricity"): {10: 0.090, 15: 0.067, 20: 0.058, 30: 0.053},
+        ("car", "petrol Euro-4", "CO2"): {10: 565, 15: 393, 20: 316, 30: 241},
+        ("bus", "diesel Euro-III", "CO2"): {10: 1989, 15: 1658, 20: 1517, 30: 1386},
+    }
+    for (vehicle, technology, pollutant), values in published.items():
+        made = curve(vehicle, pollutant, source="hbefa", technology=technology)
+        assert made.at(list(values)) == pytest.approx(list(values.values()), rel=0.2)
+
+
+def test_carbon_monoxide_and_hydrocarbons_of_motorcycles_come_from_copert():
+    assert curve("motorbike", "CO").source == "copert"
+    assert curve("motorbike", "HC").source == "copert"
+    assert curve("motorbike", "NOx").source == "hbefa"
+    wrong = curve("motorbike", "CO", source="hbefa").at([20, 50])
+    assert wrong[1] > wrong[0]
+
+
+def test_the_spread_of_a_factor_holds_what_every_source_says():
+    made = curve("motorbike", "CO2")
+    own = float(made.at(20))
+    assert own * made.low == pytest.approx(46, rel=0.06)
+    assert own * made.high == pytest.approx(90.8, rel=1e-9)
+    drawn = made.draw(20_000, 3)
+    assert np.quantile(drawn, [0.05, 0.95]) == pytest.approx([made.low, made.high], rel=0.02)
+    assert curve("motorbike", "CO").high > 1.5, "the standard of the fleet is only assumed"
+
+
+def test_draws_are_the_same_for_the_same_seed_and_shared_between_fuel_and_carbon_dioxide():
+    made = curve("motorbike", "CO2")
+    assert (made.draw(5, 1) == made.draw(5, 1)).all()
+    assert (made.draw(5, 1) != made.draw(5, 2)).all()
+    logs = [np.log(curve("motorbike", name).draw(500, 1)) for name in ("CO2", "fuel")]
+    assert np.corrcoef(logs)[0, 1] == pytest.approx(1)
+    other = np.log(curve("car", "CO2").draw(500, 1))
+    assert abs(np.corrcoef(logs[0], other)[0, 1]) < 0.15
+
+
+def test_burnt_fuel_and_carbon_dioxide_agree():
+    """CO2 = fuel x 44/12 x the carbon in it, 0.82 to 0.88 by mass."""
+    for one in ALL:
+        if one.pollutant == "CO2" and one.source in ("hbefa", "copert"):
+            fuel = curve(one.vehicle, "fuel", source=one.source, technology=one.technology)
+            share = one.at([10, 30]) / fuel.at([10, 30])
+            assert ((share > 0.82 * 44 / 12) & (share < 0.88 * 44 / 12)).all(), one.id
+
+
+def test_classes_answer_to_their_words_and_have_motorcycle_units():
+    assert vehicle_class("Ô tô con").key == vehicle_class("xe_con").key == "car"
+    assert [motorcycle_units(word) for word in ("moto", "car", "bus", "minibus", "bicycle")] == [
+        1,
+        3.4,
+        10.5,
+        8.3,
+        1.4,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "code"),
+    [
+        (lambda: vehicle_class("motobike"), "vehicles.unknown_class"),
+        (lambda: curve("tram", "CO2"), "vehicles.unknown_class"),
+        (lambda: curve("car", "CO3"), "vehicles.unknown_pollutant"),
+        (lambda: curve("car", "CO2", source="hanoi"), "vehicles.unknown_source"),
+        (lambda: curve("bus", "CO2", source="copert"), "vehicles.no_curve"),
+        (lambda: curve("bicycle", "CO2"), "vehicles.no_curve"),
+        (lambda: curve("car", "CO2", technology="Euro-9"), "vehicles.no_curve"),
+        (lambda: motorcycle_units("truck"), "vehicles.no_units"),
+    ],
+)
+def test_what_is_not_known_is_said_in_both_languages(call, code):
+    with pytest.raises(RuleError) as caught:
+        call()
+    assert caught.value.code == code
+    assert caught.value.text("en") != caught.value.text("vi")
+
+
+def test_the_slope_is_the_derivative_of_the_curve():
+    made = curve("motorbike", "CO2")
+    _, b, c, d = made.coefficients
+    for v in (5.0, 20.0, 45.0):
+        assert float(made.slope(v)) == pytest.approx(-b / v**2 + c + 2 * d * v, rel=1e-3)
+    assert float(made.slope(0.5)) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.data
+def test_copert_coefficients_are_those_of_the_guidebook(data_dir):
+    file = data_dir / "traffic/copert/pollemission_Moto_parameter.csv"
+    for row in csv.DictReader(file.read_text().splitlines()):
+        if row["Engine type"] != "4-Stroke < 250":
+            continue
+        pollutant = {"FC": "fuel"}.get(row["Pollutant"], row["Pollutant"])
+        technology = {"Conventional": "preEuro"}.get(
+            row["Emission standard"], row["Emission standard"].replace(" ", "-")
+        )
+        made = curve("motorbike", pollutant, source="copert", technology=technology)
+        value = math.fsum(float(row[f"a{power}"]) * 25.0**power for power in range(6))
+        assert float(made.at(25)) == pytest.approx(value, rel=1e-4)
+
+
+def test_the_tables_have_a_digest():
+    assert len(vehicles.digest()) == 64
+    assert all(one.pollutant in vehicles.POLLUTANTS for one in curves("car", "CO2"))
