@@ -51,8 +51,8 @@ def parameter(name: str, subject: str) -> Parameter:
         RuleError: `roads.unknown_parameter`.
 
     Example:
-        >>> parameter("motorcycle_units", "car").value
-        3.4
+        >>> parameter("capacity", "2").value
+        13358.0
     """
     key = f"{name}/{subject}"
     if key not in parameters():
@@ -63,6 +63,22 @@ def parameter(name: str, subject: str) -> Parameter:
 def value(name: str, subject: str) -> float:
     """The number of one row; see `parameter`."""
     return parameter(name, subject).value
+
+
+def motorcycle_units(vehicle: str) -> float:
+    """How many motorbikes a vehicle of a class takes the room of; measured in Hanoi, or assumed where nobody measured.
+
+    Raises:
+        RuleError: `roads.unknown_parameter`.
+
+    Example:
+        >>> motorcycle_units("car")
+        3.4
+    """
+    measured = {row["key"]: row["motorcycle_units"] for row in tables.rows("vehicle_classes")}
+    return (
+        float(measured[vehicle]) if measured.get(vehicle) else value("motorcycle_units", vehicle)
+    )
 
 
 def subjects(name: str) -> tuple[str, ...]:
