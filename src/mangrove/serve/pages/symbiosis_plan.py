@@ -60,7 +60,7 @@ class Planned:
 
     Attributes:
         stored: when; worth: money per year of all new exchanges, bound: what no plan can exceed, gap: between both, as a fraction.
-        co2: t CO2e avoided a year; ideas, members: what the reader may see; whole: whether that is everything.
+        co2: t CO2e avoided a year, None when no factor says it; ideas, members: what the reader may see; whole: whether that is everything.
         core_is_empty: whether every way to share leaves somebody better off outside; notes: what is not reckoned.
     """
 
@@ -68,7 +68,7 @@ class Planned:
     worth: float
     bound: float
     gap: float
-    co2: float
+    co2: float | None
     ideas: tuple[Idea, ...]
     members: tuple[Member, ...]
     whole: bool
@@ -129,7 +129,7 @@ def planned_of(found: Sequence[Record], view: View) -> Planned | None:
     ideas = tuple(_idea(one, places, prices, lang) for one in sorted(seen, key=lambda one: -one["total"]))
     return Planned(
         found[0].stored, document["worth"], document["bound"], document["gap"], document["co2"], ideas,
-        tuple(_members(document, view)), scope.whole, document["shares"]["core_is_empty"],
+        tuple(_members(document, view)), scope.whole, bool(document["shares"] and document["shares"]["core_is_empty"]),
         tuple(one[lang] for one in document["notes"]),
     )  # fmt: skip
 
@@ -144,14 +144,17 @@ def _idea(one: Mapping[str, Any], places: Mapping[str, str], prices: Mapping[str
 
 def _prices(document: Mapping[str, Any]) -> dict[str, float]:
     """The price of each exchange that realizes the Shapley value."""
-    rule = document["shares"]["rules"].get(RULES[0], {})
+    rule = (document["shares"] or {"rules": {}})["rules"].get(RULES[0], {})
     return {one["id"]: one["price"] for one in rule.get("prices", ()) if one["price"] is not None}
 
 
 def _members(document: Mapping[str, Any], view: View) -> list[Member]:
     """The companies that the reader sees, the one that gains most first."""
-    shares = document["shares"]
-    lost = {one["place"]: one for one in document["without"]}
+    shares = document["shares"] or {
+        "members": (),
+        "rules": {},
+    }  # a plan of very many companies is stored without them
+    lost = {one["place"]: one for one in document["without"] or ()}
     found = []
     for i, place in enumerate(shares["members"]):
         if not (view.scope.whole or (place in view.territory.places and view.scope.sees(place))):
