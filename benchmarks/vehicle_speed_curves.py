@@ -64,6 +64,10 @@ CLASSES: dict[str, tuple[str, str, str, tuple[float, ...]]] = {
     "RT_gt14-20t_Euro-IV_SCR": ("truck", "diesel Euro-IV", "truck", (21.84, 29.90, 14.36, 21.84, 15.54, 23.24)),
     "RT_gt14-20t_Euro-V_SCR": ("truck", "diesel Euro-V", "truck", (21.40, 27.31, 17.45, 21.40, 23.75, 21.19)),
 }  # fmt: skip
+SUMO_CLASS = {
+    "motorbike": "motorcycle", "electric_motorbike": "motorcycle", "car": "passenger", "electric_car": "passenger", "light_truck": "truck",
+    "minibus": "bus", "bus": "bus", "electric_bus": "bus", "truck": "truck",
+}  # fmt: skip
 SLOWEST, FASTEST, INTERVAL, LEAST_KM, BIKES = 2.0, 55.0, 300, 0.05, 3
 """Bounds of speed, km/h; seconds of a cell; cells with less are left out; one motorcycle of so many is driven."""
 
@@ -89,7 +93,7 @@ def main() -> None:
             ]
         )
         for name, (vehicle, technology, kind, errors) in CLASSES.items():
-            table = _driven(Path(folder), name, seconds[kind])
+            table = _driven(Path(folder), name, vehicle, seconds[kind])
             if len(errors) == 1:
                 wanted = {"electricity": errors[0]}
             else:
@@ -142,13 +146,16 @@ def _approaches() -> dict[str, str]:
     return {edge: outside(edge) for edge in from_}
 
 
-def _driven(folder: Path, name: str, seconds: dict[str, np.ndarray]) -> np.ndarray:
-    """What the class emits each second."""
-    cycle, out = folder / "cycle.csv", folder / "out.csv"
+def _driven(folder: Path, name: str, vehicle: str, seconds: dict[str, np.ndarray]) -> np.ndarray:
+    """What the class emits each second. The type is named because mass and coasting of SUMO hang on its class."""
+    cycle, out, types = folder / "cycle.csv", folder / "out.csv", folder / "types.xml"
+    types.write_text(
+        f'<additional><vType id="driven" vClass="{SUMO_CLASS[vehicle]}" emissionClass="HBEFA4/{name}"/></additional>'
+    )
     count = np.arange(len(seconds["speed"]))
     np.savetxt(cycle, np.column_stack([count, seconds["speed"], seconds["acceleration"]]), "%g", ";")
     subprocess.run(
-        [HOME / "bin/emissionsDrivingCycle", "-t", cycle, "-e", f"HBEFA4/{name}", "-o", out],
+        [HOME / "bin/emissionsDrivingCycle", "-t", cycle, "--additional-files", types, "--vtype", "driven", "-o", out],
         check=True, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     return arrow.read_csv(

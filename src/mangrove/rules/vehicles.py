@@ -121,7 +121,7 @@ class Curve:
         Example:
             >>> motorbike = curve("motorbike", "CO2")
             >>> [round(float(x)) for x in motorbike.at([10, 20, 30])]
-            [97, 54, 41]
+            [93, 49, 35]
         """
         import numpy as np
 

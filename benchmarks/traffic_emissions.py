@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From counts and speeds to CO2, against what SUMO's vehicles emitted one by one, under signals that the curves were not made with.
+
+The shipped curves come from one hour of District 1/3 under the 90 s plan with seed 4 (`vehicle_speed_curves.py`). Here they meet another
+plan with other seeds, and signals that answer traffic. Known of each link (with the crossing behind it) and five minutes: how many
+vehicles and how fast on average, by class or all together with the shares of the whole city.
+Run `python benchmarks/traffic_emissions.py [FOLDER]`; SUMO writes its tables into FOLDER and is not run again when they lie there.
+"""
+
+from __future__ import annotations
+
+import gzip
+import sys
+import tempfile
+import time
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import real
+
+from mangrove.traffic.crossings import crossing_lengths
+from mangrove.traffic.emissions import Amounts, factors, of_classes, of_total, roll_up
+from mangrove.traffic.simulate import Run, simulate
+
+KINDS = {"moto": "motorbike", "car": "car", "truck": "light_truck"}
+REGIMES = {
+    "as fitted, seed 1": ("before", 1, False),
+    "other plan, seed 2": ("after", 2, False),
+    "other plan, seed 5": ("after", 5, False),
+    "actuated, seed 3": ("before", 3, True),
+}
+INTERVAL, CELLS, Z90 = 300, 12, 1.645
+PARTIAL = 0.5
+"""Standard deviation of a count at both ends of a link as a measure of its vehicle-kilometers, vehicles: some are on it at both bounds."""
+
+
+def main() -> None:
+    """One table: regime by what is known."""
+    data = real.folder("traffic/hcmc/district1_3")
+    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.mkdtemp())
+    made = factors(list(KINDS.values()), ["CO2"], source="hbefa")
+    shares = None
+    print(f"{'regime':20} {'known':22} {'total':>7} {'WAPE':>6} {'R2':>6} {'90 % cover':>10}   CPU")
+    for number, (regime, (net, seed, actuated)) in enumerate(REGIMES.items()):
+        cells = Cells(
+            data / f"{net}.net.xml", simulated(data, folder / f"{number}", net, seed, actuated=actuated)
+        )
+        shares = cells.km.sum(axis=(0, 1)) / cells.km.sum() if shares is None else shares
+        for known, amounts, spent in cells.estimates(made, shares):
+            print(f"{regime:20} {known:22} {cells.judged(amounts)} {spent:6.3f} s")
+        whole = roll_up(amounts, np.ones((1, cells.km.shape[1])), made)
+        kg = [value[0, 0] / 1000 for value in (whole.mass, whole.low, whole.high, whole.state_sd)]
+        print(
+            f"{'':20} city {kg[0]:.0f} kg/h, 90 % with the factors {kg[1]:.0f} to {kg[2]:.0f}; streets alone +-{kg[3]:.0f} (sd)"
+        )
+
+
+def simulated(data: Path, folder: Path, net: str, seed: int, *, actuated: bool) -> Path:
+    """The folder with the tables of one hour."""
+    if folder.exists():
+        return folder
+    folder.mkdir(parents=True)
+    lines = [
+        f'<edgeData id="{kind}{what}" {of} file="{folder}/{kind}_{what}.xml.gz" freq="{INTERVAL}" vTypes="{kind}" withInternal="true" excludeEmpty="true"/>'
+        for kind in KINDS
+        for what, of in (("t", ""), ("e", 'type="emissions"'))
+    ]
+    extra = folder / "tables.add.xml"
+    extra.write_text(
+        "<additional>"
+        + "".join(lines)
+        + (answering(data / f"{net}.net.xml") if actuated else "")
+        + "</additional>"
+    )
+    run = Run(
+        data / f"{net}.net.xml",
+        [data / "hcm.rou.xml"],
+        0,
+        3600,
+        seed=seed,
+        sublane=0.8,
+        teleport=120,
+        additional=[extra],
+    )
+    simulate(run)
+    return folder
+
+
+def answering(net: Path) -> str:
+    """The signals of a net as SUMO's actuated programs, greens of 7 to 60 s."""
+    found = []
+    for logic in ET.parse(net).getroot().findall("tlLogic"):
+        new = ET.Element("tlLogic", dict(logic.attrib, type="actuated", programID="answering"))
+        for phase in logic.findall("phase"):
+            words = {name: phase.get(name) for name in ("duration", "state")}
+            if "y" not in words["state"].lower() and float(words["duration"]) > 6:
+                words |= {"minDur": "7", "maxDur": "60"}
+            ET.SubElement(new, "phase", words)
+        found.append(ET.tostring(new, encoding="unicode"))
+    return "".join(found)
+
+
+class Cells:
+    """Links by five minutes: (T, L, C) vehicles, vehicle-km, hours and grams of CO2; a link has the crossing behind it."""
+
+    def __init__(self, net: Path, folder: Path) -> None:
+        root = ET.parse(net).getroot()
+        own = {edge.get("id"): float(edge.find("lane").get("length")) / 1000 for edge in root.findall("edge")}
+        before = {
+            c.get("via").rsplit("_", 1)[0]: c.get("from") for c in root.findall("connection") if c.get("via")
+        }
+        names = [name for name in own if not name.startswith(":")]
+        at = {name: link for link, name in enumerate(names)}
+        behind = crossing_lengths(net)
+        self.length = np.array([own[name] + behind.get(name, 0.0) for name in names])
+        self.count, self.km, self.hours, self.grams = np.zeros((4, CELLS, len(names), len(KINDS)))
+        for c, kind in enumerate(KINDS):
+            for what in "te":
+                for interval in (
+                    ET.parse(gzip.open(folder / f"{kind}_{what}.xml.gz")).getroot().findall("interval")
+                ):
+                    for edge in interval.findall("edge"):
+                        name = edge.get("id")
+                        while name.startswith(":"):
+                            name = before[name]
+                        self._add((int(float(interval.get("begin")) // INTERVAL), at[name], c), edge)
+
+    def _add(self, cell: tuple[int, int, int], edge: ET.Element) -> None:
+        said = {name: float(value) for name, value in edge.attrib.items() if name != "id"}
+        seconds = said.get("sampledSeconds", 0.0) if "speed" in said else 0.0
+        self.km[cell] += seconds * said.get("speed", 0.0) / 1000
+        self.hours[cell] += seconds / 3600
+        self.grams[cell] += said.get("CO2_abs", 0.0) / 1000
+        if not edge.get("id", "").startswith(":"):
+            self.count[cell] += (
+                sum(said.get(way, 0.0) for way in ("entered", "departed", "left", "arrived")) / 2
+            )
+
+    def estimates(self, made, shares):
+        """What is known, what follows, and the CPU seconds of the arithmetic."""
+        speed = self.km / np.maximum(self.hours, 1e-9)
+        common = self.km.sum(axis=2) / np.maximum(self.hours.sum(axis=2), 1e-9)
+        for known, flow in (("flow", self.km / self.length[:, None]), ("counts at both ends", self.count)):
+            error = 0.0 if known == "flow" else PARTIAL / np.maximum(flow, PARTIAL)
+            whole = flow.sum(axis=2)
+            begun = time.process_time()
+            amounts = of_classes(flow, np.maximum(speed, 0.5), self.length, made, flow_error=error)
+            yield f"{known}, classes", amounts, time.process_time() - begun
+            error = 0.0 if known == "flow" else PARTIAL / np.maximum(whole, PARTIAL)
+            begun = time.process_time()
+            amounts = of_total(whole, shares, np.maximum(common, 0.5), self.length, made, flow_error=error)
+            yield f"{known}, total", amounts, time.process_time() - begun
+
+    def judged(self, amounts: Amounts) -> str:
+        """Error of the total, weighted error and R2 of cells, and the share of cells inside their 90 % intervals."""
+        driven = self.count.sum(axis=2) > 0
+        found, sd = amounts.by_link[..., 0][driven], amounts.sd[..., 0][driven]
+        truth = self.grams.sum(axis=2)[driven]
+        off = truth - found
+        r2 = 1 - (off**2).sum() / ((truth - truth.mean()) ** 2).sum()
+        inside = np.mean(np.abs(off) <= Z90 * sd)
+        return f"{found.sum() / truth.sum() - 1:+7.2%} {np.abs(off).sum() / truth.sum():6.1%} {r2:6.3f} {inside:10.1%}"
+
+
+if __name__ == "__main__":
+    main()
