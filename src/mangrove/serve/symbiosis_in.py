@@ -66,9 +66,7 @@ def router(live: Live, access: Any, audit: Callable[..., object]) -> APIRouter:
     @api.post("/symbiosis/listings")
     async def enter(request: Request, principal: Principal = signed_in) -> Response:
         """Puts a listing up, or withdraws one."""
-        said = {
-            name: word[:_LONGEST] for name, word in (await request.form()).items() if isinstance(word, str)
-        }
+        said = {name: word for name, word in (await request.form()).items() if isinstance(word, str)}
         view = view_of(request, principal)
         if live.intake is None:
             raise RequestError("page_symbiosis.read_only")
@@ -117,18 +115,21 @@ def _enter(live: Live, view: View, said: Mapping[str, str]) -> str:
         RequestError: `page_symbiosis.not_yours`, or what `listings.enter` refuses.
         DeclarationError: cells that cannot be read.
     """
+    for name in FIELDS:
+        if len(said.get(name, "")) > _LONGEST:
+            raise RequestError("page_symbiosis.too_long", field=name, most=_LONGEST)
     place = said.get("place", "")
     if place not in {one.id for one in places_of(view)}:
         raise RequestError("page_symbiosis.not_yours", place=place[:40])
-    known = known_places(live)
-    if said.get("id", "") in known and not view.scope.sees(known[said["id"]]):
-        raise RequestError("page_symbiosis.not_yours", place=view.territory.places[known[said["id"]]].name)
+    known, id_ = known_places(live), listings.id_of(said.get("id", ""))
+    if id_ in known and not view.scope.sees(known[id_]):
+        raise RequestError("page_symbiosis.id_taken", id=id_[:40])
     fields = {name: said.get(name, "").strip() for name in FIELDS}
     return listings.enter(live.park, said.get("side", ""), fields, author=view.principal.name)
 
 
 def _withdraw(live: Live, view: View, id_: str) -> str:
-    known = known_places(live)
+    known, id_ = known_places(live), listings.id_of(id_)
     if id_ not in known:
         raise RequestError("page_symbiosis.no_listing", id=id_[:40])
     if id_ in view.territory.offers or id_ in view.territory.needs:

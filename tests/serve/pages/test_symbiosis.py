@@ -94,6 +94,15 @@ def test_the_ribbons_balance_and_a_width_that_there_is_not_is_refused(live):
     assert caught.value.code == "live.unknown_choice"
 
 
+def test_what_has_no_ribbon_is_named_and_guests_are_not_invited_to_enter(live):
+    found = page(live, by="co2")
+    assert set(found.undrawn) == {"Xỉ cho lò vôi", "Váng sữa", "Phoi"}  # no factor is declared
+    assert page(live).undrawn == ()
+    assert not page(live).may_enter
+    assert page(live, KILN).may_enter
+    assert not page(live, CITY).may_enter
+
+
 def test_a_company_that_gives_one_thing_and_takes_another_is_drawn_without_a_circle(tmp_path):
     park = world.exchanging(tmp_path / "park")
     rows = (park.territory.path / "exchanges.csv").read_text(encoding="utf-8")

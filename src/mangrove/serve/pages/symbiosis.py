@@ -103,6 +103,11 @@ class Symbiosis:
         return (*WIDTHS, *dict.fromkeys(one.unit for one in self.running))
 
     @property
+    def undrawn(self) -> tuple[str, ...]:
+        """Exchanges that have no ribbon in the figure because they have none of what it shows, or less than none."""
+        return tuple(one.name for one in self.running if (_width(one, self.by) or 0.0) <= 0)
+
+    @property
     def firms(self) -> tuple[Place, ...]:
         """The companies of which a form can be printed."""
         root = self.view.territory.settings.get("boundary")
@@ -116,8 +121,9 @@ class Symbiosis:
 
     @property
     def may_enter(self) -> bool:
-        """Whether the reader may put up offers and needs."""
-        return self.view.principal.role in {"admin", "operator", "tenant"}
+        """Whether the reader may put up offers and needs: somebody who signed in, of a role that may."""
+        who = self.view.principal
+        return who.kind != "guest" and who.role in {"admin", "operator", "tenant"}
 
     @cached_property
     def _tables(self) -> Mapping[str, pa.Table]:
@@ -186,8 +192,7 @@ def build(live: Live, view: View) -> Symbiosis:
     found, problems = _verified(live, start, end)
     whole = view.scope.whole
     shown = () if found is None else tuple(_running(found, one, view) for one in _visible(view))
-    told = whole or (view.scope.suppresses and _enough(view))
-    sums = found if told else None
+    told = {what: whole or (view.scope.suppresses and _enough(found, view, what)) for what in WIDTHS}
     return Symbiosis(
         view,
         start,
@@ -195,9 +200,13 @@ def build(live: Live, view: View) -> Symbiosis:
         shown,
         len(view.territory.exchanges),
         _by(view, shown),
-        sums.saved() if sums else added([one.saved for one in shown if one.saved is not None]),
-        sums.avoided() if sums else added([one.co2 for one in shown if one.co2 is not None]),
-        told or bool(shown),
+        found.saved()
+        if found and told["money"]
+        else added([one.saved for one in shown if one.saved is not None]),
+        found.avoided()
+        if found and told["co2"]
+        else added([one.co2 for one in shown if one.co2 is not None]),
+        any(told.values()) or bool(shown),
         planned_of(records.newest(live, "exchange_plan"), view),
         board_of(live, view),
         park_of(live, view) if whole else None,
@@ -247,10 +256,17 @@ def _visible(view: View) -> list[Exchange]:
     ]
 
 
-def _enough(view: View) -> bool:
-    """Whether no company can be read out of the sums: companies enough at both ends of all exchanges together."""
-    flows = [flow for one in view.territory.exchanges.values() for flow in (one.sent, one.received) if flow]
-    return bool(flows) and view.scope.enough(flows)
+def _enough(found: Verified | None, view: View, what: str) -> bool:
+    """Whether no company can be read out of a sum: companies enough have a part in it, in the very months that are looked at."""
+    if found is None:
+        return False
+    parts = [
+        (one.place, one.money if what == "money" else one.co2e)
+        for one in found.savings
+        if one.exchange not in found.uncounted
+    ]
+    within = {view.scope.company_of(place) for place, figure in parts if figure is not None and figure.value}
+    return len(within) >= view.scope.threshold
 
 
 def _running(found: Verified, one: Exchange, view: View) -> Running:

@@ -101,8 +101,9 @@ class Park:
 
 def board_of(live: Live, view: View) -> Board:
     """What is offered and needed now."""
-    found = live.kept.get(("listings", live.cut()), lambda: listings.known(live.park))
-    offers, needs = found.offers, found.needs
+    found = live.kept.get(("listings", listings.revision(live.park)), lambda: listings.known(live.park))
+    today = live.clock.now().astimezone(view.tz).date()
+    offers, needs = listings.current(found.offers, today), listings.current(found.needs, today)
     if not (view.scope.whole or view.principal.role == "tenant"):
         return Board((), len(offers), len(needs))
     declared = {*live.territory.offers, *live.territory.needs}
