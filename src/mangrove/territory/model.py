@@ -20,7 +20,7 @@ from mangrove.units import Quantity, Unit
 CARRIER_KINDS = (
     "electricity", "heat", "steam", "cooling", "water", "wastewater", "fuel", "hydrogen", "material", "waste",
     "refrigerant", "process", "vehicle_km", "livestock", "cropland", "land", "gas", "CO2", "reported", "stack",
-    "air", "weather", "water_level", "index", "service",
+    "air", "weather", "water_level", "index", "service", "vehicles", "speed",
 )  # fmt: skip
 SCHEMES = ("ewc", "cpa", "cpc", "hs", "vsic", "isic", "nace")
 """Classifications by which offers and needs say what they are: wastes, products (three lists), activities (three lists)."""

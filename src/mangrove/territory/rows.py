@@ -53,10 +53,10 @@ _COUNTED_IN: Mapping[str, tuple[str, ...]] = {
     "electricity": (_ENERGY,), "heat": (_ENERGY,), "cooling": (_ENERGY,), "steam": (_ENERGY, _MASS),
     "fuel": (_ENERGY, _MASS, _VOLUME, _NORMAL), "hydrogen": (_ENERGY, _MASS, _NORMAL),
     "water": (_VOLUME, _MASS), "refrigerant": (_MASS,), "gas": (_MASS, _NORMAL, _VOLUME), "CO2": (_MASS, _NORMAL),
-    "reported": (_MASS,), "vehicle_km": ("vehicle_km",), "livestock": ("head",), "land": ("ha",),
+    "reported": (_MASS,), "vehicle_km": ("vehicle_km",), "vehicles": ("vehicle",), "livestock": ("head",), "land": ("ha",),
 }  # fmt: skip
 # What the air, the weather and levels of water are measured in, whatever their semantics; codes of the weather that are not listed take any unit.
-_AIR, _LEVEL = ("ug/m3", "ug/Nm3", "ppm"), ("m",)
+_AIR, _LEVEL, _SPEED = ("ug/m3", "ug/Nm3", "ppm"), ("m",), ("km/h",)
 _WEATHER: Mapping[str, tuple[str, ...]] = {
     "temperature": ("degC",), "humidity": ("%",), "wind_speed": ("m/s",), "wind_from": ("deg",), "mixing_height": ("m",),
     "rain": ("mm", "mm/h", "kg/m2", "kg/m2/h"), "irradiance": ("W/m2", "Wh/m2"), "pressure": ("hPa",),
@@ -319,7 +319,7 @@ def _measured_in(carrier: Carrier) -> tuple[str, ...]:
     """Units that show what a quantity of the surroundings is; empty for carriers that are counted."""
     if carrier.kind == "weather":
         return _WEATHER.get(carrier.code, ())
-    return {"air": _AIR, "water_level": _LEVEL}.get(carrier.kind, ())
+    return {"air": _AIR, "water_level": _LEVEL, "speed": _SPEED}.get(carrier.kind, ())
 
 
 def _expresses(counted: Unit, option: Unit) -> bool:

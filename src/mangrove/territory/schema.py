@@ -400,6 +400,13 @@ SETTINGS = (
         ),
     ),
     Key(
+        "traffic", "what traffic is reckoned with", shape="record", default={}, keys=(
+            Key("network", "network file of SUMO (`.net.xml`, `.net.xml.gz`), inside the folder of the territory"),
+            Key("shares", "share of each class in the vehicle-kilometers where only all vehicles are counted: `motorbike: 87 %`", _share, shape="map", default={}),
+            Key("technologies", "emission standard of classes: `car: petrol Euro-5`; what is absent is assumed, and said", shape="map", default={}),
+        ),
+    ),
+    Key(
         "symbiosis", "what plans of exchanges reckon with; what is absent is not reckoned, and said", shape="record", default={}, keys=(
             Key("transport", "price of a truck: `2500 VND/t/km`", _in("VND/t/km")),
             Key("transport_carbon", "emissions of a truck: `0.1 kg CO2/t/km`", _in("kg CO2/t/km")),
