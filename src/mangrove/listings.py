@@ -13,7 +13,7 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 from mangrove.errors import DeclarationError, LedgerError, Problem, RequestError, Where, did_you_mean
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 KIND = "listing"
 FILES = {"offer": "offers.csv", "need": "needs.csv"}
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Nobody needs them in one line of text: a line break forges lines of a report, a change of direction turns the words of others around."""
 _OWN = ("side", "author", "at", "withdrawn")
 
 
@@ -74,8 +75,37 @@ def enter(handle: Handle, side: str, fields: Mapping[str, str], *, author: str) 
         DeclarationError: cells that cannot be read, all of them.
     """
     document = {**fields, "side": side, "author": author, "at": _now(), "withdrawn": False}
-    parse(handle.territory, document)
+    document["id"] = parse(handle.territory, document).id
     return _store(handle, document)
+
+
+def current(side: Mapping[str, Listing], day: date) -> dict[str, Listing]:
+    """The listings that are not over on a day."""
+    return {id_: one for id_, one in side.items() if one.valid_to is None or one.valid_to > day}
+
+
+def id_of(text: str) -> str:
+    r"""The id that a written one stands for: the same however it was typed, so that nobody passes for another.
+
+    Example:
+        >>> id_of(" bu\u0323i ") == id_of("b\u1ee5i")
+        True
+    """
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def revision(handle: Handle) -> tuple[int, str]:
+    """How many records of listings there are, and the newest: it changes with every listing, while the cut of the ledger does not."""
+    if not handle.store.is_dir():
+        return 0, ""
+    try:
+        with handle.reader() as ledger:
+            found = ledger.records(KIND)
+    except LedgerError as error:
+        if error.code != "ledger.missing":
+            raise
+        found = []
+    return len(found), found[-1][0] if found else ""
 
 
 def withdraw(handle: Handle, id: str, *, author: str) -> str:  # noqa: A002 - the field's word
@@ -136,7 +166,7 @@ def _checked(territory: Territory, document: Mapping[str, Any]) -> dict[str, str
     needed = [column.name for column in LISTINGS if column.required]
     if not all(fields.get(name, "").strip() for name in needed):
         raise RequestError("match.listing_fields", fields=", ".join(needed))
-    id_ = fields["id"] = unicodedata.normalize("NFC", fields["id"].strip())
+    id_ = fields["id"] = id_of(fields["id"])
     for declared, file in ((territory.offers, "offers.csv"), (territory.needs, "needs.csv")):
         if id_ in declared:
             raise RequestError("match.listing_declared", id=id_, file=file)
@@ -171,7 +201,7 @@ def _newest(handle: Handle) -> dict[str, dict[str, Any]]:
             for record, _ in ledger.records(KIND):
                 document = json.loads(ledger.record(record)[1])
                 if isinstance(document, dict):
-                    found[str(document.get("id", record))] = document
+                    found[id_of(str(document.get("id", record)))] = document
     except LedgerError as error:
         if error.code != "ledger.missing":
             raise

@@ -11,11 +11,13 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages
 from mangrove.errors import Problem, RequestError, did_you_mean
+from mangrove.listings import current
 from mangrove.listings import known as known_listings
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Matches", "listings", "match"]
 
-_SHOWN = 40
+_SHOWN, _NAMED = 40, 10
 _SERVICE = "service"
 _ANYWHERE = 20_016.0
 """Half the circumference of the Earth, km: knowledge travels."""
@@ -66,7 +68,10 @@ def match(
     territory, known = handle.territory, known_listings(handle)
     asked = ((known.offers, offer), (known.needs, need))
     service = service or any(id_ in side and side[id_].carrier.kind == _SERVICE for side, id_ in asked if id_)
-    offers, needs = (_chosen(side, id_, service=service) for side, id_ in asked)
+    today = datetime.now(territory.tz).date()
+    # what is over finds nobody any more, unless it is asked for by name
+    held = [(side if id_ else current(side, today), id_) for side, id_ in asked]
+    offers, needs = (_chosen(side, id_, service=service) for side, id_ in held)
     usual = _ANYWHERE if service else RADIUS
     kilometers = usual if radius is None else Quantity.parse(radius, expected="km").to("km")
     industries = trades(territory, (*known.offers.values(), *known.needs.values()))
@@ -81,6 +86,12 @@ def match(
         trades=industries,
     )
     problems = list(known.problems)
+    over = [
+        id_ for (side, _), (still, _) in zip(asked, held, strict=True) for id_ in side if id_ not in still
+    ]
+    if over:
+        named = ", ".join(over[:_NAMED]) + (" …" if len(over) > _NAMED else "")
+        problems.append(Problem("match.over", {"count": len(over), "ids": named}, severity="warning"))
     if not known.offers or not known.needs:
         problems.append(Problem("match.no_listings", {}, severity="warning"))
     return Matches(territory, offers, needs, found, _running(territory), tuple(problems))

@@ -46,6 +46,7 @@ class Screen:
         period: the period when the address says none; roles: who may open it, everyone who may see totals when empty.
         menu: whether it stands in the menu; keeps: choices of its own (names in the address) that its links keep.
         fits: whether it has anything to show for a territory; it does not stand in the menu otherwise.
+        moves: what changes it besides values (records that people store), as something that compares.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Screen:
     menu: bool = True
     keeps: tuple[str, ...] = ()
     fits: Callable[[Territory], bool] = lambda _territory: True
+    moves: Callable[[Live], object] = lambda _live: None
 
 
 @cache
@@ -74,7 +76,8 @@ def screens() -> tuple[Screen, ...]:
 
 def build(screen: Screen, live: Live, view: View) -> Model:
     """The model of a screen, built once for all who look at the same cut through the same view."""
-    return live.kept.get(("screen", screen.name, view.key, live.cut()), lambda: screen.model(live, view))
+    key = ("screen", screen.name, view.key, live.cut(), screen.moves(live))
+    return live.kept.get(key, lambda: screen.model(live, view))
 
 
 def one(kind: str, named: Mapping[str, Any], asked: str) -> Any:

@@ -31,6 +31,8 @@ _ANSWER = ("indicator", "year", "value", "place", "evidence", "note")
 SERVICE = "service"
 _AMOUNTS = ("t", "m3", "kWh", "Nm3", "item", "vehicle_km")
 _WASTE = "waste"
+_MOST = 1e15
+"""A choice: the best plan is still found with numbers as large, and no longer with 1e20."""
 _SUBCHAPTER = 4
 """Digits of a sub-chapter of the list of wastes: no permit is for a whole chapter."""
 Found: TypeAlias = tuple[
@@ -86,6 +88,7 @@ def _listing_problems(parsed: Parsed, senses: tuple[str, ...]) -> Iterator[Probl
             continue
         if quantity is None and carrier.kind != SERVICE and not (written and written[row]):
             yield Problem("territory.no_quantity", {"carrier": str(carrier)}, parsed.where(row, "quantity"))
+        yield from _beyond(parsed, row)
         for one in values["quality"][row] or ():
             if one.sense not in senses:
                 data = {"name": one.name, "sense": one.sense, "senses": " ".join(senses)}
@@ -95,6 +98,23 @@ def _listing_problems(parsed: Parsed, senses: tuple[str, ...]) -> Iterator[Probl
             if price is not None and quantity is not None and not _pays_for(price.unit, quantity.unit):
                 data = {"price": price.unit.text, "quantity": quantity.unit.text}
                 yield Problem("territory.price_unit", data, parsed.where(row, column))
+
+
+def _beyond(parsed: Parsed, row: int) -> Iterator[Problem]:
+    """Numbers beyond all measure: a single one would take the plan of a whole park away, for no solver bears it."""
+    values = parsed.values
+    quantity, price, otherwise = (values[name][row] for name in ("quantity", "price", "otherwise_cost"))
+    said = {
+        "quantity": quantity.values if quantity is not None else (),
+        "quality": tuple(one.value.value for one in values["quality"][row] or ()),
+        "price": (price.value,) if price is not None else (),
+        "otherwise_cost": (otherwise.value,) if otherwise is not None else (),
+    }
+    for column, numbers in said.items():
+        for number in numbers:
+            if abs(number) > _MOST:
+                data = {"text": f"{number:g}", "most": f"{_MOST:g}"}
+                yield Problem("territory.beyond", data, parsed.where(row, column))
 
 
 def _code_problems(parsed: Parsed) -> Iterator[Problem]:

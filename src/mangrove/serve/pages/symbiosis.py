@@ -16,7 +16,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from mangrove import messages
+from mangrove import listings, messages
 from mangrove.errors import MangroveError, Problem
 from mangrove.figures import SankeyLink, sankey
 from mangrove.measure.symbiosis.types import Figure
@@ -349,6 +349,11 @@ def fits(territory: Territory) -> bool:
     return bool(territory.exchanges or territory.offers or territory.needs)
 
 
+def moves(live: Live) -> object:
+    """The newest listing and the newest plan: records do not move the cut of the ledger."""
+    return listings.revision(live.park), tuple(one.id for one in records.newest(live, "exchange_plan"))
+
+
 SCREEN = Screen(
     "symbiosis",
     order=47,
@@ -357,4 +362,5 @@ SCREEN = Screen(
     period="year",
     keeps=("by", "table", "figure"),
     fits=fits,
+    moves=moves,
 )
