@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draws of the demand: other days with the same traffic, so that a plan is not fitted to one list of vehicles.
+
+Comes in: route files of SUMO (vehicles, trips, flows). Goes out: a file with as many expected vehicles, drawn again (a Poisson
+bootstrap: each vehicle comes 0, 1, 2, ... times, one time on average) with its departure moved a little. The spread of a total is
+then that of a Poisson count, which is what one hour of free arrivals shows; days that differ by more are given as files.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import numpy as np
+
+from mangrove.errors import SourceError, Where
+
+JITTER = 60.0
+"""Departures move by up to this many seconds either way; a modelling choice, below the length of most cycles."""
+STRIP = 0.8
+"""m, about the width of a motorbike (0.75 m in the vehicle type that HCMC is simulated with): SUMO's lateral resolution for them."""
+_TWO_WHEELED = ("motorcycle", "moped", "bicycle")
+_VEHICLES = ("vehicle", "trip")
+_RATES = ("vehsPerHour", "probability", "number")
+
+
+def draw(routes: Sequence[Path], out: Path, seed: int, *, begin: float = 0.0, jitter: float = JITTER) -> int:
+    """Writes another draw of the same demand; returns how many vehicles (and flows) stand in it.
+
+    Args:
+        routes: files of SUMO. Types and routes are kept, vehicles and trips drawn again, rates of flows multiplied by
+            Poisson(n) / n where n is the vehicles they bring.
+        out: the file written, sorted by departure.
+        seed: the same seed gives the same draw.
+        begin: no departure before, s.
+        jitter: departures move by up to this, s.
+
+    Raises:
+        SourceError: `signals.routes_unreadable`, `signals.no_vehicles`.
+    """
+    random = np.random.default_rng(seed)
+    fixed: list[Any] = []
+    drawn: list[tuple[float, Any]] = []
+    for element in read_routes(routes):
+        if element.tag in _VEHICLES and time(element.get("depart")) is not None:
+            drawn.extend(_again(element, random, begin, jitter))
+        elif element.tag == "flow":
+            drawn.append((time(element.get("begin")) or begin, _flow(element, random)))
+        else:
+            fixed.append(element)
+    drawn.sort(key=lambda pair: pair[0])
+    root = ET.Element("routes")
+    root.extend([*fixed, *(element for _, element in drawn)])
+    ET.ElementTree(root).write(out, encoding="utf-8", xml_declaration=True)
+    return len(drawn)
+
+
+def read_routes(routes: Sequence[Path]) -> list[Any]:
+    """The elements of route files, in order.
+
+    Raises:
+        SourceError: `signals.routes_unreadable` with its line; `signals.no_vehicles` when no file brings one.
+    """
+    elements: list[Any] = []
+    for path in routes:
+        try:
+            with gzip.open(path) if str(path).endswith(".gz") else Path(path).open("rb") as file:
+                elements.extend(ET.parse(file).getroot())  # noqa: S314 - what SUMO would read
+        except ET.ParseError as error:
+            where = Where(Path(path).name, error.position[0], error.position[1] + 1)
+            raise SourceError("signals.routes_unreadable", where=where, text=error.msg) from None
+        except OSError as error:
+            where = Where(str(path))
+            raise SourceError(
+                "signals.routes_unreadable", where=where, text=error.strerror or error
+            ) from None
+    if not any(element.tag in (*_VEHICLES, "flow") for element in elements):
+        raise SourceError("signals.no_vehicles", where=Where(", ".join(Path(path).name for path in routes)))
+    return elements
+
+
+def departures(elements: Sequence[Any]) -> tuple[float, float]:
+    """The first and the last departure, s; flows last until they end.
+
+    Example:
+        >>> departures([ET.fromstring('<vehicle id="a" depart="8"/>')])
+        (8.0, 8.0)
+    """
+    found: list[float] = []
+    for element in elements:
+        if element.tag in _VEHICLES:
+            found.append(time(element.get("depart")) or 0.0)
+        elif element.tag == "flow":
+            begin = time(element.get("begin")) or 0.0
+            end = time(element.get("end"))
+            found.extend([begin, begin + 3600.0 if end is None else end])
+    return min(found), max(found)
+
+
+def strip(elements: Sequence[Any]) -> float | None:
+    """Width of the lateral strips in which traffic must be simulated, m: `STRIP` where two-wheelers filter through, None for lanes."""
+    kinds = [element for element in elements if element.tag == "vType"]
+    filtering = any(
+        kind.get("vClass") in _TWO_WHEELED or kind.get("latAlignment") == "arbitrary" for kind in kinds
+    )
+    return STRIP if filtering else None
+
+
+def _again(element: Any, random: np.random.Generator, begin: float, jitter: float) -> list[tuple[float, Any]]:
+    """The copies of one vehicle: Poisson(1) of them."""
+    depart = time(element.get("depart")) or 0.0
+    copies = []
+    for number in range(int(random.poisson(1.0))):
+        moved = max(begin, depart + float(random.uniform(-jitter, jitter))) if jitter else depart
+        words = {**element.attrib, "depart": f"{moved:.2f}", "id": f"{element.get('id')}.{number}"}
+        copy = ET.Element(element.tag, words)
+        copy.extend(list(element))
+        copies.append((round(moved, 2), copy))
+    return copies
+
+
+def _flow(element: Any, random: np.random.Generator) -> Any:
+    """A flow with its rate drawn again."""
+    words = dict(element.attrib)
+    length = (time(words.get("end")) or 3600.0) - (time(words.get("begin")) or 0.0)
+    expected = vehicles_of_flow(words, length)
+    factor = float(random.poisson(expected)) / expected if expected > 0 else 1.0
+    for name in _RATES:
+        if name in words:
+            value = float(words[name]) * factor
+            words[name] = (
+                str(round(value))
+                if name == "number"
+                else f"{min(value, 1.0) if name == 'probability' else value:.6g}"
+            )
+    if "period" in words and factor > 0 and time(words["period"]) is not None:
+        words["period"] = f"{float(words['period']) / factor:.6g}"
+    copy = ET.Element("flow", words)
+    copy.extend(list(element))
+    return copy
+
+
+def vehicles_of_flow(words: dict[str, str], length: float) -> float:
+    """How many vehicles a flow is expected to bring in `length` seconds."""
+    if "number" in words:
+        return float(words["number"])
+    if "vehsPerHour" in words:
+        return float(words["vehsPerHour"]) * length / 3600
+    if "probability" in words:
+        return float(words["probability"]) * length
+    period = time(words.get("period"))
+    return length / period if period else 0.0
+
+
+def time(text: str | None) -> float | None:
+    """Seconds; None for words ("triggered", "exp(0.1)") and for what is missing."""
+    try:
+        return float(text) if text is not None else None
+    except ValueError:
+        return None
