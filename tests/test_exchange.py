@@ -38,12 +38,7 @@ def test_only_what_is_not_exchanged_yet_is_planned(planned):
     assert slag.distance == pytest.approx(2.08, rel=0.01)
     assert any("old" in reason for reason in slag.reasons["en"])
     (note,) = [one for one in planned.problems if one.code == "exchange.running_used"]
-    assert (note.data["amount"], note.data["unit"], note.data["first"], note.data["last"]) == (
-        480,
-        "t",
-        "2025-01",
-        "2025-12",
-    )
+    assert (note.data["amount"], note.data["unit"], note.data["months"]) == (480, "t", "2025-01–2025-12")
 
 
 def test_paper_that_is_too_dirty_alone_goes_along_with_clean_paper(planned):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,24 +18,30 @@ import numpy.typing as npt
 from mangrove import messages
 from mangrove import rules as rule_book
 from mangrove.errors import MangroveError, Problem
-from mangrove.ledger.types import COUNTED
 from mangrove.messages import LANGUAGES
 from mangrove.rules import tables
 from mangrove.territory.model import Exchange, Flow, Listing, Territory
+from mangrove.territory.symbiosis import amount_unit
 from mangrove.text import fold
-from mangrove.units import Quantity, Unit, unit
+from mangrove.times import Span, Step
+from mangrove.units import Quantity, unit
 
 if TYPE_CHECKING:
     from mangrove.handle import Handle
+    from mangrove.ledger import Snapshot
     from mangrove.matching import Candidates
     from mangrove.plan.symbiosis import Pairs
     from mangrove.rules import Rules
 
 Floats = npt.NDArray[np.float64]
-Metered = tuple[Flow, Floats, str, str]
-"""A flow, its (12,) amounts from January to December, and the first and last month that they are of."""
+Months = npt.NDArray[np.datetime64]
+Metered = tuple[Flow, Floats, Months]
+"""A flow, its (12,) amounts from January to December, and the months that were read."""
 _MONTHS = 12
-_HOUR = 3600.0
+_KNOWN = 24
+"""Months up to the newest one that a year is read from: a choice, for older ones say little of today."""
+_MONTH = Step(months=1)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _REFUSED = 200
 """Refused pairs that are looked at for those who found nobody."""
 
@@ -115,7 +121,9 @@ def _mixable(need: Listing) -> Listing:
 def running(park: Handle, territory: Territory, on: date) -> tuple[dict[str, Floats], list[Problem]]:
     """(12,) units a month, January first, that running exchanges use of each offer and need, from their meters.
 
-    The last twelve months that the ledger knows of an exchange count; `parameters` of the exchange name its offer and its need.
+    The last twelve whole months with values count. Where fewer are metered, a month takes the same one of a year before, else the
+    mean of those that are: a month that nobody metered yet is no month without use. `parameters` of the exchange name its offer
+    and its need.
 
     Args:
         park: with the ledger.
@@ -128,36 +136,54 @@ def running(park: Handle, territory: Territory, on: date) -> tuple[dict[str, Flo
         return used, notes
     if not park.store.is_dir():
         return used, [Problem("exchange.no_ledger", {"count": len(territory.exchanges)}, severity="warning")]
-    for one in territory.exchanges.values():
-        if one.valid_to is not None and one.valid_to <= on:
-            continue
-        metered = _metered(park, one)
-        ends = [(name, metered.get(end)) for name, end in _listings(territory, one)]
+    current = [one for one in territory.exchanges.values() if one.valid_to is None or one.valid_to > on]
+    for one, metered in zip(current, _metered(park, current), strict=True):
         if not metered:
             notes.append(Problem("exchange.running_unread", {"id": one.id}, one.where, "warning"))
             continue
-        held = [(listing, *_held(listing, own or next(iter(metered.values())))) for listing, own in ends]
-        for listing, months, _, _ in held:
-            used[listing.id] = used.get(listing.id, np.zeros(_MONTHS)) + months
-        if held:
-            listing, months, first, last = held[0]
-            data = {
-                "id": one.id,
-                "amount": round(float(months.sum())),
-                "unit": _counted(listing),
-                "first": first,
-                "last": last,
-            }
-            data |= {"listings": ", ".join(own.id for own, *_ in held)}
-            notes.append(Problem("exchange.running_used", data, one.where, "note"))
+        ends = [(listing, metered.get(end)) for listing, end in _listings(territory, one)]
+        held = [_held(listing, own or next(iter(metered.values()))) for listing, own in ends]
+        for listing, amounts, _ in held:
+            used[listing.id] = used.get(listing.id, np.zeros(_MONTHS)) + amounts
+        notes += _told(one, held)
     return used, notes
 
 
-def _held(listing: Listing, metered: Metered) -> tuple[Floats, str, str]:
-    """(12,) amounts of a meter in the counted unit of a listing (nothing where they do not convert), and their first and last month."""
-    flow, months, first, last = metered
-    counted, own = _counted(listing), _amount_unit(flow)
-    return (months * own.to(counted) if own.converts_to(counted) else np.zeros(_MONTHS)), first, last
+def _told(one: Exchange, held: Sequence[tuple[Listing, Floats, Floats]]) -> Iterator[Problem]:
+    """What a running exchange uses, and of which months that was read; one note where both ends are metered in the same months."""
+    by_months: dict[str, list[tuple[Listing, Floats, Floats]]] = {}
+    for listing, amounts, months in held:
+        by_months.setdefault(_written(months), []).append((listing, amounts, months))
+    for written, same in by_months.items():
+        listing, amounts, months = same[0]
+        data: dict[str, Any] = {
+            "id": one.id,
+            "amount": round(float(amounts.sum())),
+            "unit": _counted(listing),
+        }
+        data |= {"months": written, "listings": ", ".join(own.id for own, *_ in same)}
+        code, lacking = "exchange.running_used", _MONTHS - len(months)
+        if lacking:
+            code, data = "exchange.running_partly", {**data, "count": lacking}
+        yield Problem(code, data, one.where, "note")
+
+
+def _written(months: Months) -> str:
+    """Months in order, those without a gap between them as one.
+
+    Example:
+        >>> _written(np.array(["2023-11", "2024-01", "2024-02", "2024-03"], dtype="datetime64[M]"))
+        '2023-11, 2024-01–2024-03'
+    """
+    parts = np.split(months, np.flatnonzero(np.diff(months).astype(int) > 1) + 1)
+    return ", ".join(f"{part[0]}–{part[-1]}" if len(part) > 1 else str(part[0]) for part in parts)
+
+
+def _held(listing: Listing, metered: Metered) -> tuple[Listing, Floats, Months]:
+    """A listing with the (12,) amounts of a meter in its counted unit (nothing where they do not convert), and the months read."""
+    flow, amounts, months = metered
+    counted, own = _counted(listing), amount_unit(flow)
+    return listing, (amounts * own.to(counted) if own.converts_to(counted) else np.zeros(_MONTHS)), months
 
 
 def _counted(listing: Listing) -> str:
@@ -188,50 +214,87 @@ def _shares_code(own: Listing, one: Exchange) -> bool:
     return any(set(own.codes.get(scheme, ())) & set(codes) for scheme, codes in one.codes.items())
 
 
-def _metered(park: Handle, one: Exchange) -> dict[str, Metered]:
-    """By end, the flow with its (12,) amounts of the last twelve months that have values, and the first and last of these months."""
-    found = {}
-    flows = park.territory.flows
-    for end, id_ in (("sent", one.sent), ("received", one.received)):
-        if id_ and id_ in flows and (read := _last_year(park, flows[id_])) is not None:
-            found[end] = (flows[id_], *read)
+def _metered(park: Handle, exchanges: Sequence[Exchange]) -> list[dict[str, Metered]]:
+    """Of each exchange, by metered end, the flow with its amounts of a year and the months that they were read of."""
+    territory = park.territory
+    flows = {
+        id_: territory.flows[id_]
+        for one in exchanges
+        for id_ in (one.sent, one.received)
+        if id_ and id_ in territory.flows and _has_amounts(territory.flows[id_])
+    }
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        read = _by_month(territory, snapshot, flows)
+    found = []
+    for one in exchanges:
+        ends = ((end, id_ or "") for end, id_ in (("sent", one.sent), ("received", one.received)))
+        years = {end: (flows[id_], *_year(*read[id_], one.valid_from)) for end, id_ in ends if id_ in read}
+        found.append({end: made for end, made in years.items() if len(made[2])})
     return found
 
 
-def _last_year(park: Handle, flow: Flow) -> tuple[Floats, str, str] | None:
-    """(12,) sums of the twelve local months up to the newest value; None without any."""
-    with park.reader() as ledger, ledger.snapshot() as snapshot:
-        table = snapshot.values([flow.id], datetime(1970, 1, 1, tzinfo=UTC), datetime.now(UTC))
-    good = np.isin(table.column("quality").to_numpy(), [int(one) for one in COUNTED])
-    values = table.column("value").to_numpy()[good]
-    starts = table.column("start").to_numpy()[good].astype("datetime64[us]")
-    if not len(values):
-        return None
-    local = _local(starts, park.territory).astype("datetime64[M]")
-    last = local.max()
-    inside = (local > last - _MONTHS) & np.isfinite(values)
-    month = local[inside].astype(np.int64) % _MONTHS
-    sums: Floats = np.bincount(month, values[inside] * _hours(flow), minlength=_MONTHS).astype(float)
-    return sums, str(last - _MONTHS + 1), str(last)
+def _has_amounts(flow: Flow) -> bool:
+    """Whether values of a flow make amounts: a state makes none, and neither does a mean of nobody knows how long."""
+    return flow.semantics != "state" and not (flow.semantics == "mean" and flow.step is None)
 
 
-def _local(starts: npt.NDArray[np.datetime64], territory: Territory) -> npt.NDArray[np.datetime64]:
-    """Local clock times; a month of values may lie across a change of the clock, an hour of which is nothing here."""
-    middle = starts[len(starts) // 2].astype(datetime).replace(tzinfo=UTC)
-    offset = middle.astimezone(territory.tz).utcoffset()
-    return starts + np.timedelta64(round(offset.total_seconds()) if offset else 0, "s")
+def _by_month(
+    territory: Territory, snapshot: Snapshot, flows: Mapping[str, Flow]
+) -> dict[str, tuple[Floats, Months]]:
+    """(M,) amounts of each flow in the whole months that its values stand for, oldest first, and these months, by the local clock.
+
+    A month that values do not fill (the running one, or one with gaps) is not known, and readings below zero do not count.
+    """
+    from mangrove.measure.symbiosis.meters import Window, read
+
+    low, high = snapshot.span()
+    if not flows or low >= high:
+        return {}
+    latest = min(_EPOCH + timedelta(microseconds=high - 1), datetime.now(UTC))
+    first, last = (_MONTH.floor(one, territory.tz) for one in (_EPOCH + timedelta(microseconds=low), latest))
+    if first > last:
+        return {}
+    span = Span(first, _MONTH.after(last, territory.tz))
+    meters = read(territory, snapshot, flows, span=span, every=_MONTH)
+    months = np.array(
+        [f"{one.astimezone(territory.tz):%Y-%m}" for one in meters.starts], dtype="datetime64[M]"
+    )
+    found = {}
+    for id_, flow in flows.items():
+        amounts, _ = meters.amount(id_, amount_unit(flow), Window())
+        whole = np.isfinite(amounts) & (np.nan_to_num(amounts) >= 0)
+        if flow.step is None and whole.any() and _is_frequent(snapshot, id_, span, territory):
+            whole[np.flatnonzero(whole)[-1]] = False
+        found[id_] = amounts[whole], months[whole]
+    return found
 
 
-def _hours(flow: Flow) -> float:
-    """What one value is multiplied with to be an amount: 1, or the hours of its step for a mean rate."""
-    if flow.semantics != "mean" or flow.step is None or not flow.step.seconds:
-        return 1.0
-    return flow.step.seconds / _HOUR
+def _is_frequent(snapshot: Snapshot, flow: str, span: Span, territory: Territory) -> bool:
+    """Whether a flow that states no step has several values in a month, so that its last month may still run."""
+    starts = snapshot.values([flow], span.start, span.end).column("start").to_pylist()
+    months = [f"{one.astimezone(territory.tz):%Y-%m}" for one in starts]
+    return len(set(months)) < len(months)
 
 
-def _amount_unit(flow: Flow) -> Unit:
-    """The unit of amounts: the flow's own, or that of a mean rate times an hour."""
-    return flow.unit * unit("h") if flow.semantics == "mean" else flow.unit
+def _year(amounts: Floats, months: Months, since: date | None) -> tuple[Floats, Months]:
+    """(12,) amounts of a year, January first, from those of whole months (oldest first), and the months that were read.
+
+    Args:
+        amounts: (M,) of `months`.
+        months: (M,) oldest first; none is without values.
+        since: months that begin before this day do not count: the exchange did not run in all of them.
+    """
+    kept = months >= np.datetime64(since, "D") if since else np.ones(len(months), dtype=bool)
+    amounts, months = amounts[kept], months[kept]
+    if not len(months):
+        return np.zeros(_MONTHS), months
+    near = months > months[-1] - _KNOWN
+    amounts, months = amounts[near], months[near]
+    year, read = np.full(_MONTHS, np.nan), np.full(_MONTHS, np.datetime64("NaT"), dtype="datetime64[M]")
+    of_year = months.astype(np.int64) % _MONTHS
+    year[of_year], read[of_year] = amounts, months  # of the same month twice, the later one stays
+    known = np.isfinite(year)
+    return np.where(known, year, year[known].mean()), np.sort(read[known])
 
 
 def factors(territory: Territory, on: date) -> tuple[dict[str, float | None], list[Problem]]:
