@@ -76,9 +76,7 @@ def motorcycle_units(vehicle: str) -> float:
         3.4
     """
     measured = {row["key"]: row["motorcycle_units"] for row in tables.rows("vehicle_classes")}
-    return (
-        float(measured[vehicle]) if measured.get(vehicle) else value("motorcycle_units", vehicle)
-    )
+    return float(measured[vehicle]) if measured.get(vehicle) else value("motorcycle_units", vehicle)
 
 
 def subjects(name: str) -> tuple[str, ...]:

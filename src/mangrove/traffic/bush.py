@@ -44,9 +44,9 @@ class Labels(NamedTuple):
 
 
 @njit(cache=True)
-def assign(
-    trips: Any, fixed: Any, graph: Graph, curve: Curve, gap: float, rounds: int
-) -> tuple[Any, Any, Any, float, int]:
+def assign(  # noqa: C901 - one loop over rounds, sweeps and origins
+    trips: Any, fixed: Any, graph: Graph, curve: Curve, gap: float, rounds: int, own: Any, inside: Any
+) -> tuple[Any, float, int, float]:
     """Equilibrium flows.
 
     Args:
@@ -56,23 +56,29 @@ def assign(
         curve: their cost functions.
         gap: relative gap to reach.
         rounds: most rounds.
+        own: (Z, A) flow by origin: nothing, or that of an equilibrium of the same trips. Changed in place.
+        inside: (Z, A) bushes likewise.
 
     Returns:
-        Flow (A,) with the fixed one, flow by origin (Z, A), bushes (Z, A), the gap reached, rounds done.
+        Flow (A,) with the fixed one, the gap reached, rounds done, trips that no path connects.
     """
     zones, count, nodes = len(trips), len(graph.tail), graph.nodes
-    own, inside = np.zeros((zones, count)), np.zeros((zones, count), np.bool_)
-    links = Links(fixed.copy(), np.empty(count), np.empty(count))
+    links = Links(fixed + own.sum(axis=0), np.empty(count), np.empty(count))
     for link in range(count):
         renew(link, links, curve)
     labels = Labels(np.empty(nodes), np.empty(nodes), np.empty(nodes, np.int32), np.empty(nodes, np.int32))
     orders, places = np.empty((zones, nodes), np.int32), np.empty((zones, nodes), np.int32)
+    lost = 0.0
     sizes, active = np.zeros(zones, np.int64), np.zeros(zones, np.bool_)
     for origin in range(zones):
         active[origin] = trips[origin].sum() - trips[origin, origin] > 0.0
         if active[origin]:
             mine = Bush(inside[origin], own[origin], orders[origin], places[origin])
-            sizes[origin] = _begin(origin, trips[origin], mine, graph, curve, links)
+            if inside[origin].any():
+                sizes[origin] = _sort(origin, mine, graph)
+            else:
+                sizes[origin] = _begin(origin, trips[origin], mine, graph, curve, links)
+            lost += trips[origin][mine.place[:zones] < 0].sum()
     reached, done = 1.0, 0
     while done < rounds and reached > gap:
         done += 1
@@ -85,7 +91,7 @@ def assign(
                     if _equilibrate(mine, graph, curve, links, labels, sizes[origin]) == 0.0:
                         break
         reached = relative_gap(trips, fixed, graph, links)
-    return links.flow, own, inside, reached, done
+    return links.flow, reached, done, lost
 
 
 @njit(cache=True)

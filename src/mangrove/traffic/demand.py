@@ -69,7 +69,8 @@ def four_step(population: Floats, jobs: Floats, minutes: Floats, rates: Rates | 
     """Trips of one hour between zones.
 
     Args:
-        population, jobs: (Z,).
+        population: (Z,) persons.
+        jobs: (Z,).
         minutes: (Z, Z) travel times; a pair that no road connects is infinite.
         rates: what is known better than the defaults.
 
@@ -175,7 +176,8 @@ def grown(trips: Floats, population: Floats, jobs: Floats, outward: float | None
 
     Args:
         trips: (Z, Z) before.
-        population, jobs: (Z,) factors.
+        population: (Z,) factors.
+        jobs: (Z,) factors.
         outward: part of the trips that leads from home to work; None: the default.
     """
     home = rules.value("trips", "outward") if outward is None else outward
@@ -215,8 +217,6 @@ def _filled(rates: Rates) -> tuple[Rates, tuple[str, ...]]:
     }
     if rates.decay is None and rates.mean_minutes is None:
         changes["mean_minutes"] = value("trips", "mean_minutes")
-    shares = rates.person_share or {
-        c: value("person_share", c) for c in rules.subjects("person_share")
-    }
+    shares = rates.person_share or {c: value("person_share", c) for c in rules.subjects("person_share")}
     people = {c: rates.occupancy.get(c) or value("occupancy", c) for c in shares}
     return replace(rates, person_share=shares, occupancy=people, **changes), tuple(rows)  # type: ignore[arg-type]

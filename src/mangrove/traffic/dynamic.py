@@ -58,7 +58,8 @@ def simulate_dynamic(
     Args:
         roads: with lengths; times in minutes.
         trips: (Z, Z) per hour; they leave evenly during `hours`.
-        hours: how long trips leave; until: hour at which the run ends.
+        hours: how long trips leave.
+        until: hour at which the run ends.
         platoon: motorcycle units that move as one; parts of a platoon are rounded by chance, so that totals hold.
         seed: of departures and of route choice.
         threads: of the compiled engine.

@@ -54,8 +54,9 @@ class Equilibrium:
 
 
 def user_equilibrium(
-    roads: Roads, trips: Floats, *, gap: float = 1e-4, method: str = "auto", rounds: int | None = None
-) -> Equilibrium:
+    roads: Roads, trips: Floats, *, gap: float = 1e-4, method: str = "auto", rounds: int | None = None,
+    start: Equilibrium | None = None,
+) -> Equilibrium:  # fmt: skip
     """Flows at which all used paths between two zones cost the same, and no path less.
 
     Args:
@@ -64,6 +65,7 @@ def user_equilibrium(
         gap: relative gap at which to stop.
         method: `auto`, `bush` or `link`.
         rounds: most rounds; the answer says which gap was reached.
+        start: an equilibrium of the same trips on the same links, found with bushes, at which to begin; costs may have changed.
 
     Raises:
         RequestError: `traffic.bad_trips` (shape, negative, not finite), `traffic.unknown_method`.
@@ -84,19 +86,27 @@ def user_equilibrium(
     )
     curve = paths.Curve(*roads.function)
     fixed = roads.standing
-    free, _, lost = paths.load(trips, roads.cost(fixed), graph)
     if method == "auto":
+        free = paths.load(trips, roads.cost(fixed), graph)[0]
         full = float((free + fixed > _FULL * curve.cap).mean()) if len(roads) else 0.0
         method = "link" if full < _FEW and gap >= _COARSE else "bush"
     most = _ROUNDS[method] if rounds is None else rounds
     if method == "link":
-        flow, reached, done = link_based.assign(trips, fixed, graph, curve, gap, most)
+        flow, reached, done, lost = link_based.assign(trips, fixed, graph, curve, gap, most)
         own = bushes = None
     else:
-        flow, own, bushes, reached, done = bush.assign(trips, fixed, graph, curve, gap, most)
+        own, bushes = _begun(start, roads.zones, len(roads))
+        flow, reached, done, lost = bush.assign(trips, fixed, graph, curve, gap, most, own, bushes)
     return Equilibrium(
         roads, flow, roads.cost(flow), float(reached), int(done), method, own, bushes, float(lost)
     )
+
+
+def _begun(start: Equilibrium | None, zones: int, links: int) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """Flow by origin and bushes at which to begin."""
+    if start is None or start.by_origin is None or start.bushes is None:
+        return np.zeros((zones, links)), np.zeros((zones, links), dtype=np.bool_)
+    return start.by_origin.copy(), start.bushes.copy()
 
 
 def checked_trips(roads: Roads, trips: Floats) -> Floats:

@@ -23,13 +23,14 @@ _NEARLY = 0.99
 @njit(cache=True)
 def assign(
     trips: Any, fixed: Any, graph: Graph, curve: Curve, gap: float, rounds: int
-) -> tuple[Any, float, int]:
-    """Equilibrium flows (A,), the gap reached, rounds done; arguments as in `bush.assign`."""
+) -> tuple[Any, float, int, float]:
+    """Equilibrium flows (A,), the gap reached, rounds done, trips that no path connects; arguments as in `bush.assign`."""
     count = len(graph.tail)
     links = Links(fixed.copy(), np.empty(count), np.empty(count))
     for link in range(count):
         renew(link, links, curve)
-    links.flow[:] = fixed + load(trips, links.cost, graph)[0]
+    loaded, _, lost = load(trips, links.cost, graph)
+    links.flow[:] = fixed + loaded
     last, before, step = links.flow.copy(), links.flow.copy(), 1.0
     reached, done, fresh = 1.0, 0, 0
     while done < rounds:
@@ -54,7 +55,7 @@ def assign(
         links.flow[:] = np.maximum(links.flow + step * direction, 0.0)
         before, last = last, target
         fresh += 1
-    return links.flow, reached, done
+    return links.flow, reached, done, lost
 
 
 @njit(cache=True)

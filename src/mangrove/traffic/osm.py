@@ -17,10 +17,10 @@ from typing import NamedTuple
 from mangrove.errors import MissingExtraError, RequestError, SourceError, Where
 from mangrove.traffic import sumo
 
-ROADS = frozenset(
-    "motorway motorway_link trunk trunk_link primary primary_link secondary secondary_link tertiary tertiary_link "
-    "unclassified residential living_street service".split()
-)  # fmt: skip
+ROADS = frozenset({
+    "motorway", "motorway_link", "trunk", "trunk_link", "primary", "primary_link", "secondary", "secondary_link",
+    "tertiary", "tertiary_link", "unclassified", "residential", "living_street", "service",
+})  # fmt: skip
 """Values of `highway` that are kept unless the caller names others."""
 
 OPTIONS: Mapping[str, str] = MappingProxyType({
@@ -38,6 +38,9 @@ OPTIONS: Mapping[str, str] = MappingProxyType({
     "output.street-names": "true",
 })  # fmt: skip
 """Options of netconvert; `extract(options=...)` adds to them or replaces them."""
+
+
+_DEGREES = 180
 
 
 class Box(NamedTuple):
@@ -71,7 +74,7 @@ def extract(
         SourceError: `roads.no_file`, `roads.not_osm`, `roads.empty_box` (no street in it), `traffic.sumo_failed` (netconvert gave up).
     """
     area = Box(*box)
-    if not (-180 <= area.west < area.east <= 180 and -90 <= area.south < area.north <= 90):
+    if not (area.west < area.east and area.south < area.north and max(map(abs, area)) <= _DEGREES):
         raise RequestError("roads.bad_box", box=", ".join(f"{edge:g}" for edge in area))
     if not Path(source).is_file():
         raise SourceError("roads.no_file", path=source)

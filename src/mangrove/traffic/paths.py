@@ -192,3 +192,14 @@ def relative_gap(trips: Any, fixed: Any, graph: Graph, links: Links) -> float:
             if zone != origin and trips[origin, zone] > 0.0 and pred[zone] >= 0:
                 least += trips[origin, zone] * label[zone]
     return (total - least) / total  # type: ignore[no-any-return]
+
+
+@njit(cache=True)
+def skim(zones: int, cost: Any, graph: Graph) -> Any:
+    """(zones, zones) cost of the cheapest path between every two zones; infinite where none is, 0 within a zone."""
+    found = np.empty((zones, zones))
+    label, pred, heap = np.empty(graph.nodes), np.empty(graph.nodes, np.int32), heap_of(graph)
+    for origin in range(zones):
+        shortest(origin, cost, graph, label, pred, heap)
+        found[origin] = label[:zones]
+    return found

@@ -56,3 +56,48 @@ def use(origin: int, own: Any, graph: Graph, column: Any, weight: Any, asked: in
                 waiting[count] = other
                 count += 1
     return share[:zones]
+
+
+@njit(cache=True)
+def parted(own: Any, part: Any, graph: Graph) -> Any:  # noqa: C901 - one compiled pass
+    """(A,) flow of a part of the trips, which take the same paths as all trips between the same zones.
+
+    Args:
+        own: (Z, A) flow by origin of all trips in equilibrium.
+        part: (Z, Z) trips of the part.
+        graph: the links.
+    """
+    flow = np.zeros(own.shape[1])
+    waiting, degree = np.empty(graph.nodes, np.int32), np.zeros(graph.nodes, np.int32)
+    for origin in range(len(part)):
+        if part[origin].sum() - part[origin, origin] <= 0.0:
+            continue
+        volume, inflow = np.zeros(graph.nodes), np.zeros(graph.nodes)
+        volume[: len(part)] = part[origin]
+        volume[origin] = 0.0
+        degree[:] = 0
+        for link in range(own.shape[1]):
+            if own[origin, link] > 0.0:
+                inflow[graph.head[link]] += own[origin, link]
+                degree[graph.tail[link]] += 1
+        count = 0
+        for node in range(graph.nodes):  # what only receives comes first: each node after all that it feeds
+            if inflow[node] > 0.0 and degree[node] == 0:
+                waiting[count] = node
+                count += 1
+        at = 0
+        while at < count:
+            node = waiting[at]
+            at += 1
+            for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
+                link = graph.in_link[k]
+                if own[origin, link] > 0.0:
+                    moved = volume[node] * own[origin, link] / inflow[node]
+                    before = graph.tail[link]
+                    flow[link] += moved
+                    volume[before] += moved
+                    degree[before] -= 1
+                    if degree[before] == 0 and before != origin:
+                        waiting[count] = before
+                        count += 1
+    return flow

@@ -121,7 +121,9 @@ def roads_of(
         raise RequestError("roads.no_zones")
     green, cycle = net.green(signals)
     ends = np.vstack([centers, net.lonlat])
-    pairs = np.array([(z, count + j) for z, junctions in enumerate(joined) for j in junctions], dtype=np.int32)
+    pairs = np.array(
+        [(z, count + j) for z, junctions in enumerate(joined) for j in junctions], dtype=np.int32
+    )
     both = np.vstack([pairs, pairs[:, ::-1]])
     far = distance(ends[both[:, 0]], ends[both[:, 1]])
     fastest = np.where(net.lanes > 1, rules.value("fastest", "2"), rules.value("fastest", "1"))

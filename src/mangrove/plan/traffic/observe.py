@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What one plan comes to in one draw: equilibrium by level of traffic, then kilometers, times, access, emissions and kWh by zone and hour.
+
+Comes in: a `Case`. Goes out: an `Observation`. Emissions are flow x length x factor(class, speed), the same arithmetic that measures them
+(`traffic.emissions`). Hours of a day are gathered in a few levels of traffic; inside one, flows follow the hour at the speed of the level.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from mangrove.plan.traffic.case import Case, Transit
+from mangrove.plan.traffic.flows import Flows, assign, of_line
+from mangrove.traffic.emissions import by_class
+from mangrove.traffic.road_map import distance
+from mangrove.traffic.roads import Floats, Ints
+
+WITHIN = 30.0
+"""Minutes within which jobs count as reached."""
+_BORDERS = (0.35, 0.75)
+"""Levels of traffic: hours up to these parts of the busiest hour, and the rest."""
+_WALK = 4.8
+"""km/h on foot: Highway Capacity Manual 2010 uses 4 ft/s (4.4 km/h) at crossings; transit studies 4.8 (3 mph)."""
+_ELASTIC_ROUNDS = 4
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One plan in one draw; sums are of the hour of the trips, or of the day when the hours of a day are known.
+
+    Attributes:
+        flows: of the busiest level.
+        km, hours: vehicle-km and vehicle-hours; minutes: mean of today's trips in the busiest level; access: jobs within 30 minutes of
+            the average resident; unserved: motorcycle units per hour that find no way.
+        zone: (Z + 1, C, P) grams (kWh) by zone, the last row outside all; exposure: (C,) grams per km2 at the average resident's zone;
+            None without areas.
+        kwh: (H, Z + 1) electricity by hour (one row when hours are not known).
+        skims: (Z, Z) minutes by level.
+    """
+
+    flows: Flows
+    km: float
+    hours: float
+    minutes: float
+    access: float
+    unserved: float
+    zone: Floats
+    exposure: Floats | None
+    kwh: Floats
+    skims: tuple[Floats, ...]
+
+
+def observe(
+    case: Case, before: tuple[Floats, ...] | None = None, pollutant: int = -2, trips: Floats | None = None
+) -> Observation:
+    """Assigns a case at each level of its day and measures it.
+
+    Args:
+        case: what is judged.
+        before: skims of the plan that trips were known for: with an elasticity, trips follow the change.
+        trips: (Z, Z) weights of the mean travel time, those of today when plans are compared; None: its own.
+        pollutant: whose density is the exposure (number among the factors).
+    """
+    steps = levels(case.hours)
+    rows = 1 if case.hours is None else len(case.hours)
+    count = len(case.map.zones) + 1
+    zone = np.zeros((count, len(case.classes), len(case.factors.pollutants)))
+    kwh = np.zeros((rows, count))
+    km = spent = 0.0
+    skims, found = [], None
+    for at, (level, at_hours) in enumerate(steps):
+        flows = _settled(case, level, None if before is None else before[at])
+        skims.append(flows.skim)
+        weight = np.ones(1) if case.hours is None else case.hours[at_hours] / level
+        here = emitted(flows, level)
+        zone += here * weight.sum()
+        kwh[at_hours] += np.outer(weight, here[:, :, -1].sum(axis=1))
+        km += float(flows.vehicles.sum(axis=1) @ case.map.length) * weight.sum()
+        spent += float(flows.vehicles.sum(axis=1) @ flows.minutes) / 60 * weight.sum()
+        found = flows  # levels rise, the last is the busiest
+    assert found is not None
+    minutes = found.mean_minutes(case.trips if trips is None else trips)
+    return Observation(
+        found, km, spent, minutes, access(case, skims[-1]), found.unserved, zone,
+        _exposure(case, zone[:-1, :, pollutant]), kwh, tuple(skims),
+    )  # fmt: skip
+
+
+def levels(hours: Floats | None) -> list[tuple[float, Ints]]:
+    """Levels of traffic with the hours that belong to each, rising; hours without traffic belong to none.
+
+    Example:
+        >>> [(round(level, 2), at.tolist()) for level, at in levels(np.array([0.0, 0.1, 0.3, 1.0, 0.9]))]
+        [(0.2, [1, 2]), (0.95, [3, 4])]
+    """
+    if hours is None:
+        return [(1.0, np.zeros(1, dtype=np.int32))]
+    which = np.searchsorted(np.array(_BORDERS) * hours.max(), hours, side="left")
+    groups = [np.flatnonzero((which == k) & (hours > 0)) for k in range(len(_BORDERS) + 1)]
+    return [(float(hours[at].mean()), at) for at in groups if len(at)]
+
+
+def emitted(flows: Flows, level: float) -> Floats:
+    """(Z + 1, C, P) grams (kWh) per hour by zone, class and pollutant, buses included."""
+    case = flows.case
+    road = case.map
+    used = np.flatnonzero((flows.vehicles.sum(axis=1) > 0) & (road.length > 0))
+    vehicles, speeds, lengths, zones = (
+        [flows.vehicles[used]],
+        [flows.speed[used]],
+        [road.length[used]],
+        [road.zone[used]],
+    )
+    for line in case.lines:
+        speed, length = of_line(line, flows)
+        buses = np.zeros((len(length), len(case.classes)))
+        buses[:, case.number(line.vehicle)] = line.per_hour * level
+        good = length > 0
+        vehicles.append(buses[good])
+        speeds.append(speed[good])
+        lengths.append(length[good])
+        zones.append(road.zone[line.links][good])
+    mass = by_class(np.concatenate(vehicles), np.concatenate(speeds), np.concatenate(lengths), case.factors)
+    where = np.concatenate(zones)
+    rows = np.where(where < 0, len(road.zones), where)
+    gather = csr_array(
+        (np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(len(road.zones) + 1, len(rows))
+    )
+    return (gather @ mass.reshape(len(rows), -1)).reshape(-1, *mass.shape[1:])  # type: ignore[no-any-return]
+
+
+def access(case: Case, minutes: Floats) -> float:
+    """Jobs that the average resident reaches within 30 minutes, by road or by a line of the plan."""
+    best = minutes
+    for line in case.transit:
+        best = np.minimum(best, by_transit(case, line))
+    reached = (best <= WITHIN) @ case.jobs
+    return float(case.population @ reached / max(case.population.sum(), 1e-12))
+
+
+def by_transit(case: Case, line: Transit) -> Floats:
+    """(Z, Z) minutes from zone to zone: on foot to a station, half a headway, the ride, on foot; infinite beyond the radius."""
+    stops = line.stations
+    far = np.array([distance(case.map.centers, np.broadcast_to(s, case.map.centers.shape)) for s in stops]).T
+    walk = np.where(far <= line.radius, 60 * far / _WALK, np.inf)
+    along = np.concatenate([[0.0], np.cumsum(distance(stops[:-1], stops[1:]))])
+    ride = 60 * np.abs(along[:, None] - along) / line.speed
+    arrived = np.min(walk[:, :, None] + ride, axis=1) + line.headway / 2
+    whole: Floats = np.min(arrived[:, None, :] + walk[None], axis=2)
+    np.fill_diagonal(whole, 0.0)
+    return whole
+
+
+def _settled(case: Case, level: float, before: Floats | None) -> Flows:
+    """The equilibrium; with an elasticity trips follow times: T = T0 (c / c0)^e, averaged from round to round."""
+    flows = assign(case, level)
+    if before is None or not case.elasticity:
+        return flows
+    first, share = case.streams, np.ones_like(before)
+    for turn in range(_ELASTIC_ROUNDS):
+        known = np.isfinite(before) & np.isfinite(flows.skim) & (before > 0)
+        wanted = np.where(known, (flows.skim / np.where(known, before, 1.0)) ** case.elasticity, 1.0)
+        share += (wanted - share) / (1.0 if turn == 0 else 2.0)
+        streams = tuple(replace(stream, trips=stream.trips * share) for stream in first)
+        flows = assign(replace(case, streams=streams), level)
+    return flows
+
+
+def _exposure(case: Case, grams: Floats) -> Floats | None:
+    """(C,) grams per km2 in the zone of the average resident, from vehicles of each class."""
+    if case.map.polygons is None:
+        return None
+    density = grams / areas(case)[:, None]
+    whole: Floats = case.population @ density / max(case.population.sum(), 1e-12)
+    return whole
+
+
+def areas(case: Case) -> Floats:
+    """(Z,) km2 of the zones, on a sphere."""
+    from pyproj import Geod
+
+    assert case.map.polygons is not None
+    earth = Geod(ellps="WGS84")
+    return np.array([abs(earth.geometry_area_perimeter(p)[0]) / 1e6 for p in case.map.polygons])

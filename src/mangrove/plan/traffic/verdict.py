@@ -1,0 +1,231 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The verdict: what plans change, with intervals, and the confidence that one beats another.
+
+Comes in: a `Case` and plans (lists of edits). Goes out: a `Verdict`. Everything uncertain is drawn, and drawn once for all plans: trips,
+shares of edits, factors (common random numbers; Law 2015, "Simulation Modeling and Analysis", 11.2), so that what two plans have in
+common cancels out of their difference and does not hide it.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+
+from mangrove.errors import Problem, RequestError
+from mangrove.plan.traffic.case import ELECTRICITY, Case
+from mangrove.plan.traffic.edits import SD, Edit, apply
+from mangrove.plan.traffic.observe import Observation, observe
+from mangrove.traffic.roads import Floats
+
+TODAY = "today"
+DRAWS = 8
+"""Draws of trips."""
+FACTOR_DRAWS = 50
+"""Draws of factors for each draw of trips."""
+QUANTILES = (0.05, 0.95)
+_EXPOSED = ("PM", "NOx", "CO2")
+_TIE = 1e-12
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What is compared: its key, unit, and whether more of it is better (1), worse (-1) or neither (0)."""
+
+    key: str
+    unit: str
+    sense: int
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Plan minus plan: mean, 90 % interval, the mean relative to the plan it is compared with, confidence that it is better."""
+
+    mean: float
+    low: float
+    high: float
+    relative: float
+    confidence: float | None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Plans compared.
+
+    Attributes:
+        plans: names, `today` first; measures: what is compared.
+        samples: by measure, (plans, S) draws that belong together.
+        zones: ids, the last empty: outside all; zone: by pollutant, (plans, Z + 1) mean grams (kWh).
+        kwh: (plans, H, Z + 1) mean electricity by hour and zone.
+        daily: whether sums are of a day (else of the hour of the trips).
+        problems: what the reader must know: trips without a way, shares at their limit, ...
+        first: (plans) observations of the first draw, for maps.
+    """
+
+    plans: tuple[str, ...]
+    measures: tuple[Measure, ...]
+    samples: Mapping[str, Floats]
+    zones: tuple[str, ...]
+    zone: Mapping[str, Floats]
+    kwh: Floats
+    daily: bool
+    problems: tuple[Problem, ...]
+    first: tuple[Observation, ...]
+
+    def mean(self, measure: str, plan: str) -> float:
+        """The mean of a measure over the draws."""
+        return float(self.samples[measure][self._at(plan)].mean())
+
+    def difference(self, measure: str, plan: str, other: str = TODAY) -> Difference:
+        """What a plan changes against another."""
+        rows = self.samples[measure]
+        change = rows[self._at(plan)] - rows[self._at(other)]
+        sense = next(m.sense for m in self.measures if m.key == measure)
+        base = float(rows[self._at(other)].mean())
+        low, high = (float(q) for q in np.quantile(change, QUANTILES))
+        close = _TIE * max(abs(base), 1e-300)
+        better = (sense * change > close).mean() + (np.abs(change) <= close).mean() / 2
+        mean = float(change.mean())
+        return Difference(mean, low, high, mean / base if base else 0.0, float(better) if sense else None)
+
+    def _at(self, plan: str) -> int:
+        if plan not in self.plans:
+            raise RequestError("roads.unknown_plan", text=plan, options=", ".join(self.plans))
+        return self.plans.index(plan)
+
+
+def evaluate(
+    case: Case, edits: Sequence[Edit], *, on: date | None = None, draws: int = DRAWS, seed: int = 0
+) -> Verdict:
+    """What edits change; see `compare`. The plan is called `plan`."""
+    return compare(case, {"plan": edits}, on=on, draws=draws, seed=seed)
+
+
+def compare(
+    case: Case, plans: Mapping[str, Sequence[Edit]], *, on: date | None = None, draws: int = DRAWS,
+    seed: int = 0, common: bool = True, progress: Callable[[int, int], None] | None = None,
+) -> Verdict:  # fmt: skip
+    """Compares plans with each other and with what is there today.
+
+    Args:
+        case: today.
+        plans: edits by the name of the plan.
+        on: the day on which plans are looked at; None: all edits hold.
+        draws: of trips; each meets `FACTOR_DRAWS` draws of factors.
+        seed: of all draws.
+        common: whether plans share their draws; only a test has a reason to say no.
+        progress: is called with how many equilibria are done and how many there are.
+
+    Raises:
+        RequestError: `roads.plan_name`, and what edits refuse.
+    """
+    if not plans or TODAY in plans:
+        raise RequestError("roads.plan_name", text=TODAY)
+    named: dict[str, Sequence[Edit]] = {TODAY: (), **plans}
+    for edits in named.values():
+        apply(case, edits, on)  # what cannot be is refused before the work begins
+    exposed = next((p for p in _EXPOSED if p in case.factors.pollutants), case.factors.pollutants[0])
+    pollutant = case.factors.pollutants.index(exposed)
+    seen: list[list[Observation]] = [[] for _ in named]
+    for draw in range(draws):
+        before = trips = None
+        for at, edits in enumerate(named.values()):
+            drawn = _drawn(case, edits, on, [seed, draw] if common else [seed, draw, at])
+            trips = drawn.trips if trips is None or not common else trips
+            found = observe(drawn, before, pollutant, trips)
+            before = before or found.skims
+            seen[at].append(found)
+            if progress:
+                progress(draw * len(named) + at + 1, draws * len(named))
+    return _verdict(
+        case,
+        tuple(named),
+        seen,
+        exposed,
+        [seed] * len(named) if common else [seed + at for at in range(len(named))],
+    )
+
+
+def _drawn(case: Case, edits: Sequence[Edit], on: date | None, seed: list[int]) -> Case:
+    """The case of a plan in one draw: shares of edits and trips are off by the same amounts in every plan that has them."""
+    scales = {}
+    for edit in edits:
+        rng = np.random.default_rng([*seed, zlib.crc32(edit.id.encode())])
+        scales[edit.id] = max(1.0 + edit.error / SD * float(rng.standard_normal()), 0.0)
+    made = apply(case, edits, on, scales)
+    rng, zones, spread = np.random.default_rng(seed), len(case.map.zones), case.spread
+    logs = (
+        spread.origin * rng.standard_normal((zones, 1))
+        + spread.destination * rng.standard_normal((1, zones))
+        + spread.pair * rng.standard_normal((zones, zones))
+    )
+    factor = np.exp(logs - (spread.origin**2 + spread.destination**2 + spread.pair**2) / 2)
+    return replace(made, streams=tuple(replace(s, trips=s.trips * factor) for s in made.streams))
+
+
+def _verdict(
+    case: Case, names: tuple[str, ...], seen: list[list[Observation]], exposed: str, seeds: list[int]
+) -> Verdict:
+    """Observations as samples."""
+    draws = len(seen[0])
+    made: dict[str, list[Floats]] = {}
+    for rows, seed in zip(seen, seeds, strict=True):
+        factors = case.factors.draws(draws * FACTOR_DRAWS, seed).reshape(
+            draws, FACTOR_DRAWS, len(case.classes), -1
+        )
+        totals = np.array([one.zone.sum(axis=0) for one in rows])
+        mass = np.einsum("dkcp,dcp->pdk", factors, totals).reshape(totals.shape[-1], -1)
+        for name, row in zip(case.factors.pollutants, mass, strict=True):
+            made.setdefault(name, []).append(row)
+        if rows[0].exposure is not None:
+            near = np.array([one.exposure for one in rows])
+            p = case.factors.pollutants.index(exposed)
+            made.setdefault("exposure", []).append(np.einsum("dkc,dc->dk", factors[..., p], near).ravel())
+        for key in ("minutes", "hours", "km", "access"):
+            values = np.array([getattr(one, key) for one in rows])
+            made.setdefault(key, []).append(np.repeat(values, FACTOR_DRAWS))
+    daily = case.hours is not None
+    samples = {key: np.array(rows) for key, rows in made.items()}
+    zone = {
+        name: np.array([np.mean([one.zone[:, :, p].sum(axis=1) for one in rows], axis=0) for rows in seen])
+        for p, name in enumerate(case.factors.pollutants)
+    }
+    kwh = np.array([np.mean([one.kwh for one in rows], axis=0) for rows in seen])
+    return Verdict(
+        names, _measures(samples, exposed, "d" if daily else "h"), samples, (*case.map.zones, ""), zone, kwh, daily,
+        tuple(_problems(names, seen)), tuple(rows[0] for rows in seen),
+    )  # fmt: skip
+
+
+def _measures(samples: Mapping[str, Floats], exposed: str, per: str) -> tuple[Measure, ...]:
+    known = {
+        "minutes": Measure("minutes", "min/trip", -1), "hours": Measure("hours", f"h/{per}", -1),
+        "km": Measure("km", f"km/{per}", 0), "access": Measure("access", "jobs", 1),
+        ELECTRICITY: Measure(ELECTRICITY, f"kWh/{per}", 0),
+        "exposure": Measure("exposure", f"g {exposed}/km2/{per}", -1),
+    }  # fmt: skip
+    order = [
+        "minutes",
+        "hours",
+        "access",
+        "km",
+        *(k for k in samples if k not in known),
+        "exposure",
+        ELECTRICITY,
+    ]
+    return tuple(known.get(key, Measure(key, f"g/{per}", -1)) for key in order if key in samples)
+
+
+def _problems(names: tuple[str, ...], seen: list[list[Observation]]) -> list[Problem]:
+    """Trips without a way."""
+    found = []
+    for name, rows in zip(names, seen, strict=True):
+        lost = float(np.mean([one.unserved for one in rows]))
+        trips = float(np.mean([one.unserved + one.flows.driven for one in rows]))
+        if lost > 1e-9 * max(trips, 1.0):
+            data = {"plan": name, "units": f"{lost:.0f}", "percent": f"{100 * lost / trips:.1f}"}
+            found.append(Problem("roads.unserved", data, severity="warning"))
+    return found
