@@ -80,13 +80,13 @@ own/diesel,CO2,2.5,kg CO2/L,test,2024-01-01,2025-01-01
 HEAD = "indicator,year,value,place,evidence\n"
 
 
-def park(path, *, answers="", places=PLACES, flows="", exchanges=EXCHANGES, yaml=""):
+def park(path, *, answers="", places=PLACES, flows="", exchanges=EXCHANGES, effects=EFFECTS, yaml=""):
     """The park with a year of values, opened."""
     testing._write(
         path,
         {
             "territory.yaml": TERRITORY + yaml, "places.csv": places, "flows.csv": FLOWS + flows, "factors.csv": FACTORS,
-            "exchanges.csv": exchanges, "effects.csv": EFFECTS, "answers.csv": HEAD + answers,
+            "exchanges.csv": exchanges, "effects.csv": effects, "answers.csv": HEAD + answers,
         },
     )  # fmt: skip
     handle = opened(path)

@@ -2,15 +2,19 @@
 
 import csv
 import io
+import re
 import shutil
 
 import docx
 import openpyxl
 import pytest
-from tests.measure.eip.eip_world import PLACES, park
+from tests.measure.eip import eip_world
+from tests.measure.eip.eip_world import EXCHANGES, PLACES, month, park
 
 from mangrove.errors import MangroveError
+from mangrove.ledger import Origin
 from mangrove.measure.eip import form
+from mangrove.testing import values
 from mangrove.units import unit
 
 SLAG, REUSE, MUD = 1_200.0, 18_000.0, 120.0
@@ -200,3 +204,68 @@ def test_an_ending_that_nobody_reads_is_refused(a4, tmp_path):
     with pytest.raises(MangroveError) as error:
         a4.write(tmp_path / "a.pdf")
     assert error.value.code == "eip.unknown_ending"
+
+
+def test_the_form_of_an_enterprise_holds_no_word_of_the_exchanges_of_others(tmp_path):
+    more = (
+        "quiet,works,farm,waste:190805,exchange,ewc=190805,quiet_out,,2023-01-01,\n"
+        "double,mill,bricks,waste:100202,exchange,ewc=100202,quiet_out,,2023-01-01,\n"
+    )
+    flows = "quiet_out,works,farm,material:sludge,t,1mo,sum,,,,X-9,\n"
+    handle = park(tmp_path, exchanges=EXCHANGES.rstrip() + "\n" + more, flows=flows)
+    parts = {
+        "mill": {"slag", "reuse", "mud", "idle", "past", "double"}, "bricks": {"slag", "idle", "past", "double"},
+        "works": {"reuse", "quiet"}, "farm": {"mud", "quiet"},
+    }  # fmt: skip
+    every = set().union(*parts.values())
+    told = {str(one.data.get("exchange")) for one in form(handle, "A.4", 2024).problems}
+    assert told >= {"slag", "reuse", "mud", "double", "quiet"}
+    for place, own in parts.items():
+        made = form(handle, "B.4", 2024, place=place)
+        assert {one.data["exchange"] for one in made.problems} == told & own
+        assert {name for line in made.lines for name in line.exchanges} <= own
+        for lang in ("en", "vi"):
+            said = {
+                name for name in every if re.search(rf"\b{name}( \d{{4}}-|:)", " ".join(made.notes(lang)))
+            }
+            assert said <= own, (place, lang)
+
+
+def test_a_meter_that_counts_for_others_is_told_without_their_name(tmp_path):
+    more = "double,mill,bricks,waste:100202,exchange,ewc=100202,quiet_out,,2023-01-01,\n"
+    first = "quiet,works,farm,waste:190805,exchange,ewc=190805,quiet_out,,2023-01-01,\n"
+    flows = "quiet_out,works,farm,material:sludge,t,1mo,sum,,,,X-9,\n"
+    handle = park(tmp_path, exchanges=EXCHANGES.rstrip() + "\n" + first + more, flows=flows)
+    (twice,) = [one for one in form(handle, "B.4", 2024, place="mill").problems if "meter_twice" in one.code]
+    assert (twice.code, twice.data["exchange"]) == ("eip.meter_twice", "double")
+    assert "another exchange" in twice.text("en")
+    assert "trao đổi khác" in twice.text("vi")
+    assert not re.search(r"\bquiet\b", twice.text("en"))
+
+
+def test_a_problem_of_one_whole_names_only_the_parts_of_who_reports(tmp_path, monkeypatch):
+    head = "id,place,to_place,carrier,unit,step,semantics,meter,uncertainty\n"
+    meters = (("slag_out", "mill"), ("bricks_in", "bricks"), ("farm_in", "farm"), ("diesel", "mill"))
+    rows = [f"{name},{place},,material:slag,t,1mo,sum,{name},1 %\n" for name, place in meters]
+    monkeypatch.setattr(eip_world, "FLOWS", head + "".join(rows))
+    exchanges = (
+        "id,place,to_place,carrier,kind,received,parameters\n"
+        "to_bricks,mill,bricks,waste:100202,exchange,bricks_in,whole=slag_out\n"
+        "to_farm,mill,farm,waste:100202,exchange,farm_in,whole=slag_out\n"
+    )
+    handle = park(tmp_path, exchanges=exchanges, effects="exchange,effect,amount\n")
+    with handle.writer() as ledger:
+        told = [(name, month(n), 80.0) for name in ("bricks_in", "farm_in") for n in range(1, 13)]
+        ledger.append(values(told), Origin("test", "2"))
+    joint = [one.data["exchange"] for one in form(handle, "A.4", 2024).problems]
+    assert "to_bricks, to_farm" in joint, "160 t arrive of the 100 t that leave"
+    said = " ".join(form(handle, "B.4", 2024, place="bricks").notes("en"))
+    assert "to_bricks" in said
+    assert "farm" not in said
+    assert "to_bricks, to_farm" in " ".join(form(handle, "B.4", 2024, place="mill").notes("en"))
+
+
+def test_where_answers_of_the_park_differ_no_enterprise_reads(tmp_path):
+    handle = park(tmp_path, answers="B.5/ENV.2,2024,yes,mill,\nB.5/ENV.2,2024,90 %,,\n")
+    assert [one.code for one in form(handle, "B.5", 2024).problems] == ["eip.answer_differs"]
+    assert form(handle, "B.5", 2024, place="bricks").problems == ()

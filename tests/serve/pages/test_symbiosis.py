@@ -208,6 +208,29 @@ def test_a_company_prints_its_own_form_and_no_other(visitor):
         assert mill.get(path).status_code in {400, 403, 404}
 
 
+def test_the_form_that_a_company_prints_holds_no_word_of_the_exchanges_of_others(visitor):
+    made = visitor("operator").get("/symbiosis/form?form=A.4&period=2023&lang=en").text
+    assert "swarf_ballast" in made, "what is doubtful about each exchange is told to who runs the park"
+    for lang in ("en", "vi"):
+        own = unescape(
+            visitor("tenant").get(f"/symbiosis/form?form=B.4&place=mill&period=2023&lang={lang}").text
+        )
+        assert "slag_lime" in own
+        for word in (
+            "whey_bread",
+            "swarf_ballast",
+            "dairy.",
+            "bakery.",
+            "forge.",
+            "brewery.",
+            "Váng sữa",
+            "Phoi",
+            "Bánh mì",
+            "Bia ",
+        ):
+            assert word not in own, (lang, word)
+
+
 def test_the_operator_prints_the_form_of_the_park_with_the_tonnes_of_the_meters(visitor):
     answer = visitor("operator").get("/symbiosis/form?form=A.4&period=2023&lang=en")
     assert answer.status_code == 200

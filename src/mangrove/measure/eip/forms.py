@@ -232,12 +232,14 @@ def form(park: Handle, name: str, year: int, *, place: str | None = None) -> For
         if name in ("A.5", "B.5"):
             found = assess(evidence, framework=name, on=_day_of(name, year))
             lines = [_of_reading(one, answers, place) for one in found]
-            problems = tuple(problem for one in found for problem in one.problems)
+            # an enterprise says yes or no of itself: where answers of the park differ is the park's affair
+            problems = tuple(problem for one in found for problem in one.problems if place is None)
         else:
             verified = _verified(territory, year, ledger)
-            filled = quantities.fill(name, Source(evidence, verified, place))
+            source = Source(evidence, verified, place)
+            filled = quantities.fill(name, source)
             lines = [_of_filled(one) for one in filled]
-            doubts = verified.problems if verified else ()
+            doubts = quantities.doubts(source)
             problems = (*(problem for one in filled for problem in one.problems), *doubts)
     owner = territory.name if place is None else territory.places[place].name
     return Form(name, owner, place, year, territory.currency, tuple(lines), problems)

@@ -151,6 +151,48 @@ def _answered(one: Field, found: Filled, source: Source) -> Filled:
     return replace(found, problems=(*found.problems, problem))
 
 
+def doubts(source: Source) -> tuple[Problem, ...]:
+    """What is doubtful about the exchanges of who reports: an enterprise reads no word of those of others."""
+    found = () if source.verified is None else source.verified.problems
+    if source.place is None:
+        return found
+    exchanges = source.evidence.year.territory.exchanges.values()
+    ours = {one.id: one for one in exchanges if source.here(one.place) or source.here(one.to_place)}
+    own = (_own(problem, ours, source) for problem in found)
+    return tuple(problem for problem in own if problem is not None)
+
+
+def _own(problem: Problem, ours: Mapping[str, Exchange], source: Source) -> Problem | None:
+    """A problem with what it says of the exchanges of who reports; None when it says nothing of them.
+
+    Exchanges that are parts of one whole share their problems: of these the ids and meters of others are left out.
+    """
+    data = problem.data
+    named = str(data.get("exchange") or str(data.get("flow", "")).partition(":")[0]).split(", ")
+    kept = [name for name in named if name in ours]
+    if not kept:
+        return None
+    if data.get("first", kept[0]) not in ours:
+        return replace(
+            problem, code="eip.meter_twice", data={"exchange": data["exchange"], "flow": data["flow"]}
+        )
+    if len(kept) == len(named):
+        return problem
+    flows = [flow for flow in str(data["flow"]).split(", ") if _is_ours(flow, ours, source)]
+    return (
+        replace(problem, data={**data, "exchange": ", ".join(kept), "flow": ", ".join(flows)})
+        if flows
+        else None
+    )
+
+
+def _is_ours(flow: str, ours: Mapping[str, Exchange], source: Source) -> bool:
+    """Whether a flow meters an exchange of who reports, or lies at its place."""
+    declared = source.evidence.year.territory.flows.get(flow)
+    metered = {end for one in ours.values() for end in (one.sent, one.received)}
+    return flow in metered or (declared is not None and source.here(declared.place))
+
+
 # --- sums of effects
 
 
