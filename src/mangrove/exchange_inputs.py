@@ -149,9 +149,9 @@ def running(park: Handle, territory: Territory, on: date) -> tuple[dict[str, Flo
     return used, notes
 
 
-def _told(one: Exchange, held: Sequence[tuple[Listing, Floats, Floats]]) -> Iterator[Problem]:
+def _told(one: Exchange, held: Sequence[tuple[Listing, Floats, Months]]) -> Iterator[Problem]:
     """What a running exchange uses, and of which months that was read; one note where both ends are metered in the same months."""
-    by_months: dict[str, list[tuple[Listing, Floats, Floats]]] = {}
+    by_months: dict[str, list[tuple[Listing, Floats, Months]]] = {}
     for listing, amounts, months in held:
         by_months.setdefault(_written(months), []).append((listing, amounts, months))
     for written, same in by_months.items():
