@@ -9,7 +9,8 @@ then that of a Poisson count, which is what one hour of free arrivals shows; day
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -17,6 +18,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 
 from mangrove.errors import SourceError, Where
+from mangrove.rules.roads import motorcycle_units
 
 JITTER = 60.0
 """Departures move by up to this many seconds either way; a modelling choice, below the length of most cycles."""
@@ -24,6 +26,14 @@ STRIP = 0.8
 """m, about the width of a motorbike (0.75 m in the vehicle type that HCMC is simulated with): SUMO's lateral resolution for them."""
 _TWO_WHEELED = ("motorcycle", "moped", "bicycle")
 _VEHICLES = ("vehicle", "trip")
+_CLASSES = {
+    "motorcycle": "motorbike",
+    "moped": "motorbike",
+    "bicycle": "bicycle",
+    "bus": "bus",
+    "truck": "truck",
+}
+"""Classes of the rules by SUMO's; others count as cars."""
 _RATES = ("vehsPerHour", "probability", "number")
 
 
@@ -80,6 +90,27 @@ def read_routes(routes: Sequence[Path]) -> list[Any]:
     if not any(element.tag in (*_VEHICLES, "flow") for element in elements):
         raise SourceError("signals.no_vehicles", where=Where(", ".join(Path(path).name for path in routes)))
     return elements
+
+
+def routes_of(elements: Sequence[Any]) -> Iterator[tuple[tuple[str, ...], float, float]]:
+    """Routes that are stated edge by edge: (edges, motorcycle units on them, top speed in m/s); flows count with their vehicles."""
+    kinds = {element.get("id"): element for element in elements if element.tag == "vType"}
+    named = {element.get("id"): element for element in elements if element.tag == "route"}
+    for element in elements:
+        if element.tag not in ("vehicle", "flow"):
+            continue
+        route = element.find("route")
+        route = named.get(element.get("route")) if route is None else route
+        if route is None:
+            continue
+        kind = kinds.get(element.get("type"))
+        vehicle = "passenger" if kind is None else kind.get("vClass", "passenger")
+        units = motorcycle_units(_CLASSES.get(vehicle, "car"))
+        if element.tag == "flow":
+            begin, end = (time(element.get(word)) or 0.0 for word in ("begin", "end"))
+            units *= vehicles_of_flow(element.attrib, max(end - begin, 0.0))
+        fastest = None if kind is None else time(kind.get("maxSpeed"))
+        yield tuple(route.get("edges", "").split()), units, math.inf if fastest is None else fastest
 
 
 def departures(elements: Sequence[Any]) -> tuple[float, float]:

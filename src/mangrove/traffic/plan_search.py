@@ -26,6 +26,7 @@ from mangrove.traffic import demand_draws
 from mangrove.traffic.fixed_plan import FixedPlan, write_plan
 from mangrove.traffic.movements import Movement
 from mangrove.traffic.outcome import Outcome
+from mangrove.traffic.progression import Link, coordinated
 from mangrove.traffic.simulate import Run, many
 
 Floats = npt.NDArray[np.float64]
@@ -36,15 +37,14 @@ NEVER_DEPARTED = 1800.0
 """s that a vehicle counts which never entered: a penalty of this search, half of the usual hour."""
 CO2_WEIGHT = 0.5
 """s of delay that one g of CO2 per vehicle weighs; a declared preference."""
-UNITS = {"motorcycle": 1.0, "moped": 1.0, "bicycle": 1.4, "passenger": 3.4, "bus": 10.5}
-"""Motorcycle units by vehicle class (ASCE Journal of Transportation Engineering 138(6), 2012, Hanoi); other classes count as cars. Only
-the splits that the search starts from use them."""
 _CYCLE, _SPLIT, _OFFSET = 0.25, 0.4, 0.25
 """One unit of a vector: of the logarithm of the cycle, of the logarithm of a green, of the offset in cycles."""
 _SIGMA = 0.4
 _LEAST_POPULATION = 4
 _POOL = 4
 """Draws made for each draw that a plan is judged on: one part to choose the best, the others in turn."""
+_COORDINATED = 3
+"""Starts that are also tried with coordinated offsets."""
 _CLIMBS = (0.0, 1 / 6, 1 / 3, 1 / 2, 2 / 3)
 """Where between its lowest and highest value the cycle of a start lies."""
 
@@ -111,6 +111,7 @@ def search(
     setting: Setting | None = None,
     *,
     flows: Mapping[str, Sequence[float]] | None = None,
+    links: Sequence[Link] = (),
     progress: Progress | None = None,
 ) -> Found:
     """Searches a plan that loses less time and emits less CO2 than the installed one.
@@ -122,6 +123,7 @@ def search(
         limits: kept by every plan that is judged.
         setting: how to search.
         flows: critical flow of each stage by signal (`critical_flows`); the search then also tries Webster's splits as a start.
+        links: who drives from stage to stage (`progression.links_of`); the search then also tries offsets that let platoons through.
         progress: called after each round of runs. An interruption (also one that it raises) ends the search with the best so far.
 
     Raises:
@@ -135,7 +137,7 @@ def search(
     with tempfile.TemporaryDirectory(prefix="mangrove-plan-") as folder:
         judge = _Judge(net, routes, setting, Path(folder))
         try:
-            best, start = _start(space, judge, flows)
+            best, start = _start(space, judge, flows or {}, links)
             strategy = _strategy(start, setting, setting.evaluations - judge.spent)
             number, cost = 0, (strategy.popsize + 2) * setting.draws
             while judge.spent + cost <= setting.evaluations:
@@ -210,6 +212,16 @@ class Space:
             at += size
         return z
 
+    def moved(self, z: Floats, plan: FixedPlan) -> Floats:
+        """The vector with the offsets of a plan that has its cycle."""
+        changed = z.copy()
+        start = 1 + sum(self.sizes)
+        for number, (signal, wished) in enumerate(zip(self.plan.signals, plan.signals, strict=True)):
+            shift = (wished.offset - signal.offset * wished.cycle / signal.cycle) % wished.cycle
+            shift -= wished.cycle if shift > wished.cycle / 2 else 0.0
+            changed[start + number] = shift / (_OFFSET * wished.cycle)
+        return changed
+
     def _cycle(self, z: float) -> int:
         wished = self.median * math.exp(min(max(_CYCLE * z, -20.0), 20.0))
         return int(min(max(round(wished), self.cycle[0]), self.cycle[1]))
@@ -249,7 +261,10 @@ def critical_flows(
     Only vehicles that state the edges of their route count; where none does, all flows are 0 and Webster's splits are unknown. Flow
     ratios are flows per lane, as if all lanes had the same saturation flow.
     """
-    turns = _turns(demand_draws.read_routes(routes))
+    turns: dict[tuple[str, str], float] = {}
+    for edges, units, _ in demand_draws.routes_of(demand_draws.read_routes(routes)):
+        for pair in pairwise(edges):
+            turns[pair] = turns.get(pair, 0.0) + units
     found = {}
     for signal in plan.signals:
         known = [m for m in movements.get(signal.id, ()) if m.crossing is None]
@@ -299,20 +314,35 @@ def draws_of(routes: Sequence[Path], folder: Path, seeds: Sequence[int], begin: 
     return files
 
 
-def _start(space: Space, judge: _Judge, flows: Mapping[str, Sequence[float]] | None) -> tuple[_Best, Floats]:
-    """Judges the installed plan, then its splits and Webster's at several cycles; the search begins at the best of them."""
+def _start(
+    space: Space, judge: _Judge, flows: Mapping[str, Sequence[float]], links: Sequence[Link]
+) -> tuple[_Best, Floats]:
+    """Judges the installed plan, then its splits and Webster's at several cycles, then the best of these with coordinated offsets.
+
+    The search begins at the best of them.
+    """
     best = _Best(space.plan, judge([None], judge.fixed)[0])
     low, high = space.cycle
     cycles = sorted({round(low * (high / low) ** climb) for climb in _CLIMBS})
-    splits = [None, flows] if flows and any(any(row) for row in flows.values()) else [None]
+    splits = [None, flows] if any(any(row) for row in flows.values()) else [None]
     vectors = [space.vector(cycle, weights) for weights in splits for cycle in cycles]
+    judged = _offered(space, judge, best, vectors)
+    if links:
+        order = np.argsort([verdict.cost for verdict in judged])[:_COORDINATED]
+        moved = [space.moved(vectors[n], coordinated(space.decode(vectors[n]), links)) for n in order]
+        judged += _offered(space, judge, best, moved)
+        vectors += moved
+    return best, vectors[int(np.argmin([verdict.cost for verdict in judged]))]
+
+
+def _offered(space: Space, judge: _Judge, best: _Best, vectors: Sequence[Floats]) -> list[_Judged]:
+    """Vectors judged on the fixed draws and offered as the best, as many as the allowance lets."""
     room = (judge.setting.evaluations - judge.spent) // judge.setting.draws
-    vectors = vectors[: max(1, room)]
-    plans = [space.decode(vector) for vector in vectors]
-    judged = judge(plans, judge.fixed)
+    plans = [space.decode(vector) for vector in vectors[: max(0, room)]]
+    judged = judge(plans, judge.fixed) if plans else []
     for plan, verdict in zip(plans, judged, strict=True):
         best.offer(plan, verdict, judge.spent)
-    return best, vectors[int(np.argmin([verdict.cost for verdict in judged]))]
+    return judged
 
 
 def _generation(strategy: Any, space: Space, judge: _Judge, best: _Best, number: int) -> None:
@@ -425,29 +455,6 @@ def _check(setting: Setting) -> None:
             raise RequestError("signals.bad_setting", name=name, value=value, least=least)
     if not 0 <= setting.co2_weight < math.inf:
         raise RequestError("signals.bad_setting", name="co2_weight", value=setting.co2_weight, least=0)
-
-
-def _turns(elements: Sequence[Any]) -> dict[tuple[str, str], float]:
-    """Motorcycle units by turn from edge to edge, of vehicles and flows with stated routes."""
-    kinds = {
-        e.get("id"): UNITS.get(e.get("vClass", "passenger"), UNITS["passenger"])
-        for e in elements
-        if e.tag == "vType"
-    }
-    named = {e.get("id"): e.get("edges", "").split() for e in elements if e.tag == "route"}
-    turns: dict[tuple[str, str], float] = {}
-    for element in elements:
-        if element.tag not in ("vehicle", "flow"):
-            continue
-        route = element.find("route")
-        edges = route.get("edges", "").split() if route is not None else named.get(element.get("route"), [])
-        units = kinds.get(element.get("type"), UNITS["passenger"])
-        if element.tag == "flow":
-            begin, end = (demand_draws.time(element.get(word)) or 0.0 for word in ("begin", "end"))
-            units *= demand_draws.vehicles_of_flow(element.attrib, max(end - begin, 0.0))
-        for pair in pairwise(edges):
-            turns[pair] = turns.get(pair, 0.0) + units
-    return turns
 
 
 def _is_green(state: str, index: int) -> bool:

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The commands of traffic signals: a better fixed-time plan, ways of control compared, a plan for the field.
+
+Comes in: words of the command line. Goes out: tables on stdout, what people should know on stderr, files. The group is added to the
+application of `cli.py`; the work is done by `mangrove.signals`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mangrove import messages
+from mangrove.cli_words import Json, Lang, parts, say, tell
+
+if TYPE_CHECKING:
+    from mangrove.signals import Searched
+
+signals_app = typer.Typer(
+    help="Traffic signals: fixed-time plans and adaptive control, compared by simulation.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+Net = Annotated[Path, typer.Argument(metavar="NET", help="SUMO network (.net.xml).", show_default=False)]
+Routes = Annotated[
+    list[Path],
+    typer.Option("--routes", metavar="FILE", help="SUMO routes; may come again.", show_default=False),
+]
+Begin = Annotated[str | None, typer.Option("--begin", help="Start of the simulation: 25200s, 7h.")]
+End = Annotated[str | None, typer.Option("--end", help="End of the simulation: 28800s, 8h.")]
+Seed = Annotated[int, typer.Option("--seed", help="Of all that is random.")]
+Sublane = Annotated[
+    str, typer.Option("--sublane", help="Strips of lateral movement: auto, none, or a width as 0.8m.")
+]
+Table = Annotated[
+    Path | None,
+    typer.Option("--table", metavar="FILE", help="Plan for the field: .csv, or .md for Markdown."),
+]
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the group to the application."""
+    app.add_typer(signals_app, name="signals")
+
+
+@signals_app.command()
+def search(
+    net: Net,
+    routes: Routes,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.add.xml", help="Plan as an additional file of SUMO.")
+    ] = None,
+    table: Table = None,
+    evaluations: Annotated[int, typer.Option("--evaluations", help="Runs of the fast model.")] = 600,
+    draws: Annotated[int, typer.Option("--draws", help="Draws of the demand for each plan.")] = 2,
+    minimum_green: Annotated[str, typer.Option("--minimum-green", help="Of every stage.")] = "7s",
+    pedestrian: Annotated[
+        str, typer.Option("--pedestrian", help="Whose crossing time is kept: roads, crossings, none, or 20s.")
+    ] = "roads",
+    cycle: Annotated[str, typer.Option("--cycle", help="Lowest and highest cycle.")] = "50s,130s",
+    co2_weight: Annotated[
+        float, typer.Option("--co2-weight", help="Seconds of delay that a gram of CO2 per vehicle weighs.")
+    ] = 0.5,
+    verify_seeds: Annotated[
+        int, typer.Option("--verify-seeds", help="Draws for the check in the exact model; 0: none.")
+    ] = 3,
+    begin: Begin = None,
+    end: End = None,
+    sublane: Sublane = "auto",
+    workers: Annotated[int, typer.Option("--workers", help="Simulations at a time.")] = 1,
+    seed: Seed = 1,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Searches the fixed-time plan with the least delay and CO2, and checks it."""
+    from mangrove import printing_signals as printing
+    from mangrove import signals as work
+    from mangrove.traffic.plan_search import Setting
+
+    times = (_seconds(begin), _seconds(end))
+    setting = Setting(
+        evaluations, draws, co2_weight=co2_weight, seed=seed, workers=workers, begin=times[0], end=times[1]
+    )
+    searched = work.search(
+        net, routes, setting=setting, minimum_green=work.seconds_of(minimum_green),
+        pedestrians=work.pedestrians_of(pedestrian), cycle=work.cycle_of(cycle), verify=verify_seeds,
+        sublane=work.strip_of(sublane), progress=_told(lang),
+    )  # fmt: skip
+    tell(searched.problems, lang)
+    _written(searched, out, table, lang)
+    typer.echo(printing.searched_json(searched) if json else printing.searched_text(searched, lang))
+    if searched.found.interrupted:
+        say(messages.render("signals.interrupted", lang))
+        raise typer.Exit(130)
+
+
+@signals_app.command()
+def run(
+    net: Net,
+    routes: Routes,
+    control: Annotated[
+        list[str],
+        typer.Option("--control", help="installed, fixed:FILE, actuated, adaptive; may come again."),
+    ],
+    draws: Annotated[int, typer.Option("--draws", help="Draws of the demand.")] = 3,
+    teleport: Annotated[
+        str, typer.Option("--teleport", help="When a stuck vehicle is lifted away; never: not at all.")
+    ] = "120s",
+    begin: Begin = None,
+    end: End = None,
+    sublane: Sublane = "auto",
+    seed: Seed = 1,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Compares ways to control the signals; the first is what the others are compared with."""
+    from mangrove import printing_signals as printing
+    from mangrove import signals as work
+
+    controls = [word for given in control for word in parts(given)]
+    stuck = -1.0 if teleport == "never" else work.seconds_of(teleport)
+    compared = work.run(
+        net, routes, controls, draws=draws, seed=seed, period=(_seconds(begin), _seconds(end)),
+        sublane=work.strip_of(sublane), teleport=stuck,
+    )  # fmt: skip
+    typer.echo(printing.comparison_json(compared) if json else printing.comparison_text(compared, lang))
+
+
+@signals_app.command()
+def export(
+    source: Annotated[
+        Path,
+        typer.Argument(metavar="PLAN", help="Network or additional file with the plan.", show_default=False),
+    ],
+    net: Annotated[
+        Path | None, typer.Option("--net", metavar="NET", help="Network; tells which streets meet.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE.add.xml", help="Plan as an additional file of SUMO.")
+    ] = None,
+    table: Table = None,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Writes a plan as a table for the field and as a file of SUMO."""
+    from mangrove import printing_signals as printing
+    from mangrove import signals as work
+    from mangrove.traffic.fixed_plan import write_plan
+
+    plan, rows = work.export(source, net, lang)
+    tell(plan.left_out, lang)
+    if out is not None:
+        write_plan(plan, out)
+    if table is not None:
+        table.write_text(printing.table_as(table, rows, lang), encoding="utf-8")
+    if json:
+        typer.echo(printing.plan_json(plan))
+    elif table is None:
+        typer.echo(printing.rows_csv(rows, lang), nl=False)
+
+
+def _written(searched: Searched, out: Path | None, table: Path | None, lang: str) -> None:
+    from mangrove import printing_signals as printing
+    from mangrove.traffic.fixed_plan import write_plan
+
+    if out is not None:
+        write_plan(searched.found.plan, out)
+    if table is not None:
+        table.write_text(printing.table_as(table, searched.rows(lang), lang), encoding="utf-8")
+
+
+def _told(lang: str) -> Callable[[int, int, float], None]:
+    """Progress of a search, on stderr."""
+
+    def told(spent: int, allowed: int, share: float) -> None:
+        from mangrove.figures.numbers import percent
+
+        cost = percent(share, lang)
+        say(messages.render("signals.progress", lang, spent=spent, allowed=allowed, cost=cost))
+
+    return told
+
+
+def _seconds(text: str | None) -> float | None:
+    from mangrove.signals import seconds_of
+
+    return None if text is None else seconds_of(text)

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Signals of a road network: a better fixed-time plan, ways of control compared, plans for the field.
+
+Comes in: a SUMO network, its routes, wishes. Goes out: `Searched` and `Comparison`, files of plans, tables. The work is done in
+`mangrove.traffic`; nothing here stands between a territory and its ledger, because a signal study needs neither.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mangrove.errors import Problem, RequestError, did_you_mean
+from mangrove.units import Quantity
+
+if TYPE_CHECKING:
+    from mangrove.traffic.fixed_plan import FixedPlan
+    from mangrove.traffic.movements import Movement
+    from mangrove.traffic.plan_search import Found, Limits, Setting
+    from mangrove.traffic.simulate import Run
+    from mangrove.traffic.verdict import Comparison, Way
+
+CONTROLS = ("installed", "fixed:FILE", "actuated", "adaptive")
+SIMULATED = "auto"
+"""How lateral movement is simulated unless said: in strips where the routes bring two-wheelers, in lanes otherwise."""
+STUCK = 120.0
+"""s after which a stuck vehicle is lifted away when ways are compared; every one is counted."""
+_VERIFICATION = 7919
+"""Sets the draws of a comparison apart from those of a search with the same seed."""
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search brought.
+
+    Attributes:
+        found: the plan, and how the search went.
+        limits: least greens and bounds of the cycle that the plan keeps.
+        movements: what the letters of each signal mean.
+        verified: installed and new plan in the microscopic model on draws that the search never saw; None when not asked for.
+        problems: signals left alone, and what of the installed plan breaks the limits.
+    """
+
+    found: Found
+    limits: Limits
+    movements: Mapping[str, tuple[Movement, ...]]
+    verified: Comparison | None
+    problems: tuple[Problem, ...]
+
+    def rows(self, lang: str = "en") -> list[tuple[str, ...]]:
+        """The plan as a table for the field."""
+        from mangrove.traffic.plan_table import plan_rows
+
+        return plan_rows(self.found.plan, self.movements, self.limits.least, lang)
+
+
+def search(
+    net: Path,
+    routes: Sequence[Path],
+    *,
+    setting: Setting | None = None,
+    minimum_green: float | None = None,
+    pedestrians: str | float = "roads",
+    cycle: tuple[float, float] | None = None,
+    verify: int = 3,
+    sublane: float | str | None = SIMULATED,
+    progress: Callable[[int, int, float], None] | None = None,
+    verifying: Callable[[float], None] | None = None,
+) -> Searched:
+    """Searches a fixed-time plan and checks it in the microscopic model.
+
+    Args:
+        net: the network; its programs are the installed plan.
+        routes: the demand.
+        setting: how to search.
+        minimum_green: s for every stage.
+        pedestrians: roads, crossings, none, or a least green in s (`movements.least_greens`).
+        cycle: lowest and highest cycle, s.
+        verify: draws of the demand for the check; 0: none.
+        sublane: width of lateral strips, m; None: lanes; "auto": as the routes need.
+        progress: see `plan_search.search`.
+        verifying: is called with the share of the check that is done.
+
+    Raises:
+        SourceError: a file is broken, has no signals or no vehicles. InfeasibleError: `signals.no_room`. RequestError: a wish makes
+        no sense. MissingExtraError: SUMO or cma is not installed.
+    """
+    from mangrove.traffic import fixed_plan, movements, plan_search, progression
+
+    setting = setting or plan_search.Setting()
+    plan = fixed_plan.read_plan(net)
+    known = movements.read_movements(net)
+    green = movements.MINIMUM_GREEN if minimum_green is None else minimum_green
+    least = movements.least_greens(plan, known, green, pedestrians)
+    limits = plan_search.Limits(least, cycle or plan_search.CYCLES)
+    flows = plan_search.critical_flows(plan, known, routes)
+    links = progression.links_of(net, plan, known, routes)
+    found = plan_search.search(
+        net, routes, plan, limits, setting, flows=flows, links=links, progress=progress
+    )
+    problems = (*plan.left_out, *fixed_plan.problems_of(plan, least, limits.cycle))
+    verified = None
+    if verify and not found.interrupted:
+        with tempfile.TemporaryDirectory(prefix="mangrove-verify-") as folder:
+            file = Path(folder) / "plan.add.xml"
+            fixed_plan.write_plan(found.plan, file)
+            ways = ["installed", f"fixed:{file}"]
+            times = (setting.begin, setting.end)
+            verified = run(
+                net, routes, ways, draws=verify, seed=setting.seed, period=times, sublane=sublane,
+                names=("installed", "plan"), progress=verifying,
+            )  # fmt: skip
+    return Searched(found, limits, known, verified, problems)
+
+
+def run(
+    net: Path,
+    routes: Sequence[Path],
+    controls: Sequence[str],
+    *,
+    draws: int = 3,
+    seed: int = 1,
+    period: tuple[float | None, float | None] = (None, None),
+    sublane: float | str | None = SIMULATED,
+    teleport: float = STUCK,
+    names: Sequence[str] = (),
+    progress: Callable[[float], None] | None = None,
+) -> Comparison:
+    """Simulates ways of control on the same draws of the demand, with the same seeds.
+
+    Args:
+        net: the network.
+        routes: the demand.
+        controls: words of `CONTROLS`; the first is what the others are compared with.
+        draws: of the demand.
+        seed: of the draws; never those of a search.
+        period: begin and end, s; None: from the first to the last departure.
+        sublane: see `search`.
+        teleport: s after which a stuck vehicle is lifted away; -1: never.
+        names: for the ways; empty: the words themselves.
+        progress: is called with the share done.
+
+    Raises:
+        RequestError: `signals.unknown_control`, `signals.bad_setting`. SourceError: a file or a simulation fails.
+    """
+    import numpy as np
+
+    from mangrove.traffic import demand_draws, plan_search, verdict
+    from mangrove.traffic.simulate import Run
+
+    if draws < 1:
+        raise RequestError("signals.bad_setting", name="draws", value=draws, least=1)
+    elements = demand_draws.read_routes(routes)
+    begin, end = plan_search.period(routes, *period)
+    width = demand_draws.strip(elements) if sublane == SIMULATED else sublane
+    states = np.random.SeedSequence((_VERIFICATION, seed)).generate_state(draws)
+    seeds = [int(state >> 1) for state in states]
+    with tempfile.TemporaryDirectory(prefix="mangrove-signals-") as name:
+        folder = Path(name)
+        ways = [_way(net, word, folder, named) for word, named in _named(controls, names)]
+        files = plan_search.draws_of(routes, folder, seeds, begin)
+        runs: list[Run] = [
+            Run(
+                net,
+                [file],
+                begin,
+                end,
+                seed=each,
+                sublane=None if width is None else float(width),
+                teleport=teleport,
+            )
+            for file, each in zip(files, seeds, strict=True)
+        ]
+        return verdict.compare(runs, ways, progress=progress)
+
+
+def export(
+    source: Path, net: Path | None = None, lang: str = "en"
+) -> tuple[FixedPlan, list[tuple[str, ...]]]:
+    """A plan from a network or an additional file, and its table for the field.
+
+    Args:
+        source: with the programs.
+        net: tells which streets the movements join; None: `source` itself.
+        lang: of the table.
+    """
+    from mangrove.traffic import fixed_plan, movements, plan_table
+
+    plan = fixed_plan.read_plan(source)
+    known = movements.read_movements(net or source)
+    least = movements.least_greens(plan, known)
+    return plan, plan_table.plan_rows(plan, known, least if known else None, lang)
+
+
+def seconds_of(text: str) -> float:
+    """Seconds of "7s" or "1.5 min".
+
+    Raises:
+        RuleError: it is no duration.
+    """
+    return Quantity.parse(text, "s").to("s")
+
+
+def pedestrians_of(text: str) -> str | float:
+    """How pedestrians are kept: a word of `movements.PEDESTRIANS`, or seconds.
+
+    Raises:
+        RequestError: `signals.unknown_pedestrians`.
+    """
+    from mangrove.traffic.movements import PEDESTRIANS
+
+    if text in PEDESTRIANS:
+        return text
+    if not text[:1].isdigit():
+        options = ", ".join(PEDESTRIANS)
+        raise RequestError("signals.unknown_pedestrians", text=text, options=options)
+    return seconds_of(text)
+
+
+def cycle_of(text: str) -> tuple[float, float]:
+    """Bounds of the cycle: "50s,130s".
+
+    Raises:
+        RuleError: no durations. RequestError: `signals.cycle_words`.
+    """
+    words = [word.strip() for word in text.split(",")]
+    if len(words) != len(("low", "high")):
+        raise RequestError("signals.cycle_words", text=text)
+    return seconds_of(words[0]), seconds_of(words[1])
+
+
+def strip_of(text: str) -> float | str | None:
+    """Lateral movement: "auto", "none", or a width such as "0.8 m".
+
+    Raises:
+        RuleError: it is no length. RequestError: `signals.bad_strip`.
+    """
+    if text in (SIMULATED, "none"):
+        return SIMULATED if text == SIMULATED else None
+    width = Quantity.parse(text, "m").to("m")
+    if not 0 < width < math.inf:
+        raise RequestError("signals.bad_strip", text=text)
+    return width
+
+
+def _named(controls: Sequence[str], names: Sequence[str]) -> list[tuple[str, str]]:
+    """Each way with its name; a name that comes again gets a number."""
+    given = list(names) or list(controls)
+    unique = [name if name not in given[:n] else f"{name} {n + 1}" for n, name in enumerate(given)]
+    return list(zip(controls, unique, strict=True))
+
+
+def _way(net: Path, word: str, folder: Path, name: str) -> Way:
+    from mangrove.traffic.fixed_plan import read_plan, write_plan
+    from mangrove.traffic.verdict import Way
+
+    if word == "installed":
+        return Way(name)
+    if word.startswith("fixed:"):
+        plan = read_plan(Path(word.removeprefix("fixed:")))
+        _fits(net, plan)
+        return Way(name, (Path(word.removeprefix("fixed:")),))
+    if word == "actuated":
+        file = folder / "actuated.add.xml"
+        write_plan(read_plan(net), file, "actuated", actuated=_ACTUATED)
+        return Way(name, (file,))
+    if word == "adaptive":
+        from mangrove.traffic.signals import WaveController
+
+        return Way(name, control=WaveController)
+    hint = did_you_mean(word, CONTROLS)
+    raise RequestError("signals.unknown_control", text=word, options=", ".join(CONTROLS), hint=hint)
+
+
+_ACTUATED = (7.0, 60.0)
+"""s: least and most green of SUMO's actuated control, as it was measured with (7/60 s)."""
+
+
+def _fits(net: Path, plan: FixedPlan) -> None:
+    """Raises RequestError when a plan names a signal that the network lacks, or another number of movements."""
+    from mangrove.traffic.fixed_plan import read_plan
+
+    installed = {signal.id: signal for signal in read_plan(net).signals}
+    for signal in plan.signals:
+        known = installed.get(signal.id)
+        if known is None:
+            hint = did_you_mean(signal.id, installed)
+            raise RequestError("signals.unknown_signal", signal=signal.id, hint=hint)
+        have, want = len(signal.stages[0].state), len(known.stages[0].state)
+        if have != want:
+            raise RequestError("signals.other_movements", signal=signal.id, count=have, expected=want)

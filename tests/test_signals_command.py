@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mangrove signals`: a plan searched, ways of control compared, a plan written for the field; refusals in both languages."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+from tests.traffic.crossroads import SINGLE, flows, with_plan
+from typer.testing import CliRunner
+
+from mangrove import signals
+from mangrove.cli_signals import signals_app
+from mangrove.errors import MangroveError, RequestError
+from mangrove.traffic.fixed_plan import read_plan, write_plan
+from mangrove.traffic.verdict import MEASURES, Comparison
+
+WE_NS = (("w_t t_e", 1500), ("n_t t_s", 300))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A crossroads with a bad plan, and two minutes of traffic."""
+    folder = tmp_path_factory.mktemp("signals")
+    return with_plan(SINGLE, folder / "bad.net.xml", (72, 12)), flows(folder / "a.rou.xml", *WE_NS, end=120)
+
+
+def asked(*words):
+    done = CliRunner().invoke(signals_app, [str(word) for word in words])
+    if done.exception and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+def test_a_search_writes_the_plan_its_table_and_what_the_check_found(world, tmp_path):
+    net, routes = world
+    out, table = tmp_path / "plan.add.xml", tmp_path / "plan.csv"
+    done = asked(
+        "search",
+        net,
+        "--routes",
+        routes,
+        "--evaluations",
+        16,
+        "--draws",
+        1,
+        "--verify-seeds",
+        2,
+        "--out",
+        out,
+        "--table",
+        table,
+        "--json",
+    )
+    found = json.loads(done.stdout)
+    (signal,) = read_plan(out).signals
+    assert found["plan"][0]["cycle_s"] == signal.cycle
+    assert found["search"]["cost_s"]["plan"] < found["search"]["cost_s"]["installed"]
+    assert found["verified"]["against"] == "installed"
+    plan = found["verified"]["ways"]["plan"]
+    assert set(plan) == {*MEASURES, "vehicles"}
+    assert plan["delay"]["mean"] < found["verified"]["ways"]["installed"]["delay"]["mean"]
+    assert len(plan["delay"]["values"]) == 2
+    assert table.read_text(encoding="utf-8").splitlines()[0].startswith("signal,stage,")
+    # two lanes of 3.2 m to be crossed: 7 + 6.4 / 1.07 - 2 = 10.98 s
+    assert found["limits"]["least_green_s"] == {"t": [11, 11]}
+
+
+def test_what_of_the_installed_plan_is_too_short_for_people_is_said_on_stderr(world, tmp_path):
+    net, routes = world
+    words = ("--evaluations", 4, "--draws", 1, "--verify-seeds", 0, "--pedestrian", "20s", "--lang", "vi")
+    done = asked("search", net, "--routes", routes, *words)
+    assert "12 giây đèn xanh ngắn hơn mức tối thiểu 20 giây" in done.stderr
+
+
+def test_ways_are_compared_on_the_same_vehicles_with_the_same_seeds(world, tmp_path):
+    net, routes = world
+    same = tmp_path / "same.add.xml"
+    write_plan(read_plan(net), same)
+    done = asked(
+        "run",
+        net,
+        "--routes",
+        routes,
+        "--control",
+        f"installed,fixed:{same}",
+        "--control",
+        "actuated",
+        "--draws",
+        2,
+        "--json",
+    )
+    found = json.loads(done.stdout)
+    ways = list(found["ways"].values())
+    # the installed plan as a file is the installed plan
+    assert ways[0]["delay"]["values"] == ways[1]["delay"]["values"]
+    assert ways[1]["delay"]["probability_less"] == 0.5
+    assert ways[0]["vehicles"] == ways[2]["vehicles"]
+    assert ways[2]["delay"]["mean"] < ways[0]["delay"]["mean"]
+
+
+def test_an_export_is_a_table_in_the_language_and_a_file_that_reads_back(tmp_path):
+    out, table = tmp_path / "plan.add.xml", tmp_path / "plan.md"
+    asked("export", SINGLE, "--out", out, "--table", table, "--lang", "vi")
+    assert read_plan(out).signals == read_plan(SINGLE).signals
+    lines = table.read_text(encoding="utf-8").splitlines()
+    assert lines[0].startswith("| nút đèn | pha |")
+    assert len(lines) == 4
+    assert asked("export", out, "--net", SINGLE).stdout.splitlines()[1].startswith("t,1,n_t ↑,42,2,0,")
+
+
+def test_the_table_in_text_says_how_sure_each_difference_is(world):
+    net, routes = world
+    done = asked(
+        "run",
+        net,
+        "--routes",
+        routes,
+        "--control",
+        "installed,actuated",
+        "--draws",
+        2,
+        "--lang",
+        "vi",
+        "--sublane",
+        "none",
+    )
+    assert "chậm trễ (giây/xe)" in done.stdout
+    assert "va chạm" in done.stdout
+    assert "chắc" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--control", "actuatd"), "signals.unknown_control"),
+        (("--control", "fixed:none.add.xml"), "signals.unreadable"),
+        (("--control", "installed", "--draws", "0"), "signals.bad_setting"),
+        (("--control", "installed", "--sublane", "0m"), "signals.bad_strip"),
+        (("--control", "installed", "--begin", "10min", "--end", "5min"), "signals.bad_period"),
+    ],
+)
+def test_a_comparison_that_makes_no_sense_is_refused(world, words, code):
+    net, routes = world
+    with pytest.raises(MangroveError) as refused:
+        asked("run", net, "--routes", routes, *words)
+    assert refused.value.code == code
+    assert refused.value.text("vi") != refused.value.text("en")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "status"),
+    [
+        (("--minimum-green", "70s"), "signals.no_room", 3),
+        (("--pedestrian", "rods"), "signals.unknown_pedestrians", 1),
+        (("--cycle", "60s"), "signals.cycle_words", 1),
+        (("--cycle", "90s,50s"), "signals.bad_cycle", 1),
+        (("--minimum-green", "7"), "base.not_a_quantity", 1),
+        (("--evaluations", "1"), "signals.bad_setting", 1),
+    ],
+)
+def test_a_search_that_cannot_be_is_refused(world, words, code, status):
+    net, routes = world
+    with pytest.raises(MangroveError) as refused:
+        asked("search", net, "--routes", routes, *words)
+    assert (refused.value.code, refused.value.exit_code) == (code, status)
+    assert refused.value.text("vi") != refused.value.text("en")
+
+
+def test_a_plan_of_another_network_is_refused(world, tmp_path):
+    net, routes = world
+    other = tmp_path / "other.add.xml"
+    text = '<additional><tlLogic id="{}" type="static" programID="x" offset="0"><phase duration="30" state="{}"/></tlLogic></additional>'
+    for name, state, code in (
+        ("u", "GGrr", "signals.unknown_signal"),
+        ("t", "GGr", "signals.other_movements"),
+    ):
+        other.write_text(text.format(name, state), encoding="utf-8")
+        with pytest.raises(RequestError) as refused:
+            signals.run(net, [routes], [f"fixed:{other}"])
+        assert refused.value.code == code
+
+
+# --- the arithmetic of a comparison -------------------------------------------------------------------------------------
+
+
+def compared(first, second):
+    values = np.zeros((2, len(first), len(MEASURES)))
+    values[0, :, 0], values[1, :, 0] = first, second
+    return Comparison(("installed", "plan"), values, np.ones((2, len(first))), tuple(range(len(first))), 0.0)
+
+
+def test_the_probability_that_a_plan_is_better_is_that_of_a_paired_t_test():
+    rng = np.random.default_rng(3)
+    first = rng.normal(90, 5, 6)
+    second = first - rng.normal(2, 3, 6)
+    expected = stats.ttest_rel(second, first, alternative="less").pvalue
+    found = compared(first, second)
+    assert found.better("plan", "delay") == pytest.approx(1 - expected)
+    low, high = stats.ttest_rel(second, first).confidence_interval(0.9)
+    assert found.interval("plan", "delay") == pytest.approx((low / first.mean(), high / first.mean()))
+
+
+def test_one_draw_knows_no_spread_and_equal_runs_are_no_better():
+    one = compared([90.0], [50.0])
+    assert np.isnan(
+        [one.spread("plan", "delay"), one.better("plan", "delay"), *one.interval("plan", "delay")]
+    ).all()
+    assert compared([90.0, 91.0], [90.0, 91.0]).better("plan", "delay") == 0.5
+    assert compared([90.0, 91.0], [80.0, 81.0]).better("plan", "delay") == 1.0
