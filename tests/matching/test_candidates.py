@@ -289,3 +289,27 @@ def test_amounts_in_other_units_are_compared_and_those_that_cannot_are_asked_for
         "m3/d" in ask
         for ask in matched(ton, need("b", "material", codes="ewc=100202", quantity="3 m3/d")).asks(0)
     )
+
+
+def test_a_code_counts_once_where_nobody_wrote_words(coder):
+    silent = matched(
+        offer("o", "waste:100202"),
+        need("n", "material", codes="ewc=100202", permits=("100202",)),
+        coder=coder,
+    )
+    said = matched(
+        offer("o", "waste:100202", name="steel slag"),
+        need("n", "material", name="steel slag", codes="ewc=100202", permits=("100202",)),
+        coder=coder,
+    )
+    assert float(silent.score[0]) == pytest.approx(0.6), "six digits are the same, and no word was written"
+    assert float(silent.pairs.words[0]) == 0.0
+    assert not any("words" in text for text in silent.reasons(0))
+    assert float(said.pairs.words[0]) == pytest.approx(1.0)
+    assert any("words" in text for text in said.reasons(0))
+
+
+def test_words_on_one_side_are_compared_with_the_label_of_the_code_on_the_other(coder):
+    label = "unprocessed slag"  # entry 10 02 02 of Decision 2014/955/EU
+    found = matched(offer("o", "waste:100202"), need("n", "material", name=label), coder=coder)
+    assert float(found.pairs.words[0]) == pytest.approx(1.0)

@@ -53,6 +53,7 @@ class Profile:
         family: kinds that may meet (see `FAMILIES`); word: the carrier's own code where it is no waste code.
         codes: for goods their codes, for services the codes of the problem; industries: NACE codes of the place's trade.
         words: folded text with English key words; waste: declared waste codes; hazardous: None when nobody knows.
+        is_written: whether somebody wrote the words; else they are the labels of the waste codes.
         celsius: temperature of heat, steam or cooling; bar: pressure of steam; grade: word of a water level.
     """
 
@@ -66,6 +67,7 @@ class Profile:
     celsius: float | None = None
     bar: float | None = None
     grade: str = ""
+    is_written: bool = True
 
 
 def profiles(
@@ -109,10 +111,11 @@ def _profile(one: Listing, trade: tuple[str, ...]) -> Profile:
         declared["ewc"] = waste
     codes = _codes(declared, trades if family == "service" else ()) if family in ("matter", "service") else ()
     celsius, bar = _level(one, carrier) if family in ("heat", "cooling") else (None, None)
+    written = f"{one.name} {one.text}".strip()
     return Profile(
         family=family, word="" if own or family == "service" else fold(carrier.code), codes=codes, industries=trades or trade,
-        words=_words(one, waste), waste=waste, hazardous=_hazardous(one, waste), celsius=celsius, bar=bar,
-        grade=fold(carrier.level) if family == "water" else "",
+        words=_words(written, waste), waste=waste, hazardous=_hazardous(one, waste), celsius=celsius, bar=bar,
+        grade=fold(carrier.level) if family == "water" else "", is_written=bool(written),
     )  # fmt: skip
 
 
@@ -136,9 +139,8 @@ def _nace(scheme: str, code: str) -> tuple[str, ...]:
     return (code,) if scheme == "nace" else catalog.equivalents(scheme, code, "nace")
 
 
-def _words(one: Listing, waste: Sequence[str]) -> str:
-    """Name and text; where nobody wrote any, the label of the code."""
-    written = f"{one.name} {one.text}".strip()
+def _words(written: str, waste: Sequence[str]) -> str:
+    """Name and text; where nobody wrote any, the label of the code, so that it may be compared with what others wrote."""
     return pivot(written) if written else fold(" ".join(catalog.label_of("ewc", code) for code in waste))
 
 

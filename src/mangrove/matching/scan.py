@@ -293,6 +293,9 @@ class _Block:
         told, self._told = np.unique(world.words[1][rows], return_inverse=True)
         heard, self._heard = np.unique(world.words[3][columns], return_inverse=True)
         self._alike = (world.words[0][told] @ world.words[2][heard].T).toarray()
+        self._silent = tuple(
+            np.array([not one.is_written for one in side], dtype=bool) for side in (giving, taking)
+        )
         self._remember(giving, taking)
 
     def _remember(self, giving: list[Profile], taking: list[Profile]) -> None:
@@ -319,7 +322,9 @@ class _Block:
             agreed, refused = self._heat(offer, need)
         else:
             agreed = self._agreed[self._one[offer], self._other[need]]
-        words = self._alike[self._told[offer], self._heard[need]]
+        # labels of codes on both sides say no more than the codes, which count already
+        unwritten = self._silent[0][offer] & self._silent[1][need]
+        words = np.where(unwritten, 0.0, self._alike[self._told[offer], self._heard[need]])
         memory = self._known[self._giver[offer], self._taker[need]]
         shares = SHARES.get(self.family, _LEVELED)
         most = (
