@@ -29,6 +29,8 @@ POLLUTANTS = frozenset({
 
 NOWCAST = "estimate/nowcast"
 """The run of a nowcast: hourly values of the flows of an inventory."""
+TRAFFIC = "estimate/traffic"
+"""The run of observed traffic: hourly values of the flows that take what vehicles do at their place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +287,7 @@ class _Builder:
 
 
 def in_run(flow: Flow, run: str) -> Flow:
-    """The flow as the values of `run` have it: a nowcast is hourly, whatever the step of the inventory that it follows.
+    """The flow as the values of `run` have it: a nowcast and traffic are hourly, whatever the step of the inventory that they follow.
 
     Example:
         >>> from mangrove.territory.model import Carrier
@@ -294,7 +296,7 @@ def in_run(flow: Flow, run: str) -> Flow:
         >>> str(in_run(flow, NOWCAST).step), str(in_run(flow, "measured").step)
         ('1h', '1y')
     """
-    return replace(flow, step=Step(seconds=3600)) if run == NOWCAST else flow
+    return replace(flow, step=Step(seconds=3600)) if run in (NOWCAST, TRAFFIC) else flow
 
 
 def hours_per_value(flow: Flow) -> float | None:

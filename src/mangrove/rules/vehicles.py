@@ -290,9 +290,12 @@ def _curves() -> tuple[Curve, ...]:
         of_link, of_cell = same or scatter[vehicle, assumed[vehicle], pollutant]
         made.append(
             Curve(
-                **{
-                    name: row[name] for name in ("id", "vehicle", "technology", "pollutant", "source", "form")
-                },
+                id=row["id"],
+                vehicle=vehicle,
+                technology=row["technology"],
+                pollutant=pollutant,
+                source=row["source"],
+                form=row["form"],
                 coefficients=tuple(map(float, row["coefficients"].split())),
                 scale=float(row["scale"] or 1),
                 unit=row["unit"],
@@ -303,7 +306,10 @@ def _curves() -> tuple[Curve, ...]:
                 scatter=of_cell,
                 valid_from=tables.day(row["valid_from"]),
                 valid_to=tables.day(row["valid_to"]),
-                **{name: row[name] for name in ("status", "document", "item", "note")},
+                status=row["status"],
+                document=row["document"],
+                item=row["item"],
+                note=row["note"],
             )
         )
     return tuple(made)
@@ -360,7 +366,8 @@ def _hyperbolic(v: Floats, a: float, b: float, c: float, d: float) -> Floats:
 def _polynomial(v: Floats, *coefficients: float) -> Floats:
     import numpy as np
 
-    return np.polyval(coefficients, v)
+    found: Floats = np.polyval(coefficients, v)
+    return found
 
 
 def _ratio(v: Floats, *coefficients: float) -> Floats:

@@ -61,7 +61,8 @@ def emissions(flow: Any, speed: Any, length: Any, factors: Factors) -> Floats:
 def by_class(flow: Any, speed: Any, length: Any, factors: Factors) -> Floats:
     """Grams (kWh) on each link by class: (..., L, C, P); see `emissions`."""
     flow, speed, length = _checked(flow, speed, length, len(factors.classes))
-    return (flow * length[:, None])[..., None] * factors.at(speed)
+    mass: Floats = (flow * length[:, None])[..., None] * factors.at(speed)
+    return mass
 
 
 @dataclass(frozen=True)

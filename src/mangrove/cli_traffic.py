@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command of observed traffic.
+
+Comes in: words of the command line. Goes out: a table on stdout, what was left out, filled or assumed on stderr. The command is added to the
+application of `cli.py`; the work is done by `traffic_state`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mangrove import messages
+from mangrove.cli_words import Folder, From, Json, Lang, To, say, tell
+
+
+def add(app: typer.Typer) -> None:
+    """Adds the command to the application."""
+    app.command()(traffic)
+
+
+def traffic(
+    folder: Folder,
+    start: From,
+    end: To = None,
+    by: Annotated[str, typer.Option("--by", help="link, class, or a kind of place: ward, city.")] = "link",
+    pollutant: Annotated[
+        str, typer.Option("--pollutant", help="CO2, CO, NOx, PM, HC, fuel or electricity.")
+    ] = "CO2",
+    source: Annotated[
+        str,
+        typer.Option(
+            "--source",
+            help="Factor curves: hbefa, copert, measured, consumption; the most trusted when left out.",
+        ),
+    ] = "",
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draws of factors.")] = 0,
+    json: Json = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
+    lang: Lang = "en",
+) -> None:
+    """Says what streets emit, from counts and speeds of vehicles."""
+    from mangrove import api, traffic_state
+
+    park = api.open(folder)
+    made = traffic_state.traffic(
+        park, start, end, by=by, pollutant=pollutant, source=source, seed=seed, store=not dry_run
+    )
+    tell(made.problems, lang)
+    typer.echo(traffic_state.as_json(made) if json else traffic_state.as_text(made, lang))
+    if made.record:
+        say(messages.render("vehicles.stored", lang, count=made.stored, record=made.record[:12]))

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Values of meters laid on a grid of streets, classes and five minutes.
+
+Comes in: `Streets`, a span, a snapshot of the ledger. Goes out: `Cells`: vehicles and speeds, NaN where nothing was read. Values that
+cannot be (a count below zero, a speed of zero or above what roads bear) are left out and said; shorter intervals are added up and
+longer ones spread evenly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mangrove.errors import Problem
+from mangrove.ledger import COUNTED, Snapshot
+from mangrove.measure.traffic.streets import COUNT, Floats, Meter, Streets
+from mangrove.times import Span, from_us, to_us
+
+SECONDS = 300
+"""Length of a cell."""
+FASTEST = 160.0
+"""km/h above which a mean speed is no speed of a street."""
+_US = 1_000_000
+
+
+@dataclass(frozen=True)
+class Cells:
+    """What was read: T cells in time, L links, C classes.
+
+    Attributes:
+        starts: (T,) microseconds since 1970; classes: (C,).
+        count: (T, L, C) vehicles of a class; total: (T, L) of all; speed: (T, L, C) km/h; common: (T, L) of all vehicles.
+        count_error, total_error, speed_error, common_error: (L, C) or (L,) relative standard deviations that the flows state.
+        problems: values that were left out.
+    """
+
+    starts: npt.NDArray[np.int64]
+    classes: tuple[str, ...]
+    count: Floats
+    total: Floats
+    speed: Floats
+    common: Floats
+    count_error: Floats
+    total_error: Floats
+    speed_error: Floats
+    common_error: Floats
+    problems: tuple[Problem, ...]
+
+
+def read(streets: Streets, classes: Sequence[str], span: Span, snapshot: Snapshot) -> Cells:
+    """Lays the values of all meters in the span on the grid."""
+    first, last = to_us(span.start), to_us(span.end)
+    step = SECONDS * _US
+    first -= first % step
+    starts = np.arange(first, last, step, dtype=np.int64)
+    shape = (len(starts), len(streets.ids), len(classes))
+    count, speed = np.full(shape, np.nan), np.full(shape, np.nan)
+    total, common = np.full(shape[:2], np.nan), np.full(shape[:2], np.nan)
+    count_error, speed_error = np.zeros(shape[1:]), np.zeros(shape[1:])
+    total_error, common_error = np.zeros(shape[1]), np.zeros(shape[1])
+    problems: list[Problem] = []
+    at = {name: number for number, name in enumerate(classes)}
+    values = _by_flow(snapshot, [meter.flow.id for meter in streets.meters], span)
+    for meter in streets.meters:
+        when, value = values.get(meter.flow.id, (np.zeros(0, np.int64), np.zeros(0)))
+        is_count = meter.kind == COUNT
+        found = _cells(meter, when, value, starts, problems, counts=is_count)
+        error = (meter.flow.uncertainty or 0.0) / 1.96
+        if meter.vehicle:
+            (count if is_count else speed)[:, meter.link, at[meter.vehicle]] = found
+            (count_error if is_count else speed_error)[meter.link, at[meter.vehicle]] = error
+        else:
+            (total if is_count else common)[:, meter.link] = found
+            (total_error if is_count else common_error)[meter.link] = error
+    return Cells(
+        starts,
+        tuple(classes),
+        count,
+        total,
+        speed,
+        common,
+        count_error,
+        total_error,
+        speed_error,
+        common_error,
+        tuple(problems),
+    )
+
+
+def _by_flow(
+    snapshot: Snapshot, flows: list[str], span: Span
+) -> dict[str, tuple[npt.NDArray[np.int64], Floats]]:
+    """Starts and good values of each flow."""
+    table = snapshot.values(flows, span.start, span.end)
+    kept = np.isin(table["quality"].to_numpy(), [int(one) for one in COUNTED])
+    names = table["flow"].combine_chunks().dictionary_encode() if table.num_rows else None
+    if names is None:
+        return {}
+    from pyarrow import DictionaryArray
+
+    coded = names if isinstance(names, DictionaryArray) else names.combine_chunks()
+    code = coded.indices.to_numpy()
+    when = table["start"].cast("int64").to_numpy()
+    value = table["value"].to_numpy()
+    return {
+        name: (when[own], value[own])
+        for number, name in enumerate(coded.dictionary.to_pylist())
+        if (own := kept & (code == number)).any()
+    }
+
+
+def _cells(
+    meter: Meter, when: npt.NDArray[np.int64], value: Floats, starts: npt.NDArray[np.int64], problems: list[Problem], *, counts: bool
+) -> Floats:  # fmt: skip
+    """(T,) of one meter in vehicles per cell or km/h."""
+    flow = meter.flow
+    assert flow.step is not None
+    seconds = flow.step.hours * 3600
+    if flow.semantics == "mean" and counts:
+        value = value * flow.unit.to("vehicle/h") * seconds / 3600
+    else:
+        value = value * flow.unit.to("vehicle" if counts else "km/h")
+    bad = ~np.isfinite(value) | ((value < 0) if counts else (value <= 0) | (value > FASTEST))
+    if bad.any():
+        at = from_us(int(when[bad][0]))
+        code = "vehicles.values_below_zero" if counts else "vehicles.no_speeds"
+        data = {
+            "flow": flow.id,
+            "count": int(bad.sum()),
+            "value": f"{value[bad][0]:g}",
+            "at": f"{at:%Y-%m-%d %H:%M}Z",
+        }
+        problems.append(Problem(code, data, flow.where, "warning"))
+        when, value = when[~bad], value[~bad]
+    return _spread(when, value, starts, seconds, counts=counts)
+
+
+def _spread(
+    when: npt.NDArray[np.int64], value: Floats, starts: npt.NDArray[np.int64], seconds: float, *, counts: bool
+) -> Floats:
+    """Values of intervals of `seconds` on cells: added up (speeds: harmonic means) when shorter, spread when longer.
+
+    A cell that its values do not fill is NaN when they are counts: part of a count is none.
+    """
+    cells = len(starts)
+    found = np.full(cells, np.nan)
+    if not len(when):
+        return found
+    width = SECONDS * _US
+    if seconds > SECONDS:
+        pieces = max(round(seconds / SECONDS), 1)
+        index = ((when - starts[0]) // width)[:, None] + np.arange(pieces)
+        spread = np.repeat(value / pieces if counts else value, pieces)
+        flat = index.ravel()
+        inside = (flat >= 0) & (flat < cells)
+        found[flat[inside]] = spread[inside]
+        return found
+    index = (when - starts[0]) // width
+    inside = (index >= 0) & (index < cells)
+    index, value = index[inside], value[inside]
+    number = np.bincount(index, minlength=cells)
+    if counts:
+        full = number >= round(SECONDS / seconds)
+        return np.where(full, np.bincount(index, value, cells), np.nan)
+    slow = np.bincount(index, 1 / value, cells)
+    np.divide(number, slow, out=found, where=number > 0)
+    return found

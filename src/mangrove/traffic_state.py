@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`mangrove traffic`: what streets emit, from counts and speeds in the ledger to sums over places with their doubts.
+
+Comes in: an opened territory and a period. Goes out: a `TrafficReport`: vehicle-kilometers, speed and emissions by place, street or class
+with 90 % intervals, the curves that were used beside what other sources say, and hourly values of the run `estimate/traffic`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mangrove import messages
+from mangrove.errors import Problem, RequestError, SourceError, did_you_mean
+from mangrove.rules import vehicles
+from mangrove.times import Span
+
+if TYPE_CHECKING:
+    from mangrove.handle import Handle
+    from mangrove.measure.traffic import LinkState
+    from mangrove.territory.model import Territory
+    from mangrove.traffic.emissions import Factors
+    from mangrove.traffic.sumo_net import SumoNet
+
+LINK, CLASS = "link", "class"
+_KILO = {"electricity": (1.0, "kWh")}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One place, street or class.
+
+    Attributes:
+        id: its key; vehicle_km; speed: mean over vehicles, km/h, None without traffic.
+        amount, low, high: kg (kWh) and the 90 % interval with the doubt of the factors; state_sd: standard deviation without it.
+    """
+
+    id: str
+    vehicle_km: float
+    speed: float | None
+    amount: float
+    low: float
+    high: float
+    state_sd: float
+
+
+@dataclass(frozen=True)
+class TrafficReport:
+    """What `mangrove traffic` says.
+
+    Attributes:
+        span: the period; by: what the rows are; pollutant, unit; rows; total: of all streets.
+        streets, cells: observed links and cells of five minutes; read: share of cells that were read, not filled.
+        sources: by class, g (kWh) per km at 20 km/h of every source; used: id of the curve of each class.
+        problems: what was left out, filled or assumed; record: id of the stored detail; stored: new hourly values.
+    """
+
+    span: Span
+    by: str
+    pollutant: str
+    unit: str
+    rows: tuple[Row, ...]
+    total: Row
+    streets: int
+    cells: int
+    read: float
+    sources: Mapping[str, Mapping[str, float]]
+    used: Mapping[str, str]
+    problems: tuple[Problem, ...]
+    record: str
+    stored: int
+
+
+def state(park: Handle, start: str | date | datetime, end: str | date | datetime | None = None) -> LinkState:
+    """Flow and speed of every observed street by class and five minutes; see `traffic`."""
+    from mangrove.measure.traffic import observe, streets
+
+    span = Span.asked(start, end, park.territory.tz)
+    observed = streets(park.territory, network(park.territory))
+    with park.reader() as ledger, ledger.snapshot() as snapshot:
+        return observe(park.territory, observed, span, snapshot)
+
+
+def traffic(
+    park: Handle,
+    start: str | date | datetime,
+    end: str | date | datetime | None = None,
+    *,
+    by: str = LINK,
+    pollutant: str = "CO2",
+    source: str = "",
+    seed: int = 0,
+    store: bool = True,
+) -> TrafficReport:
+    """Emissions of the observed streets in a period, stored as the run `estimate/traffic`.
+
+    Args:
+        park: an opened territory with flows of the carriers `vehicles` and `speed`.
+        start: a period, or the first instant when `end` is given; local time.
+        end: the first instant that no longer counts.
+        by: `link`, `class`, or a kind of place (`ward`, `city`).
+        pollutant: what is shown: one of `rules.vehicles.POLLUTANTS`, in any case of letters.
+        source: of the factor curves; the most trusted one of each when empty.
+        seed: of the draws of factors: the same for what is compared.
+        store: write the record and the hourly values.
+
+    Raises:
+        DataQualityError, DeclarationError, RequestError, RuleError, SourceError: codes `vehicles.*`, `roads.*`.
+    """
+    from mangrove.measure.traffic import write
+    from mangrove.measure.traffic.emitted import emitted
+    from mangrove.measure.traffic.state import Basis
+    from mangrove.measure.traffic.store import targets, wanted
+
+    territory = park.territory
+    shown = _pollutant(pollutant)
+    _check_by(territory, by)
+    made = state(park, start, end)
+    kept = tuple(dict.fromkeys([shown, *wanted(territory)]))
+    span = Span.asked(start, end, territory.tz)
+    factors = _factors(territory, made.classes, kept, source, span)
+    targets(territory, factors)
+    amounts = emitted(made, factors)
+    record, stored = "", 0
+    if store:
+        with park.writer() as ledger:
+            record, stored = write(ledger, territory, made, amounts, factors, seed=seed)
+    rows, total = _rows(territory, _Sums(made, amounts, factors, seed), by)
+    return TrafficReport(
+        span, by, shown, _KILO.get(shown, (1000.0, "kg"))[1], rows, total, len(made.streets.ids), made.basis.size,
+        float((made.basis <= Basis.SHARED).mean()), _sources(factors), _used(factors),
+        (*made.problems, *_notes(territory, factors, source)), record, stored,
+    )  # fmt: skip
+
+
+def network(territory: Territory) -> SumoNet | None:
+    """The network that the territory names, or None.
+
+    Raises:
+        SourceError: `vehicles.no_network`, and those of `traffic.sumo_net.read_net`.
+    """
+    settings = territory.settings.get("traffic")
+    named = str(settings.get("network") or "") if isinstance(settings, Mapping) else ""
+    if not named:
+        return None
+    from mangrove.traffic.sumo_net import read_net
+
+    path = Path(territory.path) / named
+    if not path.is_file():
+        raise SourceError("vehicles.no_network", path=named)
+    return read_net(path)
+
+
+def as_text(report: TrafficReport, lang: str = "en") -> str:
+    """The report for people."""
+    from mangrove.figures.numbers import number
+    from mangrove.printing import grid
+
+    def cells(row: Row, name: str) -> list[str]:
+        speed = "" if row.speed is None else number(row.speed, lang)
+        values = [number(value, lang) for value in (row.amount, row.low, row.high)]
+        return [name, number(row.vehicle_km, lang), speed, *values]
+
+    def say(code: str, **data: Any) -> str:
+        return messages.render(f"vehicles.{code}", lang, **data)
+
+    head = [say(word) for word in ("group", "km", "speed")]
+    head += [f"{report.pollutant} ({report.unit})", say("low"), say("high")]
+    rows = [cells(row, row.id) for row in report.rows] + [cells(report.total, say("total"))]
+    read = f"{report.read:.0%}"
+    parts = [
+        [say("summary", streets=report.streets, cells=report.cells, read=read)],
+        grid(head, rows, left={0}),
+    ]
+    told = [
+        [name, report.used.get(name, ""), ", ".join(f"{key} {value:.3g}" for key, value in values.items())]
+        for name, values in report.sources.items()
+    ]
+    if told:
+        title = [say("vehicle"), say("curve"), say("at_20", unit=_per_km(report.pollutant))]
+        parts.append(grid(title, told, left={0, 1, 2}))
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def as_json(report: TrafficReport) -> str:
+    """The report for programs."""
+
+    def row(one: Row) -> dict[str, Any]:
+        return {name: getattr(one, name) for name in Row.__slots__}
+
+    return json.dumps(
+        {
+            "start": report.span.start.isoformat(), "end": report.span.end.isoformat(), "by": report.by,
+            "pollutant": report.pollutant, "unit": report.unit, "rows": [row(one) for one in report.rows],
+            "total": row(report.total), "streets": report.streets, "cells": report.cells, "read": report.read,
+            "sources_at_20_km_h": report.sources, "curves": report.used, "record": report.record, "stored": report.stored,
+            "problems": [{"code": one.code, "text": one.text()} for one in report.problems],
+        },
+        ensure_ascii=False, indent=2,
+    )  # fmt: skip
+
+
+def _per_km(pollutant: str) -> str:
+    return "kWh/km" if pollutant in _KILO else "g/km"
+
+
+def _pollutant(word: str) -> str:
+    """The pollutant that was meant, whatever its case."""
+    known = {one.casefold(): one for one in vehicles.POLLUTANTS}
+    return known.get(word.casefold(), word)
+
+
+def _check_by(territory: Territory, by: str) -> None:
+    options = [LINK, CLASS, *dict.fromkeys(place.kind for place in territory.places.values())]
+    if by not in options:
+        raise RequestError(
+            "vehicles.unknown_by", text=by, options=", ".join(options), hint=did_you_mean(by, options)
+        )
+
+
+def _factors(
+    territory: Territory, classes: tuple[str, ...], pollutants: tuple[str, ...], source: str, span: Span
+) -> Factors:
+    from mangrove.traffic.emissions import factors
+
+    settings = territory.settings.get("traffic")
+    stated = settings.get("technologies") if isinstance(settings, Mapping) else None
+    day = span.start.astimezone(territory.tz).date()
+    return factors(classes, pollutants, source=source, technologies=stated or {}, on=day)
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over groups of links."""
+
+    made: LinkState
+    amounts: Any
+    factors: Factors
+    seed: int
+
+    def rows(self, names: tuple[str, ...], weights: Any, only: int | None = None) -> tuple[Row, ...]:
+        """One row for each group, of all classes or of one."""
+        from mangrove.traffic.emissions import roll_up
+
+        scale = _KILO.get(self.factors.pollutants[0], (1000.0, ""))[0]
+        summed = roll_up(
+            self.amounts if only is None else _only(self.amounts, only), weights, self.factors, seed=self.seed
+        )
+        km, hours = self.made.vehicle_km.sum(axis=0), _hours(self.made)
+        far, long = (weights @ (each.sum(axis=1) if only is None else each[:, only]) for each in (km, hours))
+        return tuple(
+            Row(
+                name,
+                float(far[z]),
+                float(far[z] / long[z]) if long[z] > 0 else None,
+                *(
+                    float(values[z, 0]) / scale
+                    for values in (summed.mass, summed.low, summed.high, summed.state_sd)
+                ),
+            )
+            for z, name in enumerate(names)
+        )
+
+
+def _rows(territory: Territory, sums: _Sums, by: str) -> tuple[tuple[Row, ...], Row]:
+    """The rows, and their total."""
+    import numpy as np
+
+    everything = np.ones((1, len(sums.made.streets.ids)))
+    total = sums.rows(("total",), everything)[0]
+    if by == CLASS:
+        classes = enumerate(sums.made.classes)
+        return tuple(sums.rows((name,), everything, number)[0] for number, name in classes), total
+    return sums.rows(*_groups(territory, sums.made, by)), total
+
+
+def _groups(territory: Territory, made: LinkState, by: str) -> tuple[tuple[str, ...], Any]:
+    """Names of groups and (Z, L) weights; places without any observed street are left out."""
+    import numpy as np
+
+    if by == LINK:
+        return made.streets.ids, np.eye(len(made.streets.ids))
+    names = tuple(place.id for place in territory.places.values() if place.kind == by)
+    weights = made.streets.weights(territory, names)
+    some = weights.sum(axis=1) > 0
+    return tuple(name for name, here in zip(names, some, strict=True) if here), weights[some]
+
+
+def _only(amounts: Any, number: int) -> Any:
+    """Amounts of one class; its share of the variance of a cell goes with the square of its share of the mass."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    mass = np.zeros_like(amounts.mass)
+    mass[:, :, number] = amounts.mass[:, :, number]
+    whole = amounts.by_link
+    share = np.divide(mass.sum(axis=2), whole, out=np.zeros_like(whole), where=whole > 0)
+    return replace(amounts, mass=mass, own=amounts.own * share, link=amounts.link * share)
+
+
+def _hours(made: LinkState) -> Any:
+    """(L, C) vehicle-hours."""
+    import numpy as np
+
+    known = (made.flow > 0) & (made.speed > 0)
+    return np.divide(made.vehicle_km, made.speed, out=np.zeros_like(made.flow), where=known).sum(axis=0)
+
+
+def _sources(factors: Factors) -> dict[str, dict[str, float]]:
+    """What a kilometer at 20 km/h of each class by source, with the technology that was used or of the whole fleet."""
+    found = {}
+    for name, row in zip(factors.classes, factors.curves, strict=True):
+        used = row[0]
+        if used is not None:
+            near = [
+                one
+                for one in vehicles.curves(name, used.pollutant)
+                if one.technology in (used.technology, vehicles.FLEET)
+            ]
+            found[name] = {one.source: round(float(one.at(vehicles.USUAL_SPEED)), 4) for one in near}
+    return found
+
+
+def _used(factors: Factors) -> dict[str, str]:
+    return {name: row[0].id for name, row in zip(factors.classes, factors.curves, strict=True) if row[0]}
+
+
+def _notes(territory: Territory, factors: Factors, source: str) -> list[Problem]:
+    """Which curves are of another source than asked for, and which emission standards are assumed."""
+    found = []
+    others = factors.others(source) if source else ()
+    if others:
+        found.append(
+            Problem(
+                "vehicles.other_source",
+                {"source": source, "curves": ", ".join(one.id for one in others)},
+                severity="warning",
+            )
+        )
+    settings = territory.settings.get("traffic")
+    stated = settings.get("technologies") if isinstance(settings, Mapping) else {}
+    known = {vehicles.vehicle_class(name).key for name in stated or {}}
+    for name in factors.classes:
+        technology = vehicles.vehicle_class(name).technology
+        if name not in known and technology and technology != "battery":
+            found.append(
+                Problem("vehicles.assumed", {"vehicle": name, "technology": technology}, severity="note")
+            )
+    return found
