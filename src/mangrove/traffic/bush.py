@@ -13,8 +13,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from mangrove.traffic.compiled import compiled, inlined
 from mangrove.traffic.paths import Curve, Graph, Links, heap_of, relative_gap, renew, shortest
 
 _TINY = 1e-12
@@ -43,7 +43,7 @@ class Labels(NamedTuple):
     most: Any
 
 
-@njit(cache=True)
+@compiled
 def assign(  # noqa: C901 - one loop over rounds, sweeps and origins
     trips: Any, fixed: Any, graph: Graph, curve: Curve, gap: float, rounds: int, own: Any, inside: Any
 ) -> tuple[Any, float, int, float]:
@@ -83,7 +83,8 @@ def assign(  # noqa: C901 - one loop over rounds, sweeps and origins
     while done < rounds and reached > gap:
         done += 1
         for sweep in range(_SWEEPS):
-            for origin in np.flatnonzero(active):
+            for at in np.flatnonzero(active):
+                origin = int(at)
                 mine = Bush(inside[origin], own[origin], orders[origin], places[origin])
                 if sweep == 0:
                     sizes[origin] = _improve(origin, mine, graph, links, labels, sizes[origin])
@@ -94,7 +95,7 @@ def assign(  # noqa: C901 - one loop over rounds, sweeps and origins
     return links.flow, reached, done, lost
 
 
-@njit(cache=True)
+@compiled
 def _begin(origin: int, trips: Any, mine: Bush, graph: Graph, curve: Curve, links: Links) -> int:
     """Makes the tree of cheapest paths a bush, loads the trips of its origin on it and renews costs. Returns its number of nodes."""
     label, pred = np.empty(graph.nodes), np.empty(graph.nodes, np.int32)
@@ -115,7 +116,7 @@ def _begin(origin: int, trips: Any, mine: Bush, graph: Graph, curve: Curve, link
     return _sort(origin, mine, graph)
 
 
-@njit(cache=True)
+@compiled
 def _sort(origin: int, mine: Bush, graph: Graph) -> int:
     """Puts the nodes of a bush in topological order (Kahn); `place` is -1 outside. Returns how many there are."""
     order, place = mine.order, mine.place
@@ -150,7 +151,7 @@ def _sort(origin: int, mine: Bush, graph: Graph) -> int:
     return count
 
 
-@njit(cache=True)
+@compiled
 def _improve(origin: int, mine: Bush, graph: Graph, links: Links, labels: Labels, size: int) -> int:
     """Drops links that carry nothing and are on no cheapest path, adds links that shorten a longest path. Returns the new size."""
     if _drop(mine, graph, links, labels, size):
@@ -180,7 +181,7 @@ def _improve(origin: int, mine: Bush, graph: Graph, links: Links, labels: Labels
     return _sort(origin, mine, graph) if added else size
 
 
-@njit(cache=True)
+@compiled
 def _drop(mine: Bush, graph: Graph, links: Links, labels: Labels, size: int) -> bool:
     """Drops links of a bush without flow, except the last links of cheapest paths. Returns whether any was dropped."""
     low, dropped = labels.low, False
@@ -203,7 +204,7 @@ def _drop(mine: Bush, graph: Graph, links: Links, labels: Labels, size: int) -> 
     return dropped
 
 
-@njit(cache=True)
+@compiled
 def _equilibrate(mine: Bush, graph: Graph, curve: Curve, links: Links, labels: Labels, size: int) -> float:
     """Shifts flow at every node of one bush, the last node first. Returns the flow that was moved."""
     low, high, least, most = labels
@@ -231,7 +232,7 @@ def _equilibrate(mine: Bush, graph: Graph, curve: Curve, links: Links, labels: L
     return moved
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _shift(node: int, mine: Bush, graph: Graph, curve: Curve, links: Links, labels: Labels) -> float:
     """One Newton step from the costliest used path into a node to the cheapest one, from their last common node on."""
     least, most, place, tail = labels.least, labels.most, mine.place, graph.tail
@@ -255,13 +256,13 @@ def _shift(node: int, mine: Bush, graph: Graph, curve: Curve, links: Links, labe
     gain = high - low
     if gain <= _TINY * high or room <= 0.0:
         return 0.0
-    step = room if steep * room <= gain else gain / steep
+    step: float = room if steep * room <= gain else gain / steep
     _move(node, cheap, -step, most, mine, graph, curve, links)
     _move(node, cheap, step, least, mine, graph, curve, links)
     return step
 
 
-@njit(cache=True, inline="always")
+@inlined
 def _move(
     node: int, common: int, step: float, along: Any, mine: Bush, graph: Graph, curve: Curve, links: Links
 ) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from mangrove.traffic.compiled import compiled
 from mangrove.traffic.paths import Curve, Graph, Links, cost_at, load, renew
 
 _BISECTIONS = 40
@@ -20,7 +20,7 @@ _NEARLY = 0.99
 """Weights of earlier directions stay below this, so that every direction holds some of the newest loading."""
 
 
-@njit(cache=True)
+@compiled
 def assign(
     trips: Any, fixed: Any, graph: Graph, curve: Curve, gap: float, rounds: int
 ) -> tuple[Any, float, int, float]:
@@ -58,7 +58,7 @@ def assign(
     return links.flow, reached, done, lost
 
 
-@njit(cache=True)
+@compiled
 def _step(flow: Any, direction: Any, curve: Curve) -> float:
     """The step in [0, 1] at which the potential is least: its derivative is zero there."""
     low, high = 0.0, 1.0
@@ -76,7 +76,7 @@ def _step(flow: Any, direction: Any, curve: Curve) -> float:
     return 0.5 * (low + high)
 
 
-@njit(cache=True)
+@compiled
 def _conjugate(links: Links, target: Any, last: Any) -> float:
     """Weight of the last direction that makes the new one conjugate to it."""
     old = (last - links.flow) * links.slope
@@ -84,7 +84,7 @@ def _conjugate(links: Links, target: Any, last: Any) -> float:
     return min(max((old * (target - links.flow)).sum() / d, 0.0), _NEARLY) if d != 0.0 else 0.0
 
 
-@njit(cache=True)
+@compiled
 def _weights(links: Links, target: Any, last: Any, before: Any, step: float) -> tuple[float, float]:
     """Weights (mu, nu) of the direction before the last one and of the last one."""
     mixed = (step * last + (1.0 - step) * before - links.flow) * links.slope

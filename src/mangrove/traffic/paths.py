@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from mangrove.traffic.compiled import compiled, inlined
 
 _USUAL = 4.0
 """The usual power of the time function; it needs no call of pow."""
@@ -53,7 +54,7 @@ class Heap(NamedTuple):
     keys: Any
 
 
-@njit(cache=True, inline="always")
+@inlined
 def cost_at(x: float, link: int, curve: Curve) -> float:
     """c(x) of one link."""
     if curve.b[link] == 0.0 or curve.p[link] == 0.0:
@@ -63,7 +64,7 @@ def cost_at(x: float, link: int, curve: Curve) -> float:
     return curve.t0[link] * (1.0 + curve.b[link] * grown)  # type: ignore[no-any-return]
 
 
-@njit(cache=True, inline="always")
+@inlined
 def slope_at(x: float, link: int, curve: Curve) -> float:
     """c'(x) of one link; 0 at x = 0 where a power below one has none."""
     if curve.b[link] == 0.0 or curve.p[link] == 0.0:
@@ -77,20 +78,20 @@ def slope_at(x: float, link: int, curve: Curve) -> float:
     return steep * ratio ** (power - 1.0)  # type: ignore[no-any-return]
 
 
-@njit(cache=True, inline="always")
+@inlined
 def renew(link: int, links: Links, curve: Curve) -> None:
     """Sets the cost and the slope of one link to those at its flow."""
     links.cost[link] = cost_at(links.flow[link], link, curve)
     links.slope[link] = slope_at(links.flow[link], link, curve)
 
 
-@njit(cache=True)
+@compiled
 def heap_of(graph: Graph) -> Heap:
     """Room for the heap of `shortest`: every link enters at most once."""
     return Heap(np.empty(len(graph.tail) + 1, np.int32), np.empty(len(graph.tail) + 1))
 
 
-@njit(cache=True)
+@compiled
 def shortest(origin: int, cost: Any, graph: Graph, label: Any, pred: Any, heap: Heap) -> None:
     """Labels and last links of the cheapest paths from `origin`: Dijkstra with a binary heap and late deletion.
 
@@ -118,7 +119,7 @@ def shortest(origin: int, cost: Any, graph: Graph, label: Any, pred: Any, heap: 
                 size += 1
 
 
-@njit(cache=True)
+@compiled
 def _sift_up(heap: Heap, place: int, node: int, key: float) -> None:
     """Enters a node at the end of a heap of `place` entries."""
     while place > 0:
@@ -130,7 +131,7 @@ def _sift_up(heap: Heap, place: int, node: int, key: float) -> None:
     heap.nodes[place], heap.keys[place] = node, key
 
 
-@njit(cache=True)
+@compiled
 def _sift_down(heap: Heap, size: int) -> None:
     """Puts the last entry of a heap of `size` + 1 entries in the place of the first."""
     node, key = heap.nodes[size], heap.keys[size]
@@ -148,7 +149,7 @@ def _sift_down(heap: Heap, size: int) -> None:
     heap.nodes[place], heap.keys[place] = node, key
 
 
-@njit(cache=True)
+@compiled
 def load(trips: Any, cost: Any, graph: Graph) -> tuple[Any, float, float]:
     """All trips on their cheapest paths: flow (A,), the sum of trips x cheapest cost, trips that no path connects."""
     flow = np.zeros(len(graph.tail))
@@ -176,7 +177,7 @@ def load(trips: Any, cost: Any, graph: Graph) -> tuple[Any, float, float]:
     return flow, least, lost
 
 
-@njit(cache=True)
+@compiled
 def relative_gap(trips: Any, fixed: Any, graph: Graph, links: Links) -> float:
     """(total - cheapest) / total: how far the flows besides the fixed ones are from equilibrium; 0 without traffic."""
     total = ((links.flow - fixed) * links.cost).sum()
@@ -194,7 +195,7 @@ def relative_gap(trips: Any, fixed: Any, graph: Graph, links: Links) -> float:
     return (total - least) / total  # type: ignore[no-any-return]
 
 
-@njit(cache=True)
+@compiled
 def skim(zones: int, cost: Any, graph: Graph) -> Any:
     """(zones, zones) cost of the cheapest path between every two zones; infinite where none is, 0 within a zone."""
     found = np.empty((zones, zones))

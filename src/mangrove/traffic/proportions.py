@@ -11,12 +11,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from mangrove.traffic.compiled import compiled
 from mangrove.traffic.paths import Graph
 
 
-@njit(cache=True)
+@compiled
 def use(origin: int, own: Any, graph: Graph, column: Any, weight: Any, asked: int, zones: int) -> Any:
     """(zones, asked) sum of the weights of the links that a trip uses, by column.
 
@@ -58,7 +58,7 @@ def use(origin: int, own: Any, graph: Graph, column: Any, weight: Any, asked: in
     return share[:zones]
 
 
-@njit(cache=True)
+@compiled
 def parted(own: Any, part: Any, graph: Graph) -> Any:  # noqa: C901 - one compiled pass
     """(A,) flow of a part of the trips, which take the same paths as all trips between the same zones.
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mangrove.errors import RequestError
 from mangrove.traffic.equilibrium import Equilibrium, checked_trips, user_equilibrium
@@ -127,7 +128,7 @@ class _System:
         blocks: (Z, Z, m + 1) H of every pair, the last column is the distance; spread: of the prior.
     """
 
-    blocks: Floats
+    blocks: npt.NDArray[np.float32]
     spread: Spread
 
     @classmethod
@@ -147,7 +148,7 @@ class _System:
         assert found.by_origin is not None
         for origin in np.flatnonzero(trips.sum(axis=1) > 0):
             share = proportions.use(
-                origin, found.by_origin[origin], graph, column, weight, len(links) + 1, roads.zones
+                int(origin), found.by_origin[origin], graph, column, weight, len(links) + 1, roads.zones
             )
             blocks[origin] = share * trips[origin][:, None]
             blocks[origin, origin] = 0.0
