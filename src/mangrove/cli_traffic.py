@@ -7,6 +7,7 @@ application of `cli.py`; the work is done by `traffic_state`.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -35,6 +36,10 @@ def traffic(
             help="Factor curves: hbefa, copert, measured, consumption; the most trusted when left out.",
         ),
     ] = "",
+    probes: Annotated[
+        Path | None,
+        typer.Option("--probes", help="CSV of positions (time, vehicle, lon, lat) to take first."),
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draws of factors.")] = 0,
     json: Json = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
@@ -44,6 +49,8 @@ def traffic(
     from mangrove import api, traffic_state
 
     park = api.open(folder)
+    if probes is not None:
+        say(traffic_state.take_probes(park, probes).text(lang))
     made = traffic_state.traffic(
         park, start, end, by=by, pollutant=pollutant, source=source, seed=seed, store=not dry_run
     )

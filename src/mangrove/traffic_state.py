@@ -137,6 +137,72 @@ def traffic(
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class ProbeReport:
+    """What came of positions: how many, how many lie on streets, mean speeds stored and streets that have them."""
+
+    points: int
+    matched: int
+    values: int
+    streets: int
+
+    def text(self, lang: str = "en") -> str:
+        """One sentence."""
+        told = {name: getattr(self, name) for name in ("points", "matched", "values", "streets")}
+        return messages.render("vehicles.probes", lang, **told)
+
+
+def take_probes(park: Handle, path: str | Path) -> ProbeReport:
+    """Matches positions of probe vehicles to the network and stores mean speeds of five minutes in the flows of the carrier `speed`.
+
+    Args:
+        park: an opened territory with a network and flows of the carrier `speed` (without a class) that name its edges.
+        path: CSV with the columns time, vehicle, lon, lat.
+
+    Raises:
+        SourceError: `vehicles.probe_*`, `vehicles.probe_network`. MissingExtraError: fastmm is not installed.
+    """
+    import hashlib
+
+    import numpy as np
+    import pyarrow as pa
+
+    from mangrove.ledger import Origin, Quality
+    from mangrove.measure.traffic import streets
+    from mangrove.measure.traffic.cells import SECONDS
+    from mangrove.traffic.matching_probes import match, read_probes
+
+    territory, net = park.territory, network(park.territory)
+    if net is None:
+        raise SourceError("vehicles.probe_network")
+    observed = streets(territory, net)
+    probes = read_probes(Path(path), territory.tz)
+    drives = match(net, probes)
+    meters = [one for one in observed.meters if one.kind == "speed" and not one.vehicle]
+    if not len(drives.time) or not meters:
+        return ProbeReport(drives.points, drives.matched, 0, 0)
+    first = float(drives.time.min() // SECONDS * SECONDS)
+    count = int((drives.time.max() - first) // SECONDS) + 1
+    speed = drives.speeds(first, count, SECONDS, len(net))[0][:, observed.edges[[one.link for one in meters]]]
+    cell, which = np.nonzero(speed > 0)
+    starts = pa.array(((first + cell * SECONDS) * 1e6).astype(np.int64)).cast(pa.timestamp("us", tz="UTC"))
+    scale = np.array([one.flow.unit.to("km/h") for one in meters])
+    table = pa.table(
+        {
+            "flow": pa.array([meters[at].flow.id for at in which], pa.string()),
+            "start": starts,
+            "value": pa.array(speed[cell, which] / scale[which]),
+            "quality": pa.array(np.full(len(cell), int(Quality.GOOD), np.uint8)),
+        }
+    )
+    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    with park.writer() as ledger:
+        receipt = ledger.append(
+            table, Origin(f"file:{Path(path).name}", digest, model="map matching", version="1")
+        )
+    return ProbeReport(drives.points, drives.matched, receipt.rows, len(set(which.tolist())))
+
+
 def network(territory: Territory) -> SumoNet | None:
     """The network that the territory names, or None.
 

@@ -366,7 +366,7 @@ def _hyperbolic(v: Floats, a: float, b: float, c: float, d: float) -> Floats:
 def _polynomial(v: Floats, *coefficients: float) -> Floats:
     import numpy as np
 
-    found: Floats = np.polyval(coefficients, v)
+    found: Floats = np.asarray(np.polyval(coefficients, v), dtype=np.float64)
     return found
 
 

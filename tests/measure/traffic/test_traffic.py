@@ -292,3 +292,28 @@ def test_declared_shares_split_totals(tmp_path):
     assert [row.vehicle_km for row in found.rows] == pytest.approx(
         [CELLS * 50 * 0.3 * 0.8, CELLS * 50 * 0.3 * 0.2]
     )
+
+
+def test_positions_of_probe_vehicles_become_speeds_of_streets(tmp_path):
+    pytest.importorskip("fastmm")
+    from tests.traffic.test_matching_probes import drive, written
+
+    from mangrove.traffic.sumo_net import read_net
+
+    folder = tmp_path / "city"
+    folder.mkdir()
+    write_net(folder)
+    made = city(folder, more="traffic:\n  network: small.net.xml\n")
+    fill(made, {name: value for name, value in USUAL.items() if "speed" not in name})
+    rows = drive(read_net(folder / "small.net.xml"), "a")
+    report = traffic_state.take_probes(made, written(tmp_path / "probes.csv", rows))
+    assert (report.points, report.matched) == (len(rows), len(rows))
+    assert report.streets == 3
+    found = traffic_state.state(made, *HOUR)
+    link = found.streets.ids.index("main")
+    assert found.speed[1, link, 0] == pytest.approx(18, rel=0.05)
+
+
+def test_positions_need_a_network(park, tmp_path):
+    with pytest.raises(SourceError, match="network"):
+        traffic_state.take_probes(park, tmp_path / "probes.csv")
