@@ -101,3 +101,36 @@ def test_the_command_prints_text_or_json_and_ends_by_saying_who_decides():
     )
     assert document["proposals"][0]["need"] == "brick_aggregate"
     assert 0 < document["proposals"][0]["score"] <= 1
+
+
+LARGE = {
+    "territory.yaml": "name: Park\nkind: park\ntimezone: Asia/Ho_Chi_Minh\ncurrency: VND\nlang: en\ngwp: AR5\n",
+    "places.csv": "id,name,kind,parent,lon,lat\npark,Park,park,,106.7,20.9\na,A,facility,park,106.7,20.9\nb,B,facility,park,106.7,22.9\n",
+    "flows.csv": "id,place,carrier,unit\n",
+    "offers.csv": "id,place,carrier,quantity,quality\nwarm,a,water@reuse,520000 m3/month,chloride=1250.5 mg/L\n",
+    "needs.csv": "id,place,carrier,quantity,quality\nwash,b,water@reuse,61234 m3/month,chloride<=2500 mg/L\n",
+}  # fmt: skip
+
+
+def test_large_numbers_are_grouped_as_the_language_does(tmp_path):
+    from mangrove import testing
+
+    testing._write(tmp_path, LARGE)
+    found = matches.match(mg.open(tmp_path), radius="20000 km")
+    english, vietnamese = found.text("en"), found.text("vi")
+    assert "offered 520,000, needed 61,200 m3/month" in english
+    assert "chào 520.000, cần 61.200 m3/month" in vietnamese
+    assert "chloride 1,250.5 mg/L (<= 2,500 mg/L)" in english
+    assert "chloride 1.250,5 mg/L (<= 2.500 mg/L)" in vietnamese
+    far = matches.match(mg.open(tmp_path), radius="200 km").text("en", refused=True)
+    assert "222 km apart, beyond 200 km" in far  # two degrees of latitude, 111.2 km each
+
+
+def test_between_nothing_found_and_what_is_refused_stands_one_blank_line(tmp_path):
+    from mangrove import testing
+
+    testing._write(tmp_path, LARGE)
+    for refused in (False, True):
+        said = matches.match(mg.open(tmp_path), radius="50 km").text("en", refused=refused)
+        assert said.startswith("no pair passes every gate\n\n")
+        assert "\n\n\n" not in said

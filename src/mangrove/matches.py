@@ -176,7 +176,7 @@ class Matches:
     def text(self, lang: str = "en", *, refused: bool = False) -> str:
         """For people: the best proposals with reasons and questions, then what is refused, then who decides."""
         found = self.candidates
-        lines = [] if len(found) else [messages.render("match.nothing", lang), ""]
+        lines = [] if len(found) else [messages.render("match.nothing", lang)]
         for a in range(min(len(found), _SHOWN)):
             one, other = self.offers[found.offer[a]], self.needs[found.need[a]]
             lines.append(self._title(one, other, float(found.score[a]), lang))

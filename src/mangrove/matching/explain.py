@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mangrove.errors import Sentence
+from mangrove.figures import numbers
 from mangrove.matching import agree, catalog, gates
 from mangrove.matching.profile import CORRESPONDS, READ, Profile
 
@@ -45,7 +46,7 @@ def reasons(world: World, pairs: Pairs, a: int) -> list[Sentence]:
     if giving.hazardous:
         said.append(_say("permitted", permits=" ".join(need.permits)))
     if offer.place == need.place or not math.isnan(pairs.km[a]):
-        said.append(_say("distance", km=float(f"{pairs.km[a]:.2g}")))
+        said.append(_say("distance", km=_number(pairs.km[a], 2)))
     return said
 
 
@@ -95,7 +96,7 @@ def refusals(world: World, pairs: Pairs, a: int, radius: float) -> list[Sentence
         said.append(_say("refused_level", had=offer.carrier.level, wanted=need.carrier.level))
     if gates.Gate.RADIUS in flags:
         reach = min(radius, float(world.reach[0][pairs.offer[a]]), float(world.reach[1][pairs.need[a]]))
-        said.append(_say("refused_radius", km=float(f"{pairs.km[a]:.3g}"), reach=float(f"{reach:.3g}")))
+        said.append(_say("refused_radius", km=_number(pairs.km[a], 3), reach=_number(reach, 3)))
     return said
 
 
@@ -177,7 +178,7 @@ def _amounts(offer: Listing, need: Listing) -> list[Sentence]:
     offered, needed = (
         sum(one.values) / len(one.values) * one.unit.to(unit) for one in (offer.quantity, need.quantity)
     )
-    return [_say("amounts", offered=float(f"{offered:.3g}"), needed=float(f"{needed:.3g}"), unit=unit.text)]
+    return [_say("amounts", offered=_number(offered, 3), needed=_number(needed, 3), unit=unit.text)]
 
 
 def _celsius(one: Profile) -> float | None:
@@ -191,11 +192,11 @@ def _dates(one: Listing) -> str:
 
 
 def _written(one: Quality) -> Sentence:
-    return _say("value", value=float(one.value.value), unit=one.value.unit.text)
+    return _say("value", value=_number(one.value.value, 6), unit=one.value.unit.text)
 
 
 def _limit(one: Quality) -> Sentence:
-    return _say("limit", sense=one.sense, value=float(one.value.value), unit=one.value.unit.text)
+    return _say("limit", sense=one.sense, value=_number(one.value.value, 6), unit=one.value.unit.text)
 
 
 def _compared(limit: Quality, had: Quality) -> Sentence:
@@ -210,6 +211,21 @@ class _Listed(Sentence):
     def text(self, lang: str = "en") -> str:
         """The sentences with semicolons between them."""
         return "; ".join(one.text(lang) for _, one in self.data)
+
+
+class _Number(Sentence):
+    """A number with the separators of the reader's language."""
+
+    __slots__ = ()
+
+    def text(self, lang: str = "en") -> str:
+        """The number to its significant digits."""
+        told = dict(self.data)
+        return numbers.number(told["value"], lang, digits=told["digits"])
+
+
+def _number(value: float, digits: int) -> Sentence:
+    return _Number("", (("value", float(value)), ("digits", digits)))
 
 
 class _Label(Sentence):
