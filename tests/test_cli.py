@@ -37,6 +37,7 @@ from tests.hydraulics.nets import supply, town
 from tests.measure import sensing_world
 from tests.measure.nowcast.twins import present
 from tests.measure.symbiosis import exchange_world
+from tests.measure.traffic.counted_city import counted
 from tests.sensed import sensed_town
 from tests.sources.feeds import feed
 from tests.sources.grid_worlds import declare, mix_file
@@ -248,6 +249,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         ),
         "alerts": lambda: (park, "--at", "2023-01-02"),
         "transit": lambda: (park, feed(out), "--from", "2026-11-16"),
+        "traffic": lambda: (counted(out / "streets"), "--from", "2026-06-03T07:00", "--to", "2026-06-03T08:00"),
         "water": lambda: (park, supply("Net1"), "--from", "2023-01-01", "--flow", "mill.power"),
         "drainage": lambda: (park, town(out), "--rain", "50"),
         "eip": lambda: (exchanging(out), "--year", "2024", "--gaps"),

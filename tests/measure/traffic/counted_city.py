@@ -77,6 +77,13 @@ USUAL = {
     "third_all": 50.0, "third_speed": 24.0,
 }  # fmt: skip
 
+def counted(folder: Path) -> Path:
+    """The folder of a city with an hour of counts; made once."""
+    if not folder.exists():
+        fill(city(folder), USUAL)
+    return folder
+
+
 NET = """<net>
 <location netOffset="0.00,0.00" convBoundary="0,0,1,1" origBoundary="0,0,1,1" projParameter="+proj=utm +zone=48 +ellps=WGS84 +datum=WGS84 +units=m +no_defs"/>
 <edge id=":b_0" function="internal"><lane id=":b_0_0" index="0" speed="8" length="20.0" shape="0,0 1,1"/></edge>
