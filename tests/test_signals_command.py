@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from mangrove import signals
 from mangrove.cli_signals import signals_app
 from mangrove.errors import MangroveError, RequestError
+from mangrove.printing_signals import comparison_text
 from mangrove.traffic.fixed_plan import read_plan, write_plan
 from mangrove.traffic.verdict import MEASURES, Comparison
 
@@ -181,6 +182,14 @@ def test_a_plan_of_another_network_is_refused(world, tmp_path):
         assert refused.value.code == code
 
 
+def test_the_adaptive_controller_is_one_of_the_ways(world):
+    net, routes = world
+    done = asked("run", net, "--routes", routes, "--control", "installed,adaptive", "--draws", 1, "--json")
+    ways = json.loads(done.stdout)["ways"]
+    assert ways["adaptive"]["delay"]["mean"] < ways["installed"]["delay"]["mean"]
+    assert ways["adaptive"]["delay"]["sd"] is None, "one draw knows no spread"
+
+
 # --- the arithmetic of a comparison -------------------------------------------------------------------------------------
 
 
@@ -199,6 +208,12 @@ def test_the_probability_that_a_plan_is_better_is_that_of_a_paired_t_test():
     assert found.better("plan", "delay") == pytest.approx(1 - expected)
     low, high = stats.ttest_rel(second, first).confidence_interval(0.9)
     assert found.interval("plan", "delay") == pytest.approx((low / first.mean(), high / first.mean()))
+
+
+def test_nothing_is_said_to_be_certain():
+    text = comparison_text(compared([90.0, 91.0, 92.0], [50.0, 51.0001, 52.0]))
+    assert "> 99.9 %" in text
+    assert "100.0 % sure" not in text
 
 
 def test_one_draw_knows_no_spread_and_equal_runs_are_no_better():

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mangrove.traffic.fixed_plan import FixedPlan
     from mangrove.traffic.verdict import Comparison
 
+_MOST_SURE = 0.999
 _CLOSE = ("delay", "co2", "stops")
 """Measures whose difference is said with its interval and probability."""
 
@@ -110,7 +111,7 @@ def comparison_text(comparison: Comparison, lang: str = "en") -> str:
             if math.isfinite(low):
                 data = {"way": way, "measure": messages.render(f"signals.measure_{measure}", lang)}
                 data |= {"low": _signed(low, lang), "high": _signed(high, lang)}
-                data["sure"] = percent(comparison.better(way, measure), lang, decimals=1)
+                data["sure"] = _sure(comparison.better(way, measure), lang)
                 lines.append(messages.render("signals.sure", lang, **data))
     return "\n".join(lines)
 
@@ -173,6 +174,15 @@ def rows_markdown(rows: Sequence[Sequence[str]], lang: str = "en") -> str:
 
 def _signed(share: float, lang: str) -> str:
     return ("+" if share > 0 else "") + percent(share, lang)
+
+
+def _sure(probability: float, lang: str) -> str:
+    """A probability to the tenth of a percent; nothing is certain or impossible after a few draws."""
+    if probability > _MOST_SURE:
+        return f"> {percent(_MOST_SURE, lang)}"
+    return (
+        f"< {percent(1 - _MOST_SURE, lang)}" if probability < 1 - _MOST_SURE else percent(probability, lang)
+    )
 
 
 def _known(value: float) -> float | None:
