@@ -22,6 +22,8 @@ from mangrove import exchange_inputs, listings, rules
 from mangrove.errors import MangroveError, Problem, RequestError, did_you_mean
 from mangrove.plan import symbiosis
 from mangrove.plan.symbiosis import SymbiosisPlan, Terms
+from mangrove.plan.symbiosis.between import UNIT_KINDS, is_candidate
+from mangrove.rules import costs
 from mangrove.settle import exchange_prices, gains
 from mangrove.settle.gains import RULES
 from mangrove.units import Quantity, unit
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from mangrove.plan.symbiosis import Case, NewExchange
     from mangrove.plan.symbiosis.model import Ints
     from mangrove.settle.game import Bools, Floats
-    from mangrove.territory.model import Listing
+    from mangrove.territory.model import Listing, Territory
 
 KIND = "exchange_plan"
 """Kind of the records in the ledger."""
@@ -68,11 +70,14 @@ class Planned:
     @cached_property
     def values(self) -> symbiosis.Values:
         """Worth of any group of companies: the game is played on the links that the plan opens where links cost once."""
-        case = self.plan.case
-        if not (case.fixed > 0).any():
+        case, found = self.plan.case, self.plan.solution
+        if not case.has_choices:
             return symbiosis.Values(case)
-        used = self.plan.solution.amount.sum(axis=1) > 0
-        return symbiosis.Values(case, used | (case.fixed == 0))
+        used = found.amount.sum(axis=1) > 0
+        missing = [
+            u for u, one in enumerate(case.units) if one.is_once and not one.capacity and not found.sizes[u]
+        ]
+        return symbiosis.Values(case, used | ((case.fixed == 0) & ~np.isin(case.unit, missing)))
 
     @property
     def is_small(self) -> bool:
@@ -221,8 +226,10 @@ def plan(
     proposed = exchange_inputs.pairs(territory, radius) if ends else _none()
     used, said = exchange_inputs.running(park, territory, day)
     carbon, more = exchange_inputs.factors(territory, day)
-    units = symbiosis.units(territory.assets)
+    rate, told = _discount(park, territory, day)
+    units = symbiosis.units(territory.assets, rate)
     asked, extra = _told(park, asked, day, treated=any(one.power for one in units))
+    extra += told
     case = symbiosis.assemble(territory, proposed, terms=asked, used=used, carbon=carbon, units=units)
     names = {id_: place.name for id_, place in park.territory.places.items()}
     found = symbiosis.result(case, symbiosis.solve(case, way=way), names)
@@ -310,6 +317,19 @@ def _carbon_price(park: Handle, asked: float | None) -> float:
     declared = park.territory.settings.get("energy")
     price = declared.get("carbon_price") if isinstance(declared, Mapping) else None
     return float(price or 0.0) if asked is None else asked
+
+
+def _discount(park: Handle, territory: Territory, day: date) -> tuple[float, list[Problem]]:
+    """The discount rate of units that may be built: the declared one, else that of the rules, which is then said."""
+    declared = park.territory.settings.get("energy")
+    rate = declared.get("discount") if isinstance(declared, Mapping) else None
+    if rate is not None or not any(
+        is_candidate(one) for one in territory.assets.values() if one.type in UNIT_KINDS
+    ):
+        return float(rate or 0.0), []
+    found = costs.finance("discount/offtaker", day)
+    data = {"rate": f"{100 * found.value:g} %", "status": found.status}
+    return found.value, [Problem("exchange.discount", data, severity="note")]
 
 
 def share(text: str | None) -> float | None:
@@ -432,7 +452,7 @@ def _deal(case: Case, one: NewExchange, loss: float) -> exchange_prices.Deal:
     offer = case.offers[case.offer[one.arc]]
     paid = (offer.carbon or 0.0) * one.amount * case.terms.carbon_price / _KILO
     giver = one.worth.get(offer.part, 0.0) + paid
-    owner = one.worth.get("treatment", 0.0) if one.owner else 0.0
+    owner = one.worth.get("treatment", 0.0) + one.worth.get("unit", 0.0) if one.owner else 0.0
     return exchange_prices.Deal(
         one.giver, one.taker, one.amount, giver, one.total - giver - owner, one.owner, owner, loss
     )

@@ -17,7 +17,7 @@ from mangrove.settle.gains import RULES
 
 if TYPE_CHECKING:
     from mangrove.exchange import Planned, Shared, Without
-    from mangrove.plan.symbiosis import Left, NewExchange
+    from mangrove.plan.symbiosis import Left, NewExchange, NewUnit
     from mangrove.settle.exchange_prices import Price
 
 _MILLION = 1e6
@@ -43,6 +43,8 @@ def plan_text(planned: Planned, lang: str = "en") -> str:
         lines.append(_say("bound", lang, **data) if found.complete else _say("bound_cut", lang, **data))
     for place, one in enumerate(found.exchanges[:_LONGEST], start=1):
         lines += ["", *_exchange(planned, one, place, lang)]
+    if found.units:
+        lines += ["", _say("units_title", lang), *(_unit(one, lang) for one in found.units)]
     if len(found.exchanges) > _LONGEST:
         lines += ["", _say("more", lang, count=len(found.exchanges) - _LONGEST)]
     for side in ("offers", "needs"):
@@ -86,6 +88,15 @@ def _exchange(planned: Planned, one: NewExchange, place: int, lang: str) -> list
             "    " + _say("months", lang, months="  ".join(number(value, lang) for value in one.amounts))
         )
     return lines
+
+
+def _unit(one: NewUnit, lang: str) -> str:
+    """Whether a unit is built, where, how large, and what it costs."""
+    data = {
+        "name": one.name, "owner": one.owner, "size": number(one.size, lang), "rate": unit_label(one.rate, lang),
+        "cost": _millions(one.cost, lang), "leaves": number(one.leaves, lang), "unit": unit_label(one.counted, lang),
+    }  # fmt: skip
+    return "  " + _say("unit_built" if one.built else "unit_not_built", lang, **data)
 
 
 def _lefts(left: Iterable[Left], lang: str) -> list[str]:

@@ -392,3 +392,25 @@ def test_the_worth_of_a_link_is_what_both_sides_avoid_less_transport_and_carbon(
     assert worth(30.0, 12.0, transport_cost_per_tkm=0.15, distance=[10.0, 100.0], carbon_price=0.05, delta_co2=40.0) == (
         pytest.approx([30 + 12 - 1.5 - 2, 30 + 12 - 15 - 2])
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_units_that_cost_by_their_size_are_the_best_of_all_subsets(seed):
+    rng = np.random.default_rng(seed)
+    problem = with_units(with_quality(drawn(seed, steps=3), seed), seed)
+    sized = rng.uniform(0.2, 2.0, 2)
+    problem = replace(problem, units=replace(problem.units, size_cost=sized))
+    found = design(problem, gap=1e-7)
+    worths = []
+    for some in chain.from_iterable(combinations(range(2), size) for size in range(3)):
+        room = np.where(np.isin([0, 1], some), problem.units.capacity, 0.0)
+        alone = exchange_lp(replace(problem, units=replace(problem.units, capacity=room)))
+        worths.append(alone.worth - float(np.sum(problem.units.fixed[list(some)])))
+        spent = float(alone.size @ sized)
+        assert alone.worth + spent == pytest.approx(
+            float((alone.amount * problem.value).sum() - (alone.treated * problem.units.cost[:, None]).sum()),
+            rel=1e-7,
+        )
+        assert alone.size == pytest.approx(alone.treated.max(axis=1), abs=1e-7)
+    assert found.worth == pytest.approx(max(worths), rel=1e-6, abs=1e-6)
+    assert found.bound >= max(worths) - 1e-5

@@ -49,7 +49,7 @@ class ExchangePlan:
             Without capacities, stores and units the sum of price x quantity is the worth, and no group of members could get
             more on its own (Owen, Mathematical Programming 9 (1975) 358).
         link_price: (A, T) what one more unit of capacity of a link would be worth.
-        opened: (A,) bool, the links that carry something. built: (U,) bool. treated: (U, T) what goes into each unit.
+        opened: (A,) bool, the links that carry something. built: (U,) bool. treated: (U, T) what goes into each unit, size: (U,) the most of it in a step.
         supply_stored, demand_stored: (I, T) and (J, T) what waits at the end of each step.
         bound: no plan is worth more. gap: (bound - worth) / bound, never negative; 0 for a linear program.
         designed: whether fixed costs and lots count (`design`). complete: False when the limit of time ended a search.
@@ -64,6 +64,7 @@ class ExchangePlan:
     opened: Bools
     built: Bools
     treated: Floats
+    size: Floats
     supply_stored: Floats
     demand_stored: Floats
     bound: float
@@ -211,7 +212,7 @@ class _Built:
     """The program of a problem.
 
     Attributes:
-        x: (A, T) columns. z: (U, T) what goes into units. give, take: (I, T) and (J, T) rows.
+        x: (A, T) columns. z: (U, T) what goes into units; size: (U,) its most in any step, -1 where that costs nothing. give, take: (I, T) and (J, T) rows.
         supply_level, demand_level: (I, T) and (J, T) columns of what waits, -1 without a store.
     """
 
@@ -229,6 +230,7 @@ class _Built:
         lp.terms(inlet, self.z, -1.0)
         lp.terms(outlet, self.z, -data.recovery[:, None])
         self._conditions()
+        self._sizes()
         self.supply_level = self._store("supply store", self.give, data.supply_store, 1.0)
         self.demand_level = self._store("demand store", self.take, data.demand_store, -1.0)
 
@@ -249,6 +251,18 @@ class _Built:
             )
             share, owners = np.full(takes, data.most_share), ("",) * takes
             constraints.most_share(self.lp, "share", (part,), share=share, shape=(1, steps), owners=owners)
+
+    def _sizes(self) -> None:
+        """z_ut - k_u <= 0: what goes into a unit stays within a size that is paid for."""
+        data, lp = self.data, self.lp
+        sized = np.flatnonzero(data.unit_size_cost > 0)
+        self.size = np.full(len(data.unit_size_cost), -1)
+        if not len(sized):
+            return
+        self.size[sized] = lp.columns("unit size", (len(sized),), cost=data.unit_size_cost[sized])
+        rows = lp.rows("unit size", self.z[sized].shape, upper=0.0)
+        lp.terms(rows, self.z[sized], 1.0)
+        lp.terms(rows, self.size[sized][:, None], -1.0)
 
     def _store(self, name: str, rows: Ints, capacity: Floats, sign: float) -> Ints:
         """out_t + e_t - e_{t-1} <= S_t at a supply, in_t - e_t + e_{t-1} <= D_t at a demand; e_0 = e_T. (n, T), -1: none."""
@@ -296,6 +310,7 @@ class _Built:
             opened=amount.sum(axis=1) > enough[0],
             built=treated.sum(axis=1) > enough[1],
             treated=np.maximum(treated, 0.0),
+            size=np.where(self.size >= 0, x_or_none[self.size], treated.max(axis=1, initial=0.0)),
             supply_stored=stored[0],
             demand_stored=stored[1],
             bound=bound,

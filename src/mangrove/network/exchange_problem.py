@@ -34,7 +34,7 @@ class Units:
     Attributes:
         capacity: (U,) or (U, T) most that goes in.
         cost: (U,) or (U, T) money per unit that goes in, with its electricity (see `treatment_cost`).
-        fixed: (U,) money for building it, over all steps.
+        fixed: (U,) money for building it, over all steps; size_cost: (U,) money for each unit of the most that goes in in any step.
         recovery: (U,) share of the inlet that comes out.
         content: (U, Q) at the outlet, needed when the problem has contents. inlet: (U, Q) most at the inlet; infinite for none.
     """
@@ -42,6 +42,7 @@ class Units:
     capacity: Any
     cost: Any = 0.0
     fixed: Any = 0.0
+    size_cost: Any = 0.0
     recovery: Any = 1.0
     content: Any = None
     inlet: Any = None
@@ -110,6 +111,7 @@ class Data:
     unit_capacity: Floats
     unit_cost: Floats
     unit_fixed: Floats
+    unit_size_cost: Floats
     recovery: Floats
     supply_store: Floats
     demand_store: Floats
@@ -150,6 +152,7 @@ def checked(problem: Exchanges) -> Data:
         unit_capacity=_table("unit capacity", units.capacity, count, steps, endless=True),
         unit_cost=_table("unit cost", units.cost, count, steps, signed=True),
         unit_fixed=_row("unit fixed", units.fixed, count),
+        unit_size_cost=_row("unit size cost", units.size_cost, count),
         recovery=_share("recovery", units.recovery, count),
         supply_store=_row("supply_store", problem.supply_store, gives),
         demand_store=_row("demand_store", problem.demand_store, takes),

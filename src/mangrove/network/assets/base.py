@@ -409,6 +409,14 @@ def sizing(per: str = "kW") -> tuple[Parameter, ...]:
     )  # fmt: skip
 
 
+def once() -> Parameter:
+    """The part of an investment that does not grow with the size; plans of exchanges pay it when the asset is built at all."""
+    return Parameter(
+        "cost_fixed", "VND", "Investment when it is built at all, whatever its size; plans of exchanges reckon with it",
+        "Vốn đầu tư khi xây dựng, không phụ thuộc công suất; phương án trao đổi có tính đến", default=0.0,
+    )  # fmt: skip
+
+
 def variable_cost(per: str = "kWh") -> Parameter:
     """Money per unit of output beside what comes in."""
     return Parameter(

@@ -75,6 +75,7 @@ PARAMETERS = (
     base.variable_cost(),
     base.flow(about="Flow that meters the heat", about_vi="Dòng đo nhiệt"),
     *base.sizing(),
+    base.once(),
 )  # fmt: skip
 KIND = Kind("heat_pump", "Heat pump", "Bơm nhiệt", PARAMETERS, build, check=check,
             inputs=(Input("temperature", "degC", "Temperature of the source in each step", "Nhiệt độ nguồn từng bước", required=False),),

@@ -118,6 +118,7 @@ PARAMETERS = (
     base.variable_cost("m3"),
     base.flow(about="Flow that meters the treated water", about_vi="Dòng đo nước sau xử lý"),
     *base.sizing("m3/h"),
+    base.once(),
 )  # fmt: skip
 KIND = Kind("water_treatment", "Water treatment", "Xử lý nước", PARAMETERS, build, check=check,
             example="capacity=100 m3/h; consumption=0.6 kWh/m3; recovery=75 %; outlets='COD=30 mg/L, TSS=10 mg/L'")  # fmt: skip

@@ -4,11 +4,11 @@
 from mangrove.plan.symbiosis.between import units
 from mangrove.plan.symbiosis.model import APPROACH, PARTS, Case, Party, Terms, Unit
 from mangrove.plan.symbiosis.optimum import Solution, solve
-from mangrove.plan.symbiosis.outcome import Left, NewExchange, SymbiosisPlan, document, result
+from mangrove.plan.symbiosis.outcome import Left, NewExchange, NewUnit, SymbiosisPlan, document, result
 from mangrove.plan.symbiosis.problem import UNMIXED, Pairs, assemble
 from mangrove.plan.symbiosis.value import Values, only
 
 __all__ = [
-    "APPROACH", "PARTS", "UNMIXED", "Case", "Left", "NewExchange", "Pairs", "Party", "Solution", "SymbiosisPlan", "Terms", "Unit", "Values",
+    "APPROACH", "PARTS", "UNMIXED", "Case", "Left", "NewExchange", "NewUnit", "Pairs", "Party", "Solution", "SymbiosisPlan", "Terms", "Unit", "Values",
     "assemble", "document", "only", "result", "solve", "units",
 ]  # fmt: skip

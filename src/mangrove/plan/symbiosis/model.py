@@ -21,6 +21,7 @@ from mangrove.units import Quantity
 
 Floats: TypeAlias = NDArray[np.float64]
 Ints: TypeAlias = NDArray[np.int64]
+Bools: TypeAlias = NDArray[np.bool_]
 MONTHS = 12
 PARTS = ("purchase", "disposal", "asked", "transport", "handling", "link", "treatment", "carbon")
 """What the worth of an exchange consists of: what is no longer bought and no longer disposed of, less what the giver asks where nobody
@@ -95,15 +96,18 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A treatment unit or a heat pump: what it takes at one place and gives at a better quality.
+    """A treatment unit or a heat pump: what it takes at one place and gives at a better quality. It stands, or may be built.
 
     Attributes:
         id, place: of the asset; takes, gives: kinds of carriers.
-        capacity: most that leaves it in a month, in `unit`.
+        capacity: most that leaves it in a month, in `unit`; of a candidate what stands already.
         recovery: what leaves per unit that goes in (above 1 for a heat pump: its electricity leaves as heat, too).
         power: kWh per unit that leaves; cost: VND per unit that leaves.
         outlet: quality that leaves it, by folded name, whatever goes in; removal: share of what goes in that it removes.
         temperature: of the heat that leaves it, source_temperature: that it needs at least, degC.
+        most: largest capacity when it is built, what stands included; None: nothing is to be built.
+        price: VND/yr for each new unit of the capacity, upkeep included; fixed: VND/yr when anything is built at all.
+        name: for people.
     """
 
     id: str
@@ -119,6 +123,20 @@ class Unit:
     removal: Mapping[str, float] = field(default_factory=dict)
     temperature: float | None = None
     source_temperature: float | None = None
+    most: float | None = None
+    price: float = 0.0
+    fixed: float = 0.0
+    name: str = ""
+
+    @property
+    def is_once(self) -> bool:
+        """Whether building any of it costs something at once."""
+        return self.most is not None and self.fixed > 0
+
+    @property
+    def largest(self) -> float:
+        """The most that can leave it in a month."""
+        return self.capacity if self.most is None else self.most
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -157,6 +175,9 @@ class Case:
         distance: (A,) km; score: (A,) of the match; reasons: of each arc, by language.
         blends, groups: further limits; terms: what was reckoned with; notes: what people should know.
         refused: by id of a listing without an arc, why its likeliest partner is refused, by language.
+        electricity: (U, T) VND/kWh of each unit in each step, carbon price included; None: what the terms say, always.
+
+    A case of hours has T columns where that of a year has twelve.
     """
 
     offers: tuple[Party, ...]
@@ -180,9 +201,15 @@ class Case:
     terms: Terms
     notes: tuple[errors.Problem, ...] = ()
     refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    electricity: Floats | None = None
 
     def __len__(self) -> int:
         return len(self.offer)
+
+    @property
+    def steps(self) -> int:
+        """T, twelve months or a number of hours."""
+        return int(self.capacity.shape[1])
 
     @cached_property
     def worth(self) -> Floats:
@@ -192,13 +219,13 @@ class Case:
 
     @cached_property
     def supply(self) -> Floats:
-        """(I, 12) what is offered."""
-        return np.array([one.amounts for one in self.offers]).reshape(-1, MONTHS)
+        """(I, T) what is offered."""
+        return np.array([one.amounts for one in self.offers]).reshape(-1, self.steps)
 
     @cached_property
     def demand(self) -> Floats:
-        """(J, 12) what is needed."""
-        return np.array([one.amounts for one in self.needs]).reshape(-1, MONTHS)
+        """(J, T) what is needed."""
+        return np.array([one.amounts for one in self.needs]).reshape(-1, self.steps)
 
     @cached_property
     def members(self) -> tuple[str, ...]:
@@ -224,6 +251,16 @@ class Case:
         return found
 
     @property
+    def has_choices(self) -> bool:
+        """Whether anything costs once: links that open, or units that are built."""
+        return bool((self.fixed > 0).any()) or any(one.is_once for one in self.units)
+
+    @property
     def power_price(self) -> float:
         """VND/kWh of electricity for treatment, with the carbon price on its emissions."""
         return (self.terms.power_price or 0.0) + self.terms.power_carbon * self.terms.carbon_price / 1000.0
+
+    @property
+    def power_cost(self) -> Floats | float:
+        """(U, 1, T) VND/kWh of each unit in each step, or the same number for all."""
+        return self.power_price if self.electricity is None else self.electricity[:, None, :]

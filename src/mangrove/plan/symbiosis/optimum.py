@@ -7,7 +7,7 @@ unit of each offer and need would be worth, and who would get what by these pric
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -15,13 +15,16 @@ from mangrove.errors import RequestError
 from mangrove.network import design as designs
 from mangrove.network.exchange import ExchangePlan, Exchanges, exchange_lp
 from mangrove.network.exchange import design as exchange_design
+from mangrove.network.result import Plan
 from mangrove.plan.symbiosis import amounts
 from mangrove.plan.symbiosis.build import Built, build
-from mangrove.plan.symbiosis.model import MONTHS, Case, Floats
+from mangrove.plan.symbiosis.model import MONTHS, Bools, Case, Floats
 
 GAP = 0.01
 """Relative distance from the bound at which a search over links stops; up to 300 links that hang together are searched whole."""
 TIME_LIMIT = 10.0
+SMALL = 1e-6
+"""Share of what is there below which nothing flows, and nothing is built."""
 WAYS = ("auto", "arrays", "network")
 
 
@@ -35,6 +38,7 @@ class Solution:
         supply_price, demand_price: (I, 12), (J, 12) VND per unit, what one more unit would be worth.
         by_price: VND/yr of each place when everybody is paid what one more unit is worth; adds up to worth.
         way: `arrays` or `network`; complete: False when the limit of time ended the search.
+        sizes: (U,) new capacity of each unit, units a month; empty where no unit is a choice.
     """
 
     amount: Floats
@@ -46,6 +50,7 @@ class Solution:
     by_price: dict[str, float]
     way: str
     complete: bool = True
+    sizes: Floats = field(default_factory=lambda: np.zeros(0))
 
 
 def solve(
@@ -76,7 +81,7 @@ def solve(
 def plain(case: Case) -> bool:
     """Whether supplies, needs, limits of arcs and mixes are all there is: months then do not depend on each other."""
     alone = all(len(group.arcs) == 1 for group in case.groups)
-    kept = any(amounts.storage(one) for one in case.offers)
+    kept = any(amounts.storage(one) for one in (*case.offers, *case.needs))
     return bool(
         alone and not kept and not len(case.units) and not case.least.any() and (case.ratio == 1.0).all()
     )
@@ -140,25 +145,23 @@ def _by_price(case: Case, plan: ExchangePlan) -> dict[str, float]:
 def _on_network(built: Built, gap: float, time_limit: float | None) -> Solution:
     """The network; links with fixed costs are chosen first, then the linear program of what is open gives amounts and prices."""
     case, lp = built.case, built.net.program
-    fixed = np.flatnonzero(case.fixed > 0)
     bound, complete, spent = np.nan, True, 0.0
     opened = np.zeros(len(case), bool)
-    if len(fixed):
-        columns = built.columns[fixed]
-        openings = designs.Openings(
-            columns=columns.ravel(), item=np.repeat(np.arange(len(fixed)), MONTHS), most=built.most()[fixed].ravel(),
-            cost=case.fixed[fixed], least=np.zeros(columns.size),
-        )  # fmt: skip
+    once = np.zeros(len(case.units))
+    openings = built.openings()
+    if len(openings.cost):
         found = designs.design(lp, openings, gap=gap, time_limit=time_limit)
         bound, complete = -found.bound, found.complete
         lp.upper[openings.columns[found.shut]] = 0.0
-        opened[fixed] = found.opened
-        spent = float(case.fixed[opened].sum())
+        opened, once = _opened(built, openings, found)
+        spent = float(case.fixed[opened].sum() + once.sum())
     plan = built.net.solve()
     amount = np.maximum(_read(built, plan), 0.0)
     worth = -plan.cost - spent
     bound = worth if np.isnan(bound) else max(bound, worth)
     shares = {place: -money for place, money in plan.shares().items() if place}
+    for unit, money in zip(case.units, once.tolist(), strict=True):
+        shares[unit.place] = shares.get(unit.place, 0.0) - money
     for arc in np.flatnonzero(opened):
         places = case.places(int(arc))
         for place in places:
@@ -166,17 +169,39 @@ def _on_network(built: Built, gap: float, time_limit: float | None) -> Solution:
     return Solution(
         amount, worth, bound, designs.gap_of(-worth, -bound),
         np.maximum(plan.price(built.offers)[:, 0], 0.0), np.maximum(-plan.price(built.needs)[:, 0], 0.0), shares,
-        "network", complete,
+        "network", complete, _sizes(built, plan, once),
     )  # fmt: skip
 
 
-def _read(built: Built, plan: object) -> Floats:
+def _opened(built: Built, openings: designs.Openings, found: designs.Design) -> tuple[Bools, Floats]:
+    """(A,) the links that carry anything, and (U,) VND/yr for having units that are built."""
+    case = built.case
+    links = np.flatnonzero(case.fixed > 0)
+    opened = np.zeros(len(case), bool)
+    opened[links] = found.opened[: len(links)]
+    made = openings.columns[np.isin(openings.item, len(links) + np.flatnonzero(found.opened[len(links) :]))]
+    return opened, np.where(np.isin(built.sizes, made), [one.fixed for one in case.units], 0.0)
+
+
+def _sizes(built: Built, plan: Plan, once: Floats) -> Floats:
+    """(U,) what is built of each unit; where more of it costs nothing, all that may be when anything is."""
+    sizes = np.zeros(len(built.sizes))
+    for u, unit in enumerate(built.case.units):
+        if unit.most is None:
+            continue
+        size = float(plan.size(built.net.handles[f"size {unit.id}"])[0]) - unit.capacity  # type: ignore[arg-type]
+        used = size > SMALL * max(unit.most, 1.0)
+        sizes[u] = (size if unit.price > 0 else unit.most - unit.capacity) if used or once[u] else 0.0
+    return sizes
+
+
+def _read(built: Built, plan: Plan) -> Floats:
     """(A, 12) amounts of the arcs, from the streams that they lie in."""
     found = np.zeros(built.columns.shape)
     for name in ("exchange", "treated", "given"):
         stream = built.net.handles.get(name)
         if stream is not None:
-            rates = plan.rate(stream)[:, 0]  # type: ignore[attr-defined]
+            rates = plan.rate(stream)[:, 0]  # type: ignore[arg-type]
             at = np.isin(built.columns[:, 0], stream.columns[:, 0, 0])  # type: ignore[union-attr]
             found[at] = rates
     return found

@@ -8,7 +8,7 @@ t/yr; avoided emissions are those of the counterfactual that is declared and sta
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 from mangrove.errors import Problem, Sentence
 from mangrove.messages import LANGUAGES
 from mangrove.plan.symbiosis import amounts as kept
+from mangrove.plan.symbiosis.between import HOURS
 from mangrove.plan.symbiosis.model import PARTS, Case, Floats, Ints, Party
 from mangrove.plan.symbiosis.optimum import Solution
 
@@ -34,7 +35,7 @@ class NewExchange:
         giver, taker: ids of places; owner: of the unit; empty: none.
         name, need_name: for people. counted: in what `amounts` (12,) are: units of the offer a month.
         arrives: units of the need a year.
-        worth: VND/yr by part (see `PARTS`, and `fixed`); co2: t CO2e/yr avoided.
+        worth: VND/yr by part (see `PARTS`, and `unit`, `fixed`: its share of a unit that is built, and opening the link); co2: t CO2e/yr avoided.
         known_co2: whether both sides state what would happen without the exchange, with a factor.
         distance: km; score: of the match; reasons: by language.
         mixed: properties that meet their limit only in a mix with others.
@@ -78,6 +79,30 @@ class NewExchange:
 
 
 @dataclass(frozen=True, slots=True)
+class NewUnit:
+    """A treatment unit or heat pump that may be built, and whether the plan builds it.
+
+    Attributes:
+        id, place: of the asset; owner: name of the place; name: for people.
+        built: whether; stands, size: capacity that is there, and that is new; rate: in what both are (m3/h, kW).
+        leaves: what leaves it a year, in `counted`.
+        cost: VND/yr of what is built; its exchanges bear it by what passes through it (part `unit`).
+    """
+
+    id: str
+    place: str
+    owner: str
+    name: str
+    built: bool
+    stands: float
+    size: float
+    rate: str
+    leaves: float
+    counted: str
+    cost: float
+
+
+@dataclass(frozen=True, slots=True)
 class Left:
     """What stays of an offer or a need: units a year, of how much, and why.
 
@@ -110,6 +135,7 @@ class SymbiosisPlan:
         worth: VND/yr; bound: no plan is worth more; gap: relative distance to it; complete: False when time ended the search.
         by_price: VND/yr of each place when everybody is paid what one more unit is worth.
         places: names by id; case, solution: what it was made from; problems: what people should know.
+        units: those that may be built, what is built first.
     """
 
     exchanges: tuple[NewExchange, ...]
@@ -124,6 +150,7 @@ class SymbiosisPlan:
     case: Case
     solution: Solution
     problems: tuple[Problem, ...] = ()
+    units: tuple[NewUnit, ...] = ()
 
     @property
     def co2(self) -> float:
@@ -143,7 +170,10 @@ class SymbiosisPlan:
 
     def parts(self) -> dict[str, float]:
         """VND/yr by part; adds up to worth."""
-        return {part: sum(one.worth.get(part, 0.0) for one in self.exchanges) for part in (*PARTS, "fixed")}
+        return {
+            part: sum(one.worth.get(part, 0.0) for one in self.exchanges)
+            for part in (*PARTS, "unit", "fixed")
+        }
 
 
 def result(case: Case, found: Solution, places: Mapping[str, str]) -> SymbiosisPlan:
@@ -151,15 +181,49 @@ def result(case: Case, found: Solution, places: Mapping[str, str]) -> SymbiosisP
     used = found.amount.sum(axis=1)
     least = _SMALL * np.maximum(case.supply.sum(axis=1), 1.0)[case.offer] if len(case) else np.zeros(0)
     arcs = np.flatnonzero(used > least)
-    exchanges = [_exchange(case, found, int(arc)) for arc in arcs]
+    costs, leaves = _costs(case, found), _leaves(case, found)
+    per = np.divide(costs, leaves, out=np.zeros(len(costs)), where=leaves > 0)
+    exchanges = [_exchange(case, found, int(arc), per) for arc in arcs]
     exchanges.sort(key=lambda one: (-one.total, one.id))
     return SymbiosisPlan(
         tuple(exchanges), tuple(_Side.of(case, found, "offer").lefts()), tuple(_Side.of(case, found, "need").lefts()),
         found.worth, found.bound, found.gap, found.complete, found.by_price, places, case, found, case.notes,
+        tuple(sorted(_units(case, found, places), key=lambda one: (not one.built, one.id))),
     )  # fmt: skip
 
 
-def _exchange(case: Case, found: Solution, arc: int) -> NewExchange:
+def _costs(case: Case, found: Solution) -> Floats:
+    """(U,) VND/yr of what is built of each unit."""
+    if not len(found.sizes):
+        return np.zeros(len(case.units))
+    price, fixed = (np.array([getattr(one, name) for one in case.units]) for name in ("price", "fixed"))
+    costs: Floats = price * found.sizes + np.where(found.sizes > 0, fixed, 0.0)
+    return costs
+
+
+def _leaves(case: Case, found: Solution) -> Floats:
+    """(U,) what leaves each unit a year."""
+    through = np.flatnonzero((case.unit >= 0) & (case.need >= 0))
+    recovery = np.array([one.recovery for one in case.units])
+    amount = found.amount[through].sum(axis=1) * recovery[case.unit[through]] if len(through) else None
+    return np.bincount(case.unit[through], amount, minlength=len(case.units)).astype(float)
+
+
+def _units(case: Case, found: Solution, places: Mapping[str, str]) -> Iterator[NewUnit]:
+    """The units that are a choice."""
+    costs, leaves = _costs(case, found), _leaves(case, found)
+    for u, one in enumerate(case.units):
+        if one.most is None:
+            continue
+        rate, scale = ("kW", _KILO) if one.unit == "MWh" else (f"{one.unit}/h", 1.0)
+        size = float(found.sizes[u]) if len(found.sizes) else 0.0
+        yield NewUnit(
+            one.id, one.place, places.get(one.place, one.place), one.name or one.id, size > 0, one.capacity / HOURS * scale,
+            size / HOURS * scale, rate, float(leaves[u]), one.unit, float(costs[u]),
+        )  # fmt: skip
+
+
+def _exchange(case: Case, found: Solution, arc: int, per: Floats) -> NewExchange:
     offer = case.offers[case.offer[arc]]
     unit = case.units[case.unit[arc]] if case.unit[arc] >= 0 else None
     need = case.needs[case.need[arc]] if case.need[arc] >= 0 else None
@@ -169,6 +233,8 @@ def _exchange(case: Case, found: Solution, arc: int) -> NewExchange:
     worth["treatment"] -= power * (case.terms.power_price or 0.0)
     co2 = float(case.carbon[arc]) * total - power * case.terms.power_carbon
     worth["carbon"] -= power * case.terms.power_carbon * case.terms.carbon_price / _KILO
+    if unit is not None and need is not None:
+        worth["unit"] = -float(per[case.unit[arc]]) * unit.recovery * total
     worth["fixed"] = -float(case.fixed[arc])
     return NewExchange(
         offer.id, need.id if need else unit.id if unit else "", offer.place,
@@ -274,8 +340,19 @@ class _Side:
             return Sentence("exchange.why_quality", (("names", self.names(rest)), ("limits", limits)))
         closed = not self.found.amount[rest].any() and (case.fixed[rest] > 0).any()
         shared = any(np.isin(group.arcs, rest).any() for group in case.groups)
+        if self.unbuilt(rest):
+            return Sentence("exchange.why_unit", (("names", self.names(rest)),))
         word = "why_fixed" if closed else "why_share" if shared else "why_limit"
         return Sentence(f"exchange.{word}", (("names", self.names(rest)),))
+
+    def unbuilt(self, arcs: Ints) -> bool:
+        """Whether all these arcs go through units that could be built and are not."""
+        sizes, units = self.found.sizes, self.case.units
+        missing = [
+            u >= 0 and units[u].most is not None and not units[u].capacity and not sizes[u]
+            for u in self.case.unit[arcs].tolist()
+        ]
+        return all(missing)
 
     def names(self, arcs: Ints) -> str:
         """The partners of some arcs."""
@@ -307,6 +384,7 @@ def document(plan: SymbiosisPlan) -> dict[str, Any]:
         "exchanges": [_one(one) for one in plan.exchanges],
         "offers": [_left(one) for one in plan.offers],
         "needs": [_left(one) for one in plan.needs],
+        "units": [asdict(one) for one in plan.units],
         "by_price": dict(plan.by_price),
         "places": dict(plan.places),
         "notes": [

@@ -17,11 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mangrove.errors import InfeasibleError
+from mangrove.network.design import open_
 from mangrove.network.solver import INFEASIBLE, Solver
 from mangrove.plan.symbiosis.build import build
-from mangrove.plan.symbiosis.model import Case, Floats, Ints
+from mangrove.plan.symbiosis.model import Bools, Case, Floats, Ints
 
-Bools = NDArray[np.bool_]
 PROVEN = 1e-9
 """Relative gap of the searches over links with fixed costs: values of coalitions are compared with each other."""
 TABLED = 12
@@ -166,14 +166,10 @@ class _Warm:
         built = build(self.part)
         self.columns, self.lp = built.columns, built.net.program
         self.upper, self.lower = self.part.capacity, self.part.least
-        fixed = np.flatnonzero(self.part.fixed > 0)
-        integers = None
-        if len(fixed):
-            y = self.lp.columns("opened", (len(fixed),), cost=self.part.fixed[fixed], upper=1.0)
-            rows = self.lp.rows("opening", (len(fixed), built.columns.shape[1]), upper=0.0)
-            self.lp.terms(rows, built.columns[fixed], 1.0)
-            self.lp.terms(rows, y[:, None], -built.most()[fixed])
-            integers = y
+        integers, openings = None, built.openings()
+        if len(openings.cost):
+            integers = self.lp.columns("opened", openings.cost.shape, cost=openings.cost, upper=1.0)
+            open_(self.lp, openings.columns, integers[openings.item], openings.most)
         self.solver = Solver(self.lp, integers=integers)
 
     def worth(self, able: Bools) -> float:
