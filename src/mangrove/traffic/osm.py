@@ -103,22 +103,22 @@ def _cut(source: Path, area: Box, out: Path, kinds: frozenset[str]) -> int:
     except ImportError:
         raise MissingExtraError("traffic") from None
 
-    kept = 0
+    kept: set[int] = set()
+    nodes: set[int] = set()
     try:
         ways = osmium.FileProcessor(str(source), osmium.osm.NODE | osmium.osm.WAY).with_locations()
-        ways = ways.with_filter(osmium.filter.EntityFilter(osmium.osm.WAY)).with_filter(
-            osmium.filter.KeyFilter("highway")
-        )
-        with osmium.BackReferenceWriter(
-            str(out), ref_src=str(source), overwrite=True, remove_tags=False
-        ) as writer:
-            for way in ways:
-                if way.tags.get("highway") in kinds and _touches(way, area):
-                    writer.add(way)
-                    kept += 1
+        ways = ways.with_filter(osmium.filter.EntityFilter(osmium.osm.WAY))
+        for way in ways.with_filter(osmium.filter.KeyFilter("highway")):
+            if way.tags.get("highway") in kinds and _touches(way, area):
+                kept.add(way.id)
+                nodes.update(node.ref for node in way.nodes)
+        with osmium.SimpleWriter(str(out), overwrite=True) as writer:
+            for thing in osmium.FileProcessor(str(source), osmium.osm.NODE | osmium.osm.WAY):
+                if thing.id in (kept if thing.is_way() else nodes):
+                    writer.add(thing)
     except (RuntimeError, OSError) as error:
         raise SourceError("roads.not_osm", where=Where(source.name), text=str(error)) from None
-    return kept
+    return len(kept)
 
 
 def _touches(way: object, area: Box) -> bool:

@@ -162,7 +162,8 @@ def _settled(case: Case, level: float, before: Floats | None) -> Flows:
     first, share = case.streams, np.ones_like(before)
     for turn in range(_ELASTIC_ROUNDS):
         known = np.isfinite(before) & np.isfinite(flows.skim) & (before > 0)
-        wanted = np.where(known, (flows.skim / np.where(known, before, 1.0)) ** case.elasticity, 1.0)
+        ratio = np.divide(flows.skim, before, out=np.ones_like(before), where=known)
+        wanted = ratio**case.elasticity
         share += (wanted - share) / (1.0 if turn == 0 else 2.0)
         streams = tuple(replace(stream, trips=stream.trips * share) for stream in first)
         flows = assign(replace(case, streams=streams), level)

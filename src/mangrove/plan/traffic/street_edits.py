@@ -77,7 +77,9 @@ def change_lanes(case: Case, values: Mapping[str, Any], scale: float) -> Case:  
         _need(float(values["speed"]) > 0, "speed", values["speed"])
         speed[links] = float(values["speed"])
     changed = replace(case, map=case.map.with_lanes(lanes, speed=speed))
-    return closed(changed, lanes == 0) if int(values["lanes"]) == 0 else changed
+    shut = np.zeros(len(lanes), bool)
+    shut[links] = True
+    return closed(changed, shut) if int(values["lanes"]) == 0 else changed
 
 
 def signal_plan(case: Case, values: Mapping[str, Any], scale: float) -> Case:  # noqa: ARG001 - every edit takes a scale
@@ -124,7 +126,7 @@ def bus_lane(case: Case, values: Mapping[str, Any], scale: float) -> Case:
     links = (
         _links(road, values["edges"])
         if values.get("edges")
-        else drawn(road, _points(values.get("points") or ()))
+        else drawn(road, _points(() if values.get("points") is None else values["points"]))
     )
     apart = values.get("lane") is None or bool(values["lane"])
     vehicle = values.get("class") or "bus"
