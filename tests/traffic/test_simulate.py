@@ -159,7 +159,8 @@ def test_a_full_disk_and_a_cut_result_are_told_apart(tmp_path, monkeypatch):
 
 
 def children():
-    return {int(pid) for pid in os.listdir("/proc") if pid.isdigit() and _parent(pid) == os.getpid()}
+    running = (path.name for path in Path("/proc").iterdir() if path.name.isdigit())
+    return {int(pid) for pid in running if _parent(pid) == os.getpid()}
 
 
 def _parent(pid):
