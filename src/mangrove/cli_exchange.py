@@ -78,7 +78,7 @@ def verify(
     from mangrove.measure.symbiosis import verify as check
 
     park = api.open(folder)
-    if not (year or start):
+    if bool(year) == bool(start) or (year and end):
         raise RequestError("symbiosis.no_period")
     asked, only = str(year or start), [exchange] if exchange else []
     with park.reader() if dry_run else park.writer() as ledger:

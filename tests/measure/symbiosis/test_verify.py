@@ -103,6 +103,17 @@ def test_a_reading_below_zero_does_not_count(tmp_path):
     assert "symbiosis.negative" in codes(made)
 
 
+@pytest.mark.parametrize("absurd", [1e16, 1e300])
+def test_a_reading_beyond_all_measure_is_named_and_takes_no_other_away(tmp_path, absurd):
+    territory, ledger = world(tmp_path)
+    with ledger:
+        store(ledger, monthly("sent", [absurd]) + monthly("received", [90_000.0]))
+        made = verify(ledger, territory, "2024-01")
+    assert made.rows[0].taken.value == pytest.approx(90)
+    (said,) = [one for one in made.problems if one.code == "symbiosis.beyond"]
+    assert (said.data["flow"], said.data["periods"]) == ("sent", "2024-01")
+
+
 def test_more_arriving_than_leaving_is_named_and_the_interval_grows(tmp_path):
     territory, ledger = world(tmp_path)
     with ledger:

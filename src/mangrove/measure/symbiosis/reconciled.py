@@ -21,6 +21,8 @@ from mangrove.measure.symbiosis.types import Figure
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
+_MOST = 1e15
+"""A choice, the limit of declared amounts: the squares of numbers much larger are none that a computer knows."""
 _ONE_SIDED = 1.6448536269514722
 """95 % quantile of the standard normal distribution: a rest below zero by more standard deviations than this is no accident."""
 
@@ -37,7 +39,7 @@ class Solved:
         names: of the errors; loading: (T, N, E) what one standard deviation of an error does to an estimate.
         known: whether the errors of all meters are declared; without that there are no intervals and no tests.
         chi2, p: (T,); freedom: (T,); tested, suspects: (T, N).
-        negative: (T, N) readings below zero, which do not take part.
+        negative, beyond: (T, N) readings below zero, and beyond all measure, which do not take part.
     """
 
     group: Group
@@ -54,6 +56,7 @@ class Solved:
     tested: Mask
     suspects: Mask
     negative: Mask
+    beyond: Mask
 
     def figure(self, period: int, node: int) -> Figure | None:
         """An estimate with its errors; None where nothing determines it."""
@@ -69,8 +72,8 @@ class Solved:
 def solve(group: Group, meters: Meters) -> Solved:
     """Reconciles every period of a group."""
     read, coverage, running = _readings(group, meters)
-    negative = read < 0
-    read = np.where(negative, np.nan, read)
+    negative, beyond = read < 0, read > _MOST
+    read = np.where(negative | beyond, np.nan, read)
     relative, known = _relative(group)
     names, errors = _errors(group, read, relative)
     _add_losses(group, read)
@@ -86,6 +89,7 @@ def solve(group: Group, meters: Meters) -> Solved:
     return Solved(
         group, read, coverage, running, np.where(running, found.estimate, 0.0), names, loading, known,
         found.chi2, found.freedom, p, scored if known else nothing, found.suspects() if known else nothing, negative,
+        beyond,
     )  # fmt: skip
 
 
@@ -98,9 +102,15 @@ def problems(solved: Solved, starts: list[str]) -> list[Problem]:
             "flow": node.flow or node.role,
         }
         if node.flow:
-            missing = solved.running[:, i] & np.isnan(solved.read[:, i]) & ~solved.negative[:, i]
+            missing = (
+                solved.running[:, i]
+                & np.isnan(solved.read[:, i])
+                & ~solved.negative[:, i]
+                & ~solved.beyond[:, i]
+            )
             found.append(("symbiosis.incomplete", data, missing, "warning"))
             found.append(("symbiosis.negative", data, solved.negative[:, i], "error"))
+            found.append(("symbiosis.beyond", data, solved.beyond[:, i], "error"))
         if node.role == REST:
             spread = np.sqrt((solved.loading[:, i] ** 2).sum(axis=1))
             below = solved.estimate[:, i] < -_ONE_SIDED * np.maximum(spread, 1e-12)
