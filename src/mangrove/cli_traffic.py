@@ -40,6 +40,9 @@ def traffic(
         Path | None,
         typer.Option("--probes", help="CSV of positions (time, vehicle, lon, lat) to take first."),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Estimate the streets of the network that nobody counts, too.")
+    ] = False,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the draws of factors.")] = 0,
     json: Json = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
@@ -52,7 +55,7 @@ def traffic(
     if probes is not None:
         say(traffic_state.take_probes(park, probes).text(lang))
     made = traffic_state.traffic(
-        park, start, end, by=by, pollutant=pollutant, source=source, seed=seed, store=not dry_run
+        park, start, end, by=by, pollutant=pollutant, source=source, whole=whole, seed=seed, store=not dry_run
     )
     tell(made.problems, lang)
     typer.echo(traffic_state.as_json(made) if json else traffic_state.as_text(made, lang))

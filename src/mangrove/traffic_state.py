@@ -93,6 +93,7 @@ def traffic(
     by: str = LINK,
     pollutant: str = "CO2",
     source: str = "",
+    whole: bool = False,
     seed: int = 0,
     store: bool = True,
 ) -> TrafficReport:
@@ -105,6 +106,7 @@ def traffic(
         by: `link`, `class`, or a kind of place (`ward`, `city`).
         pollutant: what is shown: one of `rules.vehicles.POLLUTANTS`, in any case of letters.
         source: of the factor curves; the most trusted one of each when empty.
+        whole: estimate the streets of the network that nobody counts, too.
         seed: of the draws of factors: the same for what is compared.
         store: write the record and the hourly values.
 
@@ -113,6 +115,7 @@ def traffic(
     """
     from mangrove.measure.traffic import write
     from mangrove.measure.traffic.emitted import emitted
+    from mangrove.measure.traffic.everywhere import everywhere
     from mangrove.measure.traffic.state import Basis
     from mangrove.measure.traffic.store import targets, wanted
 
@@ -120,6 +123,8 @@ def traffic(
     shown = _pollutant(pollutant)
     _check_by(territory, by)
     made = state(park, start, end)
+    if whole:
+        made = everywhere(territory, made, seed=seed)
     kept = tuple(dict.fromkeys([shown, *wanted(territory)]))
     span = Span.asked(start, end, territory.tz)
     factors = _factors(territory, made.classes, kept, source, span)
@@ -366,7 +371,8 @@ def _only(amounts: Any, number: int) -> Any:
     mass[:, :, number] = amounts.mass[:, :, number]
     whole = amounts.by_link
     share = np.divide(mass.sum(axis=2), whole, out=np.zeros_like(whole), where=whole > 0)
-    return replace(amounts, mass=mass, own=amounts.own * share, link=amounts.link * share)
+    shared = None if amounts.shared is None else amounts.shared * share
+    return replace(amounts, mass=mass, own=amounts.own * share, link=amounts.link * share, shared=shared)
 
 
 def _hours(made: LinkState) -> Any:

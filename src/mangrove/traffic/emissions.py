@@ -163,12 +163,13 @@ class Amounts:
 
     Attributes:
         mass: (T, L, C, P) grams (kWh); own: (T, L, P) variance of each cell's own errors; link: (T, L, P) standard deviation that stays
-            with a link from cell to cell.
+            with a link from cell to cell; shared: (T, L, P) that links have in common (of streets that nobody counts), None: none.
     """
 
     mass: Floats
     own: Floats
     link: Floats
+    shared: Floats | None = None
 
     @property
     def by_link(self) -> Floats:
@@ -179,7 +180,8 @@ class Amounts:
     @property
     def sd(self) -> Floats:
         """(T, L, P) standard deviations of cells, without the factors."""
-        return np.sqrt(self.own + self.link**2)
+        common = 0.0 if self.shared is None else self.shared**2
+        return np.sqrt(self.own + self.link**2 + common)
 
 
 def of_classes(
@@ -285,6 +287,8 @@ def roll_up(amounts: Amounts, weights: Any, factors: Factors, *, seed: int = 0, 
         )
     by_group = np.einsum("zl,lcp->zcp", rows, amounts.mass.sum(axis=0))
     variance = np.einsum("zl,lp->zp", rows**2, amounts.own.sum(axis=0) + amounts.link.sum(axis=0) ** 2)
+    if amounts.shared is not None:
+        variance += (rows @ amounts.shared.sum(axis=0)) ** 2
     drawn = np.einsum("ncp,zcp->nzp", factors.draws(draws, seed), by_group)
     noise = np.random.default_rng([seed, 1]).standard_normal((draws, 1, 1))
     low, high = np.quantile(drawn + noise * np.sqrt(variance), LEVELS, axis=0)

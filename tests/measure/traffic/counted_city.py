@@ -77,6 +77,7 @@ USUAL = {
     "third_all": 50.0, "third_speed": 24.0,
 }  # fmt: skip
 
+
 def counted(folder: Path) -> Path:
     """The folder of a city with an hour of counts; made once."""
     if not folder.exists():

@@ -317,3 +317,39 @@ def test_positions_of_probe_vehicles_become_speeds_of_streets(tmp_path):
 def test_positions_need_a_network(park, tmp_path):
     with pytest.raises(SourceError, match="network"):
         traffic_state.take_probes(park, tmp_path / "probes.csv")
+
+
+def test_streets_that_nobody_counts_are_estimated_on_request_and_marked(tmp_path):
+    from tests.traffic.test_uncounted import write_grid
+
+    folder = tmp_path / "city"
+    folder.mkdir()
+    net = write_grid(folder)
+    names = [f"{i}{j}_{i + 1}{j}" for i in range(3) for j in range(4)]
+    flows = "".join(
+        f"m{n},city,vehicles:motorbike,vehicle,5min,sum,,,,link='{name}',,memo\n"
+        f"s{n},city,speed,km/h,5min,state,,,,link='{name}',,memo\n"
+        for n, name in enumerate(names)
+    )
+    flows += "city_co2,city,reported:CO2,kg,1h,sum,1,II.1.1,reported,vehicles=all,,inventory\n"
+    made = city(folder, flows, more=f"traffic:\n  network: {net.name}\n")
+    fill(made, {f"m{n}": 60.0 + n for n in range(12)} | {f"s{n}": 22.0 for n in range(12)})
+    counted = traffic_state.traffic(made, *HOUR, store=False)
+    whole = traffic_state.traffic(made, *HOUR, whole=True)
+    assert (counted.streets, whole.streets > 30) == (12, True)
+    assert whole.total.amount > counted.total.amount
+    assert whole.total.state_sd / whole.total.amount > 1.5 * counted.total.state_sd / counted.total.amount
+    assert whole.read == pytest.approx(12 / whole.streets)
+    assert "vehicles.estimated" in {one.code for one in whole.problems}
+    rows = {row.id: row.amount for row in whole.rows}
+    assert {row.id: row.amount for row in counted.rows} == pytest.approx({name: rows[name] for name in names})
+    with Ledger.open(made.store, read_only=True) as ledger, ledger.snapshot() as now:
+        quality = now.values(["estimate/traffic:city_co2"], START, START.replace(hour=1))[
+            "quality"
+        ].to_pylist()
+    assert quality == [7]
+
+
+def test_a_whole_network_needs_one(park):
+    with pytest.raises(DataQualityError, match="network"):
+        traffic_state.traffic(park, *HOUR, whole=True)

@@ -23,7 +23,9 @@ def emitted(state: LinkState, factors: Factors) -> Amounts:
         if part.any():
             made = reckon(state, part, factors)
             mass[:, part], own[:, part], link[:, part] = made.mass, made.own, made.link
-    return Amounts(mass, own, link)
+    stays = mass.sum(axis=2) * state.link_error[:, None]
+    shared = mass.sum(axis=2) * state.common_error[:, None]
+    return Amounts(mass, own, np.hypot(link, stays), shared)
 
 
 def _classed(state: LinkState, links: npt.NDArray[np.bool_], factors: Factors) -> Amounts:

@@ -41,6 +41,7 @@ class Basis(IntEnum):
     READ = 0
     SHARED = 1
     FILLED = 2
+    ESTIMATED = 3
     MISSING = 9
 
 
@@ -53,6 +54,7 @@ class LinkState:
         flow: (T, L, C) vehicles, 0 where missing; speed: (T, L, C) km/h, NaN where missing.
         flow_error, speed_error: (T, L, C) relative standard deviations.
         by_total: (L,) links that are counted without classes; shares: (C,) by which they are split, with dispersion and mix error.
+        link_error: (L,) relative standard deviation that stays with a link; common_error: (L,) that all such links share.
         basis: (T, L) `Basis`; problems: what was left out or assumed.
     """
 
@@ -66,6 +68,8 @@ class LinkState:
     by_total: npt.NDArray[np.bool_]
     shares: Floats
     mix_error: Floats
+    link_error: Floats
+    common_error: Floats
     basis: npt.NDArray[np.uint8]
     problems: tuple[Problem, ...]
 
@@ -106,8 +110,9 @@ def observe(territory: Territory, streets: Streets, span: Span, snapshot: Snapsh
     known = basis != Basis.MISSING
     flow = np.where(known[..., None], np.nan_to_num(flow), 0.0)
     error = np.hypot(np.nan_to_num(error), PARTIAL / np.maximum(flow, PARTIAL))
+    none = np.zeros(len(streets.ids))
     return LinkState(
-        streets, now.starts, classes, flow, speed, error, speed_error, by_total, shares, mix_error, basis,
+        streets, now.starts, classes, flow, speed, error, speed_error, by_total, shares, mix_error, none, none, basis,
         (*now.problems, *_said(basis, streets)),
     )  # fmt: skip
 

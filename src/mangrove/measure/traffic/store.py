@@ -147,7 +147,10 @@ def values(territory: Territory, state: LinkState, amounts: Amounts, factors: Fa
         amount = np.bincount(at, part[:, :, list(one.classes)].sum(axis=2) @ weight, len(hours)) / one.unit
         inside = state.basis[:, weight > 0]
         missing = np.bincount(at, (inside == Basis.MISSING).any(axis=1), len(hours)) > 0
-        filled = np.bincount(at, (inside == Basis.FILLED).any(axis=1), len(hours)) > 0
+        filled = (
+            np.bincount(at, ((inside == Basis.FILLED) | (inside == Basis.ESTIMATED)).any(axis=1), len(hours))
+            > 0
+        )
         kept = ~missing & (cells == _PER_HOUR) & bool((weight > 0).any())
         names += [one.flow.id] * int(kept.sum())
         starts.append(hours[kept] * _HOUR)

@@ -133,7 +133,9 @@ def _faults(flow: Flow, net: SumoNet | None) -> list[Problem]:
         found.append(Problem(code, {"flow": flow.id, **data}, flow.where))
 
     link = flow.parameters.get(_LINK)
-    if not isinstance(link, str | Quantity) or not str(link).strip():
+    if isinstance(link, Quantity):
+        say("vehicles.link_number")
+    elif not link:
         say("vehicles.no_link")
     elif net and str(link) not in net.number:
         say("vehicles.unknown_link", link=str(link), hint=did_you_mean(str(link), net.ids))
