@@ -9,7 +9,7 @@ one loading of all trips on empty roads.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ _FULL = 0.8
 _FEW = 0.01
 """Below this share of full links, and at gaps above `_COARSE`, the link-based algorithm is chosen."""
 _COARSE = 1e-4
+_SAME = 1e-9
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,26 @@ def user_equilibrium(
     return Equilibrium(
         roads, flow, roads.cost(flow), float(reached), int(done), method, own, bushes, float(lost)
     )
+
+
+def restarted(found: Equilibrium, trips: Floats) -> Equilibrium | None:
+    """An equilibrium of other trips to begin at: the trips between two zones take their paths in the proportions of `found`.
+
+    None when `found` has no bushes, or when there are trips between zones that had none.
+    """
+    from mangrove.traffic import paths, proportions
+
+    roads = found.roads
+    if found.by_origin is None or found.bushes is None:
+        return None
+    graph = paths.Graph(
+        roads.tail, roads.head, *roads.leaving, *roads.entering, roads.first_thru, roads.nodes
+    )
+    own, placed = proportions.reloaded(found.by_origin, trips, graph)
+    away = float(trips.sum() - np.trace(trips))
+    if abs(placed + found.unserved - away) > _SAME * away and placed < away * (1 - _SAME):
+        return None
+    return replace(found, by_origin=own)
 
 
 def _begun(start: Equilibrium | None, zones: int, links: int) -> tuple[Floats, npt.NDArray[np.bool_]]:

@@ -59,33 +59,34 @@ def use(origin: int, own: Any, graph: Graph, column: Any, weight: Any, asked: in
 
 
 @compiled
-def parted(own: Any, part: Any, graph: Graph) -> Any:  # noqa: C901 - one compiled pass
-    """(A,) flow of a part of the trips, which take the same paths as all trips between the same zones.
+def reloaded(own: Any, trips: Any, graph: Graph) -> tuple[Any, float]:  # noqa: C901 - one compiled pass
+    """(Z, A) flow by origin of other trips on the paths of an equilibrium, and how many trips had such a path.
 
     Args:
-        own: (Z, A) flow by origin of all trips in equilibrium.
-        part: (Z, Z) trips of the part.
+        own: (Z, A) flow by origin in equilibrium.
+        trips: (Z, Z) the other trips; those between zones that had none in the equilibrium find no path.
         graph: the links.
     """
-    flow = np.zeros(own.shape[1])
+    flow, placed = np.zeros(own.shape), 0.0
     waiting, degree = np.empty(graph.nodes, np.int32), np.zeros(graph.nodes, np.int32)
-    for origin in range(len(part)):
-        if part[origin].sum() - part[origin, origin] <= 0.0:
+    for origin in range(len(trips)):
+        if trips[origin].sum() - trips[origin, origin] <= 0.0:
             continue
         volume, inflow = np.zeros(graph.nodes), np.zeros(graph.nodes)
-        volume[: len(part)] = part[origin]
-        volume[origin] = 0.0
         degree[:] = 0
         for link in range(own.shape[1]):
             if own[origin, link] > 0.0:
                 inflow[graph.head[link]] += own[origin, link]
                 degree[graph.tail[link]] += 1
-        count = 0
+        for zone in range(len(trips)):
+            if zone != origin and inflow[zone] > 0.0:
+                volume[zone] = trips[origin, zone]
+                placed += trips[origin, zone]
+        count, at = 0, 0
         for node in range(graph.nodes):  # what only receives comes first: each node after all that it feeds
             if inflow[node] > 0.0 and degree[node] == 0:
                 waiting[count] = node
                 count += 1
-        at = 0
         while at < count:
             node = waiting[at]
             at += 1
@@ -94,10 +95,16 @@ def parted(own: Any, part: Any, graph: Graph) -> Any:  # noqa: C901 - one compil
                 if own[origin, link] > 0.0:
                     moved = volume[node] * own[origin, link] / inflow[node]
                     before = graph.tail[link]
-                    flow[link] += moved
+                    flow[origin, link] += moved
                     volume[before] += moved
                     degree[before] -= 1
                     if degree[before] == 0 and before != origin:
                         waiting[count] = before
                         count += 1
-    return flow
+    return flow, placed
+
+
+@compiled
+def parted(own: Any, part: Any, graph: Graph) -> Any:
+    """(A,) flow of a part of the trips, which take the same paths as all trips between the same zones; see `reloaded`."""
+    return reloaded(own, part, graph)[0].sum(axis=0)

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import RequestError
-from mangrove.traffic.equilibrium import Equilibrium, checked_trips, user_equilibrium
+from mangrove.traffic.equilibrium import Equilibrium, checked_trips, restarted, user_equilibrium
 from mangrove.traffic.roads import Floats, Ints, Roads
 
 _ROUNDS = 8
@@ -89,7 +89,8 @@ def estimate_trips(
         step = system.update(counts - found.flow[links], logs, noise) - logs
         step *= min(1.0, _MOST / max(float(np.abs(step).max()), 1e-300))
         for _ in range(_HALVINGS):
-            tried = user_equilibrium(roads, prior * np.exp(logs + step), gap=gap, method="bush")
+            wanted = prior * np.exp(logs + step)
+            tried = user_equilibrium(roads, wanted, gap=gap, method="bush", start=restarted(found, wanted))
             if _misfit(tried, links, counts, noise) < reached + _SLACK * len(links):
                 break
             step /= 2
@@ -150,30 +151,38 @@ class _System:
             share = proportions.use(
                 int(origin), found.by_origin[origin], graph, column, weight, len(links) + 1, roads.zones
             )
-            blocks[origin] = share * trips[origin][:, None]
+            np.multiply(share, trips[origin][:, None], out=blocks[origin], casting="same_kind")
             blocks[origin, origin] = 0.0
         return cls(blocks, spread)
 
     def prior(self) -> Floats:
         """(m + 1, m + 1) covariance of counts and distance before any count: H B H'."""
-        flat = self.blocks.reshape(-1, self.blocks.shape[2])
+        from scipy.linalg.blas import ssyrk
+
         from_, to = self.blocks.sum(axis=1), self.blocks.sum(axis=0)
+        half = ssyrk(1.0, self.flat.T)  # the upper half of flat' flat: the rest is the same
+        pairs = half + np.triu(half, 1).T
         whole: Floats = (
             self.spread.origin**2 * (from_.T @ from_)
             + self.spread.destination**2 * (to.T @ to)
-            + self.spread.pair**2 * (flat.T @ flat)
+            + self.spread.pair**2 * pairs
         ).astype(np.float64)
         return whole
+
+    @property
+    def flat(self) -> Floats:
+        """(Z Z, m + 1) H by pair."""
+        return self.blocks.reshape(-1, self.blocks.shape[2])
 
     def update(self, residual: Floats, logs: Floats, noise: Floats) -> Floats:
         """(Z, Z) logarithms after the counts: B H' (H B H' + R)^-1 (y - h(u) + H u)."""
         from scipy.linalg import cho_factor, cho_solve
 
-        inner = self.blocks[:, :, :-1]
-        innovation = residual + np.einsum("odm,od->m", inner, logs, optimize=True)
+        single = logs.ravel().astype(np.float32)
+        innovation = residual + (self.flat.T @ single)[:-1]
         covariance = self.prior()[:-1, :-1] + np.diag(noise)
         gain = cho_solve(cho_factor(covariance), innovation)
-        pull: Any = inner @ gain.astype(np.float32)
+        pull: Any = (self.flat @ np.append(gain, 0.0).astype(np.float32)).reshape(logs.shape)
         moved: Floats = (
             self.spread.origin**2 * pull.sum(axis=1, keepdims=True)
             + self.spread.destination**2 * pull.sum(axis=0, keepdims=True)

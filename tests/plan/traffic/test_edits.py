@@ -130,8 +130,8 @@ def test_electric_motorbikes_take_the_same_room(case):
 
 
 def test_braess_a_new_road_can_slow_everybody():
-    from tests.traffic.test_equilibrium import braess
     from tests.traffic.roadways import trips_of
+    from tests.traffic.test_equilibrium import braess
 
     slow, fast = (
         user_equilibrium(braess(shortcut=s), trips_of(2, (0, 1, 6.0)), gap=1e-8, method="bush").total
