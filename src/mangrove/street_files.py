@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files that a judgement of street plans is made from: `roads.yaml` of a territory, and one file for each plan.
+"""The files that a judgement of street plans is made from: `roads/roads.yaml` of a territory, and one file for each plan.
 
-Comes in: YAML and CSV files beside `territory.yaml`, and what the territory declares of its wards. Goes out: a `Case` and lists of edits
+Comes in: YAML and CSV files in the folder `roads` of the territory, and what the territory declares of its wards. Goes out: a `Case` and lists of edits
 and claims; every problem with file, line and column, all of them at once.
 """
 
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from mangrove.traffic.road_map import RoadMap
     from mangrove.traffic.sumo_net import SumoNet
 
-FILE = "roads.yaml"
+FOLDER = "roads"
+FILE = f"{FOLDER}/roads.yaml"
 _PAIR, _BOX, _DAY = 2, 4, 24
 
 
@@ -205,7 +206,7 @@ def read_case(territory: Territory, plans: Sequence[Plan] = ()) -> tuple[Case, t
     """The case of a territory, and the rows of defaults (`rules.roads`) that its trips were made with.
 
     Args:
-        territory: with `roads.yaml` in its folder.
+        territory: with `roads/roads.yaml` in its folder.
         plans: whose vehicle classes must be among those of the case.
 
     Raises:
@@ -216,8 +217,8 @@ def read_case(territory: Territory, plans: Sequence[Plan] = ()) -> tuple[Case, t
     from mangrove.plan.traffic.case import case_of
     from mangrove.traffic.trips import Spread
 
-    folder = Path(territory.path)
-    settings, places, problems = read_settings(folder / FILE, ROADS, FILE)
+    folder = Path(territory.path) / FOLDER
+    settings, places, problems = read_settings(Path(territory.path) / FILE, ROADS, FILE)
     if settings and bool(settings["net"]) == bool(settings["extract"]):
         problems.append(Problem("roads.net_or_extract", {}, places.get(("net",), Where(FILE))))
     if settings and settings["hours"] and len(settings["hours"]) != _DAY:
@@ -289,7 +290,7 @@ def _net(folder: Path, settings: Mapping[str, Any]) -> SumoNet:
     if len(box) != _BOX:
         raise RequestError("roads.bad_box", box=", ".join(f"{edge:g}" for edge in box))
     key = hashlib.sha256(json.dumps([settings["extract"], *box]).encode()).hexdigest()[:12]
-    made = folder / ".mangrove" / "roads" / f"{key}.net.xml.gz"
+    made = folder.parent / ".mangrove" / "roads" / f"{key}.net.xml.gz"
     if not made.is_file():
         made.parent.mkdir(parents=True, exist_ok=True)
         extract(folder / settings["extract"], tuple(box), made)

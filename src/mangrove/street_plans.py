@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`roads compare`: plans for the streets of a territory judged against today and against each other.
 
-Comes in: an opened territory with `roads.yaml`, plan files, a day. Goes out: a `Judged`: what each plan changes with intervals, the confidence
+Comes in: an opened territory with `roads/roads.yaml`, plan files, a day. Goes out: a `Judged`: what each plan changes with intervals, the confidence
 that one beats another, electricity by zone and hour, and claims that do not add up; as text and as JSON.
 """
 
@@ -141,7 +141,7 @@ def compare(
     """Judges plans against today and against each other.
 
     Args:
-        handle: an opened territory with `roads.yaml` in its folder.
+        handle: an opened territory with `roads/roads.yaml` in its folder.
         plans: one or more plan files.
         on: the day on which they are looked at; None: all edits hold.
         draws: of trips; None: the default.
