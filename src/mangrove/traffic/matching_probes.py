@@ -84,8 +84,13 @@ class Drives:
         km = np.bincount(flat, self.km[inside], size).reshape(count, edges)
         hours = np.bincount(flat, self.hours[inside], size).reshape(count, edges)
         pairs = np.unique(np.stack([flat, self.vehicle[inside].astype(np.int64)]), axis=1)[0]
-        speed = np.divide(km, hours, out=np.full(km.shape, np.nan), where=hours > 0)
-        return speed, km, np.bincount(pairs, minlength=size).reshape(count, edges).astype(np.int32)
+        speed: Floats = np.full(km.shape, np.nan)
+        np.divide(km, hours, out=speed, where=hours > 0)
+        return (
+            speed,
+            np.asarray(km, dtype=np.float64),
+            np.bincount(pairs, minlength=size).reshape(count, edges).astype(np.int32),
+        )
 
 
 def match(

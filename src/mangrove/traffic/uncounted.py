@@ -152,7 +152,7 @@ def _roads(net: SumoNet) -> RoadMap:
     used = net.lanes > 0
     into = np.bincount(net.end[used], minlength=len(net.xy))
     out = np.bincount(net.start[used], minlength=len(net.xy))
-    reached = np.flatnonzero(into + out > 0)
+    reached = np.flatnonzero(into + out > 0).astype(np.int32)
     fringe = reached[(into[reached] == 0) | (out[reached] == 0) | (into[reached] + out[reached] <= 2)]  # noqa: PLR2004 - one street
     chosen = fringe.tolist()[:MOST_ZONES]
     if len(chosen) < LEAST_ZONES:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 
 from mangrove.errors import DataQualityError, Problem
 from mangrove.measure.traffic.state import Basis, LinkState
@@ -38,12 +39,14 @@ def everywhere(territory: Territory, state: LinkState, *, seed: int = 0) -> Link
     seen = known.any(axis=0)
     found = estimate(net, state.streets.edges[seen], counts[seen], seed=seed)
     counted = np.isin(np.arange(len(net)), state.streets.edges)
-    other = np.flatnonzero(np.isfinite(found.flow) & (found.flow > 0) & ~counted & np.isfinite(found.speed))
+    other = np.flatnonzero(
+        np.isfinite(found.flow) & (found.flow > 0) & ~counted & np.isfinite(found.speed)
+    ).astype(np.int64)
     return _joined(territory, state, found, other, units)
 
 
 def _joined(
-    territory: Territory, state: LinkState, found: Everywhere, other: Floats, units: Floats
+    territory: Territory, state: LinkState, found: Everywhere, other: npt.NDArray[np.int64], units: Floats
 ) -> LinkState:
     """Observed and estimated links one after the other."""
     net, streets = state.streets.net, state.streets
