@@ -171,7 +171,7 @@ def test_every_change_is_explained_by_its_scores(ours):
         assert decision.reason in {"worth", "maximum", "starved"}
         if decision.reason == "worth":
             assert decision.scores[decision.after] == max(decision.scores)
-            assert decision.scores[decision.after] > 1.2 * decision.scores[decision.before] + 0.5
+            assert decision.scores[decision.after] > 1.35 * decision.scores[decision.before] + 0.5
     for before, after in pairwise(ours.control):
         assert after.time - before.time >= 7 + 3
         assert after.before == before.after

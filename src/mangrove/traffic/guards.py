@@ -26,16 +26,15 @@ OUT = -1
 class Limits:
     """Times that hold always, s: least green, yellow, all red after yellow; walkers' least green and speed (m/s).
 
-    `clear` is how long the next green waits at most for vehicles of the last one that need more than `leave` (`turn`
-    when they turned on permissive green) to be out of the junction.
+    `clear` is how long the next green waits at most for vehicles of the last one that need more than `leave` to be out of
+    the junction.
     """
 
     minimum: float = 7.0
     yellow: float = 3.0
     all_red: float = 0.0
     clear: float = 15.0
-    leave: float = 2.5
-    turn: float = 4.0
+    leave: float = 3.5
     walk: float = WALK_MIN
     walk_speed: float = WALK_SPEED
 
@@ -138,8 +137,5 @@ class Guard:
 
         Entered by the next stream, a junction with vehicles that turn across it can lock for good.
         """
-        now, then = self.signal.states[self.phase], self._target
-        return any(
-            then[link] not in GREEN and rest > (self.limits.turn if now[link] == "g" else self.limits.leave)
-            for link, rest in inside.items()
-        )
+        then = self._target
+        return any(rest > self.limits.leave and then[link] not in GREEN for link, rest in inside.items())

@@ -95,6 +95,7 @@ def _signal(sim: Any, name: str) -> Signal:
     cycle = tuple((phase.state, float(phase.duration)) for phase in logic.phases)
     controlled = sim.trafficlight.getControlledLinks(name)
     links = [group[0] if group else None for group in controlled]
+    links += [None] * (max(len(state) for state, _ in cycle) - len(links))  # letters that no link uses
     lanes = tuple(dict.fromkeys(link[0] for link in links if link))
     number = {lane: j for j, lane in enumerate(lanes)}
     return Signal(

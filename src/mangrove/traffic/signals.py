@@ -44,7 +44,7 @@ class Wave:
     moving: float = 1.2
     permissive: float = 0.65
     stay: float = 0.5
-    stay_share: float = 0.2
+    stay_share: float = 0.35
     age: float = 0.05
     maximum: float = 90.0
     starve: float = 75.0
