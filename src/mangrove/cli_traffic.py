@@ -25,7 +25,9 @@ def traffic(
     folder: Folder,
     start: From,
     end: To = None,
-    by: Annotated[str, typer.Option("--by", help="link, class, or a kind of place: ward, city.")] = "link",
+    by: Annotated[
+        str, typer.Option("--by", help="link, street, class, or a kind of place: ward, city.")
+    ] = "link",
     pollutant: Annotated[
         str, typer.Option("--pollutant", help="CO2, CO, NOx, PM, HC, fuel or electricity.")
     ] = "CO2",

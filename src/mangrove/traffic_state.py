@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mangrove.traffic.emissions import Factors
     from mangrove.traffic.sumo_net import SumoNet
 
-LINK, CLASS = "link", "class"
+LINK, CLASS, STREET = "link", "class", "street"
 _KILO = {"electricity": (1.0, "kWh")}
 
 
@@ -103,7 +103,7 @@ def traffic(
         park: an opened territory with flows of the carriers `vehicles` and `speed`.
         start: a period, or the first instant when `end` is given; local time.
         end: the first instant that no longer counts.
-        by: `link`, `class`, or a kind of place (`ward`, `city`).
+        by: `link`, `street` (links of one name in the network), `class`, or a kind of place (`ward`, `city`).
         pollutant: what is shown: one of `rules.vehicles.POLLUTANTS`, in any case of letters.
         source: of the factor curves; the most trusted one of each when empty.
         whole: estimate the streets of the network that nobody counts, too.
@@ -286,7 +286,7 @@ def _pollutant(word: str) -> str:
 
 
 def _check_by(territory: Territory, by: str) -> None:
-    options = [LINK, CLASS, *dict.fromkeys(place.kind for place in territory.places.values())]
+    options = [LINK, STREET, CLASS, *dict.fromkeys(place.kind for place in territory.places.values())]
     if by not in options:
         raise RequestError(
             "vehicles.unknown_by", text=by, options=", ".join(options), hint=did_you_mean(by, options)
@@ -355,10 +355,23 @@ def _groups(territory: Territory, made: LinkState, by: str) -> tuple[tuple[str, 
 
     if by == LINK:
         return made.streets.ids, np.eye(len(made.streets.ids))
+    if by == STREET:
+        named = _street_names(made)
+        streets = tuple(dict.fromkeys(named))
+        return streets, np.array([[float(own == name) for own in named] for name in streets])
     names = tuple(place.id for place in territory.places.values() if place.kind == by)
     weights = made.streets.weights(territory, names)
     some = weights.sum(axis=1) > 0
     return tuple(name for name, here in zip(names, some, strict=True) if here), weights[some]
+
+
+def _street_names(made: LinkState) -> list[str]:
+    """The name of each link's street; its id where the network has none."""
+    net = made.streets.net
+    if net is None:
+        return list(made.streets.ids)
+    named = (net.names[edge] for edge in made.streets.edges)
+    return [name or own for name, own in zip(named, made.streets.ids, strict=True)]
 
 
 def _only(amounts: Any, number: int) -> Any:

@@ -167,6 +167,22 @@ def test_a_network_gives_lengths_and_cuts_streets_at_the_border_of_wards(tmp_pat
     assert sum(ward.values()) == pytest.approx(link.total.amount, rel=1e-6)
 
 
+def test_links_of_one_name_are_one_street(tmp_path):
+    folder = tmp_path / "city"
+    folder.mkdir()
+    write_net(folder)
+    net = folder / "small.net.xml"
+    text = net.read_text()
+    for name in ("main", "side"):
+        text = text.replace(f'<edge id="{name}"', f'<edge id="{name}" name="Lê Lợi"')
+    net.write_text(text, encoding="utf-8")
+    made = city(folder, more="traffic:\n  network: small.net.xml\n")
+    fill(made, USUAL)
+    links = {row.id: row.amount for row in traffic_state.traffic(made, *HOUR).rows}
+    found = {row.id: row.amount for row in traffic_state.traffic(made, *HOUR, by="street").rows}
+    assert found == pytest.approx({"Lê Lợi": links["main"] + links["side"], "third": links["third"]})
+
+
 def test_a_missing_speed_is_taken_from_how_slow_other_streets_are(tmp_path):
     folder = tmp_path / "city"
     folder.mkdir()
@@ -262,7 +278,7 @@ def refused(folder, flows=FLOWS + RESULTS, more="", filled=True, **asked):
             DeclarationError,
             "vehicles.twice",
         ),
-        ({"by": "street"}, RequestError, "vehicles.unknown_by"),
+        ({"by": "planet"}, RequestError, "vehicles.unknown_by"),
         ({"pollutant": "ozone"}, MangroveError, "vehicles.unknown_pollutant"),
         ({"source": "hanoi"}, MangroveError, "vehicles.unknown_source"),
     ],
