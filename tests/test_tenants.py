@@ -3,6 +3,7 @@
 
 import csv
 import json
+from collections import Counter
 
 import pytest
 
@@ -248,3 +249,17 @@ def test_every_named_tenant_of_a_real_park_gets_an_industry_and_a_proposal(data_
     assert top["Công ty TNHH Intel Products Việt Nam"] == "2610"
     assert top["Công ty TNHH Hai TV Năng lượng Bảo Sơn"] == "2720"
     assert top["Công ty Cổ phần CTCBIO Việt Nam"] == "1080"
+
+
+def test_of_very_many_takers_the_likeliest_are_proposed_and_very_long_lists_are_refused(tmp_path):
+    file = tmp_path / "many.csv"
+    trades = ["thép cán nóng", "gạch không nung", "giấy tái chế", "bia", "nhựa ép phun"]
+    rows = [f"Công ty {i},{trades[i % 5]}" for i in range(60)]
+    file.write_text("name,products\n" + "\n".join(rows) + "\n", encoding="utf-8")
+    found = tenants.draft(file)
+    takers = Counter(one.offer for one in found.exchanges)
+    assert max(takers.values()) <= 10
+    file.write_text("name,products\n" + "\n".join(f"Công ty {i},bia" for i in range(1001)), encoding="utf-8")
+    with pytest.raises(RequestError) as caught:
+        tenants.draft(file)
+    assert caught.value.code == "tenants.too_many"

@@ -8,6 +8,7 @@ are left blank, and `check` refuses the drafts until they are filled in.
 
 from __future__ import annotations
 
+import heapq
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from mangrove import industry, messages
-from mangrove.errors import DeclarationError, MangroveError, Problem, Where, did_you_mean
+from mangrove.errors import (
+    DeclarationError,
+    MangroveError,
+    Problem,
+    RequestError,
+    Where,
+    did_you_mean,
+)
 from mangrove.industry import Guess
 from mangrove.rules import classifications, sectors
 from mangrove.rules.classifications import EWC, ISIC
@@ -35,6 +43,10 @@ WORDS: Mapping[str, float] = {
 }
 """Columns of words and how much each tells about the industry: a choice; what is made says more than the name of the firm."""
 CODES = ("isic", "vsic", "nace")
+MOST = 1000
+"""Tenants of one list: every two of them are compared, and the largest parks have some hundreds."""
+_TAKERS = 10
+"""Likely takers that are proposed for an offer, the likeliest ones: nobody reads hundreds."""
 IGNORED = ("country", "label", "score", "second", "third", "note")
 """Columns that may stand there and are not read: those of `tenants.csv` that a draft writes, and what lists of parks usually have."""
 COLUMNS = ("name", "place", "plot", *(column for column in WORDS if column != "name"), *CODES)
@@ -178,6 +190,7 @@ def draft(path: Path | str) -> Draft:
             usual Vietnamese headers (`Tên doanh nghiệp`, `Lô`, `Ngành nghề`, `Sản phẩm`, `Mã ngành`) are known too.
 
     Raises:
+        RequestError: `tenants.too_many`.
         DeclarationError: with every problem at its place: no such file, no known column, an unknown code, a tenant written twice.
     """
     file = Path(path)
@@ -191,6 +204,8 @@ def draft(path: Path | str) -> Draft:
         }
         for row in zip(*table.cells, strict=True)
     ]
+    if len(rows) > MOST:
+        raise RequestError("tenants.too_many", count=len(rows), most=MOST)
     tenants = _tenants(table, header, rows, problems)
     _stop(problems)
     offers = [one for tenant in tenants for one in _proposals(tenant, "offer")]
@@ -339,10 +354,14 @@ def _likely(
         wanted.setdefault(need.carrier, {})[need.place] = need
     by_place = {tenant.place: tenant for tenant in tenants if tenant.activities}
     for offer in offers:
-        for place, taker in by_place.items():
-            if place != offer.place:
-                wish = wanted.get(offer.carrier, {}).get(place)
-                yield from _exchange(offer, wish, by_place[offer.place], taker)
+        named = wanted.get(offer.carrier, {})
+        found = [
+            one
+            for place, taker in by_place.items()
+            if place != offer.place
+            for one in _exchange(offer, named.get(place), by_place[offer.place], taker)
+        ]
+        yield from heapq.nlargest(_TAKERS, found, key=lambda one: one.score)
 
 
 def _exchange(offer: Proposal, wish: Proposal | None, giver: Tenant, taker: Tenant) -> Iterator[Likely]:

@@ -411,7 +411,9 @@ def test_every_code_of_the_table_is_provoked_by_a_test():
         "rejected", "no_folder", "unreadable", "delimiter_assumed", "ambiguous_number", "unknown_factor",
         "unknown_method", "unlikely_factor", "unknown_fuel", "unfamiliar_activity", "no_weight", "mixed_origin", "no_successor", "no_level",
     }  # fmt: skip
-    provoked |= {code for _, _, _, code, _ in DEVICE_CASES} | {code for _, _, _, code in (*ESTIMATED_CASES, *SYMBIOSIS_CASES)}
+    provoked |= {code for _, _, _, code, _ in DEVICE_CASES} | {
+        code for _, _, _, code in (*ESTIMATED_CASES, *SYMBIOSIS_CASES)
+    }
     assert {code.split(".", 1)[1] for code in messages.codes("territory")} == provoked
 
 

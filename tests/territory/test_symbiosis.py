@@ -87,6 +87,8 @@ CASES = [
     ("needs.csv", row(quality="", permits="1002 2199"), "needs.csv:2:", "unknown_code"),
     ("exchanges.csv", RUN + ONE.replace("waste:100202", "waste:100204"), "exchanges.csv:2:", "unknown_code"),
     ("needs.csv", row(), "needs.csv:2:", "quality_sense"),
+    ("offers.csv", row(place="old1"), "offers.csv:2:", "place_ended"),
+    ("exchanges.csv", RUN + ONE.replace(",south,", ",old2,"), "exchanges.csv:2:", "place_ended"),
     ("needs.csv", row(permits="10 02 02", quality=""), "needs.csv:2:", "short_permit"),
     ("exchanges.csv", RUN + ONE.replace("slag_out", "slag_oot"), "exchanges.csv:2:", "no_flow"),
     ("exchanges.csv", RUN + ONE.replace("slag_out,slag_in", ","), "exchanges.csv:2:", "no_meter"),

@@ -174,6 +174,7 @@ def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lo
     found, said = symbiosis.build(tables.parsed, nouns.flows)
     nouns.offers, nouns.needs, nouns.exchanges, nouns.effects, nouns.answers = found
     nouns.problems += said
+    nouns.problems += symbiosis.outlived(tables.parsed, places)
     nouns.problems += _date_problems(tables.parsed["exchanges.csv"])
     for file in ("offers.csv", "needs.csv"):
         nouns.problems += _date_problems(tables.parsed[file])

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from mangrove.errors import Problem, Where, did_you_mean
 from mangrove.rules import classifications
-from mangrove.territory.model import Answer, Effect, Exchange, Flow, Listing
+from mangrove.territory.model import Answer, Effect, Exchange, Flow, Listing, Place
 from mangrove.territory.places import duplicates
 from mangrove.territory.tables import Parsed
 from mangrove.units import Unit, unit
@@ -214,6 +214,23 @@ def _effect_problems(
         if not (price.unit * amount.unit * counted).converts_to("VND"):
             data = {"price": price.unit.text, "quantity": f"{amount.unit.text} x {counted.text}"}
             yield Problem("territory.price_unit", data, parsed.where(row, "price"))
+
+
+def outlived(parsed: Mapping[str, Parsed], places: Mapping[str, Place]) -> Iterator[Problem]:
+    """Offers, needs and exchanges that would go on after one of their places has ended."""
+    for file, columns in (
+        ("offers.csv", ("place",)), ("needs.csv", ("place",)), ("exchanges.csv", ("place", "to_place")),
+    ):  # fmt: skip
+        table = parsed[file]
+        for column in columns:
+            for row, (id_, last) in enumerate(
+                zip(table.values[column], table.values["valid_to"], strict=True)
+            ):
+                ends = places[id_].valid_to if id_ in places else None
+                if ends is not None and (last is None or last > ends):
+                    yield Problem(
+                        "territory.place_ended", {"place": id_, "end": ends}, table.where(row, column)
+                    )
 
 
 def _answer_problems(parsed: Parsed) -> Iterator[Problem]:

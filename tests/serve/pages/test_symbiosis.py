@@ -63,10 +63,11 @@ def test_a_company_sees_the_exchanges_that_it_is_part_of_and_its_own_side_of_the
     assert page(live, KILN).problems == ()
 
 
-def test_the_plan_of_a_company_holds_its_own_exchanges_and_its_own_share(live):
+def test_the_plan_of_a_company_holds_its_own_exchanges_and_no_money_that_would_tell_a_partners_cost(live):
     mine = page(live, KILN).plan
     assert {one.id for one in mine.ideas} == {"scale>iron"}
-    assert [one.place for one in mine.members] == ["kiln"]
+    assert [(one.worth, one.price, dict(one.parts)) for one in mine.ideas] == [(None, None, {})]
+    assert mine.members == ()
     everything = page(live).plan
     assert {one.place for one in everything.members} >= {"mill", "kiln", "dairy", "brewery"}
     assert sum(one.shares["shapley"] for one in everything.members) == pytest.approx(everything.worth, abs=10)

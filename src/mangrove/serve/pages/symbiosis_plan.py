@@ -26,7 +26,10 @@ _MILLION = 1e6
 
 @dataclass(frozen=True, slots=True)
 class Idea:
-    """One new exchange: amounts and money are per year, `co2` is t CO2e avoided, None when no factor is stated."""
+    """One new exchange: amounts and money are per year, `co2` is t CO2e avoided, None when no factor is stated.
+
+    `worth`, `price` and `parts` are for who sees both ends: with its own cost, one end could compute the other's from them.
+    """
 
     id: str
     what: str
@@ -34,7 +37,7 @@ class Idea:
     taker: str
     amount: float
     unit: str
-    worth: float
+    worth: float | None
     parts: Mapping[str, float]
     co2: float | None
     distance: float
@@ -126,7 +129,10 @@ def planned_of(found: Sequence[Record], view: View) -> Planned | None:
         for one in document["exchanges"]
         if any(scope.sees(one[end]) for end in ("giver", "taker") if one[end] in view.territory.places)
     ]
-    ideas = tuple(_idea(one, places, prices, lang) for one in sorted(seen, key=lambda one: -one["total"]))
+    ideas = tuple(
+        _idea(one, places, prices, lang, told=scope.whole)
+        for one in sorted(seen, key=lambda one: -one["total"])
+    )
     return Planned(
         found[0].stored, document["worth"], document["bound"], document["gap"], document["co2"], ideas,
         tuple(_members(document, view)), scope.whole, bool(document["shares"] and document["shares"]["core_is_empty"]),
@@ -134,11 +140,13 @@ def planned_of(found: Sequence[Record], view: View) -> Planned | None:
     )  # fmt: skip
 
 
-def _idea(one: Mapping[str, Any], places: Mapping[str, str], prices: Mapping[str, float], lang: str) -> Idea:
+def _idea(
+    one: Mapping[str, Any], places: Mapping[str, str], prices: Mapping[str, float], lang: str, *, told: bool
+) -> Idea:
     return Idea(
         one["id"], one["name"] or one["offer"], places.get(one["giver"], one["giver"]), places.get(one["taker"], one["taker"]),
-        one["amount"], one["counted"], one["total"], one["worth"], one["co2"] if one["co2"] or one["known_co2"] else None,
-        one["distance_km"], one["reasons"].get(lang, ()), prices.get(one["id"]),
+        one["amount"], one["counted"], one["total"] if told else None, one["worth"] if told else {}, one["co2"] if one["co2"] or one["known_co2"] else None,
+        one["distance_km"], one["reasons"].get(lang, ()), prices.get(one["id"]) if told else None,
     )  # fmt: skip
 
 
@@ -149,7 +157,9 @@ def _prices(document: Mapping[str, Any]) -> dict[str, float]:
 
 
 def _members(document: Mapping[str, Any], view: View) -> list[Member]:
-    """The companies that the reader sees, the one that gains most first."""
+    """The companies with what they gain, the one that gains most first; only for who sees all: a share tells a partner's cost."""
+    if not view.scope.whole:
+        return []
     shares = document["shares"] or {
         "members": (),
         "rules": {},
@@ -157,8 +167,6 @@ def _members(document: Mapping[str, Any], view: View) -> list[Member]:
     lost = {one["place"]: one for one in document["without"] or ()}
     found = []
     for i, place in enumerate(shares["members"]):
-        if not (view.scope.whole or (place in view.territory.places and view.scope.sees(place))):
-            continue
         # a share of less than one đồng is rounding of the solver
         by_rule = {
             rule: float(round(shares["rules"][rule]["shares"][i]))
