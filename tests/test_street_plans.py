@@ -4,79 +4,16 @@
 import json
 
 import pytest
-from tests.traffic.small_net import grid_text, squares
+from tests.street_city import MAP, METRO, ROADS, write_city
 
 from mangrove import api, street_plans
 from mangrove.errors import DeclarationError, MangroveError
 from mangrove.street_files import read_plan
 from mangrove.traffic.sumo_net import read_net
 
-TERRITORY = """\
-name: Grid
-kind: city
-timezone: Asia/Ho_Chi_Minh
-gwp: AR5
-currency: VND
-lang: en
-boundary: {root: grid}
-place_columns: [jobs]
-"""
-ROADS = """\
-net: grid.net.xml
-mix: {motorbike: 87 %, car: 10 %, light_truck: 3 %}
-trips: trips.csv
-spread: 5 %
-source: made up
-"""
-METRO = """\
-name: metro
-title: A line
-edits:
-  - id: line_1
-    type: transit_line
-    from: 2028-01-01
-    stations: [106.6845 10.7722, 106.6935 10.7812]
-    share: 30 %
-    radius: 2 km
-    uncertainty: 40 %
-    source: forecast of the feasibility study
-"""
-SWAP = """\
-name: swap
-edits:
-  - {id: fleet, type: electrify, class: motorbike, into: electric_motorbike, share: 30 %, source: plan of the city}
-claims:
-  - {id: pilot, class: motorbike, vehicles: 30000, avoided: 60000 t, source: en.sggp.org.vn post104897}
-"""
-
-
 @pytest.fixture
 def city(tmp_path):
-    folder = tmp_path / "city"
-    roads = folder / "roads"
-    roads.mkdir(parents=True)
-    (folder / "territory.yaml").write_text(TERRITORY)
-    (roads / "grid.net.xml").write_text(grid_text())
-    net = read_net(roads / "grid.net.xml")
-    shapes = squares(net)
-    features = [
-        {
-            "type": "Feature",
-            "properties": {"id": name, "name": name, "kind": "ward", "population": 20_000, "jobs": 9_000, "parent": "grid"},
-            "geometry": {"type": "Polygon", "coordinates": [[[float(x), float(y)] for x, y in shape.exterior.coords]]},
-        }
-        for name, shape in shapes.items()
-    ]
-    whole = {"id": "grid", "name": "Grid", "kind": "city"}
-    features.append({"type": "Feature", "properties": whole, "geometry": None})
-    (folder / "flows.csv").write_text("id,place,carrier,unit\n")
-    (folder / "places.geojson").write_text(json.dumps({"type": "FeatureCollection", "features": features}))
-    rows = [f"{a},{b},900" for a in shapes for b in shapes if a != b]
-    (roads / "trips.csv").write_text("\n".join(["origin,destination,vehicles", *rows, ""]))
-    (roads / "roads.yaml").write_text(ROADS)
-    (tmp_path / "metro.yaml").write_text(METRO)
-    (tmp_path / "swap.yaml").write_text(SWAP)
-    return folder
+    return write_city(tmp_path / "city")
 
 
 def test_two_plans_are_judged_against_today_and_each_other(city):
@@ -173,3 +110,15 @@ def test_two_plans_of_one_name_are_refused(city):
     with pytest.raises(MangroveError) as caught:
         street_plans.compare(api.open(city), [path, path])
     assert caught.value.code == "roads.plan_twice"
+
+
+def test_a_map_of_four_streets_becomes_a_network_of_four(tmp_path):
+    pytest.importorskip("osmium")
+    pytest.importorskip("sumo")
+    from mangrove.traffic.osm import extract
+
+    source = tmp_path / "map.osm"
+    source.write_text(MAP)
+    net = read_net(extract(source, (106.69, 10.76, 106.71, 10.78), tmp_path / "net.net.xml"))
+    assert set(net.kinds) == {"highway.primary"}  # no footway
+    assert net.length.sum() == pytest.approx(2 * (2 * 0.4375 + 2 * 0.4424), rel=0.02)  # both directions of 0.004 degrees

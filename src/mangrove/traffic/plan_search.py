@@ -317,15 +317,17 @@ def draws_of(routes: Sequence[Path], folder: Path, seeds: Sequence[int], begin: 
 def _start(
     space: Space, judge: _Judge, flows: Mapping[str, Sequence[float]], links: Sequence[Link]
 ) -> tuple[_Best, Floats]:
-    """Judges the installed plan, then its splits and Webster's at several cycles, then the best of these with coordinated offsets.
+    """Judges what a search may begin with, and gives the best of it.
 
-    The search begins at the best of them.
+    The installed programs; then, within the limits, the plan, its splits and Webster's at several cycles, and the best of these with
+    coordinated offsets.
     """
     best = _Best(space.plan, judge([None], judge.fixed)[0])
     low, high = space.cycle
     cycles = sorted({round(low * (high / low) ** climb) for climb in _CLIMBS})
     splits = [None, flows] if any(any(row) for row in flows.values()) else [None]
-    vectors = [space.vector(cycle, weights) for weights in splits for cycle in cycles]
+    vectors = [np.zeros(space.size)]
+    vectors += [space.vector(cycle, weights) for weights in splits for cycle in cycles]
     judged = _offered(space, judge, best, vectors)
     if links:
         order = np.argsort([verdict.cost for verdict in judged])[:_COORDINATED]
