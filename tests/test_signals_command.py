@@ -67,6 +67,33 @@ def test_a_search_writes_the_plan_its_table_and_what_the_check_found(world, tmp_
     assert found["limits"]["least_green_s"] == {"t": [11, 11]}
 
 
+def test_a_search_goes_on_from_an_earlier_plan_and_refuses_one_with_other_yellows(world, tmp_path):
+    net, routes = world
+    earlier = tmp_path / "earlier.add.xml"
+    write_plan(read_plan(SINGLE), earlier)
+    words = (
+        "search",
+        net,
+        "--routes",
+        routes,
+        "--evaluations",
+        4,
+        "--draws",
+        1,
+        "--verify-seeds",
+        0,
+        "--json",
+    )
+    first = json.loads(asked(*words).stdout)["search"]
+    on = json.loads(asked(*words, "--start", earlier).stdout)["search"]
+    assert on["cost_s"]["installed"] == first["cost_s"]["installed"]
+    assert on["cost_s"]["plan"] < first["cost_s"]["plan"]
+    earlier.write_text(earlier.read_text(encoding="utf-8").replace('"2"', '"4"'), encoding="utf-8")
+    with pytest.raises(RequestError) as refused:
+        asked(*words, "--start", earlier)
+    assert refused.value.code == "signals.other_stages"
+
+
 def test_what_of_the_installed_plan_is_too_short_for_people_is_said_on_stderr(world, tmp_path):
     net, routes = world
     words = ("--evaluations", 4, "--draws", 1, "--verify-seeds", 0, "--pedestrian", "20s", "--lang", "vi")

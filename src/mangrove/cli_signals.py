@@ -62,6 +62,9 @@ def search(
         str, typer.Option("--pedestrian", help="Whose crossing time is kept: roads, crossings, none, or 20s.")
     ] = "roads",
     cycle: Annotated[str, typer.Option("--cycle", help="Lowest and highest cycle.")] = "50s,130s",
+    start: Annotated[
+        Path | None, typer.Option("--start", metavar="FILE.add.xml", help="Earlier plan to go on from.")
+    ] = None,
     co2_weight: Annotated[
         float, typer.Option("--co2-weight", help="Seconds of delay that a gram of CO2 per vehicle weighs.")
     ] = 0.5,
@@ -87,7 +90,7 @@ def search(
     )
     searched = work.search(
         net, routes, setting=setting, minimum_green=work.seconds_of(minimum_green),
-        pedestrians=work.pedestrians_of(pedestrian), cycle=work.cycle_of(cycle), verify=verify_seeds,
+        pedestrians=work.pedestrians_of(pedestrian), cycle=work.cycle_of(cycle), start=start, verify=verify_seeds,
         sublane=work.strip_of(sublane), progress=_told(lang),
     )  # fmt: skip
     tell(searched.problems, lang)

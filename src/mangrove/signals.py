@@ -66,6 +66,7 @@ def search(
     minimum_green: float | None = None,
     pedestrians: str | float = "roads",
     cycle: tuple[float, float] | None = None,
+    start: Path | None = None,
     verify: int = 3,
     sublane: float | str | None = SIMULATED,
     progress: Callable[[int, int, float], None] | None = None,
@@ -80,6 +81,7 @@ def search(
         minimum_green: s for every stage.
         pedestrians: roads, crossings, none, or a least green in s (`movements.least_greens`).
         cycle: lowest and highest cycle, s.
+        start: an earlier plan to go on from; None: the installed one.
         verify: draws of the demand for the check; 0: none.
         sublane: width of lateral strips, m; None: lanes; "auto": as the routes need.
         progress: see `plan_search.search`.
@@ -100,7 +102,7 @@ def search(
     flows = plan_search.critical_flows(plan, known, routes)
     links = progression.links_of(net, plan, known, routes)
     found = plan_search.search(
-        net, routes, plan, limits, setting, flows=flows, links=links, progress=progress
+        net, routes, _start(net, plan, start), limits, setting, flows=flows, links=links, progress=progress
     )
     problems = (*plan.left_out, *fixed_plan.problems_of(plan, least, limits.cycle))
     verified = None
@@ -245,6 +247,21 @@ def strip_of(text: str) -> float | str | None:
     if not 0 < width < math.inf:
         raise RequestError("signals.bad_strip", text=text)
     return width
+
+
+def _start(net: Path, installed: FixedPlan, start: Path | None) -> FixedPlan:
+    """The plan that a search begins with; an earlier one must have the stages of the installed one."""
+    from mangrove.traffic.fixed_plan import read_plan
+
+    if start is None:
+        return installed
+    plan = read_plan(start)
+    _fits(net, plan)
+    stages = {s.id: [(stage.state, stage.clearing) for stage in s.stages] for s in installed.signals}
+    for signal in plan.signals:
+        if [(stage.state, stage.clearing) for stage in signal.stages] != stages[signal.id]:
+            raise RequestError("signals.other_stages", signal=signal.id)
+    return plan
 
 
 def _named(controls: Sequence[str], names: Sequence[str]) -> list[tuple[str, str]]:
