@@ -229,3 +229,23 @@ def without(
     made = work.without(api.open(folder), place)
     tell(made[0].problems if made else (), lang)
     typer.echo(work.as_json(*made) if json else printing_exchange.without_text(made, lang))
+
+
+@exchange_app.command()
+def hours(
+    folder: Folder,
+    day: Annotated[str, typer.Option("--day", help="First local day: 2024-06-05.", show_default=False)],
+    days: Annotated[int, typer.Option("--days", help="How many days, at most 31.")] = 1,
+    power_price: Annotated[
+        float | None, typer.Option("--power-price", min=0, help="VND/kWh always, instead of the contracts.")
+    ] = None,
+    json: Json = False,
+    lang: Lang = "en",
+) -> None:
+    """Shows what flows hour by hour on some days, on the terms of the plan stored last."""
+    from mangrove import api, exchange_hours
+    from mangrove import exchange as work
+
+    made = work.hours(api.open(folder), day, days, power_price=power_price)
+    tell(made.problems, lang)
+    typer.echo(exchange_hours.as_json(made) if json else made.text(lang))

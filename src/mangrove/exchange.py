@@ -29,6 +29,7 @@ from mangrove.settle.gains import RULES
 from mangrove.units import Quantity, unit
 
 if TYPE_CHECKING:
+    from mangrove.exchange_hours import Hourly
     from mangrove.handle import Handle
     from mangrove.plan.symbiosis import Case, NewExchange
     from mangrove.plan.symbiosis.model import Ints
@@ -274,6 +275,33 @@ def again(park: Handle, **asked: Any) -> Planned:
         if last["terms"].get("power_price") is not None:
             asked.pop("power_carbon", None)
     return plan(park, store=False, **asked)
+
+
+def hours(
+    park: Handle,
+    day: str | date,
+    days: int = 1,
+    *,
+    planned: Planned | None = None,
+    power_price: float | None = None,
+    **asked: Any,
+) -> Hourly:
+    """What flows hour by hour on some days over the exchanges of a plan; without one, of the plan of the terms stored last.
+
+    Args:
+        park: an opened territory.
+        day: the first local day (`2024-06-05`).
+        days: how many, at most 31.
+        planned: from `plan`.
+        power_price: VND/kWh in every hour, in the place of the contracts.
+        **asked: terms, see `plan`.
+
+    Raises:
+        RequestError: `base.not_a_date`, `exchange.bad_days`, and see `plan`.
+    """
+    from mangrove import exchange_hours
+
+    return exchange_hours.hours(park, day, days, planned=planned, power_price=power_price, **asked)
 
 
 def _still(known: Mapping[str, Listing], day: date) -> dict[str, Listing]:

@@ -156,7 +156,7 @@ def _on_network(built: Built, gap: float, time_limit: float | None) -> Solution:
         opened, once = _opened(built, openings, found)
         spent = float(case.fixed[opened].sum() + once.sum())
     plan = built.net.solve()
-    amount = np.maximum(_read(built, plan), 0.0)
+    amount = np.maximum(read_amounts(built, plan), 0.0)
     worth = -plan.cost - spent
     bound = worth if np.isnan(bound) else max(bound, worth)
     shares = {place: -money for place, money in plan.shares().items() if place}
@@ -195,7 +195,7 @@ def _sizes(built: Built, plan: Plan, once: Floats) -> Floats:
     return sizes
 
 
-def _read(built: Built, plan: Plan) -> Floats:
+def read_amounts(built: Built, plan: Plan) -> Floats:
     """(A, 12) amounts of the arcs, from the streams that they lie in."""
     found = np.zeros(built.columns.shape)
     for name in ("exchange", "treated", "given"):
