@@ -42,6 +42,7 @@ from tests.sensed import sensed_town
 from tests.sources.feeds import feed
 from tests.sources.grid_worlds import declare, mix_file
 from tests.stationed import stationed_city
+from tests.street_city import MAP, write_city
 from tests.trading import metered as metered_trade
 from tests.virtual_world import plant
 
@@ -164,11 +165,20 @@ def heat_streams(out: Path) -> Path:
     return file
 
 
+def streets_map(out: Path) -> Path:
+    """A map of four streets."""
+    file = fresh(out, ".osm")
+    file.write_text(MAP, encoding="utf-8")
+    return file
+
+
 def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...]:
     """A call of the command that ends well."""
     calls = {
         "check": lambda: (park,),
         "match": lambda: ("examples/park", "--offer", "slag"),
+        "roads compare": lambda: (write_city(fresh(out, "")), out / "swap.yaml", "--draws", "1"),
+        "roads extract": lambda: (streets_map(out), fresh(out, ".net.xml.gz"), "--box", "106.69,10.76,106.71,10.78"),
         "boundaries": lambda: (park, geojson(out)),
         "basemap": lambda: (park, "--boundaries", geojson(out), "--out", out / "map.pmtiles"),
         "ingest": lambda: (park, *meters(out / "meters")),
@@ -255,6 +265,7 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "eip": lambda: (exchanging(out), "--year", "2024", "--gaps"),
         "exchange plan": lambda: (metered_trade(fresh(out, "")), "--transport", "2500"),
         "exchange shares": lambda: (metered_trade(fresh(out, "")),),
+        "exchange hours": lambda: (metered_trade(fresh(out, "")), "--day", "2025-06-05"),
         "exchange without": lambda: (metered_trade(fresh(out, "")), "mill"),
         "exchange verify": lambda: (exchanging(out), "--year", "2024", "--circularity"),
         "exchange water": lambda: (water_users(out),),
