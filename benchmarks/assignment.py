@@ -12,14 +12,14 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
-from real import folder
 
 from mangrove.traffic.equilibrium import user_equilibrium
 from mangrove.traffic.roads import Roads
 from mangrove.traffic.trips import estimate_trips
+from real import folder
 
 PEER = r"""
 import json, sys, time, warnings
@@ -59,9 +59,15 @@ def network(name):
     for part in next(base.glob("*_trips.tntp")).read_text().split("<END OF METADATA>")[1].split("Origin")[1:]:
         for zone, count in re.findall(r"(\d+)\s*:\s*([\d.]+)", part):
             trips[int(part.split()[0]) - 1, int(zone) - 1] = float(count)
-    rows = [r.split()[:3] for r in next(base.glob("*_flow.tntp")).read_text().splitlines() if r.strip()[:1].isdigit()]
+    rows = [
+        r.split()[:3]
+        for r in next(base.glob("*_flow.tntp")).read_text().splitlines()
+        if r.strip()[:1].isdigit()
+    ]
     flows = {(int(a) - 1, int(z) - 1): float(x) for a, z, x in rows}
-    published = np.array([flows.get(ends, np.nan) for ends in zip(roads.tail.tolist(), roads.head.tolist(), strict=True)])
+    published = np.array(
+        [flows.get(ends, np.nan) for ends in zip(roads.tail.tolist(), roads.head.tolist(), strict=True)]
+    )
     return roads, trips, published
 
 
@@ -85,8 +91,10 @@ def peer(roads, trips, gap, cores=2):
         file, tail=roads.tail, head=roads.head, time=roads.time, capacity=roads.capacity, b=roads.b, power=roads.power,
         trips=trips, zones=roads.zones, blocked=roads.first_thru > 0,
     )  # fmt: skip
-    done = subprocess.run([python, "-c", PEER, file, str(gap), str(cores)], capture_output=True, text=True, check=False)
-    os.unlink(file)
+    done = subprocess.run(
+        [python, "-c", PEER, file, str(gap), str(cores)], capture_output=True, text=True, check=False
+    )
+    Path(file).unlink()
     if done.returncode:
         print("peer failed:", done.stderr.strip().splitlines()[-1:])
         return None
@@ -100,7 +108,9 @@ def equilibrium():
         roads, trips, published = network(name)
         for gap in (1e-4, 1e-6):
             cpu, found = timed(lambda r=roads, t=trips, g=gap: user_equilibrium(r, t, gap=g))
-            text = f"{name} {gap:g}: {found.method} {cpu:.3f} s CPU, gap {found.gap:.1e}, {found.rounds} rounds"
+            text = (
+                f"{name} {gap:g}: {found.method} {cpu:.3f} s CPU, gap {found.gap:.1e}, {found.rounds} rounds"
+            )
             other = peer(roads, trips, gap)
             if other:
                 text += (
@@ -113,7 +123,9 @@ def equilibrium():
         if known.all():
             better = roads.potential(found.flow) / roads.potential(published) - 1
             off = np.abs(found.flow - published).sum() / published.sum()
-            print(f"  at gap {found.gap:.0e}: potential v published {better:+.1e}, flows differ by {off:.1e} of the sum")
+            print(
+                f"  at gap {found.gap:.0e}: potential v published {better:+.1e}, flows differ by {off:.1e} of the sum"
+            )
 
 
 def counts():
@@ -182,7 +194,9 @@ def verdict():
         "low-emission zone": Edit("l", "low_emission_zone", {"zones": zone, **into}, error=0.3),
         "toll": Edit("t", "toll", {"zones": zone, "amount": 5_000, "value_of_time": 30_000}),
     }
-    print(f"{len(case.map.zones)} zones, {len(case.map.roads)} links, {case.trips.sum():.0f} motorcycle units an hour")
+    print(
+        f"{len(case.map.zones)} zones, {len(case.map.roads)} links, {case.trips.sum():.0f} motorcycle units an hour"
+    )
     for name, edit in plans.items():
         cpu, wall = time.process_time(), time.time()
         found = evaluate(case, [edit])

@@ -11,13 +11,16 @@ from mangrove.errors import DeclarationError, MangroveError
 from mangrove.street_files import read_plan
 from mangrove.traffic.sumo_net import read_net
 
+
 @pytest.fixture
 def city(tmp_path):
     return write_city(tmp_path / "city")
 
 
 def test_two_plans_are_judged_against_today_and_each_other(city):
-    found = street_plans.compare(api.open(city), [city.parent / "metro.yaml", city.parent / "swap.yaml"], draws=2)
+    found = street_plans.compare(
+        api.open(city), [city.parent / "metro.yaml", city.parent / "swap.yaml"], draws=2
+    )
     text = found.text()
     for pair in ("metro against today", "swap against today", "swap against metro"):
         assert pair in text
@@ -35,7 +38,9 @@ def test_a_plan_counts_from_its_day_on(city):
     from datetime import date
 
     plan = [city.parent / "metro.yaml"]
-    before, after = (street_plans.compare(api.open(city), plan, on=date(y, 1, 1), draws=1) for y in (2027, 2028))
+    before, after = (
+        street_plans.compare(api.open(city), plan, on=date(y, 1, 1), draws=1) for y in (2027, 2028)
+    )
     assert before.verdict.difference("CO2", "metro").mean == 0.0
     assert after.verdict.difference("CO2", "metro").mean < 0.0
 
@@ -49,7 +54,9 @@ def test_trips_come_from_people_and_jobs_when_none_are_given(city):
 
 def test_counts_move_the_trips(city):
     net = read_net(city / "roads" / "grid.net.xml")
-    (city / "roads" / "counts.csv").write_text("edge,vehicle,count\nj1_1-j1_2,motorbike,9000\nj1_1-j1_2,car,500\n")
+    (city / "roads" / "counts.csv").write_text(
+        "edge,vehicle,count\nj1_1-j1_2,motorbike,9000\nj1_1-j1_2,car,500\n"
+    )
     open_ = [street_plans.compare(api.open(city), [city.parent / "swap.yaml"], draws=1)]
     (city / "roads" / "roads.yaml").write_text(ROADS + "counts: counts.csv\n")
     open_.append(street_plans.compare(api.open(city), [city.parent / "swap.yaml"], draws=1))
@@ -121,4 +128,6 @@ def test_a_map_of_four_streets_becomes_a_network_of_four(tmp_path):
     source.write_text(MAP)
     net = read_net(extract(source, (106.69, 10.76, 106.71, 10.78), tmp_path / "net.net.xml"))
     assert set(net.kinds) == {"highway.primary"}  # no footway
-    assert net.length.sum() == pytest.approx(2 * (2 * 0.4375 + 2 * 0.4424), rel=0.02)  # both directions of 0.004 degrees
+    assert net.length.sum() == pytest.approx(
+        2 * (2 * 0.4375 + 2 * 0.4424), rel=0.02
+    )  # both directions of 0.004 degrees

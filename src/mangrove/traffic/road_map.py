@@ -79,18 +79,6 @@ class RoadMap:
         )
         return replace(changed, roads=replace(roads, capacity=capacity, time=time))
 
-    def keep(self, kept: Any) -> RoadMap:
-        """The map with some of its links only."""
-        roads = self.roads
-        columns = {name: getattr(roads, name) for name in ("tail", "head", "time", "capacity", "b", "power")}
-        for name in ("toll", "length", "fixed"):
-            columns[name] = getattr(roads, name)
-        cut = {name: None if column is None else column[kept] for name, column in columns.items()}
-        own = {
-            name: getattr(self, name)[kept] for name in ("edge", "zone", "lanes", "speed", "green", "cycle")
-        }
-        return replace(self, roads=replace(roads, **cut), **own)
-
 
 def roads_of(
     net: SumoNet,

@@ -7,7 +7,7 @@ Travel time of a link: t(x) = time (1 + b (x / capacity)^power) + toll, the func
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -95,6 +95,15 @@ class Roads:
     def standing(self) -> Floats:
         """(A,) the fixed flow, zeros where there is none."""
         return np.zeros(len(self)) if self.fixed is None else self.fixed
+
+    def only(self, kept: Any) -> Roads:
+        """The same network with some of its links (flags or numbers)."""
+        names = ("tail", "head", "time", "capacity", "b", "power", "toll", "length", "fixed")
+        columns: dict[str, Any] = {name: getattr(self, name) for name in names}
+        cut: dict[str, Any] = {
+            name: None if column is None else column[kept] for name, column in columns.items()
+        }
+        return replace(self, **cut)
 
     def cost(self, flow: Floats) -> Floats:
         """(A,) generalized time at the flows."""

@@ -133,7 +133,8 @@ class SumoNet:
         """Longitude and latitude as points of the plane of the net, m."""
         given = np.asarray(lonlat, dtype=np.float64)
         x, y = self._transformer().transform(given[:, 0], given[:, 1], direction="INVERSE")
-        return np.column_stack([x, y]) + np.array(self.offset)
+        placed: Floats = np.column_stack([x, y]) + np.array(self.offset)
+        return placed
 
     def _transformer(self) -> Any:
         from pyproj import Transformer
@@ -285,8 +286,8 @@ class _Reader:
         if not self.edges:
             raise SourceError("roads.not_a_net", where=Where(self.path.name), text="no edges")
         node = {name: at for at, name in enumerate(self.junctions)}
-        for name, start, end, *_, line in self.edges:
-            for junction in (start, end):
+        for name, *between, _, _, _, line in self.edges:
+            for junction in map(str, between):
                 if junction not in node:
                     where = Where(self.path.name, line)
                     raise SourceError("roads.unknown_end", where=where, edge=name, junction=junction)

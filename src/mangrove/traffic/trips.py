@@ -160,7 +160,7 @@ class _System:
         from scipy.linalg.blas import ssyrk
 
         from_, to = self.blocks.sum(axis=1), self.blocks.sum(axis=0)
-        half = ssyrk(1.0, self.flat.T)  # the upper half of flat' flat: the rest is the same
+        half: Any = ssyrk(1.0, self.flat.T)  # the upper half of flat' flat: the rest is the same
         pairs = half + np.triu(half, 1).T
         whole: Floats = (
             self.spread.origin**2 * (from_.T @ from_)
@@ -172,7 +172,8 @@ class _System:
     @property
     def flat(self) -> Floats:
         """(Z Z, m + 1) H by pair."""
-        return self.blocks.reshape(-1, self.blocks.shape[2])
+        rows: Any = self.blocks
+        return rows.reshape(-1, rows.shape[2])  # type: ignore[no-any-return]
 
     def update(self, residual: Floats, logs: Floats, noise: Floats) -> Floats:
         """(Z, Z) logarithms after the counts: B H' (H B H' + R)^-1 (y - h(u) + H u)."""

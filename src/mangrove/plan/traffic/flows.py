@@ -159,9 +159,7 @@ def _group(  # noqa: PLR0917 - one turn of one group
         roads = replace(roads, toll=toll if roads.toll is None else roads.toll + toll)
     roads = replace(roads, fixed=others)
     if not open_.all():
-        names = ("tail", "head", "time", "capacity", "b", "power", "toll", "length", "fixed")
-        columns = {name: getattr(roads, name) for name in names}
-        roads = replace(roads, **{name: c if c is None else c[open_] for name, c in columns.items()})
+        roads = roads.only(open_)
     trips = np.sum([stream.trips for stream in streams], axis=0) * level
     found = user_equilibrium(roads, trips, gap=gap, method="bush", rounds=rounds, start=start)
     flow = np.zeros(len(open_))

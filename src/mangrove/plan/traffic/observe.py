@@ -99,7 +99,7 @@ def levels(hours: Floats | None) -> list[tuple[float, Ints]]:
     if hours is None:
         return [(1.0, np.zeros(1, dtype=np.int32))]
     which = np.searchsorted(np.array(_BORDERS) * hours.max(), hours, side="left")
-    groups = [np.flatnonzero((which == k) & (hours > 0)) for k in range(len(_BORDERS) + 1)]
+    groups = [np.flatnonzero((which == k) & (hours > 0)).astype(np.int32) for k in range(len(_BORDERS) + 1)]
     return [(float(hours[at].mean()), at) for at in groups if len(at)]
 
 

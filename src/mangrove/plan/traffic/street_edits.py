@@ -52,7 +52,7 @@ def add_road(case: Case, values: Mapping[str, Any], scale: float) -> Case:  # no
         "b": one * rules.value("travel_time", "b"), "power": one * rules.value("travel_time", "power"),
         "length": far, "toll": none, "fixed": none,
     }  # fmt: skip
-    merged = {
+    merged: dict[str, Any] = {
         name: None if getattr(old, name) is None else np.append(getattr(old, name), column)
         for name, column in columns.items()
     }
@@ -62,7 +62,7 @@ def add_road(case: Case, values: Mapping[str, Any], scale: float) -> Case:  # no
     own = {
         "edge": none + CONNECTOR, "zone": inside, "lanes": several, "speed": speed, "green": one, "cycle": none,
     }  # fmt: skip
-    kept = {name: np.append(getattr(road, name), column) for name, column in own.items()}
+    kept: dict[str, Any] = {name: np.append(getattr(road, name), column) for name, column in own.items()}
     kept = {name: c.astype(getattr(road, name).dtype) for name, c in kept.items()}
     return case.with_links(replace(road, roads=replace(old, **merged), **kept))
 
