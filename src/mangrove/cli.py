@@ -23,7 +23,10 @@ from mangrove import (
     cli_live,
     cli_match,
     cli_plan,
+    cli_roads,
     cli_sense,
+    cli_signals,
+    cli_traffic,
     cli_water,
     messages,
 )
@@ -54,6 +57,9 @@ cli_water.add(app)
 cli_match.add(app)
 cli_exchange.add(app)
 cli_eip.add(app)
+cli_traffic.add(app)
+cli_signals.add(app)
+cli_roads.add(app)
 
 By = Annotated[
     str, typer.Option("--by", help="Columns to group by, with commas: place,sector,scope,gas,ward,...")
