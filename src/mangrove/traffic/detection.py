@@ -107,9 +107,9 @@ class Cameras:
             if speed < _JAMMED and at < _EXIT and lane in self.exits:
                 blocked[self.exits[lane]] = True
             if lane in self._inside:
-                number, link, way = self._inside[lane]
+                number, link, rest = self._inside[lane]
                 last = inside.setdefault(number, {})
-                last[link] = max(last.get(link, 0.0), _seconds(way - at, speed))
+                last[link] = max(last.get(link, 0.0), _seconds(rest - at, speed))
         self._way = ways
         return Seen(queue, moving, blocked, inside)
 
@@ -204,6 +204,8 @@ def _circles(sim: Any, signals: Sequence[Signal], reach: float) -> dict[str, flo
 def _junction(sim: Any, via: str, end: tuple[float, float]) -> str:
     """The junction that a link leads over, by the name of its way inside; else the one nearest to the end of its lane."""
     if via.startswith(":"):
-        return via[1:].rsplit("_", 2)[0]
-    places = {name: sim.junction.getPosition(name) for name in sim.junction.getIDList()}
+        return str(via[1:].rsplit("_", 2)[0])
+    places: dict[str, tuple[float, float]] = {
+        name: sim.junction.getPosition(name) for name in sim.junction.getIDList()
+    }
     return min(places, key=lambda name: (places[name][0] - end[0]) ** 2 + (places[name][1] - end[1]) ** 2)

@@ -34,7 +34,7 @@ class Limits:
     yellow: float = 3.0
     all_red: float = 0.0
     clear: float = 15.0
-    leave: float = 3.5
+    leave: float = 3.0
     walk: float = WALK_MIN
     walk_speed: float = WALK_SPEED
 

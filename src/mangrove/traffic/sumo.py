@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-from mangrove.errors import LedgerError, MangroveError, MissingExtraError, RequestError, SourceError, Where
+from mangrove.errors import LedgerError, MangroveError, MissingExtraError, SourceError, Where
 
 Progress = Callable[[float], None]
 
@@ -92,7 +92,7 @@ def run(
         processes: the family that the program belongs to.
 
     Raises:
-        SourceError, RequestError: the program failed; see `trouble`.
+        MangroveError: the program failed; see `trouble`.
     """
     family = processes or Processes()
     log = folder / "errors.txt"
@@ -194,8 +194,3 @@ def need_file(path: Path) -> None:
 def full(folder: Path) -> bool:
     """Whether the disk of `folder` has no room left for results."""
     return shutil.disk_usage(folder).free < 1 << 20
-
-
-def refuse(code: str, **data: object) -> RequestError:
-    """An argument that makes no sense."""
-    return RequestError(code, **data)
