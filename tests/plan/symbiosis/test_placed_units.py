@@ -1,10 +1,11 @@
 """Treatment units that may be built: where, how large, and not at all when they do not pay."""
 
+from dataclasses import replace
 from itertools import chain, combinations
 
 import numpy as np
 import pytest
-from tests.plan.symbiosis.parks import asset, best, case, need, offer, park
+from tests.plan.symbiosis.parks import asset, best, case, link, need, offer, park
 
 from mangrove.errors import DeclarationError
 from mangrove.plan import symbiosis
@@ -51,6 +52,28 @@ def test_of_two_places_the_cheaper_one_is_built_and_pays_its_annuity():
     assert (one.unit, one.worth["unit"]) == ("cheap", pytest.approx(-300_000))
     assert sum(made.parts().values()) == pytest.approx(made.worth)
     assert sum(made.by_price.values()) == pytest.approx(made.worth)
+
+
+def test_pipes_decide_between_places_that_cost_the_same():
+    both = [candidate(name, name, fixed="3000000 VND", recovery="50 %") for name in ("here", "there")]
+    pipes = [
+        link("mill", "here", "wastewater", cost="3 VND/m3"), link("here", "tower", "water", cost="10 VND/m3"),
+        link("mill", "there", "wastewater", cost="5 VND/m3"), link("there", "tower", "water", cost="4 VND/m3"),
+    ]  # fmt: skip
+    made = best(replace(water(*both), links={one.id: one for one in pipes}), but=BUT)
+    assert [(one.id, one.built) for one in made.units] == [("there", True), ("here", False)]
+    (one,) = made.exchanges  # half of what is taken arrives: 5 + 4 / 2 VND for each cubic meter that is taken
+    assert one.worth["link"] == pytest.approx(-12 * 1000 * 7.0)
+    assert made.worth == pytest.approx(12 * (1000 * 5 + 500 * 95 - 1000 * 7) - 300_000)
+
+
+def test_a_yearly_cost_or_a_limit_of_a_pipe_to_a_unit_is_said_to_be_left_out():
+    pipe = link("mill", "tower", "wastewater", cost="100 VND/yr", capacity="5 m3/month")
+    made = case(replace(water(candidate("ro", "tower")), links={pipe.id: pipe}), but=BUT)
+    assert [(one.code, one.data["name"]) for one in made.notes] == [
+        ("exchange.link_leg", "cost"),
+        ("exchange.link_leg", "capacity"),
+    ]
 
 
 def test_the_size_is_that_of_the_fullest_month_and_is_paid_at_the_discount_rate():

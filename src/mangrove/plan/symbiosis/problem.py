@@ -205,7 +205,7 @@ class _Maker:
             return False
         row.ratio = per * (unit.recovery if unit else 1.0)
         row.links = self._between(offer, need) if unit is None else ()
-        length, cost, fixed = self._link_terms(row)
+        length, cost, fixed = self._link_terms(row) if unit is None else (None, self._legs(row, unit), None)
         row.distance = row.distance if length is None else length
         row.fixed = (fixed or 0.0) if row.links else self.terms.fixed_cost
         row.money = {"purchase": need.worth * row.ratio, offer.part: offer.worth, "link": -cost}
@@ -260,6 +260,32 @@ class _Maker:
                     data = {"link": link.id, "text": str(price), "unit": per}
                     self.notes.append(Problem("exchange.link_cost", data, link.where, "warning"))
         return length, cost, fixed
+
+    def _legs(self, row: _Row, unit: Unit) -> float:
+        """VND per unit of the offer of the declared links to a unit and on from it; what a year they cost is said to be left out."""
+        offer, need, total = self.offers[row.offer], self.needs[row.need], 0.0
+        legs = (
+            (offer.place, unit.place, offer.listing.carrier.kind, 1.0),
+            (unit.place, need.place, need.listing.carrier.kind, unit.recovery),
+        )
+        for start, end, kind, share in legs:
+            for link in self.links.get((start, end), ()):
+                if link.carrier.kind != kind:
+                    continue
+                total += share * self._leg(link, unit.unit)
+        return total
+
+    def _leg(self, link: Link, per: str) -> float:
+        """VND per unit over one link; a yearly cost and limits, which several offers would share, are named once."""
+        price = link.parameters.get("cost")
+        known = isinstance(price, Quantity) and price.unit.converts_to(f"VND/{per}")
+        for name in ("cost", "capacity", "minimum"):
+            if name in link.parameters and not (name == "cost" and known):
+                data = {"link": link.id, "name": name, "unit": per}
+                problem = Problem("exchange.link_leg", data, link.where, "warning")
+                if problem not in self.notes:
+                    self.notes.append(problem)
+        return price.to(f"VND/{per}") if known and isinstance(price, Quantity) else 0.0
 
     def _monthly(self, row: _Row, name: str) -> float | None:
         """A rate of the declared link, in units of the offer a month."""
