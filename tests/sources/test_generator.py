@@ -214,6 +214,14 @@ def test_the_faults_that_the_recipe_wants_are_in_the_files(written):
     assert set(map(tuple, again)) < set(map(tuple, parks))
 
 
+def test_a_second_meter_says_what_the_first_one_counts_but_for_its_error(written):
+    _, *table = rows(written[0] / "values/2024/trao_doi.csv")
+    sent, received = (np.array([float(row[column]) for row in table]) for column in (1, 2))
+    ratio = received / sent
+    assert ratio[8] == pytest.approx(0.98 * 1.25, abs=0.04)  # the scale stood wrong in September
+    assert np.abs(np.delete(ratio, 8) / 0.98 - 1).max() < 4 * 0.008
+
+
 def test_station_files_have_the_form_of_circular_10_2021(written):
     folder = written[0] / "values/2024/quan_trac"
     good = (folder / "HP_SDC1_NUOCTHAI_20240610000500.txt").read_bytes()

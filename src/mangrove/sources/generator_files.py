@@ -111,7 +111,9 @@ def _columns(file: File, calendar: models.Calendar, seed: int, site: Site) -> di
             left, right = (found[name] for name in spec.of)
             values = left * right * spec.scale
         elif isinstance(spec, Again):
-            scatter = models.state(1.0, spec.spread, 0.0, len(found[spec.of]), models.Stream(seed, column.flow))
+            scatter = models.state(
+                1.0, spec.spread, 0.0, len(found[spec.of]), models.Stream(seed, column.flow)
+            )
             values = found[spec.of] * spec.scale * scatter
         elif isinstance(spec, Purchases):
             values = _months(spec, calendar, seed, column.flow)
