@@ -135,7 +135,7 @@ def equilibrium():
 
 
 def counts():
-    for name, seeds in (("Anaheim", 5), ("Chicago-Sketch", 5)):
+    for name, seeds in (("Anaheim", 12), ("Chicago-Sketch", 5)):
         roads, trips, _, _ = network(name)
         real = user_equilibrium(roads, trips, gap=1e-5, method="bush")
         big, distance = np.flatnonzero(real.flow > 50), (real.flow * roads.length).sum()

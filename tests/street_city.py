@@ -67,8 +67,18 @@ def write_city(folder):
     features = [
         {
             "type": "Feature",
-            "properties": {"id": name, "name": name, "kind": "ward", "population": 20_000, "jobs": 9_000, "parent": "grid"},
-            "geometry": {"type": "Polygon", "coordinates": [[[float(x), float(y)] for x, y in shape.exterior.coords]]},
+            "properties": {
+                "id": name,
+                "name": name,
+                "kind": "ward",
+                "population": 20_000,
+                "jobs": 9_000,
+                "parent": "grid",
+            },
+            "geometry": {
+                "type": "Polygon",
+                "coordinates": [[[float(x), float(y)] for x, y in shape.exterior.coords]],
+            },
         }
         for name, shape in shapes.items()
     ]
