@@ -44,6 +44,7 @@ from tests.sources.grid_worlds import declare, mix_file
 from tests.stationed import stationed_city
 from tests.street_city import MAP, write_city
 from tests.trading import metered as metered_trade
+from tests.traffic.crossroads import SINGLE, flows
 from tests.virtual_world import plant
 
 import mangrove as mg
@@ -119,6 +120,11 @@ def fresh(out: Path, ending: str = "") -> Path:
     return out / f"{len(list(out.iterdir()))}{ending}"
 
 
+def crossroads(out: Path) -> tuple[object, ...]:
+    """A network with one signal and a minute of traffic."""
+    return SINGLE, "--routes", flows(fresh(out, ".rou.xml"), ("w_t t_e", 900), end=60)
+
+
 def half_a_year(out: Path) -> Path:
     """A park with one daily meter that takes a fifth less from 1 June on."""
     flow = {"id": "m", "carrier": "electricity", "unit": "kWh", "step": "1d", "scope": "2"}
@@ -178,7 +184,12 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "check": lambda: (park,),
         "match": lambda: ("examples/park", "--offer", "slag"),
         "roads compare": lambda: (write_city(fresh(out, "")), out / "swap.yaml", "--draws", "1"),
-        "roads extract": lambda: (streets_map(out), fresh(out, ".net.xml.gz"), "--box", "106.69,10.76,106.71,10.78"),
+        "roads extract": lambda: (
+            streets_map(out),
+            fresh(out, ".net.xml.gz"),
+            "--box",
+            "106.69,10.76,106.71,10.78",
+        ),
         "boundaries": lambda: (park, geojson(out)),
         "basemap": lambda: (park, "--boundaries", geojson(out), "--out", out / "map.pmtiles"),
         "ingest": lambda: (park, *meters(out / "meters")),
@@ -259,7 +270,13 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         ),
         "alerts": lambda: (park, "--at", "2023-01-02"),
         "transit": lambda: (park, feed(out), "--from", "2026-11-16"),
-        "traffic": lambda: (counted(out / "streets"), "--from", "2026-06-03T07:00", "--to", "2026-06-03T08:00"),
+        "traffic": lambda: (
+            counted(out / "streets"),
+            "--from",
+            "2026-06-03T07:00",
+            "--to",
+            "2026-06-03T08:00",
+        ),
         "water": lambda: (park, supply("Net1"), "--from", "2023-01-01", "--flow", "mill.power"),
         "drainage": lambda: (park, town(out), "--rain", "50"),
         "eip": lambda: (exchanging(out), "--year", "2024", "--gaps"),
@@ -269,6 +286,12 @@ def words_of(name: str, park: Path, record: str, out: Path) -> tuple[object, ...
         "exchange without": lambda: (metered_trade(fresh(out, "")), "mill"),
         "exchange verify": lambda: (exchanging(out), "--year", "2024", "--circularity"),
         "exchange water": lambda: (water_users(out),),
+        "signals search": lambda: (
+            *crossroads(out),
+            *("--evaluations", "4", "--draws", "1", "--verify-seeds", "0"),
+        ),
+        "signals run": lambda: (*crossroads(out), "--control", "installed", "--draws", "1"),
+        "signals export": lambda: (SINGLE,),
         "exchange heat": lambda: (heat_streams(out), "--figure", fresh(out, ".svg")),
         "tenants": lambda: (tenant_list(out), "--out", fresh(out)),
         "user add": lambda: (park, f"Lê An {out.name}", "--role", "operator"),

@@ -66,7 +66,7 @@ def search(
         Path | None, typer.Option("--start", metavar="FILE.add.xml", help="Earlier plan to go on from.")
     ] = None,
     co2_weight: Annotated[
-        float, typer.Option("--co2-weight", help="Seconds of delay that a gram of CO2 per vehicle weighs.")
+        float, typer.Option("--carbon-weight", help="Seconds of delay that a gram of CO2 per vehicle weighs.")
     ] = 0.5,
     verify_seeds: Annotated[
         int, typer.Option("--verify-seeds", help="Draws for the check in the exact model; 0: none.")
