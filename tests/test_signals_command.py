@@ -9,7 +9,7 @@ from scipy import stats
 from tests.traffic.crossroads import SINGLE, flows, with_plan
 from typer.testing import CliRunner
 
-from mangrove import signals
+from mangrove import cli_signals, signals
 from mangrove.cli_signals import signals_app
 from mangrove.errors import MangroveError, RequestError
 from mangrove.printing_signals import comparison_text
@@ -92,6 +92,25 @@ def test_a_search_goes_on_from_an_earlier_plan_and_refuses_one_with_other_yellow
     with pytest.raises(RequestError) as refused:
         asked(*words, "--start", earlier)
     assert refused.value.code == "signals.other_stages"
+
+
+def test_an_interrupted_search_writes_its_best_and_says_that_it_was_not_checked(world, tmp_path, monkeypatch):
+    net, routes = world
+
+    def interrupted(lang):
+        def told(spent, allowed, share):
+            raise KeyboardInterrupt
+
+        return told
+
+    monkeypatch.setattr(cli_signals, "_told", interrupted)
+    out = tmp_path / "plan.add.xml"
+    done = asked(
+        "search", net, "--routes", routes, "--evaluations", 60, "--draws", 1, "--out", out, "--lang", "vi"
+    )
+    assert done.exit_code == 130
+    assert "chưa được kiểm tra" in done.stderr
+    assert read_plan(out).signals[0].cycle >= 50
 
 
 def test_what_of_the_installed_plan_is_too_short_for_people_is_said_on_stderr(world, tmp_path):

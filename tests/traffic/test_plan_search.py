@@ -2,6 +2,7 @@
 """The search for a fixed-time plan: every vector keeps the limits, a bad plan is left behind, an interruption keeps the best."""
 
 import math
+import sys
 from functools import cache
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.traffic.crossroads import GRID, SINGLE, flows, with_plan
 
-from mangrove.errors import InfeasibleError, RequestError, SourceError
+from mangrove.errors import InfeasibleError, MissingExtraError, RequestError, SourceError
 from mangrove.traffic import demand_draws
 from mangrove.traffic.fixed_plan import FixedPlan, SignalPlan, Stage, problems_of, read_plan
 from mangrove.traffic.movements import least_greens, read_movements
@@ -195,6 +196,29 @@ def test_webster_splits_are_tried_as_a_start(bad, tmp_path):
     blind = search(bad, [routes], plan, limits, Setting(evaluations=12, draws=1))
     seeing = search(bad, [routes], plan, limits, Setting(evaluations=12, draws=1), flows={"t": (1.0, 5.0)})
     assert seeing.cost < blind.cost
+
+
+def test_two_processes_find_what_one_finds(bad, tmp_path):
+    routes = flows(tmp_path / "a.rou.xml", *WE_NS, end=60)
+    plan, limits = limits_of(bad)
+    one, two = (
+        search(bad, [routes], plan, limits, Setting(evaluations=8, draws=1, workers=workers))
+        for workers in (1, 2)
+    )
+    assert one == two
+
+
+def test_without_the_library_of_the_strategy_the_extra_is_named(bad, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cma", None)
+    plan, limits = limits_of(bad)
+    with pytest.raises(MissingExtraError, match="traffic"):
+        search(
+            bad,
+            [flows(tmp_path / "a.rou.xml", *WE_NS, end=60)],
+            plan,
+            limits,
+            Setting(evaluations=8, draws=1),
+        )
 
 
 def test_an_interrupted_search_keeps_its_best(bad, tmp_path):
