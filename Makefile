@@ -58,6 +58,11 @@ benchmarks: $(VENV)/.dev
 	$(BIN)/python benchmarks/gridding.py
 	$(BIN)/python benchmarks/nowcast.py
 	$(BIN)/python benchmarks/inversion.py
+	$(BIN)/python benchmarks/exchange.py
+	$(BIN)/python benchmarks/heat.py
+	$(BIN)/python benchmarks/water_reuse.py
+	$(BIN)/python benchmarks/verified_exchanges.py
+	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/matching.py
 	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/forecast.py
 	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/grid_carbon.py
 	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/virtual_meters.py
