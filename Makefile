@@ -62,7 +62,7 @@ benchmarks: $(VENV)/.dev
 	$(BIN)/python benchmarks/heat.py
 	$(BIN)/python benchmarks/water_reuse.py
 	$(BIN)/python benchmarks/verified_exchanges.py
-	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/matching.py
+	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/matching.py coding
 	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/forecast.py
 	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/grid_carbon.py
 	MANGROVE_DATA="$(DATA)" $(BIN)/python benchmarks/virtual_meters.py
