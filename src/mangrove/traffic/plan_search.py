@@ -39,7 +39,6 @@ CO2_WEIGHT = 0.5
 """s of delay that one g of CO2 per vehicle weighs; a declared preference."""
 _CYCLE, _SPLIT, _OFFSET = 0.25, 0.4, 0.25
 """One unit of a vector: of the logarithm of the cycle, of the logarithm of a green, of the offset in cycles."""
-_SIGMA = 0.4
 _LEAST_POPULATION = 4
 _POOL = 4
 """Draws made for each draw that a plan is judged on: one part to choose the best, the others in turn."""
@@ -64,6 +63,7 @@ class Setting:
     Attributes:
         evaluations: mesoscopic runs, all told; draws: of the demand for each plan; population: plans in a generation.
         co2_weight: s of delay that 1 g of CO2 per vehicle weighs.
+        step: how far the first generation spreads, in units of a vector; less when going on from a good plan.
         seed: of everything random; workers: processes.
         begin, end: s of the simulation; None: from the first to the last departure.
     """
@@ -72,6 +72,7 @@ class Setting:
     draws: int = 2
     population: int = 20
     co2_weight: float = CO2_WEIGHT
+    step: float = 0.4
     seed: int = 1
     workers: int = 1
     begin: float | None = None
@@ -441,7 +442,7 @@ def _strategy(start: Floats, setting: Setting, left: int) -> Any:
         raise MissingExtraError("traffic") from None
     population = min(setting.population, max(_LEAST_POPULATION, left // (3 * setting.draws) - 2))
     words = {"CMA_diagonal": True, "popsize": population, "seed": setting.seed, "verbose": -9}
-    return cma.CMAEvolutionStrategy(start, _SIGMA, words)
+    return cma.CMAEvolutionStrategy(start, setting.step, words)
 
 
 def _check(setting: Setting) -> None:
@@ -455,6 +456,8 @@ def _check(setting: Setting) -> None:
     for name, (value, least) in whole.items():
         if value < least:
             raise RequestError("signals.bad_setting", name=name, value=value, least=least)
+    if not 0 < setting.step < math.inf:
+        raise RequestError("signals.bad_setting", name="step", value=setting.step, least=0)
     if not 0 <= setting.co2_weight < math.inf:
         raise RequestError("signals.bad_setting", name="co2_weight", value=setting.co2_weight, least=0)
 
