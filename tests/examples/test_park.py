@@ -55,14 +55,20 @@ def test_the_grid_factor_of_2024_is_the_last_official_one_and_says_so(park):
     assert "2023" in str(location.terms[0].factor.source)
 
 
-def test_water_and_swapped_packs_are_no_emissions(park):
-    silent = [flow.id for flow in park.flows.values() if methods.method_for(flow) is None]
-    assert silent == [
+def test_water_swapped_packs_and_meters_of_exchanges_are_no_emissions(park):
+    rules = facts.load()
+    days = date(2024, 1, 1), date(2025, 1, 1)
+    said = {flow.id: methods.apply(flow, park, rules, *days) for flow in park.flows.values()}
+    silent = {id_ for id_, one in said.items() if not one.coefficients and not one.responses}
+    assert silent == {
         "swap_demand",
         "wastewater_inflow",
         "wastewater_inlet_cod",
+        "reuse_chloride",
         *(f"wastewater_outlet_{name}" for name in ("flow", "ph", "tss", "cod")),
-    ]
+        *park.exchange_meters,
+    }
+    assert len(park.exchange_meters) == 9
 
 
 @pytest.mark.parametrize("name", ["generated", "real"])
