@@ -16,6 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.serve.city_world import riverside
+from tests.serve.exchange_world import exchanging
 from tests.serve.whole import Whole, built, shared_energy, six_companies
 from tests.servers import listening
 
@@ -64,6 +65,13 @@ def riverbank(tmp_path_factory) -> Iterator[Whole]:
 
 
 @pytest.fixture(scope="module")
+def bartering(tmp_path_factory) -> Iterator[Whole]:
+    """A park whose companies exchange what is left over."""
+    with built(exchanging(tmp_path_factory.mktemp("bartered") / "park")) as whole:
+        yield whole
+
+
+@pytest.fixture(scope="module")
 def address(park) -> Iterator[str]:
     """The server that everybody here looks at."""
     with listening(park.app) as found:
@@ -81,6 +89,13 @@ def operated(energy) -> Iterator[str]:
 def watched(riverbank) -> Iterator[str]:
     """The server of the city with sensors."""
     with listening(riverbank.app) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def bartered(bartering) -> Iterator[str]:
+    """The server of the park with exchanges."""
+    with listening(bartering.app) as found:
         yield found
 
 
@@ -119,7 +134,7 @@ class Visit:
 
 @pytest.fixture
 def visit(  # noqa: PLR0917 - fixtures are asked for by name
-    chromium, park, energy, riverbank, address, operated, watched
+    chromium, park, energy, riverbank, bartering, address, operated, watched, bartered
 ) -> Iterator[Callable[..., Visit]]:
     """Opens a page as the administrator; nothing may be asked of anybody else, and nothing may go wrong."""
     opened: list[tuple[BrowserContext, Visit, bool]] = []
@@ -132,6 +147,8 @@ def visit(  # noqa: PLR0917 - fixtures are asked for by name
             whole, at = energy, operated
         if "surroundings" in path:
             whole, at = riverbank, watched
+        if "symbiosis" in path:
+            whole, at = bartering, bartered
         context = chromium.new_context(viewport=DESKTOP, java_script_enabled=script, locale="vi-VN")
         cookies = [{"name": "mangrove", "value": whole.sessions["admin"], "url": at}] * signed_in
         cookies += [{"name": "lang", "value": lang, "url": at}] * bool(lang)
