@@ -170,6 +170,15 @@ def _parent(pid):
         return 0
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C raises, whatever an earlier test in this process has made of it."""
+    held = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, held)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_all_simulations_at_once():
     before = children()
     long = replace(RUN, end=10_000_000)
