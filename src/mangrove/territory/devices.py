@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from mangrove.errors import Problem, Where, did_you_mean
+from mangrove.errors import Problem, did_you_mean
 from mangrove.territory.model import Device, Flow, Point
 from mangrove.territory.places import duplicates
 from mangrove.territory.tables import Parsed
@@ -40,9 +39,9 @@ def build(
 ) -> tuple[dict[str, Device], list[Point], list[Problem]]:
     """The nouns of both tables and what is wrong with them."""
     problems = [*duplicates(devices, "id"), *_device_problems(devices)]
-    found = {one.id: one for one in map(Device, *_fields(devices, _DEVICE_FIELDS)) if one.id}
+    found = {one.id: one for one in map(Device, *devices.fields(_DEVICE_FIELDS)) if one.id}
     problems += _point_problems(points, found, flows)
-    return found, list(map(Point, *_fields(points, _POINT_FIELDS))), problems
+    return found, list(map(Point, *points.fields(_POINT_FIELDS))), problems
 
 
 def topic_of(address: str) -> tuple[str, str]:
@@ -54,12 +53,6 @@ def topic_of(address: str) -> tuple[str, str]:
     """
     topic, _, path = address.partition("#")
     return topic, path
-
-
-def _fields(parsed: Parsed, names: tuple[str, ...]) -> list[list[Any]]:
-    """Columns in the order of a noun's fields, with the places of the rows at the end."""
-    file = parsed.table.file
-    return [*(parsed.values[name] for name in names), [Where(file, line) for line in parsed.table.starts]]
 
 
 def _device_problems(parsed: Parsed) -> Iterator[Problem]:

@@ -8,9 +8,8 @@ problems: a target or a flow that is not declared, an estimate that would read i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any
 
-from mangrove.errors import Problem, Where, did_you_mean
+from mangrove.errors import Problem, did_you_mean
 from mangrove.territory.model import Driver, Flow, VirtualMeter
 from mangrove.territory.tables import Parsed
 
@@ -25,16 +24,10 @@ def build(
     targets = {*flows, *sectors, *(f.gpc for f in flows.values()), *(f.sector for f in flows.values())} - {""}
     problems = [*_driver_problems(drivers, flows, targets), *_virtual_problems(virtual, flows)]
     return (
-        list(map(Driver, *_fields(drivers, _DRIVER_FIELDS))),
-        list(map(VirtualMeter, *_fields(virtual, _VIRTUAL_FIELDS))),
+        list(map(Driver, *drivers.fields(_DRIVER_FIELDS))),
+        list(map(VirtualMeter, *virtual.fields(_VIRTUAL_FIELDS))),
         problems,
     )
-
-
-def _fields(parsed: Parsed, names: tuple[str, ...]) -> list[list[Any]]:
-    """Columns in the order of a noun's fields, with the places of the rows at the end."""
-    file = parsed.table.file
-    return [*(parsed.values[name] for name in names), [Where(file, line) for line in parsed.table.starts]]
 
 
 def _driver_problems(

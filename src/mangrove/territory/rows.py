@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mangrove.errors import Problem, Where, did_you_mean
+from mangrove.errors import Problem, did_you_mean
 from mangrove.territory import devices, estimated, symbiosis
 from mangrove.territory.model import (
     Answer,
@@ -155,7 +155,7 @@ def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lo
     nouns.problems += _unfamiliar_activities(factors, lookups.activities)
     nouns.problems += _date_problems(factors)
     nouns.problems += _crosswalk_problems(crosswalk, places)
-    nouns.flows = {flow.id: flow for flow in map(Flow, *_fields(flows, _FLOW_FIELDS)) if flow.id}
+    nouns.flows = {flow.id: flow for flow in map(Flow, *flows.fields(_FLOW_FIELDS)) if flow.id}
     nouns.assets = {asset.id: asset for asset in _assets(assets) if asset.id}
     nouns.links = {link.id: link for link in _links(links) if link.id}
     nouns.factors = list(_factors(factors))
@@ -181,12 +181,6 @@ def build(tables: Tables, places: Mapping[str, Place], names: Names, lookups: Lo
     return nouns
 
 
-def _fields(parsed: Parsed, names: tuple[str, ...]) -> list[list[Any]]:
-    """Columns in the order of a noun's fields, with the places of the rows at the end."""
-    file = parsed.table.file
-    return [*(parsed.values[name] for name in names), [Where(file, line) for line in parsed.table.starts]]
-
-
 def _assets(parsed: Parsed) -> Iterator[Asset]:
     return map(
         Asset,
@@ -195,13 +189,13 @@ def _assets(parsed: Parsed) -> Iterator[Asset]:
 
 
 def _reordered(parsed: Parsed, before: tuple[str, ...], after: tuple[str, ...]) -> list[list[Any]]:
-    return [*_fields(parsed, before), *(parsed.values[name] for name in after)]
+    return [*parsed.fields(before), *(parsed.values[name] for name in after)]
 
 
 def _links(parsed: Parsed) -> Iterator[Link]:
     """Links; the columns capacity, distance and cost join the parameters."""
     own = ("capacity", "distance", "cost")
-    columns = _fields(parsed, ("id", "place", "to_place", "carrier", "parameters", *own))
+    columns = parsed.fields(("id", "place", "to_place", "carrier", "parameters", *own))
     for id_, place, to_place, carrier, parameters, *quantities, where in zip(*columns, strict=True):
         given = {key: value for key, value in zip(own, quantities, strict=True) if value is not None}
         yield Link(id_, place, to_place, carrier, {**parameters, **given}, where)
@@ -209,7 +203,7 @@ def _links(parsed: Parsed) -> Iterator[Link]:
 
 def _factors(parsed: Parsed) -> Iterator[LocalFactor]:
     names = ("activity", "gas", "value", "unit", "source", "valid_from", "valid_to", "uncertainty", "note")
-    return map(LocalFactor, *_fields(parsed, names))
+    return map(LocalFactor, *parsed.fields(names))
 
 
 def _resolve(parsed: Parsed, columns: tuple[str, ...], names: Names) -> list[Problem]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, TypeAlias
 
-from mangrove.errors import Problem, Where, did_you_mean
+from mangrove.errors import Problem, did_you_mean
 from mangrove.rules import classifications
 from mangrove.territory.model import Answer, Effect, Exchange, Flow, Listing, Place
 from mangrove.territory.places import duplicates
@@ -47,7 +47,7 @@ def build(parsed: Mapping[str, Parsed], flows: Mapping[str, Flow]) -> tuple[Foun
     )
     problems = [problem for table in (offers, needs, exchanges) for problem in duplicates(table, "id")]
     problems += _given_twice(offers, needs)
-    running = {one.id: one for one in map(Exchange, *_fields(exchanges, _EXCHANGE)) if one.id}
+    running = {one.id: one for one in map(Exchange, *exchanges.fields(_EXCHANGE)) if one.id}
     problems += [*_listing_problems(offers, ("=",)), *_listing_problems(needs, ("<=", ">="))]
     problems += [*_exchange_problems(exchanges, flows), *_effect_problems(effects, running, flows)]
     problems += _answer_problems(answers)
@@ -55,19 +55,13 @@ def build(parsed: Mapping[str, Parsed], flows: Mapping[str, Flow]) -> tuple[Foun
     problems += _permit_problems(needs)
     found = (
         _listings(offers, "offer"), _listings(needs, "need"), running,
-        list(map(Effect, *_fields(effects, _EFFECT))), list(map(Answer, *_fields(answers, _ANSWER))),
+        list(map(Effect, *effects.fields(_EFFECT))), list(map(Answer, *answers.fields(_ANSWER))),
     )  # fmt: skip
     return found, problems
 
 
-def _fields(parsed: Parsed, names: tuple[str, ...]) -> list[list[Any]]:
-    """Columns in the order of a noun's fields, with the places of the rows at the end."""
-    file = parsed.table.file
-    return [*(parsed.values[name] for name in names), [Where(file, line) for line in parsed.table.starts]]
-
-
 def _listings(parsed: Parsed, side: str) -> dict[str, Listing]:
-    columns = _fields(parsed, _LISTING)
+    columns = parsed.fields(_LISTING)
     rows = zip(parsed.values["id"], zip(*columns, strict=True), strict=True)
     return {id_: Listing(id_, side, *row) for id_, row in rows if id_}
 

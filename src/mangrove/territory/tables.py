@@ -98,6 +98,13 @@ class Parsed:
         """The place of a cell."""
         return self.table.where(row, column)
 
+    def fields(self, names: Sequence[str]) -> list[list[Any]]:
+        """Columns in the order of a noun's fields, with the places of the rows at the end."""
+        return [
+            *(self.values[name] for name in names),
+            [Where(self.table.file, line) for line in self.table.starts],
+        ]
+
     def records(self) -> Iterable[tuple[Any, ...]]:
         """The rows, as tuples in the order of the declared columns."""
         return zip(*self.values.values(), strict=True)
