@@ -46,7 +46,7 @@ from mangrove.serve.map_values import (
 )
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
-from mangrove.serve.view import View, written
+from mangrove.serve.view import View, choice, written
 from mangrove.territory.model import Flow, Place
 from mangrove.times import Span
 
@@ -440,9 +440,9 @@ def build(live: Live, view: View) -> MapPage:
     metrics = metrics_of(territory)
     levels = levels_of(territory)
     asked = Asked(
-        metric=_choice(view, "metric", metrics),
-        norm=_choice(view, "norm", NORMS),
-        level=_choice(view, "level", levels),
+        metric=choice("metric", view.params.get("metric", ""), metrics),
+        norm=choice("norm", view.params.get("norm", ""), NORMS),
+        level=choice("level", view.params.get("level", ""), levels),
         sector=view.params.get("sector") or "",
     )
     names = territory.sectors
@@ -459,7 +459,7 @@ def build(live: Live, view: View) -> MapPage:
     return MapPage(
         view=view,
         found=found,
-        sort=_choice(view, "sort", SORTS),
+        sort=choice("sort", view.params.get("sort", ""), SORTS),
         search=(view.params.get("q") or "")[:_LONGEST],
         metrics=metrics,
         levels=levels,
@@ -483,14 +483,6 @@ def _cut(live: Live, view: View, asked: Asked, found: MapValues) -> Frames | Non
         return None
     field, _, _, stakes = laid(live, view, asked)
     return frames(field, found, stakes, every)
-
-
-def _choice(view: View, name: str, options: Sequence[str]) -> str:
-    """What the address says, or the first option."""
-    word = view.params.get(name) or options[0]
-    if word not in options:
-        _refuse(name, word, options)
-    return word
 
 
 def _refuse(name: str, word: str, options: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -29,6 +29,7 @@ from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
 from mangrove.serve.view import View, choice
 from mangrove.territory.model import Exchange, Place, Territory
+from mangrove.times import Step
 
 WIDTHS = ("money", "co2")
 """What the width of a ribbon may stand for, besides the units in which exchanges are metered."""
@@ -217,18 +218,11 @@ def build(live: Live, view: View) -> Symbiosis:
 def whole_months(view: View) -> tuple[datetime, datetime]:
     """The whole months of a view that have passed; both ends are equal when none has."""
     tz = view.tz
-    start = view.span.start.astimezone(tz)
-    first = datetime(start.year, start.month, 1, tzinfo=tz)
-    if first < start:
-        first = _next(first)
-    last = view.span.end.astimezone(tz)
-    end = datetime(last.year, last.month, 1, tzinfo=tz)
-    return first.astimezone(UTC), max(first, end).astimezone(UTC)
-
-
-def _next(month: datetime) -> datetime:
-    year, index = divmod(month.year * 12 + month.month, 12)
-    return month.replace(year=year, month=index + 1)
+    month = Step(months=1)
+    first, last = (month.floor(moment, tz) for moment in (view.span.start, view.span.end))
+    if first < view.span.start:
+        first = month.after(first, tz)
+    return first, max(first, last)
 
 
 def _verified(live: Live, start: datetime, end: datetime) -> tuple[Verified | None, Sequence[Problem]]:
