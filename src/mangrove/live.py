@@ -8,8 +8,7 @@ Ctrl-C end a loop after the group that is being committed.
 from __future__ import annotations
 
 import os
-import signal
-import time
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -19,6 +18,7 @@ from mangrove.errors import LedgerError, RequestError
 from mangrove.handle import Handle
 from mangrove.ledger import Quality, Receipt
 from mangrove.sources import broker, monitoring, mqtt
+from mangrove.stopping import told_to_stop
 from mangrove.times import Span, Step
 
 Say = Callable[[str], None]
@@ -35,13 +35,13 @@ def listen(folder: Path, *, host: str, port: int, user: str | None, say: Say, la
     """
     park = api.open(folder)
     say(messages.render("cli.listening", lang, host=host, port=port))
-    stop = _Stop()
-    with park.writer() as ledger:
+    stop = threading.Event()
+    with told_to_stop(stop.set), park.writer() as ledger:
         report = mqtt.listen(
             ledger,
             park.territory,
             address=mqtt.Address(host, port, user, os.environ.get("MANGROVE_MQTT_PASSWORD")),
-            stop=stop,
+            stop=stop.is_set,
             on_commit=lambda receipt: say(_committed(receipt, lang)),
         )
     say(
@@ -88,19 +88,18 @@ def drop(folder: Path, inbox: Path, *, watch: bool, say: Say, lang: str) -> None
     if not watch:
         say(_dropped(_pass(park, inbox, settle=0.0), lang))
         return
-    stop = _Stop()
-    while not stop():
-        try:
-            report = _pass(park, inbox, settle=_SETTLE)
-            if report.done or report.failed:
-                say(_dropped(report, lang))
-        except LedgerError as error:
-            if error.code != "ledger.locked":
-                raise
-            say(error.text(lang))
-        until = time.monotonic() + _PAUSE
-        while time.monotonic() < until and not stop():
-            time.sleep(0.2)
+    stop = threading.Event()
+    with told_to_stop(stop.set):
+        while not stop.is_set():
+            try:
+                report = _pass(park, inbox, settle=_SETTLE)
+                if report.done or report.failed:
+                    say(_dropped(report, lang))
+            except LedgerError as error:
+                if error.code != "ledger.locked":
+                    raise
+                say(error.text(lang))
+            stop.wait(_PAUSE)
 
 
 def _pass(park: Handle, inbox: Path, *, settle: float) -> monitoring.DropReport:
@@ -160,18 +159,3 @@ def _committed(receipt: Receipt, lang: str) -> str:
     return messages.render(
         "cli.committed", lang, batch=receipt.batch, rows=receipt.rows, rejected=receipt.rejected
     )
-
-
-class _Stop:
-    """True after SIGTERM or SIGINT."""
-
-    def __init__(self) -> None:
-        self.asked = False
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
-
-    def _ask(self, _number: int, _frame: object) -> None:
-        self.asked = True
-
-    def __call__(self) -> bool:
-        return self.asked

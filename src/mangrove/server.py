@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from mangrove import api, messages
 from mangrove.errors import MangroveError, RequestError
 from mangrove.handle import Handle
 from mangrove.serve.clock import Clock
+from mangrove.stopping import told_to_stop
 
 if TYPE_CHECKING:
     from fastapi import APIRouter, FastAPI
@@ -171,23 +171,10 @@ def serve(
         stack.enter_context(_ticking(live))
         if options.workers:
             stack.enter_context(_working(running, park.territory.path, options, say))
-        with _told_once():
+        # The signal that ended the server ends nothing else: uvicorn raises it again, and what was opened must still be closed.
+        with told_to_stop(lambda: None):
             uvicorn.Server(config).run(sockets=[listening])
         accounts.audit.stopped()
-
-
-@contextmanager
-def _told_once() -> Iterator[None]:
-    """Lets the signal that ended the server end nothing else: uvicorn raises it again, and what was opened must still be closed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _check(options: Options) -> None:

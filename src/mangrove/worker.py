@@ -9,7 +9,6 @@ each is due when a whole multiple of its period has begun since it ran last.
 from __future__ import annotations
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING
 from mangrove import api, messages
 from mangrove.client import Client, RemoteHandle
 from mangrove.errors import DataQualityError, MangroveError, RequestError, SourceError
+from mangrove.stopping import told_to_stop
 from mangrove.times import Span
 
 if TYPE_CHECKING:
@@ -89,9 +89,12 @@ def work(folder: Path, url: str, *, once: bool, say: Say, lang: str) -> None:
     opened = api.open(folder)
     park = RemoteHandle(opened.territory, opened.store, Client(url, key))
     stop = threading.Event()
-    if threading.current_thread() is threading.main_thread():
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stop.set())
+    with told_to_stop(stop.set):
+        _until(stop, park, once=once, say=say, lang=lang)
+
+
+def _until(stop: threading.Event, park: RemoteHandle, *, once: bool, say: Say, lang: str) -> None:
+    """Runs what is due again and again, until told to stop or left by its parent."""
     parent, last = os.getppid(), dict.fromkeys((job.name for job in jobs()), -1)
     while not stop.is_set() and os.getppid() == parent:
         try:
