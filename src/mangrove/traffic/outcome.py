@@ -8,10 +8,11 @@ those that never could enter included.
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
 import numpy as np
@@ -20,10 +21,13 @@ import numpy.typing as npt
 from mangrove.errors import LedgerError, SourceError
 from mangrove.traffic import sumo
 
+if TYPE_CHECKING:
+    from mangrove.traffic.links import Links
+
 Floats = npt.NDArray[np.float64]
 
 POLLUTANTS = ("CO2", "CO", "HC", "NOx", "PMx")
-_GRAM = 1e-3
+GRAM = 1e-3
 """SUMO writes milligrams."""
 _TIMES = (
     "depart",
@@ -105,6 +109,7 @@ class Outcome:
     Attributes:
         trips, steps: the tables; teleports, collisions: what went wrong on the roads, to be shown beside every figure.
         seconds: of CPU; control: what the controller handed back, such as its log of decisions.
+        links: what happened on each street, when the run asked for it (`Run.cells`).
     """
 
     trips: Trips
@@ -113,6 +118,7 @@ class Outcome:
     collisions: int
     seconds: float
     control: Any = field(default=None, compare=False)
+    links: Links | None = field(default=None, compare=False)
 
     @property
     def delay(self) -> float:
@@ -169,10 +175,10 @@ def read(folder: Path, seconds: float, control: Any = None) -> Outcome:
     trips = _trips(folder / "trips.xml")
     steps: list[tuple[float, ...]] = []
     marks = ("time", "running", "waiting", "ended", "halting", "meanSpeed")
-    _parse(folder / "summary.xml", {"step": lambda row: steps.append(tuple(float(row[m]) for m in marks))})
+    parse(folder / "summary.xml", {"step": lambda row: steps.append(tuple(float(row[m]) for m in marks))})
     said: dict[str, dict[str, str]] = {}
     watch = {name: _keeper(said, name) for name in ("teleports", "safety")}
-    _parse(folder / "statistics.xml", watch)
+    parse(folder / "statistics.xml", watch)
     lifted = said["teleports"]
     teleports = Teleports(*(int(lifted[name]) for name in ("jam", "yield", "wrongLane", "total")))
     table = np.array(steps, dtype=float).reshape(-1, len(marks)).T
@@ -195,17 +201,21 @@ def _trips(path: Path) -> Trips:
     def emissions(row: dict[str, str]) -> None:
         mass[-1] = [float(row[f"{name}_abs"]) for name in (*POLLUTANTS, "electricity")]
 
-    _parse(path, {"tripinfo": trip, "emissions": emissions})
+    parse(path, {"tripinfo": trip, "emissions": emissions})
     depart, wait, arrival, duration, length, waiting, stops, loss = np.array(times).reshape(-1, len(_TIMES)).T
     gases = np.array(mass).reshape(-1, len(POLLUTANTS) + 1)
     return Trips(
         tuple(ids), tuple(kinds), depart, wait, arrival, duration, length, waiting, stops, loss,
-        gases[:, :-1] * _GRAM, gases[:, -1],
+        gases[:, :-1] * GRAM, gases[:, -1],
     )  # fmt: skip
 
 
-def _parse(path: Path, watch: dict[str, Callable[[dict[str, str]], Any]]) -> None:
-    """Call the watcher of each element of a file that SUMO wrote."""
+def parse(path: Path, watch: dict[str, Callable[[dict[str, str]], Any]]) -> None:
+    """Call the watcher of each element of a file that SUMO wrote.
+
+    Raises:
+        LedgerError: the disk was full; SourceError: `traffic.output_cut`.
+    """
     parser = expat.ParserCreate()
 
     def begin(name: str, row: dict[str, str]) -> None:
@@ -214,9 +224,9 @@ def _parse(path: Path, watch: dict[str, Callable[[dict[str, str]], Any]]) -> Non
 
     parser.StartElementHandler = begin
     try:
-        with path.open("rb") as stream:
+        with (gzip.open if path.suffix == ".gz" else open)(path, "rb") as stream:
             parser.ParseFile(stream)
-    except (expat.ExpatError, FileNotFoundError) as error:
+    except (expat.ExpatError, FileNotFoundError, gzip.BadGzipFile, EOFError, KeyError) as error:
         if sumo.full(path.parent):
             raise LedgerError("traffic.disk_full", folder=str(path.parent)) from None
         raise SourceError("traffic.output_cut", file=path.name, detail=str(error)) from None

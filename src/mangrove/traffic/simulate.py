@@ -8,17 +8,18 @@ interrupted. The same run with the same seed gives the same outcome.
 
 from __future__ import annotations
 
+import math
 import pickle
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from mangrove.errors import LedgerError, RequestError
-from mangrove.traffic import outcome, sumo
+from mangrove.traffic import links, outcome, sumo
 from mangrove.traffic.outcome import Outcome
 
 OURS = frozenset({
@@ -54,6 +55,8 @@ class Run:
             vehicles that filter through (0.8 suits motorbikes), None for whole lanes.
         teleport: seconds after which SUMO lifts a stuck vehicle away; -1: never.
         emissions: whether emissions are computed; the class of each vehicle type is its `emissionClass` in the routes.
+        cells: s of the intervals for which `Outcome.links` is told; None: not at all; the length of the run: once.
+        kinds: whether streets are told by vehicle type.
         options: further options of SUMO by name, such as `{"random-depart-offset": "60"}`.
     """
 
@@ -68,6 +71,8 @@ class Run:
     teleport: float = -1
     additional: Sequence[Path] = ()
     emissions: bool = True
+    cells: float | None = None
+    kinds: bool = False
     options: Mapping[str, str] = field(default_factory=dict)
 
     def check(self) -> None:
@@ -76,6 +81,10 @@ class Run:
             raise RequestError("traffic.run_times", begin=float(self.begin), end=float(self.end))
         if not 0.0 < self.step <= 1.0:
             raise RequestError("traffic.run_step", step=float(self.step))
+        if self.cells is not None and not self.step <= self.cells < math.inf:
+            raise RequestError("traffic.run_cells", cells=float(self.cells))
+        if self.kinds and self.cells is None:
+            raise RequestError("traffic.kinds_without_cells")
         if self.meso and self.sublane is not None:
             raise RequestError("traffic.meso_sublane")
         if taken := sorted(OURS & set(self.options)):
@@ -88,9 +97,11 @@ class Run:
         given = {
             "net-file": str(self.net),
             "route-files": _files(self.routes),
-            "additional-files": _files(self.additional),
-            "begin": f"{self.begin:g}",
-            "end": f"{self.end:g}",
+            "additional-files": _files(
+                (*self.additional, *([] if self.cells is None else [folder / links.ASKED]))
+            ),
+            "begin": f"{self.begin:.12g}",
+            "end": f"{self.end:.12g}",
             "seed": str(self.seed),
             "step-length": f"{self.step:g}",
             "mesosim": "true" if self.meso else "",
@@ -134,17 +145,20 @@ def simulate(
     try:
         with tempfile.TemporaryDirectory(prefix="mangrove-sumo-") as name:
             folder = Path(name)
+            kinds = links.vehicle_types((*run.routes, *run.additional)) if run.kinds else links.WHOLE
+            if run.cells is not None:
+                links.ask(folder, run.cells, kinds)
             arguments = run.arguments(folder)
             if control is None:
                 seconds = sumo.run([program, *arguments], folder, progress=share, processes=processes)
-                return outcome.read(folder, seconds)
+                return _told(run, folder, kinds, outcome.read(folder, seconds))
             sumo.need_control()
             job = folder / "job.pickle"
             job.write_bytes(pickle.dumps((program, arguments, run.begin, run.end, control)))
             command = [sys.executable, "-m", "mangrove.traffic.controlled", str(job)]
             seconds = sumo.run(command, folder, progress=share, processes=processes)
             report = pickle.loads((folder / "control.pickle").read_bytes())  # noqa: S301 - our own child wrote it
-            return outcome.read(folder, seconds, report)
+            return _told(run, folder, kinds, outcome.read(folder, seconds, report))
     except OSError as error:
         raise LedgerError("traffic.no_room", reason=error.strerror or str(error)) from None
 
@@ -188,6 +202,13 @@ def many(
     finally:
         family.stop()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _told(run: Run, folder: Path, kinds: Sequence[str], found: Outcome) -> Outcome:
+    """The outcome with its streets, when they were asked for."""
+    if run.cells is None:
+        return found
+    return replace(found, links=links.read(folder, run.net, kinds, (run.begin, run.end), run.cells))
 
 
 def _share(run: Run, progress: sumo.Progress) -> Callable[[float], None]:
