@@ -127,7 +127,7 @@ def traffic(
         made = everywhere(territory, made, seed=seed)
     kept = tuple(dict.fromkeys([shown, *wanted(territory)]))
     span = Span.asked(start, end, territory.tz)
-    factors = _factors(territory, made.classes, kept, source, span)
+    factors = curves_for(territory, made.classes, kept, source, span)
     targets(territory, factors)
     amounts = emitted(made, factors)
     record, stored = "", 0
@@ -137,8 +137,8 @@ def traffic(
     rows, total = _rows(territory, _Sums(made, amounts, factors, seed), by)
     return TrafficReport(
         span, by, shown, _KILO.get(shown, (1000.0, "kg"))[1], rows, total, len(made.streets.ids), made.basis.size,
-        float((made.basis <= Basis.SHARED).mean()), _sources(factors), _used(factors),
-        (*made.problems, *_notes(territory, factors, source)), record, stored,
+        float((made.basis <= Basis.SHARED).mean()), at_usual_speed(factors), _used(factors),
+        (*made.problems, *remarks(territory, factors, source)), record, stored,
     )  # fmt: skip
 
 
@@ -293,9 +293,10 @@ def _check_by(territory: Territory, by: str) -> None:
         )
 
 
-def _factors(
+def curves_for(
     territory: Territory, classes: tuple[str, ...], pollutants: tuple[str, ...], source: str, span: Span
 ) -> Factors:
+    """The factor curves of a territory: with the emission standards that it states, as they hold on the first day of the span."""
     from mangrove.traffic.emissions import factors
 
     settings = territory.settings.get("traffic")
@@ -396,7 +397,7 @@ def _hours(made: LinkState) -> Any:
     return np.divide(made.vehicle_km, made.speed, out=np.zeros_like(made.flow), where=known).sum(axis=0)
 
 
-def _sources(factors: Factors) -> dict[str, dict[str, float]]:
+def at_usual_speed(factors: Factors) -> dict[str, dict[str, float]]:
     """What a kilometer at 20 km/h of each class by source, with the technology that was used or of the whole fleet."""
     found = {}
     for name, row in zip(factors.classes, factors.curves, strict=True):
@@ -415,7 +416,7 @@ def _used(factors: Factors) -> dict[str, str]:
     return {name: row[0].id for name, row in zip(factors.classes, factors.curves, strict=True) if row[0]}
 
 
-def _notes(territory: Territory, factors: Factors, source: str) -> list[Problem]:
+def remarks(territory: Territory, factors: Factors, source: str) -> list[Problem]:
     """Which curves are of another source than asked for, and which emission standards are assumed."""
     found = []
     others = factors.others(source) if source else ()
