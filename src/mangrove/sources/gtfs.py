@@ -366,21 +366,27 @@ def _times(tables: Tables, found: pa.Table, name: str, column: str) -> Ints:
     return np.array(seconds or [-1], np.int64)[np.asarray(coded.indices, np.int64)]
 
 
-def _shapes(tables: Tables) -> dict[str, float]:
-    """The length of each shape in km."""
+def shape_points(tables: Tables) -> tuple[list[str], Ints, Floats, Floats]:
+    """Ids of the shapes; number of the shape, latitude and longitude of each of their points, in order."""
+    none = np.zeros(0)
     if not tables.has("shapes"):
-        return {}
+        return [], none.astype(np.int64), none, none
     found = tables.need("shapes", "shape_id", "shape_pt_lat", "shape_pt_lon", "shape_pt_sequence")
     if not found.num_rows:
-        return {}
+        return [], none.astype(np.int64), none, none
     coded = pc.dictionary_encode(found["shape_id"].combine_chunks())
     shape = np.asarray(coded.indices, np.int64)
     order = np.lexsort((tables.floats(found, "shapes", "shape_pt_sequence"), shape))
     lat, lon = (tables.floats(found, "shapes", name)[order] for name in ("shape_pt_lat", "shape_pt_lon"))
-    shape = shape[order]
+    return coded.dictionary.to_pylist(), shape[order], lat, lon
+
+
+def _shapes(tables: Tables) -> dict[str, float]:
+    """The length of each shape in km."""
+    names, shape, lat, lon = shape_points(tables)
     step = np.where(shape[1:] == shape[:-1], distance(lat[:-1], lon[:-1], lat[1:], lon[1:]), 0.0)
-    lengths = np.bincount(shape[1:], weights=step, minlength=len(coded.dictionary))
-    return dict(zip(coded.dictionary.to_pylist(), lengths.tolist(), strict=True))
+    lengths = np.bincount(shape[1:], weights=step, minlength=len(names))
+    return dict(zip(names, lengths.tolist(), strict=True))
 
 
 def _frequencies(tables: Tables, trip_ids: Sequence[str]) -> dict[int, Ints]:

@@ -181,7 +181,7 @@ def _joined(
         ids = tuple(names) or tuple(str(at) for at in range(len(points)))
         near = [int(np.argmin(distance(places, point[None, :].repeat(len(places), 0)))) for point in points]
         for name, point, at in zip(ids, points, near, strict=True):
-            if distance(places[at][None], point[None])[0] > _FARTHEST:
+            if distance(places[at][None], point[None])[0] > FARTHEST:
                 raise RequestError("roads.zone_outside", zone=name)
         return ids, points, None, [reached[[at]] for at in near]
     polygons = tuple(z if hasattr(z, "geom_type") else shape(z) for z in zones.values())
@@ -196,7 +196,7 @@ def _joined(
     return tuple(zones), centers, polygons, joined
 
 
-_FARTHEST = 2.0
+FARTHEST = 2.0
 """Farthest junction, km, that a zone given as a point may be connected to."""
 
 

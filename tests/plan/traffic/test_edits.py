@@ -11,7 +11,7 @@ from tests.traffic.small_net import PROGRAM
 
 from mangrove.errors import MangroveError
 from mangrove.plan.traffic.case import Case
-from mangrove.plan.traffic.edits import KINDS, Edit, apply
+from mangrove.plan.traffic.edits import KINDS, Edit, apply, through_day
 from mangrove.plan.traffic.flows import assign, standing
 from mangrove.traffic.equilibrium import user_equilibrium
 
@@ -44,6 +44,7 @@ EVERY = {
     "change_lanes": {"edges": ["j1_1-j1_2"], "lanes": 4},
     "toll": {"zones": ["z00"], "amount": 10_000.0, "value_of_time": 30_000.0, "classes": ["car"]},
     "bus_lane": {"edges": ["j0_0-j0_1", "j0_1-j0_2"], "per_hour": 20, "share": 0.1, "radius": 0.5},
+    "bus_line": {"points": [[106.6845, 10.7722], [106.6935, 10.7812]], "per_hour": 12, "share": 0.1, "radius": 0.5},
     "transit_line": {"stations": [[106.6845, 10.7722], [106.6935, 10.7812]], "share": 0.3, "radius": 0.6},
     "low_emission_zone": {"zones": ["z00"], "classes": ["motorbike"], "into": "electric_motorbike", "switch": 0.4, "leave": 0.1},
     "electrify": {"class": "motorbike", "into": "electric_motorbike", "share": 0.5},
@@ -167,9 +168,18 @@ def test_a_bus_lane_takes_capacity_and_frees_the_bus(case):
     assert (mixed.map.lanes == case.map.lanes).all()
     assert standing(apart).sum() == 0.0
     assert standing(mixed)[links].tolist() == [210.0, 210.0]  # 20 buses of 10.5 units
+    narrow = edited(case, "change_lanes", edges=values["edges"], lanes=1)
     with pytest.raises(MangroveError) as caught:
-        edited(apart, "bus_lane", edges=values["edges"], per_hour=5)
+        edited(narrow, "bus_lane", edges=values["edges"], per_hour=5)
     assert caught.value.code == "roads.no_lane_left"
+
+
+def test_lines_share_a_lane(case):
+    edges = EVERY["bus_lane"]["edges"]
+    one = edited(case, "bus_lane", edges=edges, per_hour=20)
+    both = edited(one, "bus_lane", edges=edges[:1], per_hour=5)
+    assert (both.map.lanes == one.map.lanes).all()
+    assert [line.per_hour for line in both.lines] == [20.0, 5.0]
 
 
 def test_a_drawn_line_follows_the_streets(case):
@@ -236,6 +246,23 @@ def test_edits_hold_between_their_days(case):
         ("develop", {"zones": ["z00"], "population": -1.5}, "roads.bad_value"),
         ("electric_buses", {"lines": ["x"], "share": 0.5}, "roads.unknown_line"),
         ("bus_lane", {"edges": ["j0_0-j0_1"], "per_hour": 5, "share": 0.1}, "roads.no_radius"),
+        ("bus_lane", {"edges": ["j0_0-j0_1"]}, "roads.which_line"),
+        ("bus_line", {"per_hour": 5}, "roads.which_line"),
+        ("bus_line", {"edges": ["j0_0-j0_1"], "per_hour": float("nan")}, "roads.bad_value"),
+        ("electric_buses", {"share": 0.5}, "roads.lines_or_gtfs"),
+        ("change_lanes", {"edges": ["j0_0-j0_1"], "lanes": -1}, "roads.bad_value"),
+        ("change_lanes", {"edges": ["j0_0-j0_1"], "lanes": 1.5}, "roads.bad_value"),
+        ("change_lanes", {"edges": ["j0_0-j0_1", "j0_0-j0_1"], "lanes": 1}, "roads.twice"),
+        ("low_emission_zone", {"zones": ["z00", "z00"], "classes": ["car"]}, "roads.twice"),
+        ("low_emission_zone", {"zones": ["z00"], "classes": ["car"], "leave": float("nan")}, "roads.bad_value"),
+        ("toll", {"amount": float("inf"), "value_of_time": 1.0, "zones": ["z00"]}, "roads.bad_value"),
+        ("add_road", {"points": [[106.6845, 10.7722], [107.5, 10.7812]], "lanes": 2}, "roads.point_far"),
+        ("add_road", {"points": [[106.6845, 10.7722], [float("nan"), 10.7812]], "lanes": 2}, "roads.bad_points"),
+        ("add_road", {"points": [[106.6845, 10.7722], [106.6935]], "lanes": 2}, "roads.bad_points"),
+        ("add_road", {"points": [[106.6845, 10.7722], [106.6935, 10.7812]], "lanes": 2, "length": 0.5}, "roads.too_short"),
+        ("develop", {"zones": ["z00"], "jobs": float("nan")}, "roads.bad_value"),
+        ("develop", {"zones": ["z00"], "jobs": 0.1, "share": 0.3}, "roads.near_share"),
+        ("develop", {"zones": ["z00"], "jobs": 0.1, "share": 0.3, "near": "metro"}, "roads.unknown_near"),
     ],
 )  # fmt: skip
 def test_edits_that_cannot_be_are_refused_by_name(case, kind, values, code):
@@ -244,3 +271,66 @@ def test_edits_that_cannot_be_are_refused_by_name(case, kind, values, code):
         edited(case, kind, **values)
     assert caught.value.code == code
     assert caught.value.problem.text("vi") != caught.value.problem.text("en")
+
+
+def test_edits_that_contradict_each_other_are_refused(case):
+    lanes = {"edges": ["j0_0-j0_1"], "lanes": 1}
+    first = Edit("a", "change_lanes", lanes, first=date(2027, 1, 1))
+    for other, code in (
+        (Edit("a", "change_lanes", {**lanes, "edges": ["j1_1-j1_2"]}), "roads.edit_twice"),
+        (Edit("b", "change_lanes", lanes), "roads.edits_overlap"),
+        (Edit("b", "toll", {}, first=date(2028, 1, 1), last=date(2028, 1, 1)), "roads.dates_reversed"),
+    ):
+        with pytest.raises(MangroveError) as caught:
+            apply(case, [first, other])
+        assert caught.value.code == code
+    # one after the other, and by turns, they are fine
+    apply(case, [first, Edit("b", "change_lanes", lanes, last=date(2027, 1, 1))], on=date(2028, 1, 1))
+    hours = tuple(hour < 12 for hour in range(24))
+    morning, later = (
+        replace(first, hours=hours),
+        Edit("b", "change_lanes", lanes, hours=tuple(not h for h in hours)),
+    )
+    apply(case, [morning, later], hour=3)
+
+
+def test_an_edit_of_workdays_does_not_hold_on_sunday():
+    edit = Edit("e", "electrify", EVERY["electrify"], days=frozenset(range(5)))
+    assert edit.holds(date(2026, 11, 20))  # a Friday
+    assert not edit.holds(date(2026, 11, 22))
+    assert edit.holds(None)
+
+
+def test_parts_of_a_day_have_their_own_edits(tmp_path):
+    case = city(tmp_path, hours=np.ones(24))
+    morning, evening = (tuple(hour in hours for hour in range(24)) for hours in (range(6, 10), range(16, 20)))
+    road_toll = {"zones": ["z00"], "amount": 10_000.0, "value_of_time": 30_000.0}
+    zone = EVERY["low_emission_zone"]
+    edits = [
+        Edit("toll", "toll", road_toll, hours=tuple(a or b for a, b in zip(morning, evening, strict=True))),
+        Edit("zone", "low_emission_zone", zone, hours=evening),
+        Edit("fleet", "electrify", EVERY["electrify"]),
+    ]
+    parts = through_day(case, edits)
+    assert sorted(np.concatenate([part.hours for part in parts]).tolist()) == list(range(24))
+    for part in parts:
+        hour = int(part.hours[0])
+        tolled = any(stream.toll is not None for stream in part.case.streams)
+        closed = any(stream.closed is not None for stream in part.case.streams)
+        assert tolled == (morning[hour] or evening[hour])
+        assert closed == evening[hour]
+        same = apply(case, [edit for edit in edits if edit.hours is None or edit.hours[hour]])
+        np.testing.assert_array_equal(part.case.trips, same.trips)
+    assert len(parts) == 3
+    (whole,) = through_day(case, edits[2:])
+    assert whole.hours.tolist() == list(range(24))
+
+
+def test_hours_need_the_hours_of_a_day_and_a_type_that_can_be_timed(case):
+    morning = tuple(hour in range(6, 10) for hour in range(24))
+    with pytest.raises(MangroveError) as caught:
+        through_day(case, [Edit("toll", "toll", EVERY["toll"], hours=morning)])
+    assert caught.value.code == "roads.no_hours"
+    with pytest.raises(MangroveError) as caught:
+        apply(case, [Edit("fleet", "electrify", EVERY["electrify"], hours=morning)])
+    assert caught.value.code == "roads.edit_key"

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from mangrove.errors import RequestError
+from mangrove.errors import Problem, RequestError
 from mangrove.rules import roads as rules
 from mangrove.traffic.demand import Demand
 from mangrove.traffic.emissions import Factors, factors
@@ -46,13 +46,20 @@ class Stream:
 
 @dataclass(frozen=True)
 class Line:
-    """Buses of a route: `per_hour` vehicles of a class over links; `apart`: on a lane of their own."""
+    """Buses of a route along one of its ways; several lines may have the id of one route.
+
+    Attributes:
+        id: of the edit, or the name of the route in a timetable; links: (k,) that they drive.
+        per_hour: in the hour of the trips; vehicle: their class; apart: on a lane of their own.
+        by_hour: (24,) by hour of the day, when a timetable says so; None: they are as many as the traffic of the hour wants.
+    """
 
     id: str
     links: Ints
     per_hour: float
     vehicle: str
     apart: bool = False
+    by_hour: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +74,15 @@ class Transit:
 
 
 @dataclass(frozen=True)
+class Served:
+    """Trips that moved to a line: id of the edit, (Z,) part of each zone that is near it, share of the trips between such places."""
+
+    id: str
+    near: Floats
+    share: float
+
+
+@dataclass(frozen=True)
 class Case:
     """Everything that a verdict is computed from.
 
@@ -74,9 +90,10 @@ class Case:
         map: the roads; streams: the trips; classes: (C,) vehicle classes; factors: of these classes, electricity last.
         population, jobs: (Z,).
         hours: (24,) traffic of each hour of the day, relative to the hour of the trips; None: only that hour is judged.
-        lines: buses; transit: other lines.
+        lines: buses; transit: other lines; served: trips that moved to lines, by edit.
         elasticity: of trips between two zones with respect to their travel time; 0: trips stay.
         spread: how far trips may be off, for the draws.
+        notes: what a reader of the verdict should know.
     """
 
     map: RoadMap
@@ -88,8 +105,10 @@ class Case:
     hours: Floats | None = None
     lines: tuple[Line, ...] = ()
     transit: tuple[Transit, ...] = ()
+    served: tuple[Served, ...] = ()
     elasticity: float = 0.0
     spread: Spread = field(default_factory=lambda: Spread(0.1, 0.1, 0.1))
+    notes: tuple[Problem, ...] = ()
 
     @property
     def units(self) -> Floats:

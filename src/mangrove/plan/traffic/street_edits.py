@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Edits of streets: new roads, lanes, bus lanes, tolls, signal programs.
+"""Edits of streets: new roads, lanes, tolls, signal programs; and drawn lines as links.
 
 Comes in: a `Case` and the keys of an edit. Goes out: the case with other links, capacities, times or tolls. `scale` multiplies uncertain
 shares in a draw; edits without any leave it alone.
@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 
 from mangrove.errors import RequestError
-from mangrove.plan.traffic.case import Case, Line, Stream, parted
-from mangrove.plan.traffic.trip_edits import covered, fewer
+from mangrove.plan.traffic.case import Case, Stream, parted
 from mangrove.rules import roads as rules
 from mangrove.traffic import sumo_net
-from mangrove.traffic.road_map import CONNECTOR, RoadMap, capacity_of, distance, empty_time
+from mangrove.traffic.road_map import CONNECTOR, FARTHEST, RoadMap, capacity_of, distance, empty_time
 from mangrove.traffic.roads import Floats, Ints
+
+_SHORTEST = 0.99
+"""A road as long as this part of the straight line is still one: junctions lie a little beside the points."""
 
 
 def add_road(case: Case, values: Mapping[str, Any], scale: float) -> Case:  # noqa: ARG001 - every edit takes a scale
@@ -29,18 +31,21 @@ def add_road(case: Case, values: Mapping[str, Any], scale: float) -> Case:  # no
 
     Keys: points (k, 2) lon, lat; lanes of each direction; speed km/h; length km of the whole (else along the points).
     """
-    points = _points(values["points"])
-    nodes = np.array([_nearest(case.map, point) for point in points])
+    points = points_of(values["points"])
+    nodes = np.array([_nearest(case.map, point, number) for number, point in enumerate(points)])
     if (np.diff(nodes) == 0).any():
         raise RequestError("roads.same_junction", number=int(np.flatnonzero(np.diff(nodes) == 0)[0]))
     tail, head = nodes[:-1], nodes[1:]
     far = distance(points[:-1], points[1:])
     if values.get("length"):
-        far *= float(values["length"]) / far.sum()
+        length = float(values["length"])
+        if length < _SHORTEST * far.sum():
+            raise RequestError("roads.too_short", length=f"{length:.2f}", far=f"{far.sum():.2f}")
+        far *= length / far.sum()
     if not values.get("one_way"):
         tail, head, far = np.append(tail, head), np.append(head, tail), np.append(far, far)
-    count, lanes = len(tail), int(values["lanes"])
-    _need(lanes > 0, "lanes", lanes)
+    count, lanes = len(tail), _whole(values["lanes"])
+    _need(lanes > 0, "lanes", values["lanes"])
     limit = rules.value("fastest", "2" if lanes > 1 else "1")
     speed = np.full(count, float(values.get("speed") or limit))
     _need(bool((speed > 0).all()), "speed", float(speed[0]))
@@ -69,17 +74,16 @@ def add_road(case: Case, values: Mapping[str, Any], scale: float) -> Case:  # no
 
 def change_lanes(case: Case, values: Mapping[str, Any], scale: float) -> Case:  # noqa: ARG001 - every edit takes a scale
     """Other lanes on some edges; 0 closes them. Keys: edges (ids), lanes, speed km/h."""
-    links = _links(case.map, values["edges"])
+    links = links_of(case.map, values["edges"])
     lanes, speed = case.map.lanes.copy(), case.map.speed.copy()
-    _need(int(values["lanes"]) >= 0, "lanes", values["lanes"])
-    lanes[links] = int(values["lanes"])
+    lanes[links] = count = _whole(values["lanes"])
     if values.get("speed") is not None:
         _need(float(values["speed"]) > 0, "speed", values["speed"])
         speed[links] = float(values["speed"])
     changed = replace(case, map=case.map.with_lanes(lanes, speed=speed))
     shut = np.zeros(len(lanes), bool)
     shut[links] = True
-    return closed(changed, shut) if int(values["lanes"]) == 0 else changed
+    return closed(changed, shut) if count == 0 else changed
 
 
 def signal_plan(case: Case, values: Mapping[str, Any], scale: float) -> Case:  # noqa: ARG001 - every edit takes a scale
@@ -102,8 +106,8 @@ def toll(case: Case, values: Mapping[str, Any], scale: float) -> Case:  # noqa: 
     Keys: amount (money), value_of_time (money per hour of a vehicle), edges or zones, classes that pay (all when left out).
     """
     amount, worth = float(values["amount"]), float(values["value_of_time"])
-    _need(amount >= 0, "amount", amount)
-    _need(worth > 0, "value_of_time", worth)
+    _need(0 <= amount < np.inf, "amount", amount)
+    _need(0 < worth < np.inf, "value_of_time", worth)
     links = _tolled(case, values)
     minutes = np.zeros(len(case.map.roads))
     minutes[links] = 60 * amount / worth
@@ -114,41 +118,6 @@ def toll(case: Case, values: Mapping[str, Any], scale: float) -> Case:  # noqa: 
             added = minutes if part.toll is None else part.toll + minutes
             streams.append(replace(part, toll=added) if pays else part)
     return replace(case, streams=tuple(streams))
-
-
-def bus_lane(case: Case, values: Mapping[str, Any], scale: float) -> Case:
-    """A bus route, with a lane of its own unless `lane` is no: other traffic loses that lane, buses no longer wait in it.
-
-    Keys: edges or points (a drawn line), per_hour (buses per hour), lane, class (of the buses), share of the trips between zones along the
-    route that moves to it, with radius (km) that people walk.
-    """
-    road = case.map
-    links = (
-        _links(road, values["edges"])
-        if values.get("edges")
-        else drawn(road, _points(() if values.get("points") is None else values["points"]))
-    )
-    apart = values.get("lane") is None or bool(values["lane"])
-    vehicle = values.get("class") or "bus"
-    case.number(vehicle)
-    if apart:
-        lanes = road.lanes.copy()
-        lanes[links] -= 1
-        bad = np.flatnonzero(lanes[links] < 1)
-        if len(bad):
-            edge = int(road.edge[links[bad[0]]])
-            raise RequestError(
-                "roads.no_lane_left", edge=road.net.ids[edge] if edge >= 0 else int(links[bad[0]])
-            )
-        case = replace(case, map=road.with_lanes(lanes))
-    line = Line(f"line {len(case.lines) + 1}", links, float(values["per_hour"]), vehicle, apart)
-    case = replace(case, lines=(*case.lines, line))
-    if values.get("share"):
-        if values.get("radius") is None:
-            raise RequestError("roads.no_radius")
-        stops = road.ends[np.append(road.roads.tail[links], road.roads.head[links[-1:]])]
-        case = fewer(case, covered(case, stops, float(values["radius"])), float(values["share"]) * scale)
-    return case
 
 
 def closed(case: Case, links: Any) -> Case:
@@ -165,7 +134,7 @@ def drawn(road: RoadMap, points: Floats) -> Ints:
     from scipy.sparse import csr_array
     from scipy.sparse.csgraph import dijkstra
 
-    roads, nodes = road.roads, [_nearest(road, point) for point in points]
+    roads, nodes = road.roads, [_nearest(road, point, number) for number, point in enumerate(points)]
     street = np.flatnonzero((roads.tail >= roads.zones) & (roads.head >= roads.zones))
     order = street[np.argsort(-road.length[street], kind="stable")]  # of parallel links the shortest stays
     link = {(int(roads.tail[a]), int(roads.head[a])): int(a) for a in order}
@@ -194,7 +163,7 @@ def _tolled(case: Case, values: Mapping[str, Any]) -> Ints:
     if (values.get("edges") is None) == (values.get("zones") is None):
         raise RequestError("roads.edges_or_zones")
     if values.get("edges"):
-        return _links(case.map, values["edges"])
+        return links_of(case.map, values["edges"])
     roads, chosen = case.map.roads, [case.zone(name) for name in values["zones"]]
     place = np.full(roads.nodes, -1)
     place[: roads.zones] = np.arange(roads.zones)
@@ -210,23 +179,31 @@ def _tolled(case: Case, values: Mapping[str, Any]) -> Ints:
     return entering
 
 
-def _links(road: RoadMap, ids: Any) -> Ints:
+def links_of(road: RoadMap, ids: Any) -> Ints:
+    """The links of some edges by their ids."""
     return road.links_of(sumo_net.edge_numbers(road.net, tuple(ids)))
 
 
-def _points(written: Any) -> Floats:
-    points = np.asarray(written, dtype=np.float64)
-    if points.ndim != 2 or points.shape[1:] != (2,) or len(points) < 2:  # noqa: PLR2004 - at least two points of lon, lat
+def points_of(written: Any) -> Floats:
+    """(k, 2) lon, lat of at least two points."""
+    try:
+        points = np.asarray(written, dtype=np.float64)
+    except ValueError:  # rows of several lengths
+        raise RequestError("roads.bad_points") from None
+    shaped = points.ndim == 2 and points.shape[1:] == (2,) and len(points) > 1  # noqa: PLR2004 - at least two points of lon, lat
+    if not shaped or not np.isfinite(points).all():
         raise RequestError("roads.bad_points")
     return points
 
 
-def _nearest(road: RoadMap, point: Floats) -> int:
-    """The junction nearest to a point."""
+def _nearest(road: RoadMap, point: Floats, number: int) -> int:
+    """The junction nearest to a point of a line, which counts its points from 0."""
     zones = road.roads.zones
     used = np.unique(np.append(road.roads.tail, road.roads.head))
     used = used[used >= zones]
     far = distance(road.ends[used], np.broadcast_to(point, (len(used), 2)))
+    if far.min() > FARTHEST:
+        raise RequestError("roads.point_far", number=number + 1, km=f"{far.min():.1f}")
     return int(used[far.argmin()])
 
 
@@ -238,6 +215,13 @@ def _zone_at(road: RoadMap, place: Floats) -> int:
         return int(distance(road.centers, np.broadcast_to(place, road.centers.shape)).argmin())
     inside = [at for at, p in enumerate(road.polygons) if shapely.contains_xy(p, *place)]
     return inside[0] if inside else CONNECTOR
+
+
+def _whole(written: Any) -> int:
+    """A number of lanes."""
+    value = float(written)
+    _need(value >= 0 and value.is_integer(), "lanes", written)
+    return int(value)
 
 
 def _need(good: bool, key: str, value: Any) -> None:  # noqa: FBT001 - a small check

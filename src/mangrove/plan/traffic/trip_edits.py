@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Edits of who drives where with what: transit lines, low-emission zones, electric fleets, development.
+"""Edits of who drives where with what: transit lines, low-emission zones, electric fleets.
 
 Comes in: a `Case` and the keys of an edit. Goes out: the case with other streams. Shares that move are stated by whoever plans, with a
 source; `scale` multiplies them in a draw, and none grows beyond all.
@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 
 from mangrove.errors import RequestError
-from mangrove.plan.traffic.case import Case, Flags, Stream, Transit, parted
-from mangrove.traffic.demand import grown
+from mangrove.plan.traffic.case import Case, Flags, Served, Stream, Transit, parted
 from mangrove.traffic.road_map import distance
 from mangrove.traffic.roads import Floats
 
@@ -34,14 +33,14 @@ def transit_line(case: Case, values: Mapping[str, Any], scale: float) -> Case:
     """
     stations = np.asarray(values["stations"], dtype=np.float64).reshape(-1, 2)
     radius = float(values["radius"])
-    if len(stations) < 2 or not radius > 0:  # noqa: PLR2004 - a line has two ends
+    if len(stations) < 2 or not np.isfinite(stations).all() or not 0 < radius < np.inf:  # noqa: PLR2004 - a line has two ends
         raise RequestError("roads.bad_points")
     line = Transit(
-        f"transit {len(case.transit) + 1}", stations, float(values.get("speed") or _SPEED),
+        named(values, f"transit {len(case.transit) + 1}"), stations, float(values.get("speed") or _SPEED),
         float(values.get("headway") or _HEADWAY), radius,
     )  # fmt: skip
     case = replace(case, transit=(*case.transit, line))
-    return fewer(case, covered(case, stations, radius), share(values["share"]) * scale)
+    return served(case, line.id, covered(case, stations, radius), share(values["share"]) * scale)
 
 
 def low_emission_zone(case: Case, values: Mapping[str, Any], scale: float) -> Case:
@@ -84,41 +83,10 @@ def electrify(case: Case, values: Mapping[str, Any], scale: float) -> Case:
     return replace(case, streams=tuple(streams))
 
 
-def electric_buses(case: Case, values: Mapping[str, Any], scale: float) -> Case:
-    """A share of the buses of some lines becomes electric. Keys: lines (ids, or `all`), share."""
-    part, lines = min(share(values["share"]) * scale, 1.0), []
-    case.number("electric_bus")
-    wanted = values["lines"]
-    known = [line.id for line in case.lines]
-    if wanted != "all" and not set(wanted) <= set(known):
-        raise RequestError("roads.unknown_line", text=min(set(wanted) - set(known)), options=", ".join(known))
-    for line in case.lines:
-        if wanted == "all" or line.id in wanted:
-            lines += [
-                replace(line, per_hour=line.per_hour * (1 - part)),
-                replace(
-                    line, id=f"{line.id} electric", per_hour=line.per_hour * part, vehicle="electric_bus"
-                ),
-            ]
-        else:
-            lines.append(line)
-    return replace(case, lines=tuple(line for line in lines if line.per_hour > 0))
-
-
-def develop(case: Case, values: Mapping[str, Any], scale: float) -> Case:
-    """Population and jobs of some zones change; trips from and to them grow with them, balanced by Furness.
-
-    Keys: zones; population, jobs: relative changes (0.2: a fifth more).
-    """
-    people, work = np.ones(len(case.map.zones)), np.ones(len(case.map.zones))
-    zones = [case.zone(name) for name in values["zones"]]
-    for column, key in ((people, "population"), (work, "jobs")):
-        change = float(values.get(key) or 0.0) * scale
-        if change < -1:
-            raise RequestError("roads.bad_value", key=key, value=change)
-        column[zones] += change
-    streams = tuple(replace(stream, trips=grown(stream.trips, people, work)) for stream in case.streams)
-    return replace(case, streams=streams, population=case.population * people, jobs=case.jobs * work)
+def served(case: Case, name: str, near: Floats, part: float) -> Case:
+    """The case after trips have moved to a line, which is remembered by the id of its edit; see `fewer`."""
+    part = min(max(part, 0.0), 1.0)
+    return replace(fewer(case, near, part), served=(*case.served, Served(name, near, part)))
 
 
 def fewer(case: Case, near: Floats, part: float) -> Case:
@@ -143,6 +111,11 @@ def covered(case: Case, stops: Floats, radius: float) -> Floats:
         far = [distance(places, np.broadcast_to(stop, places.shape)) for stop in stops]
         found[at] = (np.min(far, axis=0) <= radius).mean()
     return found
+
+
+def named(values: Mapping[str, Any], otherwise: str) -> str:
+    """The id of the edit, which `edits.apply` adds to its keys."""
+    return str(values.get("id") or otherwise)
 
 
 def share(written: Any) -> float:
