@@ -144,6 +144,7 @@ def measure(
     from mangrove.measure import question as questions
     from mangrove.measure import record
     from mangrove.measure.result import Emissions
+    from mangrove.measure.traffic.doubts import with_doubts
 
     territory = park.territory if not run.startswith("plan/") else _planned(park, run)
     question = questions.resolve(
@@ -164,7 +165,8 @@ def measure(
     book = rules.load()
     plan = plans.build(territory, book, question)
     with park.reader() as ledger:
-        result = Emissions(plan, park.store, ledger.cut(question.as_of))
+        cut = ledger.cut(question.as_of)
+        result = Emissions(with_doubts(plan, ledger, cut), park.store, cut)
         if store:
             result.record = record.store(result, ledger, book.content_hash)
     return result

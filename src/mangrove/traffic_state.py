@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages
-from mangrove.errors import Problem, RequestError, SourceError, did_you_mean
+from mangrove.errors import DataQualityError, Problem, RequestError, SourceError, did_you_mean
 from mangrove.rules import vehicles
-from mangrove.times import Span
+from mangrove.times import Span, to_us
 
 if TYPE_CHECKING:
     from mangrove.handle import Handle
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from mangrove.traffic.sumo_net import SumoNet
 
 LINK, CLASS, STREET = "link", "class", "street"
+BACK = 3
+"""Whole hours before the present that are estimated again and again: counts of cameras come minutes late, of readers of memory cards hours."""
+LATE = timedelta(hours=48)
+"""How old values may be that make the worker estimate their hours again: as far back as screening looks."""
 _KILO = {"electricity": (1.0, "kWh")}
 
 
@@ -117,7 +121,7 @@ def traffic(
     from mangrove.measure.traffic.emitted import emitted
     from mangrove.measure.traffic.everywhere import everywhere
     from mangrove.measure.traffic.state import Basis
-    from mangrove.measure.traffic.store import targets, wanted
+    from mangrove.measure.traffic.store import beside, targets, wanted
 
     territory = park.territory
     shown = _pollutant(pollutant)
@@ -128,7 +132,7 @@ def traffic(
     kept = tuple(dict.fromkeys([shown, *wanted(territory)]))
     span = Span.asked(start, end, territory.tz)
     factors = curves_for(territory, made.classes, kept, source, span)
-    targets(territory, factors)
+    taking = targets(territory, factors)
     amounts = emitted(made, factors)
     record, stored = "", 0
     if store:
@@ -138,8 +142,82 @@ def traffic(
     return TrafficReport(
         span, by, shown, _KILO.get(shown, (1000.0, "kg"))[1], rows, total, len(made.streets.ids), made.basis.size,
         float((made.basis <= Basis.SHARED).mean()), at_usual_speed(factors), _used(factors),
-        (*made.problems, *remarks(territory, factors, source)), record, stored,
+        (*made.problems, *beside(territory, taking), *remarks(territory, factors, source)), record, stored,
     )  # fmt: skip
+
+
+def keep_up(park: Handle, now: datetime, *, hours: int = BACK) -> int:
+    """Estimates the last whole hours, and earlier ones whose values came late, and stores each hour for itself.
+
+    The streets that nobody counts are estimated, too, when the territory says so (`traffic: whole: yes`). An hour that comes out as before
+    stores nothing.
+
+    Args:
+        park: an opened territory; without counted streets nothing is done.
+        now: the present instant.
+        hours: whole hours that are estimated in any case: late counts change them.
+
+    Returns:
+        New hourly values.
+
+    Raises:
+        DataQualityError, DeclarationError, RuleError, SourceError: codes `vehicles.*`, `roads.*`.
+    """
+    from mangrove.measure.traffic import write
+    from mangrove.measure.traffic.emitted import emitted
+    from mangrove.measure.traffic.everywhere import everywhere
+    from mangrove.measure.traffic.state import Basis
+    from mangrove.measure.traffic.store import wanted
+
+    territory, hour = park.territory, timedelta(hours=1)
+    if not any(flow.carrier.kind == "vehicles" for flow in territory.flows.values()):
+        return 0
+    end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    first = min(end - hours * hour, _touched(park, end))
+    try:
+        made = state(park, first, end)
+    except DataQualityError as error:
+        if error.code == "vehicles.no_values":
+            return 0
+        raise
+    if _setting(territory, "whole"):
+        made = everywhere(territory, made)
+    stored = 0
+    while first < end:
+        part = made.during(first, first + hour)
+        if (part.basis != Basis.MISSING).any():
+            kept = wanted(territory) or (vehicles.POLLUTANTS[0],)
+            factors = curves_for(territory, part.classes, kept, "", Span(first, first + hour))
+            with park.writer() as ledger:
+                stored += write(ledger, territory, part, emitted(part, factors), factors)[1]
+        first += hour
+    return stored
+
+
+def _touched(park: Handle, end: datetime) -> datetime:
+    """The first hour, of those that late values are awaited for, that values came in for since traffic was stored last."""
+    from mangrove.ledger import catalog
+    from mangrove.ledger.types import HAPPENED
+    from mangrove.measure.traffic import RUN
+    from mangrove.measure.traffic.doubts import MODEL
+    from mangrove.times import from_us
+
+    with catalog.reader(park.store) as db:
+        last = db.execute("select max(recorded_at) from batch where run = ?", (RUN,)).fetchone()[0]
+        if last is None:
+            return end
+        query = "select min(start_min) from batch where recorded_at > ? and run in (?, ?) and model != ? and start_max >= ?"
+        oldest = to_us(end - LATE)
+        found = db.execute(query, (last, *HAPPENED, MODEL, oldest)).fetchone()[0]
+    if found is None:
+        return end
+    return from_us(max(found, oldest)).replace(minute=0, second=0, microsecond=0)
+
+
+def _setting(territory: Territory, name: str) -> Any:
+    """What `territory.yaml` says under `traffic`; None where it says nothing."""
+    settings = territory.settings.get("traffic")
+    return settings.get(name) if isinstance(settings, Mapping) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +292,7 @@ def network(territory: Territory) -> SumoNet | None:
     Raises:
         SourceError: `vehicles.no_network`, and those of `traffic.sumo_net.read_net`.
     """
-    settings = territory.settings.get("traffic")
-    named = str(settings.get("network") or "") if isinstance(settings, Mapping) else ""
+    named = str(_setting(territory, "network") or "")
     if not named:
         return None
     from mangrove.traffic.sumo_net import read_net
@@ -299,8 +376,7 @@ def curves_for(
     """The factor curves of a territory: with the emission standards that it states, as they hold on the first day of the span."""
     from mangrove.traffic.emissions import factors
 
-    settings = territory.settings.get("traffic")
-    stated = settings.get("technologies") if isinstance(settings, Mapping) else None
+    stated = _setting(territory, "technologies")
     day = span.start.astimezone(territory.tz).date()
     return factors(classes, pollutants, source=source, technologies=stated or {}, on=day)
 
@@ -428,9 +504,7 @@ def remarks(territory: Territory, factors: Factors, source: str) -> list[Problem
                 severity="warning",
             )
         )
-    settings = territory.settings.get("traffic")
-    stated = settings.get("technologies") if isinstance(settings, Mapping) else {}
-    known = {vehicles.vehicle_class(name).key for name in stated or {}}
+    known = {vehicles.vehicle_class(name).key for name in _setting(territory, "technologies") or {}}
     for name in factors.classes:
         technology = vehicles.vehicle_class(name).technology
         if name not in known and technology and technology != "battery":

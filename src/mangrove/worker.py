@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The worker: screening, nowcasts, forecasts, schedules and plans of exchanges for a running server, in a process of its own.
+"""The worker: screening, nowcasts, forecasts, traffic, schedules and plans of exchanges for a running server, in a process of its own.
 
 Comes in: the folder of a territory and the address of the server that writes its ledger. Goes out: batches that the server stores.
 The worker opens the store for reading, so a model that takes long or dies never holds up a meter. Jobs follow the server's clock:
@@ -40,6 +40,8 @@ _AHEAD = "48h"
 _MODELS = ("naive", "profile", "ridge")
 """Models that are fitted in seconds; boosted trees take a minute for a park and gain little over hours."""
 _STATES = ("air", "index", "water_level")
+_VEHICLES = "vehicles"
+"""The carrier of counts on streets, and the parameter of flows that take what those do: estimates, not readings that could be stuck."""
 _FINEST = 3600
 """Flows with longer steps are not forecast for the next hours."""
 
@@ -64,6 +66,7 @@ def jobs() -> tuple[Job, ...]:
         Job("screen", _HOUR, _screen),
         Job("nowcast", _HOUR, _nowcast),
         Job("forecast", 3 * _HOUR, _forecast),
+        Job("traffic", _HOUR, _traffic),
         Job("operate", _HOUR, _operate),
         Job("exchange", 24 * _HOUR, _exchange),
     )
@@ -140,7 +143,7 @@ def _screen(park: RemoteHandle, now: datetime) -> str:
         known = snapshot.flow_ids()
     steps: dict[int, list[str]] = {}
     for flow in park.territory.flows.values():
-        if flow.id in known and flow.step and flow.step.seconds:
+        if flow.id in known and flow.step and flow.step.seconds and _VEHICLES not in flow.parameters:
             steps.setdefault(flow.step.seconds, []).append(flow.id)
     marked = 0
     with park.writer() as ledger:
@@ -183,12 +186,22 @@ def _forecast(park: RemoteHandle, now: datetime) -> str:
     return f"{len(made.forecasts)}"
 
 
+def _traffic(park: RemoteHandle, now: datetime) -> str:
+    """What the counted streets of the last whole hours emit; territories without any have nothing to do."""
+    from mangrove import traffic_state
+
+    return f"{traffic_state.keep_up(park, now)}"
+
+
 def _wanted(flow: Flow) -> bool:
     """Whether a flow is worth a forecast of its own: amounts and rates, and states of the air, of rivers and of traffic.
 
-    The weather is somebody else's forecast: one from its own past would stand in the way of a better one that comes in.
+    The weather is somebody else's forecast: one from its own past would stand in the way of a better one that comes in. Counts of single
+    streets become what places emit, and that is forecast.
     """
-    return flow.carrier.kind != "weather" and (flow.semantics != "state" or flow.carrier.kind in _STATES)
+    return flow.carrier.kind not in ("weather", _VEHICLES) and (
+        flow.semantics != "state" or flow.carrier.kind in _STATES
+    )
 
 
 def _exchange(park: RemoteHandle, now: datetime) -> str:

@@ -62,7 +62,7 @@ class Engine:
     def emissions(self, view: View, *, with_uncertainty: bool = True) -> pa.Table:
         """One row per group, label and bucket that has values, sorted by bucket, group, label.
 
-        Columns: grp, label, bucket (int32); amount (of one line); kg, co2e; kg_variance, co2e_variance (null without any stated error);
+        Columns: grp, label, bucket (int32); amount (of one line); kg, co2e; kg_middle, co2e_middle (with the shifts of `Doubt`s); kg_variance, co2e_variance (null without any stated error);
         hours (flow-hours that counted values of the group stand for).
         """
         self._register_lines(view)
@@ -98,6 +98,7 @@ class Engine:
         ]
         lines = [line for line, _ in shown]
         flows = [self.plan.source_of(line) if line.response else self._numbers[line.flow] for line in lines]
+        shifts = self.plan.shifts()
         first = bounds.searchsorted(instants([line.valid_from for line in lines]))
         last = bounds.searchsorted(instants([line.valid_to for line in lines]))
         self._register(
@@ -108,6 +109,7 @@ class Engine:
                 "label": (pa.int32(), [label for _, label in shown]),
                 "kg": (pa.float64(), [line.kg for line in lines]),
                 "weight": (pa.float64(), [line.weight for line in lines]),
+                "shift": (pa.float64(), [shifts.get(line.flow, 0.0) for line in lines]),
                 "first": (pa.int32(), first),
                 "last": (pa.int32(), last),
             },

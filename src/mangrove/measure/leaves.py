@@ -65,7 +65,8 @@ def in_accounts(result: Emissions, rules: Rules, accounts: Sequence[str], *, vie
     """The same question on the same values, for other accounts (and another view of purchased electricity)."""
     old = result.plan.question
     question = replace(old, by=(), every=None, accounts=tuple(accounts), view=view or old.view)
-    return Emissions(plans.build(result.plan.territory, rules, question), result.folder, result.cut)
+    plan = replace(plans.build(result.plan.territory, rules, question), doubts=result.plan.doubts)
+    return Emissions(plan, result.folder, result.cut)
 
 
 def weakest_status(line: Line) -> str:

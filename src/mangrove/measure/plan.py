@@ -61,6 +61,22 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """What a model says of the error of the values that it stored for a flow: one shared error.
+
+    Attributes:
+        flow: whose values; name: flows with errors of one name move together; sd: relative standard deviation.
+        shift: how far the mean of what the model holds possible lies above its value, relative: values may stand at the edge of what
+            sources say.
+    """
+
+    flow: str
+    name: str
+    sd: float
+    shift: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """Everything that a measurement needs besides the values.
 
@@ -68,6 +84,7 @@ class Plan:
         question: what is asked; territory: what is declared; gwp: the set used, or None.
         flows: the flows that take part, by id; lines: their coefficients; products: flow -> the flow it is multiplied with.
         methods: name@version of every method used; gaps: what could not be computed, and why.
+        doubts: errors of values that a model stored.
     """
 
     question: Question
@@ -78,10 +95,14 @@ class Plan:
     products: dict[str, str] = field(default_factory=dict)
     methods: tuple[str, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
     def errors(self) -> list[tuple[int, str, float]]:
         """`(line, shared error, relative standard deviation)`; errors that one line meets twice are added up, signed."""
         rows: list[tuple[int, str, float]] = []
+        doubts: dict[str, list[Doubt]] = {}
+        for one in self.doubts:
+            doubts.setdefault(one.flow, []).append(one)
         for line in self.lines:
             own: dict[str, float] = {}
             for term in line.terms:
@@ -92,8 +113,17 @@ class Plan:
                 if flow.uncertainty:
                     name = f"meter:{flow.meter or flow.id}"
                     own[name] = own.get(name, 0.0) + flow.uncertainty / Z95
+            for one in doubts.get(line.flow, ()):
+                own[one.name] = own.get(one.name, 0.0) + one.sd
             rows.extend((line.index, name, sd) for name, sd in own.items())
         return rows
+
+    def shifts(self) -> dict[str, float]:
+        """How far the middle of what is possible lies above the value, relative, by flow; most have none."""
+        found: dict[str, float] = {}
+        for one in self.doubts:
+            found[one.flow] = found.get(one.flow, 0.0) + one.shift
+        return found
 
     def measured_by(self, flow: str) -> tuple[Flow, ...]:
         """The declared flows whose values make the amount of `flow`: itself, and what it is multiplied with."""

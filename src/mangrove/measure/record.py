@@ -26,7 +26,7 @@ from mangrove.errors import DataQualityError, LedgerError, RequestError
 from mangrove.ledger import Ledger
 from mangrove.ledger.records import record_id
 from mangrove.ledger.types import HAPPENED
-from mangrove.measure.plan import Line, Plan, in_run
+from mangrove.measure.plan import Doubt, Line, Plan, in_run
 from mangrove.measure.question import Question
 from mangrove.measure.result import Emissions
 from mangrove.measure.types import Gap, Response, Term
@@ -213,6 +213,8 @@ def _document(result: Emissions, ledger: Ledger, rules_hash: str, declaration: s
         "flows": list(plan.flows),
         "lines": [_line_out(line) for line in plan.lines],
         "gaps": [{"code": gap.code, "flow": gap.flow, "data": _words(gap.data)} for gap in plan.gaps],
+        # Left out where no model says it, so that a measurement keeps the id that it always had.
+        **({"doubts": [asdict(one) for one in plan.doubts]} if plan.doubts else {}),
     }
 
 
@@ -382,6 +384,7 @@ def _plan(document: dict[str, Any], territory: Territory) -> Plan:
         products=document["products"],
         methods=tuple(document["methods"]),
         gaps=tuple(Gap(gap["code"], gap["flow"], gap["data"]) for gap in document["gaps"]),
+        doubts=tuple(Doubt(**one) for one in document.get("doubts", ())),
     )
 
 

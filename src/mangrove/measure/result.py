@@ -190,15 +190,17 @@ class Emissions:
         Every error is one lognormal multiplier that moves all lines which share it; see `uncertainty.monte_carlo`.
         """
         kg = [0.0] * len(self.plan.lines)
+        moved = {flow: 1 + shift for flow, shift in self.plan.shifts().items()}
         for leaf in self.leaves:
-            kg[leaf.line] += leaf.co2e
+            kg[leaf.line] += leaf.co2e * moved.get(leaf.flow, 1.0)
+        middle = [moved.get(line.flow, 1.0) for line in self.plan.lines]
         errors = self.plan.errors()
         names = {name: number for number, name in enumerate(dict.fromkeys(name for _, name, _ in errors))}
         totals = uncertainty.monte_carlo(
             kg,
             [line for line, _, _ in errors],
             [names[name] for _, name, _ in errors],
-            [abs(deviation) for _, _, deviation in errors],
+            [abs(deviation) / middle[line] for line, _, deviation in errors],
             power=[1 if deviation > 0 else -1 for _, _, deviation in errors],
             n=n,
             seed=seed,
@@ -261,7 +263,7 @@ class Emissions:
             found.extend(_count_problems(count))
         found.extend(self._weak_factors())
         found.extend(self._unstated())
-        if self.plan.question.run.startswith("estimate/") and self.plan.errors():
+        if self.plan.question.run.startswith("estimate/") and self.plan.errors() and not self.plan.doubts:
             data = {"run": self.plan.question.run}
             found.append(Problem("measure.interval_of_estimate", data, severity="note"))
         return tuple(found)
@@ -279,7 +281,7 @@ class Emissions:
 
     def _unstated(self) -> Iterator[Problem]:
         """One note on the measured flows that state no uncertainty of their values, beside an interval that leaves it out."""
-        measured = {leaf.flow for leaf in self.leaves}
+        measured = {leaf.flow for leaf in self.leaves} - {one.flow for one in self.plan.doubts}
         silent = [
             name for name in measured if any(flow.uncertainty is None for flow in self.plan.measured_by(name))
         ]
@@ -362,7 +364,10 @@ def _quantities(sums: pa.Table, question: Question, *, with_uncertainty: bool) -
         columns[name] = totals
         if with_uncertainty:
             variances = sums.column(f"{column}_variance").to_numpy()
-            columns[f"{stem}_low"], columns[f"{stem}_high"] = uncertainty.intervals(totals, variances)
+            middle = sums.column(f"{column}_middle").to_numpy()
+            columns[f"{stem}_low"], columns[f"{stem}_high"] = uncertainty.intervals(
+                middle, variances, skewed=~np.isclose(middle, totals, rtol=1e-12)
+            )
     return columns
 
 

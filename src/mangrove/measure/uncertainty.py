@@ -150,21 +150,24 @@ def interval(total: float, variance: float, *, net: bool = False) -> tuple[float
     return float(low[0]), float(high[0])
 
 
-def intervals(totals: ArrayLike, variances: ArrayLike, *, net: bool = False) -> tuple[Floats, Floats]:
-    """`interval` for arrays of the same shape: all lows and all highs."""
+def intervals(
+    totals: ArrayLike, variances: ArrayLike, *, net: bool = False, skewed: ArrayLike = False
+) -> tuple[Floats, Floats]:
+    """`interval` for arrays of the same shape: all lows and all highs; `skewed`: those that are lognormal however narrow."""
     mean = np.asarray(totals, np.float64)
     deviation = np.sqrt(np.maximum(np.asarray(variances, np.float64), 0.0))
     size = np.abs(mean)
     low, high = mean - Z95 * deviation, mean + Z95 * deviation
-    skewed = (deviation > NORMAL_LIMIT * size) & (deviation <= SKEW_LIMIT * size)
-    if net or not skewed.any():
+    wide = (deviation > NORMAL_LIMIT * size) | (np.asarray(skewed) & (size > 0))
+    wide &= deviation <= SKEW_LIMIT * size
+    if net or not wide.any():
         return low, high
-    spread = np.sqrt(np.log1p((deviation[skewed] / size[skewed]) ** 2))
-    middle = size[skewed] * np.exp(-0.5 * spread**2)
+    spread = np.sqrt(np.log1p((deviation[wide] / size[wide]) ** 2))
+    middle = size[wide] * np.exp(-0.5 * spread**2)
     small, large = middle * np.exp(-Z95 * spread), middle * np.exp(Z95 * spread)
-    positive = mean[skewed] > 0
-    low[skewed] = np.where(positive, small, -large)
-    high[skewed] = np.where(positive, large, -small)
+    positive = mean[wide] > 0
+    low[wide] = np.where(positive, small, -large)
+    high[wide] = np.where(positive, large, -small)
     return low, high
 
 

@@ -25,6 +25,7 @@ from mangrove.handle import Handle
 from mangrove.measure import plan as plans
 from mangrove.measure import question as questions
 from mangrove.measure.result import Emissions
+from mangrove.measure.traffic.doubts import PARAMETER, with_doubts
 from mangrove.serve.clock import Clock
 from mangrove.serve.hub import Hub
 from mangrove.territory.model import Territory
@@ -219,9 +220,12 @@ class Live:
 
     def _measured(self, question: questions.Question, cut: int) -> Emissions:
         plan = plans.build(territory_of(self.park, question.run), self.book, question)
-        if question.as_of is not None:
-            with self.park.reader() as ledger:
+        if question.as_of is None and not any(PARAMETER in flow.parameters for flow in plan.flows.values()):
+            return Emissions(plan, self.store, cut)
+        with self.park.reader() as ledger:
+            if question.as_of is not None:
                 cut = min(cut, ledger.cut(question.as_of))
+            plan = with_doubts(plan, ledger, cut)
         return Emissions(plan, self.store, cut)
 
     def table(self, result: Emissions, **view: Any) -> Any:

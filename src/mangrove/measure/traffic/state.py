@@ -9,8 +9,8 @@ from the same clock time, or from how slow the other streets are against their l
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import IntEnum
 
 import numpy as np
@@ -22,7 +22,7 @@ from mangrove.measure.traffic.cells import SECONDS, Cells, read
 from mangrove.measure.traffic.streets import Floats, Streets
 from mangrove.rules.vehicles import vehicle_class
 from mangrove.territory.model import Territory
-from mangrove.times import Span
+from mangrove.times import Span, to_us
 
 HISTORY = timedelta(days=28)
 LEAST = 3
@@ -77,6 +77,19 @@ class LinkState:
     def vehicle_km(self) -> Floats:
         """(T, L, C)."""
         return self.flow * self.streets.length[:, None]
+
+    def during(self, start: datetime, end: datetime) -> LinkState:
+        """The cells that begin in `[start, end)`."""
+        inside = (self.starts >= to_us(start)) & (self.starts < to_us(end))
+        return replace(
+            self,
+            starts=self.starts[inside],
+            flow=self.flow[inside],
+            speed=self.speed[inside],
+            flow_error=self.flow_error[inside],
+            speed_error=self.speed_error[inside],
+            basis=self.basis[inside],
+        )
 
 
 def observe(territory: Territory, streets: Streets, span: Span, snapshot: Snapshot) -> LinkState:
@@ -308,8 +321,6 @@ def _spread_of(errors: Floats, values: Floats) -> Floats:
 
 
 def _starts_of(span: Span, count: int) -> npt.NDArray[np.int64]:
-    from mangrove.times import to_us
-
     step = SECONDS * 1_000_000
     first = to_us(span.start)
     return first - first % step + step * np.arange(count, dtype=np.int64)

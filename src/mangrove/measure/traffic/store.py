@@ -8,17 +8,21 @@ the one formula makes inventory rows of them, and a record of kind `traffic` who
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from itertools import permutations
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from mangrove.errors import DeclarationError, Problem, RuleError
-from mangrove.ledger import Ledger, Origin, Quality
+from mangrove.ledger import Ledger, Origin, Quality, catalog
 from mangrove.measure.plan import TRAFFIC
 from mangrove.measure.traffic.cells import SECONDS
+from mangrove.measure.traffic.doubts import MODEL, PARAMETER, RECORD, of_targets
 from mangrove.measure.traffic.state import Basis, LinkState
 from mangrove.measure.traffic.streets import Floats
 from mangrove.rules import vehicles
@@ -26,10 +30,13 @@ from mangrove.territory.model import Flow, Territory
 from mangrove.traffic.emissions import Amounts, Factors
 
 RUN = TRAFFIC
+OWN = "estimate"
+"""The run whose values are those of the flow itself."""
 KIND = "traffic"
-MODEL, VERSION = "traffic", "1"
+VERSION = "2"
 ALL = "all"
-_CLASS = "vehicles"
+_BESIDE = "beside"
+_HOURLY = 3600
 _HOUR = 3600 * 1_000_000
 _PER_HOUR = 3600 // SECONDS
 _FORMAT = 9
@@ -53,7 +60,7 @@ class Target:
 
 def wanted(territory: Territory) -> tuple[str, ...]:
     """The pollutants that declared flows take from traffic."""
-    found = (_taken(flow) for flow in territory.flows.values() if _CLASS in flow.parameters)
+    found = (_taken(flow) for flow in territory.flows.values() if PARAMETER in flow.parameters)
     return tuple(dict.fromkeys(one for one in found if one in vehicles.POLLUTANTS))
 
 
@@ -62,14 +69,14 @@ def targets(territory: Territory, factors: Factors) -> tuple[Target, ...]:
 
     Raises:
         DeclarationError: `vehicles.unknown_class`, `vehicles.takes_nothing` (a carrier that traffic says nothing of),
-            `vehicles.twice` (emissions of a class and its kilometers, both in the inventory of one place).
+            `vehicles.takes_sums` (no amount of that), `vehicles.twice` (the same vehicles twice in the inventory).
     """
     problems: list[Problem] = []
     found = []
     for flow in territory.flows.values():
-        if _CLASS not in flow.parameters:
+        if PARAMETER not in flow.parameters:
             continue
-        word = str(flow.parameters[_CLASS])
+        word = str(flow.parameters[PARAMETER])
         try:
             keys = list(factors.classes) if word == ALL else [vehicles.vehicle_class(word).key]
         except RuleError as error:
@@ -81,11 +88,15 @@ def targets(territory: Territory, factors: Factors) -> tuple[Target, ...]:
                 Problem("vehicles.takes_nothing", {"flow": flow.id, "carrier": str(flow.carrier)}, flow.where)
             )
             continue
+        base = {_KILOMETERS: "vehicle_km", "electricity": "kWh"}.get(taken, "g")
+        if flow.semantics != "sum" or not flow.unit.converts_to(base):
+            data = {"flow": flow.id, "unit": flow.unit.text, "semantics": flow.semantics, "wanted": base}
+            problems.append(Problem("vehicles.takes_sums", data, flow.where))
+            continue
         classes = tuple(number for number, name in enumerate(factors.classes) if name in keys)
         pollutant = -1 if taken == _KILOMETERS else factors.pollutants.index(taken)
-        base = {_KILOMETERS: "vehicle_km", "electricity": "kWh"}.get(taken, "g")
         found.append(Target(flow, classes, pollutant, flow.unit.to(base)))
-    problems += _twice(found)
+    problems += _twice(territory, found)
     if problems:
         raise DeclarationError(problems)
     return tuple(found)
@@ -101,41 +112,117 @@ def _taken(flow: Flow) -> str:
     return code if kind == _MASS else ""
 
 
-def _twice(found: list[Target]) -> Iterator[Problem]:
-    """Kilometers get a factor of their own: beside CO2 of the same vehicles and place they would count twice."""
+def _twice(territory: Territory, found: list[Target]) -> Iterator[Problem]:
+    """Flows of the inventory that would count the same vehicles again.
+
+    Kilometers get a factor of their own, so they stand for all that the vehicles emit; the same pollutant of the same class counts twice
+    where one place lies in the other.
+    """
     inventory = [one for one in found if one.flow.account == "inventory" and one.flow.scope is not None]
-    for km in inventory:
-        for mass in inventory:
-            both = set(km.classes) & set(mass.classes)
-            if km.pollutant == -1 and mass.pollutant >= 0 and both and km.flow.place == mass.flow.place:
-                yield Problem("vehicles.twice", {"flow": km.flow.id, "other": mass.flow.id}, km.flow.where)
+    for one, other in permutations(inventory, 2):
+        km = one.pollutant == -1 and other.pollutant >= 0
+        same = one.pollutant == other.pollutant and one.flow.id < other.flow.id
+        if (
+            (km or same)
+            and set(one.classes) & set(other.classes)
+            and _nested(territory, one.flow, other.flow)
+        ):
+            yield Problem("vehicles.twice", {"flow": one.flow.id, "other": other.flow.id}, one.flow.where)
+
+
+def _nested(territory: Territory, one: Flow, other: Flow) -> bool:
+    """Whether the place of one flow lies in that of the other."""
+    return territory.lies_in(one.place, other.place) or territory.lies_in(other.place, one.place)
+
+
+def beside(territory: Territory, taking: Sequence[Target]) -> tuple[Problem, ...]:
+    """Other flows of the inventory under the same reference, at the same place or around it: fuel sales beside what streets emit.
+
+    A target may name those that stand beside it rightly: `beside=bus_fuel`. The others may be the same vehicles, so the values of the
+    target stay in the run of traffic and out of the inventory.
+    """
+    found = []
+    others = [
+        flow
+        for flow in territory.flows.values()
+        if flow.account == "inventory" and flow.gpc and flow.semantics != "state" and PARAMETER not in flow.parameters
+    ]  # fmt: skip
+    for one in taking:
+        flow = one.flow
+        said = str(flow.parameters.get(_BESIDE, "")).split()
+        for other in others:
+            mine = flow.account == "inventory" and flow.gpc == other.gpc and other.id not in said
+            if mine and _nested(territory, flow, other):
+                data = {"flow": flow.id, "other": other.id, "gpc": flow.gpc}
+                found.append(Problem("vehicles.beside", data, flow.where, "warning"))
+    return tuple(found)
 
 
 def write(
-    ledger: Ledger, territory: Territory, state: LinkState, amounts: Amounts, factors: Factors, *, seed: int = 0, summary: dict[str, object] | None = None
+    ledger: Ledger, territory: Territory, state: LinkState, amounts: Amounts, factors: Factors, *, seed: int = 0
 ) -> tuple[str, int]:  # fmt: skip
-    """Stores the record, then the hourly values; gives the id of the record and how many values are new."""
+    """Stores the record, then the hourly values; gives the id of the record and how many values are new.
+
+    The values stand in the run of traffic, and once more among what happened at their flow, where the inventory, its map and every page
+    read them: that is, for flows with a step of one hour, in hours that nobody else measured, and unless `beside` speaks against it.
+    """
+    taking = targets(territory, factors)
+    weights = state.streets.weights(territory, tuple(one.flow.place for one in taking))
     document = {
         "model": MODEL, "version": VERSION, "territory": territory.content_hash, "rules": vehicles.digest(), "seed": seed,
         "start": int(state.starts[0]), "cells": len(state.starts), "seconds": SECONDS, "links": len(state.streets.ids),
         "curves": [one.id for row in factors.curves for one in row if one],
-        "problems": [one.code for one in state.problems], **(summary or {}),
+        "doubts": of_targets(amounts, factors, taking, weights),
+        "problems": [one.code for one in state.problems],
     }  # fmt: skip
     record = ledger.put_record(
         KIND, json.dumps(document, sort_keys=True).encode(), _detail(state, amounts, factors)
     )
-    rows = values(territory, state, amounts, factors)
+    rows = _values(state, amounts, taking, weights)
+    new = _append(ledger, territory, rows, record, RUN)
+    held = {one.data["flow"] for one in beside(territory, taking)}
+    own = [
+        one.flow.id
+        for one in taking
+        if one.flow.id not in held and one.flow.step is not None and one.flow.step.seconds == _HOURLY
+    ]
+    _append(ledger, territory, _unmeasured(ledger, rows, own), record, OWN)
+    return record, new
+
+
+def _append(ledger: Ledger, territory: Territory, rows: pa.Table, record: str, run: str) -> int:
+    """Stores values of a run unless its last batch rests on the same record; gives how many are new."""
     if not rows.num_rows:
-        return record, 0
-    inputs = (f"record:{record}", f"territory:{territory.content_hash}")
-    receipt = ledger.append(rows, Origin(f"model:{MODEL}", record, RUN, MODEL, VERSION, inputs))
-    return record, receipt.rows
+        return 0
+    inputs = (f"{RECORD}{record}", f"territory:{territory.content_hash}")
+    with catalog.reader(ledger.root) as db:
+        query = "select id, inputs from batch where run = ? and model = ? order by id desc limit 1"
+        last, rests = db.execute(query, (run, MODEL)).fetchone() or (0, "")
+    if inputs[0] in rests:
+        return 0
+    # The same question asked again after another one makes values that count again: its batch is a new one.
+    origin = Origin(f"model:{MODEL}", f"{run}:{record}:{last}", run, MODEL, VERSION, inputs)
+    return ledger.append(rows, origin).rows
 
 
-def values(territory: Territory, state: LinkState, amounts: Amounts, factors: Factors) -> pa.Table:
+def _unmeasured(ledger: Ledger, rows: pa.Table, flows: list[str]) -> pa.Table:
+    """The rows of some flows, without the hours for which another source gave a value."""
+    rows = rows.filter(pc.is_in(rows["flow"], pa.array(flows, pa.string())))
+    if not rows.num_rows:
+        return rows
+    first, last = (made(rows["start"]).as_py() for made in (pc.min, pc.max))
+    with ledger.snapshot() as snapshot:
+        there = snapshot.values(flows, first, last + timedelta(hours=1))
+    with catalog.reader(ledger.root) as db:
+        ours = [id_ for (id_,) in db.execute("select id from batch where model = ?", (MODEL,))]
+    others = there.filter(pc.invert(pc.is_in(there["batch"], pa.array(ours, pa.int64()))))
+    taken = set(zip(others["flow"].to_pylist(), others["start"].cast("int64").to_pylist(), strict=True))
+    names, starts = rows["flow"].to_pylist(), rows["start"].cast("int64").to_pylist()
+    return rows.filter(pa.array([key not in taken for key in zip(names, starts, strict=True)], pa.bool_()))
+
+
+def _values(state: LinkState, amounts: Amounts, taking: Sequence[Target], weights: Floats) -> pa.Table:
     """Hourly values of the flows that take them; an hour in which a street inside the place misses a cell has none."""
-    taking = targets(territory, factors)
-    weights = state.streets.weights(territory, tuple(one.flow.place for one in taking))
     hour = state.starts // _HOUR
     hours, at, cells = np.unique(hour, return_inverse=True, return_counts=True)
     names: list[str] = []

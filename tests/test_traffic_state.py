@@ -1,0 +1,196 @@
+"""What streets emit as values like any other: in the inventory, on the map, with one doubt for all, hour by hour as counts come in."""
+
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from tests.measure.traffic.counted_city import FLOWS, RESULTS, START, USUAL, city, fill
+
+from mangrove import api, traffic_state
+from mangrove.errors import DeclarationError
+from mangrove.ledger import Ledger, Origin
+from mangrove.measure.traffic.emitted import emitted
+from mangrove.testing import values
+from mangrove.traffic.emissions import factors
+
+HOUR = ("2026-06-03T07:00", "2026-06-03T08:00")
+END = START + timedelta(hours=1)
+
+
+@pytest.fixture
+def park(tmp_path):
+    made = city(tmp_path / "city")
+    fill(made, USUAL)
+    return made
+
+
+def held(park, flow, start=START, hours=1):
+    """Values of a series, by hour after `start`."""
+    with Ledger.open(park.store, read_only=True) as ledger, ledger.snapshot() as now:
+        rows = now.values([flow], start, start + timedelta(hours=hours)).to_pylist()
+    return {(row["start"] - start) // timedelta(hours=1): row["value"] for row in rows}
+
+
+def drawn_interval(park, pollutant, weights, count=40_000):
+    """The 95 % interval by draws: each class has one error for all streets; streets have their own."""
+    state = traffic_state.state(park, *HOUR)
+    made = factors(state.classes, [pollutant])
+    amounts = emitted(state, made)
+    by_class = np.einsum("l,tlc->c", weights(state), amounts.mass[..., 0])
+    own = np.sqrt(weights(state) ** 2 @ (amounts.own + amounts.link**2)[..., 0].sum(axis=0))
+    random = np.random.default_rng(3)
+    total = sum(
+        kg * row[0].median * np.exp(row[0].sigma * random.standard_normal(count))
+        for kg, row in zip(by_class, made.curves, strict=True)
+    )
+    return np.quantile(total + own * random.standard_normal(count), [0.025, 0.975]) / 1000
+
+
+def test_the_interval_of_an_inventory_is_that_of_drawn_factors_which_all_streets_share(park):
+    traffic_state.traffic(park, *HOUR)
+    measured = api.measure(park, *HOUR, run="estimate/traffic")
+    found = measured.total()
+    wanted = drawn_interval(park, "CO2", lambda state: np.ones(len(state.streets.ids)))
+    assert [found["co2e_low"], found["co2e_high"]] == pytest.approx(wanted, rel=0.04)
+    assert measured.simulate() == pytest.approx(wanted, rel=0.04)
+    east = api.measure(park, *HOUR, run="estimate/traffic", by=("ward",)).to_arrow().to_pylist()[1]
+    wanted = drawn_interval(
+        park, "CO2", lambda state: np.array([name != "main" for name in state.streets.ids], dtype=float)
+    )
+    assert east["ward"] == "east"
+    assert [east["co2e_low"], east["co2e_high"]] == pytest.approx(wanted, rel=0.05)
+
+
+def test_wards_do_not_average_the_doubt_of_a_factor_away(park):
+    traffic_state.traffic(park, *HOUR)
+    wards = api.measure(park, *HOUR, by=("ward",)).to_arrow().to_pylist()
+    whole = api.measure(park, *HOUR).total()
+    assert whole["co2e_high"] - whole["co2e_low"] == pytest.approx(
+        sum(row["co2e_high"] - row["co2e_low"] for row in wards), rel=0.03
+    )
+
+
+def test_a_measurement_of_traffic_is_replayed_with_its_doubts(park):
+    traffic_state.traffic(park, *HOUR)
+    found = api.measure(park, *HOUR)
+    assert api.replay(park, found.record).total() == found.total()
+    assert not {"measure.no_uncertainty", "measure.interval_of_estimate"} & {
+        one.code for one in found.problems
+    }
+
+
+def test_what_streets_emit_stands_in_the_inventory_of_what_happened(park):
+    made = traffic_state.traffic(park, *HOUR)
+    assert api.measure(park, *HOUR).total()["co2e_kg"] == pytest.approx(made.total.amount)
+    rows = api.measure(park, *HOUR, by=("ward", "gpc")).to_arrow().to_pylist()
+    assert {(row["ward"], row["gpc"]) for row in rows} == {("west", "II.1.1"), ("east", "II.1.1")}
+
+
+def test_hours_that_somebody_measured_stay_as_they_are(park):
+    with Ledger.open(park.store) as ledger:
+        ledger.append(values([("west_co2", START, 50.0)]), Origin("file:analyser.csv", "1"))
+    traffic_state.traffic(park, *HOUR)
+    assert held(park, "west_co2") == {0: 50.0}
+    assert held(park, "estimate/traffic:west_co2")[0] != 50.0
+    assert held(park, "east_co2") == held(park, "estimate/traffic:east_co2")
+
+
+def test_the_last_question_counts_also_when_it_was_asked_before(park):
+    first = traffic_state.traffic(park, *HOUR).total.amount
+    copert = traffic_state.traffic(park, *HOUR, source="copert").total.amount
+    assert api.measure(park, *HOUR).total()["co2e_kg"] == pytest.approx(copert)
+    traffic_state.traffic(park, *HOUR)
+    assert api.measure(park, *HOUR).total()["co2e_kg"] == pytest.approx(first)
+    assert api.measure(park, *HOUR, run="estimate/traffic").total()["co2e_kg"] == pytest.approx(first)
+
+
+FUEL = "fuel,city,fuel:petrol,m3,1mo,sum,1,II.1.1,,,,inventory\n"
+
+
+def test_fuel_sales_beside_the_streets_keep_their_estimate_out_of_the_inventory_and_it_is_said(tmp_path):
+    made = city(tmp_path / "city", FLOWS + RESULTS + FUEL)
+    fill(made, USUAL)
+    found = traffic_state.traffic(made, *HOUR)
+    said = [one for one in found.problems if one.code == "vehicles.beside"]
+    assert {one.data["flow"] for one in said} == {"west_co2", "east_co2", "east_nox"}
+    assert "beside=fuel" in said[0].text("en")
+    assert held(made, "west_co2") == {}
+    assert held(made, "estimate/traffic:west_co2")
+
+
+def test_a_flow_may_say_that_others_stand_beside_it_rightly(tmp_path):
+    results = RESULTS.replace("vehicles=all", "vehicles=all; beside=fuel")
+    made = city(tmp_path / "city", FLOWS + results + FUEL)
+    fill(made, USUAL)
+    assert "vehicles.beside" not in {one.code for one in traffic_state.traffic(made, *HOUR).problems}
+    assert held(made, "west_co2")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "city_co2,city,reported:CO2,t,1h,sum,1,II.1.1,reported,vehicles=all,,inventory\n",
+        "moto_co2,west,reported:CO2,t,1h,sum,1,II.1.1,reported,vehicles=motorbike,,inventory\n",
+        "city_km2,city,vehicle_km:car,vehicle_km,1h,sum,1,II.1.1,,vehicles=car,,inventory\n",
+    ],
+)
+def test_the_same_vehicles_stand_once_in_the_inventory(tmp_path, more):
+    made = city(tmp_path / "city", FLOWS + RESULTS + more)
+    fill(made, USUAL)
+    with pytest.raises(DeclarationError) as caught:
+        traffic_state.traffic(made, *HOUR)
+    assert {one.code for one in caught.value.problems} == {"vehicles.twice"}
+
+
+def test_a_flow_that_is_no_amount_cannot_take_what_streets_emit(tmp_path):
+    more = "rate,west,reported:CO2,kg/h,1h,mean,1,II.1.1,reported,vehicles=all,,memo\n"
+    made = city(tmp_path / "city", FLOWS + more)
+    fill(made, USUAL)
+    with pytest.raises(DeclarationError) as caught:
+        traffic_state.traffic(made, *HOUR)
+    assert [one.code for one in caught.value.problems] == ["vehicles.takes_sums"]
+    assert "kg/h" in caught.value.text("vi")
+
+
+def test_each_whole_hour_is_kept_up_and_late_counts_change_it(tmp_path):
+    made = city(tmp_path / "city")
+    for hour in range(4):
+        fill(made, USUAL, START + timedelta(hours=hour))
+    now = START + timedelta(hours=4, minutes=20)
+    assert traffic_state.keep_up(made, now) == 3 * 4, "three hours, four flows"
+    assert traffic_state.keep_up(made, now) == 0, "nothing new"
+    assert sorted(held(made, "west_co2", hours=9)) == [1, 2, 3]
+    fill(made, {"main_moto": [240.0]}, START + timedelta(hours=2))  # a count is corrected
+    before = held(made, "west_co2", hours=9)
+    assert traffic_state.keep_up(made, now) >= 2, "west's CO2 and the city's kilometers of one hour at least"
+    after = held(made, "west_co2", hours=9)
+    assert after[2] > before[2]
+    assert (after[1], after[3]) == (before[1], before[3])
+
+
+def test_counts_of_two_days_ago_are_taken_up_when_they_come(tmp_path):
+    made = city(tmp_path / "city")
+    for hour in (0, 40):
+        fill(made, USUAL, START + timedelta(hours=hour))
+    now = START + timedelta(hours=41)
+    traffic_state.keep_up(made, now)
+    assert sorted(held(made, "west_co2", hours=50)) == [40]
+    fill(made, USUAL, START + timedelta(hours=10))
+    traffic_state.keep_up(made, now)
+    assert sorted(held(made, "west_co2", hours=50)) == [10, 40]
+
+
+def test_an_hour_kept_up_equals_the_same_hour_asked_for(park):
+    traffic_state.keep_up(park, END)
+    kept = held(park, "estimate/traffic:west_co2")
+    traffic_state.traffic(park, *HOUR)
+    assert held(park, "estimate/traffic:west_co2") == kept
+
+
+def test_nothing_is_done_without_counted_streets_or_values(tmp_path):
+    bare = city(tmp_path / "bare", "homes,city,electricity,kWh,1h,sum,2,I.1.2,,,,inventory\n")
+    assert traffic_state.keep_up(bare, END) == 0
+    silent = city(tmp_path / "silent")
+    with Ledger.open(silent.store) as ledger:
+        ledger.append(values([("main_moto", START - timedelta(days=9), 1.0)]), Origin("test", "1"))
+    assert traffic_state.keep_up(silent, END) == 0
