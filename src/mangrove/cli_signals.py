@@ -33,6 +33,7 @@ Routes = Annotated[
 Begin = Annotated[str | None, typer.Option("--begin", help="Start of the simulation: 25200s, 7h.")]
 End = Annotated[str | None, typer.Option("--end", help="End of the simulation: 28800s, 8h.")]
 Seed = Annotated[int, typer.Option("--seed", help="Of all that is random.")]
+Workers = Annotated[int, typer.Option("--workers", help="Simulations at a time.")]
 Sublane = Annotated[
     str, typer.Option("--sublane", help="Strips of lateral movement: auto, none, or a width as 0.8m.")
 ]
@@ -74,7 +75,7 @@ def search(
     begin: Begin = None,
     end: End = None,
     sublane: Sublane = "auto",
-    workers: Annotated[int, typer.Option("--workers", help="Simulations at a time.")] = 1,
+    workers: Workers = 1,
     seed: Seed = 1,
     json: Json = False,
     lang: Lang = "en",
@@ -116,6 +117,13 @@ def run(
     begin: Begin = None,
     end: End = None,
     sublane: Sublane = "auto",
+    workers: Workers = 1,
+    store: Annotated[
+        Path | None, typer.Option("--store", metavar="DIR", help="Territory that keeps the comparison.")
+    ] = None,
+    name: Annotated[
+        str, typer.Option("--name", help="Of the stored comparison; that of the network when left out.")
+    ] = "",
     seed: Seed = 1,
     json: Json = False,
     lang: Lang = "en",
@@ -124,13 +132,21 @@ def run(
     from mangrove import printing_signals as printing
     from mangrove import signals as work
 
+    park = work.shelf(store, net) if store else None
     controls = [word for given in control for word in parts(given)]
     stuck = -1.0 if teleport == "never" else work.seconds_of(teleport)
     compared = work.run(
         net, routes, controls, draws=draws, seed=seed, period=(_seconds(begin), _seconds(end)),
-        sublane=work.strip_of(sublane), teleport=stuck,
+        sublane=work.strip_of(sublane), teleport=stuck, streets=json or park is not None, workers=workers,
+        progress=_simulated(lang),
     )  # fmt: skip
-    typer.echo(printing.comparison_json(compared) if json else printing.comparison_text(compared, lang))
+    document = work.document(compared, net, name) if json or park else {}
+    typer.echo(
+        printing.comparison_json(compared, document) if json else printing.comparison_text(compared, lang)
+    )
+    if park is not None:
+        record = work.keep(park, document)
+        say(messages.render("signals.stored", lang, name=document["name"], record=record[:12]))
 
 
 @signals_app.command()
@@ -186,6 +202,21 @@ def _told(lang: str) -> Callable[[int, int, float], None]:
         say(messages.render("signals.progress", lang, spent=spent, allowed=allowed, cost=cost))
 
     return told
+
+
+def _simulated(lang: str) -> Callable[[float], None]:
+    """Progress of a comparison, on stderr: a line for each tenth."""
+    told = 0
+
+    def tell_(share: float) -> None:
+        from mangrove.figures.numbers import percent
+
+        nonlocal told
+        if int(share * 10) > told:
+            told = int(share * 10)
+            say(messages.render("signals.simulated", lang, share=percent(told / 10, lang)))
+
+    return tell_
 
 
 def _seconds(text: str | None) -> float | None:

@@ -10,8 +10,9 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages
@@ -116,9 +117,9 @@ def comparison_text(comparison: Comparison, lang: str = "en") -> str:
     return "\n".join(lines)
 
 
-def comparison_json(comparison: Comparison) -> str:
-    """Every measure of every run, with means, spread and probabilities."""
-    return _json(comparison_document(comparison))
+def comparison_json(comparison: Comparison, document: Mapping[str, Any] = MappingProxyType({})) -> str:
+    """Every measure of every run, with means, spread and probabilities, beside what a record of it holds."""
+    return _json(dict(document) | comparison_document(comparison))
 
 
 def comparison_document(comparison: Comparison) -> dict[str, Any]:

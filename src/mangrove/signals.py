@@ -2,28 +2,34 @@
 """Signals of a road network: a better fixed-time plan, ways of control compared, plans for the field.
 
 Comes in: a SUMO network, its routes, wishes. Goes out: `Searched` and `Comparison`, files of plans, tables. The work is done in
-`mangrove.traffic`; nothing here stands between a territory and its ledger, because a signal study needs neither.
+`mangrove.traffic`. A study needs no territory; a comparison may be kept in the ledger of one, as a record of kind `signals`.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mangrove.errors import Problem, RequestError, did_you_mean
+from mangrove.errors import Problem, RequestError, SourceError, did_you_mean
 from mangrove.units import Quantity
 
 if TYPE_CHECKING:
+    from mangrove.handle import Handle
+    from mangrove.ledger import Ledger
     from mangrove.traffic.fixed_plan import FixedPlan
     from mangrove.traffic.movements import Movement
     from mangrove.traffic.plan_search import Found, Limits, Setting
     from mangrove.traffic.simulate import Run
-    from mangrove.traffic.verdict import Comparison, Way
+    from mangrove.traffic.verdict import Comparison, Streets, Way
 
+KIND = "signals"
+"""Of the records of comparisons."""
 CONTROLS = ("installed", "fixed:FILE", "actuated", "adaptive")
 SIMULATED = "auto"
 """How lateral movement is simulated unless said: in strips where the routes bring two-wheelers, in lanes otherwise."""
@@ -130,6 +136,8 @@ def run(
     sublane: float | str | None = SIMULATED,
     teleport: float = STUCK,
     names: Sequence[str] = (),
+    streets: bool = False,
+    workers: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> Comparison:
     """Simulates ways of control on the same draws of the demand, with the same seeds.
@@ -143,7 +151,9 @@ def run(
         period: begin and end, s; None: from the first to the last departure.
         sublane: see `search`.
         teleport: s after which a stuck vehicle is lifted away; -1: never.
-        names: for the ways; empty: the words themselves.
+        names: for the ways; empty: the words themselves, a file without its folder.
+        streets: whether each street is told of, too.
+        workers: simulations at a time.
         progress: is called with the share done.
 
     Raises:
@@ -174,10 +184,95 @@ def run(
                 seed=each,
                 sublane=None if width is None else float(width),
                 teleport=teleport,
+                cells=end - begin if streets else None,
             )
             for file, each in zip(files, seeds, strict=True)
         ]
-        return verdict.compare(runs, ways, progress=progress)
+        return verdict.compare(runs, ways, workers=workers, progress=progress)
+
+
+def document(compared: Comparison, net: Path, name: str = "") -> dict[str, Any]:
+    """A comparison with its streets and signals, as plain values: what a record holds.
+
+    Returns:
+        `name`, `made`, `net`, `names` of ways (the first is what the others are compared with), `measures`, `values` [way][draw][measure],
+        `vehicles` [way][draw], `seeds`; `links`: `ids` of the edges that anybody used, and for each way `co2_kg_h`, `delay_h_h`
+        (vehicle-hours lost per hour) and `speed_km_h`, null where nobody was; `signals`: each with its place and the sums over the edges
+        that lead to it.
+
+    Args:
+        compared: with its streets.
+        net: the network.
+        name: what the record is called; empty: the name of the file.
+
+    Raises:
+        SourceError: the network cannot be read.
+    """
+    import numpy as np
+
+    from mangrove.traffic.verdict import MEASURES
+
+    streets = compared.streets
+    assert streets is not None, "run(streets=True)"
+    used = np.flatnonzero(np.isfinite(streets.speed).any(axis=0))
+    links: dict[str, Any] = {"ids": [streets.ids[at] for at in used]}
+    for way, *rows in zip(compared.names, streets.co2, streets.delay, streets.speed, strict=True):
+        links[way] = {
+            key: [_kept(row[at]) for at in used]
+            for key, row in zip((*_SUMS, "speed_km_h"), rows, strict=True)
+        }
+    return {
+        "name": name.strip() or Path(net).name.split(".")[0],
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "net": Path(net).name,
+        "names": list(compared.names),
+        "measures": list(MEASURES),
+        "values": compared.values.tolist(),
+        "vehicles": compared.vehicles.tolist(),
+        "seeds": list(compared.seeds),
+        "links": links,
+        "signals": _signals(Path(net), compared.names, streets),
+    }
+
+
+def shelf(folder: Path, net: Path) -> Handle:
+    """The territory in whose ledger a comparison on `net` will be kept.
+
+    Raises:
+        RequestError: `signals.no_network` (the territory names none), `signals.other_network` (its network lacks streets of `net`).
+        DeclarationError, SourceError: the territory or a network cannot be read.
+    """
+    from mangrove import api, traffic_state
+    from mangrove.traffic.sumo_net import read_net
+
+    park = api.open(folder)
+    theirs = traffic_state.network(park.territory)
+    if theirs is None:
+        raise RequestError("signals.no_network", folder=str(folder))
+    ours = read_net(net)
+    lacking = [name for name in ours.ids if name not in theirs.number]
+    if lacking:
+        raise RequestError(
+            "signals.other_network", count=len(lacking), total=len(ours), edge=lacking[0],
+            net=Path(net).name, known=theirs.path.name,
+        )  # fmt: skip
+    return park
+
+
+def keep(park: Handle, document: dict[str, Any]) -> str:
+    """Stores a document of a comparison; the id of its record."""
+    with park.writer() as ledger:
+        return ledger.put_record(KIND, json.dumps(document, ensure_ascii=False, allow_nan=False).encode())
+
+
+def stored(reader: Ledger) -> dict[str, dict[str, Any]]:
+    """The newest comparison of each name, the newest name last."""
+    found: dict[str, dict[str, Any]] = {}
+    for id_, _ in reader.records(KIND):
+        one = json.loads(reader.record(id_)[1])
+        found.pop(one["name"], None)
+        found[one["name"]] = one
+    return found
 
 
 def export(
@@ -264,11 +359,50 @@ def _start(net: Path, installed: FixedPlan, start: Path | None) -> FixedPlan:
     return plan
 
 
+_SUMS = ("co2_kg_h", "delay_h_h")
+_DIGITS, _PLACE = 6, 9
+"""Significant digits of amounts and of degrees."""
+
+
+def _signals(net: Path, names: Sequence[str], streets: Streets) -> list[dict[str, Any]]:
+    """Each signal with its place and what the streets that lead to it add up to."""
+    import numpy as np
+
+    from mangrove.traffic.sumo_net import read_net
+
+    roads = read_net(net)
+    number = {name: at for at, name in enumerate(streets.ids)}
+    try:
+        places = roads.lonlat
+    except SourceError:  # a network in a plane of its own has no place on earth
+        places = np.full((len(roads.junctions), 2), np.nan)
+    found = []
+    for at, signal in enumerate(roads.signals):
+        into = np.unique(roads.connections.source[roads.connections.signal == at])
+        rows = [number[roads.ids[edge]] for edge in into]
+        lon, lat = places[roads.end[into]].mean(axis=0) if rows else (math.nan, math.nan)
+        one: dict[str, Any] = {"id": signal.id, "lon": _kept(lon, _PLACE), "lat": _kept(lat, _PLACE)}
+        for way, *table in zip(names, streets.co2, streets.delay, strict=True):
+            one[way] = {key: _kept(row[rows].sum()) for key, row in zip(_SUMS, table, strict=True)}
+        found.append(one)
+    return found
+
+
+def _kept(value: float, digits: int = _DIGITS) -> float | None:
+    """A number as a record holds it; None for what is not known."""
+    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+
+
 def _named(controls: Sequence[str], names: Sequence[str]) -> list[tuple[str, str]]:
     """Each way with its name; a name that comes again gets a number."""
-    given = list(names) or list(controls)
+    given = list(names) or [_without_folder(word) for word in controls]
     unique = [name if name not in given[:n] else f"{name} {n + 1}" for n, name in enumerate(given)]
     return list(zip(controls, unique, strict=True))
+
+
+def _without_folder(word: str) -> str:
+    """A way by its word; where its file lies is nobody's business."""
+    return f"fixed:{Path(word.removeprefix('fixed:')).name}" if word.startswith("fixed:") else word
 
 
 def _way(net: Path, word: str, folder: Path, name: str) -> Way:

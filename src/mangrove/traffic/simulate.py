@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -178,26 +179,34 @@ def many(
         runs: what to simulate.
         workers: processes at a time.
         controls: one for each run.
-        progress: is called with the share of runs that are done.
+        progress: is called with the share of all simulated time that is done, by the calling thread.
     """
     if workers < 1:
         raise RequestError("traffic.workers", count=workers)
     if controls is not None and len(controls) != len(runs):
         raise RequestError("traffic.controls", count=len(controls), runs=len(runs))
     family = sumo.Processes()
+    shares = [0.0] * len(runs)
     pool = ThreadPoolExecutor(workers, thread_name_prefix="sumo")
     try:
         jobs = [
-            pool.submit(simulate, run, controls[number] if controls else None, processes=family)
+            pool.submit(
+                simulate, run, controls[number] if controls else None,
+                progress=partial(shares.__setitem__, number), processes=family,
+            )
             for number, run in enumerate(runs)
-        ]
-        pending = set(jobs)
+        ]  # fmt: skip
+        pending, told = set(jobs), -1.0
         while pending:
             done, pending = wait(pending, return_when=FIRST_EXCEPTION, timeout=0.2)
             for job in done:
                 job.result()
-            if progress and done:
-                progress(1.0 - len(pending) / len(jobs))
+            share = sum(1.0 if job.done() else part for job, part in zip(jobs, shares, strict=True)) / len(
+                jobs
+            )
+            if progress and share > told:
+                told = share
+                progress(share)
         return [job.result() for job in jobs]
     finally:
         family.stop()

@@ -11,6 +11,7 @@ import errno
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -59,8 +60,7 @@ class Processes:
         with self._lock:
             self._running.discard(process)
         if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
+            _kill(process)
             process.wait()
         if process.stdout:
             process.stdout.close()
@@ -70,8 +70,7 @@ class Processes:
         with self._lock:
             self._stopped = True
             for process in self._running:
-                with suppress(ProcessLookupError):
-                    process.kill()
+                _kill(process)
 
 
 def run(
@@ -106,6 +105,12 @@ def run(
     if process.returncode:
         raise trouble(log.read_text(encoding="utf-8", errors="replace"), folder, process.returncode)
     return seconds
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End a program and what it started: each is the first of a session of its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _listen(process: subprocess.Popen[bytes], progress: Callable[[float], None] | None) -> None:

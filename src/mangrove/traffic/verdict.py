@@ -2,7 +2,7 @@
 """Ways to control the same signals, compared: every one on the same draws of the demand with the same seeds.
 
 Comes in: a network, draws of its demand, and for each way its programs or its controller. Goes out: every measure of every run, their
-means and spread, and how sure the difference to the first way is. Teleports, collisions and unfinished trips always stand beside delay
+means and spread, how sure the difference to the first way is, and what each way does on each street when the runs tell of streets. Teleports, collisions and unfinished trips always stand beside delay
 and CO2: a plan that gains by losing vehicles shows it.
 """
 
@@ -17,8 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import RequestError
+from mangrove.traffic.links import Links
 from mangrove.traffic.outcome import Outcome
-from mangrove.traffic.simulate import Control, Run, simulate
+from mangrove.traffic.simulate import Control, Run, many
 
 Floats = npt.NDArray[np.float64]
 
@@ -33,6 +34,7 @@ MEASURES = (
     "collisions",
 )
 """s, g and times per vehicle; then counts of vehicles and events."""
+_HOUR, _KMH, _GRAMS = 3600.0, 3.6, 1000.0
 _FEWEST = 2
 """Draws below which nothing is known of the spread."""
 
@@ -48,6 +50,22 @@ class Way:
 
 
 @dataclass(frozen=True, eq=False)
+class Streets:
+    """What W ways did on L streets, in an hour of simulated time, mean over the draws; crossings belong to the street that leads in.
+
+    Attributes:
+        ids: (L,) edges of the network.
+        co2: (W, L) kg/h; delay: (W, L) vehicle-hours lost per hour, without waiting to enter; speed: (W, L) km/h, meters over seconds of all
+            draws, NaN where nobody was.
+    """
+
+    ids: tuple[str, ...]
+    co2: Floats
+    delay: Floats
+    speed: Floats
+
+
+@dataclass(frozen=True, eq=False)
 class Comparison:
     """What W ways did on K draws.
 
@@ -57,6 +75,7 @@ class Comparison:
         vehicles: (W, K) that wanted to drive.
         seeds: (K,) of draws and simulation.
         seconds: of CPU, all told.
+        streets: what happened where, when the runs told of streets (`Run.cells`).
     """
 
     names: tuple[str, ...]
@@ -64,6 +83,7 @@ class Comparison:
     vehicles: Floats
     seeds: tuple[int, ...]
     seconds: float
+    streets: Streets | None = None
 
     def mean(self, way: str, measure: str) -> float:
         """Mean over the draws."""
@@ -117,33 +137,31 @@ def compare(
     runs: Sequence[Run],
     ways: Sequence[Way],
     *,
+    workers: int = 1,
     progress: Callable[[float], None] | None = None,
 ) -> Comparison:
-    """Runs every way on every run, one after the other.
+    """Runs every way on every run.
 
     Args:
         runs: one for each draw of the demand, with its seed; what a way adds is appended to `additional`.
         ways: the first is what the others are compared with.
-        progress: is called with the share of runs that are done.
+        workers: simulations at a time.
+        progress: is called with the share that is done.
 
     Raises:
-        RequestError: `signals.no_runs`. SourceError: files or a simulation fail.
+        RequestError: `signals.no_runs`, `traffic.workers`. SourceError: files or a simulation fail.
     """
     if not runs or not ways:
         raise RequestError("signals.no_runs")
-    rows: list[list[Outcome]] = []
-    for number, way in enumerate(ways):
-        rows.append([])
-        for k, run in enumerate(runs):
-            rows[-1].append(_one(run, way))
-            if progress:
-                progress((number * len(runs) + k + 1) / (len(ways) * len(runs)))
+    changed = [replace(run, additional=(*run.additional, *way.additional)) for way in ways for run in runs]
+    controls = [way.control() if way.control else None for way in ways for _ in runs]
+    done = many(changed, workers, controls=controls, progress=progress)
+    rows = [done[at : at + len(runs)] for at in range(0, len(done), len(runs))]
     values = np.array([[measures(outcome) for outcome in row] for row in rows])
     vehicles = np.array([[float(len(outcome.trips.ids)) for outcome in row] for row in rows])
-    seconds = sum(outcome.seconds for row in rows for outcome in row)
-    return Comparison(
-        tuple(way.name for way in ways), values, vehicles, tuple(run.seed for run in runs), seconds
-    )
+    seconds = sum(outcome.seconds for outcome in done)
+    seeds = tuple(run.seed for run in runs)
+    return Comparison(tuple(way.name for way in ways), values, vehicles, seeds, seconds, _streets(runs, rows))
 
 
 def measures(outcome: Outcome) -> tuple[float, ...]:
@@ -160,9 +178,20 @@ def measures(outcome: Outcome) -> tuple[float, ...]:
     )
 
 
-def _one(run: Run, way: Way) -> Outcome:
-    changed = replace(run, additional=(*run.additional, *way.additional))
-    return simulate(changed, way.control() if way.control else None)
+def _streets(runs: Sequence[Run], rows: Sequence[Sequence[Outcome]]) -> Streets | None:
+    """Sums of streets as rates of an hour; None unless every run tells of streets."""
+    told = [[outcome.links for outcome in row if outcome.links is not None] for row in rows]
+    if any(len(links) < len(runs) for links in told):
+        return None
+    hours = sum(run.end - run.begin for run in runs) / _HOUR
+
+    def each(amount: Callable[[Links], Floats]) -> Floats:
+        return np.array([sum(amount(links).sum(axis=(0, 2)) for links in row) for row in told])
+
+    meters, spent = each(lambda links: links.distance), each(lambda links: links.vehicle_seconds)
+    speed = np.divide(_KMH * meters, spent, out=np.full(meters.shape, np.nan), where=spent > 0)
+    co2 = each(lambda links: links.emissions[..., 0]) / _GRAMS / hours
+    return Streets(told[0][0].ids, co2, each(lambda links: links.time_loss) / _HOUR / hours, speed)
 
 
 def _error(difference: Floats) -> float:
