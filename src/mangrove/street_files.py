@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +23,22 @@ from mangrove.times import parse_date
 from mangrove.units import Quantity
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from mangrove.plan.traffic.case import Case
     from mangrove.plan.traffic.claims import Claim
     from mangrove.plan.traffic.edits import Edit
+    from mangrove.sources.gtfs_ways import Timetable
     from mangrove.territory.model import Territory
     from mangrove.traffic.road_map import RoadMap
     from mangrove.traffic.sumo_net import SumoNet
 
+_RUNNING = ("bus_lane", "electric_buses")
+"""Types of edits that do something with routes of a timetable that run already."""
 FOLDER = "roads"
 FILE = f"{FOLDER}/roads.yaml"
 _PAIR, _BOX, _DAY = 2, 4, 24
+_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def point(text: str) -> tuple[float, float]:
@@ -66,6 +73,50 @@ def change(text: str) -> float:
     return cells.number(text[:-1].strip()) / 100
 
 
+def part(text: str) -> float:
+    """`30 %` as 0.3; nothing above 100 %."""
+    value = cells.percentage(text)
+    if value > 1:
+        raise MangroveError("territory.out_of_range", text=text, low="0 %", high="100 %")
+    return value
+
+
+def whole(text: str) -> int:
+    """A number of things."""
+    value = cells.not_negative(text)
+    if not value.is_integer():
+        raise MangroveError("territory.not_a_number", text=text)
+    return int(value)
+
+
+def hours_of(text: str) -> tuple[int, ...]:
+    """`6-9`: the hours that begin at 6, 7 and 8; `22-5` goes past midnight; `7` is one hour.
+
+    Example:
+        >>> hours_of("22-1"), hours_of("7")
+        ((22, 23, 0), (7,))
+    """
+    ends = [word.strip().removesuffix(":00") for word in text.split("-")]
+    if len(ends) not in (1, 2) or not all(
+        word.isascii() and word.isdecimal() and int(word) <= _DAY for word in ends
+    ):
+        raise RequestError("roads.bad_times", text=text)
+    first, last = int(ends[0]), int(ends[-1]) if len(ends) > 1 else int(ends[0]) + 1
+    count = last - first if last > first else last - first + _DAY
+    if first == _DAY or (len(ends) > 1 and last == first):
+        raise RequestError("roads.bad_times", text=text)
+    return tuple((first + hour) % _DAY for hour in range(count))
+
+
+def days_of(text: str) -> tuple[int, ...]:
+    """`mon-fri` as 0 to 4; `sat` as 5."""
+    ends = [word.strip().lower() for word in text.split("-")]
+    if len(ends) not in (1, 2) or not set(ends) <= set(_WEEK):
+        raise RequestError("roads.bad_days", text=text)
+    first, last = _WEEK.index(ends[0]), _WEEK.index(ends[-1])
+    return tuple((first + day) % len(_WEEK) for day in range((last - first) % len(_WEEK) + 1))
+
+
 def flag(text: str) -> bool:
     """`yes` or `no`."""
     return cells.choice(("yes", "no", "true", "false"))(text) in ("yes", "true")
@@ -88,6 +139,9 @@ ROADS = (
     Key("counts", "counts of the hour: CSV with edge, vehicle, count"),
     Key("mix", "vehicle classes and their shares: `motorbike: 87 %`", cells.percentage, shape="map", default={}),
     Key("rates", "rates of trips from population and jobs", shape="record", keys=RATES, default={}),
+    Key("gtfs", "timetable of the buses that run today: zip or folder; without them in the mix"),
+    Key("routes", "ids or short names of its routes; left out: all of buses", shape="list"),
+    Key("day", "day of the timetable; left out: that of the verdict, else the busiest", parse_date),
     Key("hours", "traffic of the 24 hours of a day, relative to the hour of the trips", cells.not_negative, shape="list", default=[]),
     Key("technologies", "emission standards by class", shape="map", default={}),
     Key("spread", "how far trips may be off: standard deviation of origins, destinations and pairs", cells.percentage, default=0.1),
@@ -99,6 +153,8 @@ EDIT = (
     Key("type", "what it does", cells.identifier, required=True),
     Key("from", "first day", parse_date),
     Key("to", "first day on which it no longer holds", parse_date),
+    Key("hours", "hours of the day in which it holds: `6-9` from six to nine; left out: all", hours_of, shape="list"),
+    Key("days", "days of the week on which it holds: `mon-fri`; left out: all", days_of, shape="list"),
     Key("uncertainty", "half-width of the 95 % interval of its shares, relative to them", cells.percentage, default=0.0),
     Key("source", "document behind its numbers; for assumed ones the reasoning", required=True),
     Key("status", "where they come from", cells.choice(BASES), default="assumed", options=BASES),
@@ -108,17 +164,22 @@ EDIT = (
     Key("zones", "ids of zones", shape="list"),
     Key("classes", "vehicle classes", shape="list"),
     Key("lines", "ids of bus lines", shape="list"),
+    Key("gtfs", "timetable that draws bus lines: zip or folder"),
+    Key("routes", "ids or short names of its routes; left out: all of buses", shape="list"),
+    Key("day", "day of the timetable; left out: that of the verdict, else the busiest", parse_date),
     Key("class", "a vehicle class"),
     Key("into", "the class that vehicles switch to"),
-    Key("lanes", "lanes of a direction", cells.not_negative),
+    Key("lanes", "lanes of a direction", whole),
     Key("speed", "km/h: `40 km/h`", measured("km/h")),
     Key("length", "of the whole: `1.2 km`", measured("km")),
     Key("one_way", "only in the order of the points", flag),
     Key("lane", "whether buses get a lane of their own", flag),
     Key("per_hour", "buses an hour", cells.not_negative),
-    Key("share", "part that moves: `30 %`", cells.percentage),
-    Key("switch", "part that switches vehicles", cells.percentage),
-    Key("leave", "part that no longer drives", cells.percentage),
+    Key("share", "part that moves: `30 %`", part),
+    Key("switch", "part that switches vehicles", part),
+    Key("leave", "part that no longer drives", part),
+    Key("near", "id of the edit whose line is built beside"),
+    Key("within", "part of what is built that is near the line: `80 %`", part),
     Key("radius", "how far people walk: `800 m`", measured("km")),
     Key("headway", "minutes between trains: `5 min`", measured("min")),
     Key("amount", "toll, in money", cells.not_negative),
@@ -143,7 +204,7 @@ PLAN = (
     Key("edits", "what changes", shape="records", keys=EDIT, default=[]),
     Key("claims", "what the proposal says", shape="records", keys=CLAIM, default=[]),
 )
-_COMMON = ("id", "type", "from", "to", "uncertainty", "source", "status")
+_COMMON = ("id", "type", "from", "to", "hours", "days", "uncertainty", "source", "status")
 
 
 @dataclass(frozen=True)
@@ -164,34 +225,22 @@ def read_plan(path: Path) -> Plan:
         DeclarationError: all problems, with line and column.
     """
     from mangrove.plan.traffic.claims import Claim
-    from mangrove.plan.traffic.edits import Edit, checked
+    from mangrove.plan.traffic.edits import checked, contradictions
 
     settings, places, problems = read_settings(path, PLAN, path.name)
     edits = []
     for number, row in enumerate(settings.get("edits", ())):
         if not row["id"] or not row["type"]:
             continue
-        values = {key: value for key, value in row.items() if key not in _COMMON and value is not None}
-        if "file" in values:
-            values["file"] = path.parent / values["file"]
-        if row["lines"] == ["all"]:
-            values["lines"] = "all"
-        edit = Edit(
-            row["id"],
-            row["type"],
-            values,
-            row["from"],
-            row["to"],
-            row["uncertainty"],
-            row["source"] or "",
-            row["status"],
-        )
+        here = {at[2:]: where for at, where in places.items() if at[:2] == ("edits", number)}
+        here |= {at[0]: where for at, where in here.items() if len(at) == 1}
+        edit = _edit(path, row, here, problems)
         try:
             checked(edit)
         except MangroveError as error:
-            where = places.get(("edits", number, "type"))
-            problems.append(Problem(error.code, error.problem.data, where))
+            problems.append(edit.located(error).problem)
         edits.append(edit)
+    problems += [error.problem for _, error in contradictions(edits)]
     _refuse(problems)
     claims = tuple(
         Claim(r["id"], r["class"], r["vehicles"], r["avoided"], r["pollutant"], r["distance"], r["source"])
@@ -202,12 +251,54 @@ def read_plan(path: Path) -> Plan:
     return Plan(settings["name"], settings["title"], tuple(edits), claims, digest)
 
 
-def read_case(territory: Territory, plans: Sequence[Plan] = ()) -> tuple[Case, tuple[str, ...]]:
+def _edit(path: Path, row: Mapping[str, Any], here: Mapping[Any, Where], problems: list[Problem]) -> Edit:
+    """A row of a plan as an edit; files that it names are looked for."""
+    from mangrove.plan.traffic.edits import Edit
+
+    values = {key: value for key, value in row.items() if key not in _COMMON and value not in (None, [])}
+    problems += [
+        Problem("roads.no_file", {"path": values[key]}, here.get(key))
+        for key in ("file", "gtfs")
+        if key in values and not (path.parent / values[key]).exists()
+    ]
+    if "file" in values:
+        values["file"] = path.parent / values["file"]
+    if "gtfs" in values:
+        values["gtfs"] = _timetable(path.parent / values["gtfs"])
+    if row["lines"] == ["all"]:
+        values["lines"] = "all"
+    hours = {hour for hours in row["hours"] or () for hour in hours or ()}
+    days = frozenset(day for days in row["days"] or () for day in days or ())
+    return Edit(
+        row["id"], row["type"], values, row["from"], row["to"], row["uncertainty"], row["source"] or "", row["status"],
+        tuple(hour in hours for hour in range(_DAY)) if hours else None, days or None, here,
+    )  # fmt: skip
+
+
+def _timetable(path: Path) -> Timetable:
+    """A timetable; the same file is read once."""
+    stamp = path.stat().st_mtime_ns if path.exists() else 0
+    return _read_once(path.resolve(), stamp)
+
+
+@lru_cache(maxsize=4)
+def _read_once(path: Path, stamp: int) -> Timetable:  # noqa: ARG001 - another stamp is another file
+    from mangrove.sources.gtfs_ways import Timetable
+
+    return Timetable(path)
+
+
+def read_case(
+    territory: Territory, plans: Sequence[Plan] = (), on: date | None = None
+) -> tuple[Case, tuple[str, ...]]:
     """The case of a territory, and the rows of defaults (`rules.roads`) that its trips were made with.
+
+    Routes of a timetable that plans make electric or give a lane run today, so they are in the case before all plans.
 
     Args:
         territory: with `roads/roads.yaml` in its folder.
         plans: whose vehicle classes must be among those of the case.
+        on: the day of the verdict, for timetables.
 
     Raises:
         DeclarationError: problems of the file. SourceError: of the network or a table. RequestError: wards without people, ...
@@ -228,11 +319,36 @@ def read_case(territory: Territory, plans: Sequence[Plan] = ()) -> tuple[Case, t
     demand = _demand(folder, settings, road, people, jobs)
     spread = settings["spread"]
     case = case_of(
-        road, demand, people, jobs, technologies=settings["technologies"], more=_classes(plans),
+        road, demand, people, jobs, technologies=settings["technologies"], more=_classes(plans, settings),
         hours=np.array(settings["hours"]) if settings["hours"] else None,
         elasticity=settings["elasticity"], spread=Spread(spread, spread, spread),
     )  # fmt: skip
-    return case, demand.rows
+    return _with_buses(case, folder, settings, places, plans, on), demand.rows
+
+
+def _with_buses(  # noqa: PLR0917 - what the buses of today come from
+    case: Case, folder: Path, settings: Mapping[str, Any], places: Mapping[Any, Where], plans: Sequence[Plan], on: date | None
+) -> Case:  # fmt: skip
+    """The case with the buses that run today: those of `roads.yaml`, and those that plans do something with."""
+    from mangrove.plan.traffic.bus_routes import ways_of, with_routes
+    from mangrove.plan.traffic.edits import Edit
+
+    found = [edit for plan in plans for edit in plan.edits if edit.type in _RUNNING and "gtfs" in edit.values]
+    if settings["gtfs"]:
+        path = folder / settings["gtfs"]
+        if not path.exists():
+            raise DeclarationError(
+                [Problem("roads.no_file", {"path": settings["gtfs"]}, places.get(("gtfs",)))]
+            )
+        values = {"gtfs": _timetable(path), "routes": settings["routes"], "day": settings["day"]}
+        here = {at[0] if len(at) == 1 else at: where for at, where in places.items()}
+        found.insert(0, Edit(FILE, "bus_line", values, places={**here, "type": places[("gtfs",)]}))
+    for edit in found:
+        try:
+            case = with_routes(case, ways_of({**edit.values, "on": on}))
+        except MangroveError as error:
+            raise edit.located(error) from None
+    return case
 
 
 def _refuse(problems: Sequence[Problem]) -> None:
@@ -240,13 +356,15 @@ def _refuse(problems: Sequence[Problem]) -> None:
         raise DeclarationError(sorted(problems, key=lambda p: (p.where or Where(""), p.code)))
 
 
-def _classes(plans: Sequence[Plan]) -> tuple[str, ...]:
-    """Vehicle classes that plans bring."""
-    found: list[str] = []
+def _classes(plans: Sequence[Plan], settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Vehicle classes that plans and timetables bring."""
+    found: list[str] = ["bus"] if settings["gtfs"] else []
     for edit in (edit for plan in plans for edit in plan.edits):
         found += [edit.values[key] for key in ("into", "class") if edit.values.get(key)]
-        if edit.type == "bus_lane":
-            found.append(edit.values.get("class") or "bus")
+        if edit.type in ("bus_lane", "bus_line") and not edit.values.get("class"):
+            found.append("bus")
+        if edit.type in _RUNNING and "gtfs" in edit.values:
+            found.append("bus")
         if edit.type == "electric_buses":
             found += ["bus", "electric_bus"]
     return tuple(dict.fromkeys(found))

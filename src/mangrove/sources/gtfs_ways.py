@@ -23,7 +23,7 @@ from mangrove.traffic.routes import HOURS, Way
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-_HOUR = 3600
+_HOUR, _SOME = 3600, 12
 
 
 class Timetable:
@@ -102,9 +102,9 @@ class Timetable:
             same = [at for at, pair in enumerate(zip(feed.routes, feed.names, strict=True)) if name in pair]
             if not same:
                 known = tuple(dict.fromkeys([*feed.names, *feed.routes]))
-                raise SourceError(
-                    "gtfs.unknown_route", where=self.where, route=name, hint=did_you_mean(name, known)
-                )
+                options = ", ".join(feed.names[:_SOME]) + (" ..." if len(feed.names) > _SOME else "")
+                data = {"route": name, "hint": did_you_mean(name, known), "options": options}
+                raise SourceError("gtfs.unknown_route", where=self.where, **data)
             found |= dict.fromkeys(same)
         return list(found)
 

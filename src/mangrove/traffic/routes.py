@@ -238,7 +238,23 @@ def _joined_up(streets: _Streets, found: list[_Near], chosen: list[int], far: Fl
         path = path[1:]
     if len(path) > 1 and found[-1].along[chosen[-1]] < streets.length[path[-1]] / 2:
         path = path[:-1]
-    return [int(streets.links[k]) for k in path]
+    return [int(streets.links[k]) for k in _without_spurs(streets, path)]
+
+
+def _without_spurs(streets: _Streets, path: list[int]) -> list[int]:
+    """A path without turning round at the end of a short link: noise puts a point on a side street, and no bus goes there and back."""
+    kept: list[int] = []
+    for link in path:
+        back = (
+            kept
+            and streets.tail[link] == streets.head[kept[-1]]
+            and streets.head[link] == streets.tail[kept[-1]]
+        )
+        if back and streets.length[link] < NEAR:
+            kept.pop()
+        else:
+            kept.append(link)
+    return kept or path
 
 
 def _shortest(streets: _Streets, start: int, end: int, far: float) -> list[int]:

@@ -58,17 +58,21 @@ class Edit:
         dated = (self.first is None or self.first <= on) and (self.last is None or on < self.last)
         return dated and (self.days is None or on.weekday() in self.days)
 
-    def where(self, error: MangroveError) -> Where | None:
-        """Where in its file stands what an error is about: the item or key that the error names, else the type."""
-        told = {str(value) for value in error.problem.data.values()}
+    def located(self, error: MangroveError) -> MangroveError:
+        """The error with its place in the file: that of the item or key that it names, else its own, else that of the type."""
+        problem = error.problem
+        where = self._place(problem.data) or problem.where or self.places.get("type")
+        return type(error)(problem.code, where=where, **problem.data)
+
+    def _place(self, data: Mapping[str, Any]) -> Where | None:
+        told = {str(value) for value in data.values()}
         for key, value in self.values.items():
-            items = value if isinstance(value, list | tuple) else ()
-            for number, item in enumerate(items):
+            for number, item in enumerate(value if isinstance(value, list | tuple) else ()):
                 if isinstance(item, str) and item in told and (key, number) in self.places:
                     return self.places[key, number]
-            if key in self.places and (key in told or (isinstance(value, str) and value in told)):
+            if key in self.places and (key in told or (isinstance(value, str | date) and str(value) in told)):
                 return self.places[key]
-        return self.places.get("type")
+        return self.places.get(str(data.get("key")))
 
 
 @dataclass(frozen=True)
@@ -141,8 +145,7 @@ def apply(
                 case, {**edit.values, "id": edit.id, "on": on}, (scales or {}).get(edit.id, 1.0)
             )
         except MangroveError as error:
-            where = error.problem.where or edit.where(error)
-            raise type(error)(error.problem.code, where=where, **error.problem.data) from None
+            raise edit.located(error) from None
     return case
 
 
