@@ -1,6 +1,7 @@
 """Counts and speeds in a ledger become flows, emissions and rows of an inventory."""
 
 import json
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -9,9 +10,10 @@ from tests.measure.traffic.counted_city import CELLS, FLOWS, RESULTS, START, USU
 
 from mangrove import api, traffic_state
 from mangrove.errors import DataQualityError, DeclarationError, MangroveError, RequestError, SourceError
-from mangrove.ledger import Ledger
+from mangrove.ledger import Ledger, Origin
 from mangrove.measure.traffic.store import detail
 from mangrove.rules.vehicles import curve
+from mangrove.testing import values
 
 HOUR = ("2026-06-03T07:00", "2026-06-03T08:00")
 
@@ -369,3 +371,80 @@ def test_streets_that_nobody_counts_are_estimated_on_request_and_marked(tmp_path
 def test_a_whole_network_needs_one(park):
     with pytest.raises(DataQualityError, match="network"):
         traffic_state.traffic(park, *HOUR, whole=True)
+
+
+@pytest.mark.parametrize(
+    ("step", "code"),
+    [("7min", "vehicles.odd_step"), ("2min", "vehicles.odd_step"), ("1d", "vehicles.odd_step")],
+)
+def test_a_step_that_does_not_fit_five_minutes_is_refused(tmp_path, step, code):
+    error = refused(tmp_path / "city", FLOWS.replace("5min,sum", f"{step},sum", 1))
+    assert [one.code for one in error.problems] == [code]
+
+
+def test_a_unit_that_is_no_speed_is_refused(tmp_path):
+    error = refused(tmp_path / "city", FLOWS.replace("speed,km/h", "speed,km", 1))
+    assert [one.code for one in error.problems] == ["vehicles.unit"]
+    assert "km/h" in error.text("vi")
+
+
+def test_an_hourly_count_reaches_into_a_period_that_begins_inside_its_hour(tmp_path):
+    flows = FLOWS.replace("vehicles:motorbike,vehicle,5min", "vehicles:motorbike,vehicle,1h", 1)
+    made = city(tmp_path / "city", flows)
+    fill(made, {name: value for name, value in USUAL.items() if name != "main_moto"})
+    fill(made, {"main_moto": 1440.0}, step=3600)
+    found = traffic_state.state(made, "2026-06-03T07:30", "2026-06-03T08:00")
+    assert found.flow[:, found.streets.ids.index("main"), 0] == pytest.approx([120.0] * 6)
+
+
+def test_counts_per_hour_of_a_mean_and_meters_per_second_are_converted(tmp_path):
+    flows = FLOWS.replace(
+        "vehicles:motorbike,vehicle,5min,sum", "vehicles:motorbike,vehicle/h,5min,mean", 1
+    ).replace("speed,km/h", "speed,m/s", 1)
+    made = city(tmp_path / "city", flows + RESULTS)
+    fill(made, USUAL | {"main_moto": 1440.0, "main_speed": 5.0})
+    assert {row.id: row.amount for row in traffic_state.traffic(made, *HOUR).rows} == pytest.approx(by_hand())
+
+
+def test_counts_that_no_street_bears_are_left_out_and_do_not_overflow(tmp_path):
+    made = city(tmp_path / "city")
+    fill(made, USUAL | {"main_moto": [1e300, 20_001.0] + [120.0] * 10})
+    found = traffic_state.traffic(made, *HOUR)
+    assert np.isfinite(found.total.high)
+    said = {one.code: one for one in found.problems}
+    assert said["vehicles.values_below_zero"].data["count"] == 2
+    assert said["vehicles.missing"].data["count"] == 2
+
+
+def test_a_clock_that_runs_early_or_late_still_counts_for_its_interval(tmp_path):
+    flows = FLOWS.replace("vehicles:motorbike,vehicle,5min", "vehicles:motorbike,vehicle,1min", 1)
+    made = city(tmp_path / "city", flows)
+    fill(made, {name: value for name, value in USUAL.items() if name != "main_moto"})
+    shaken = [
+        ("main_moto", START + timedelta(minutes=n, seconds=(-4, 0, 20)[n % 3]), 24.0) for n in range(60)
+    ]
+    with Ledger.open(made.store) as ledger:
+        ledger.append(values(shaken), Origin("test", "shaken"))
+    found = traffic_state.state(made, *HOUR)
+    assert found.flow[:, found.streets.ids.index("main"), 0] == pytest.approx([120.0] * CELLS)
+
+
+def test_more_values_than_fit_count_as_their_mean_and_it_is_said(tmp_path):
+    made = city(tmp_path / "city")
+    fill(made, USUAL)
+    twice = [("main_moto", START + timedelta(minutes=5 * n + 2), 130.0) for n in range(CELLS)]
+    with Ledger.open(made.store) as ledger:
+        ledger.append(values(twice), Origin("test", "twice"))
+    found = traffic_state.state(made, *HOUR)
+    assert found.flow[:, found.streets.ids.index("main"), 0] == pytest.approx([125.0] * CELLS)
+    assert "vehicles.crowded" in {one.code for one in found.problems}
+
+
+@pytest.mark.parametrize("text", ["", "<net>", "not a network", "<net></net>"])
+def test_a_network_file_that_is_none_is_refused_by_name(tmp_path, text):
+    folder = tmp_path / "city"
+    folder.mkdir()
+    (folder / "small.net.xml").write_text(text)
+    error = refused(folder, more="traffic:\n  network: small.net.xml\n")
+    assert "small.net.xml" in error.text("en") or "main" in error.text("en")
+    assert error.text("vi") != error.text("en")

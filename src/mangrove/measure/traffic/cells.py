@@ -2,27 +2,32 @@
 """Values of meters laid on a grid of streets, classes and five minutes.
 
 Comes in: `Streets`, a span, a snapshot of the ledger. Goes out: `Cells`: vehicles and speeds, NaN where nothing was read. Values that
-cannot be (a count below zero, a speed of zero or above what roads bear) are left out and said; shorter intervals are added up and
-longer ones spread evenly.
+cannot be (a count below zero or above what roads bear, a speed of zero) are left out and said; shorter intervals are added up and
+longer ones, of up to an hour, spread evenly. A device's clock may run a tenth of its step early.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import Problem
 from mangrove.ledger import COUNTED, Snapshot
-from mangrove.measure.traffic.streets import COUNT, Floats, Meter, Streets
+from mangrove.measure.traffic.streets import CELL, COUNT, Floats, Meter, Streets
 from mangrove.times import Span, from_us, to_us
 
-SECONDS = 300
+SECONDS = CELL
 """Length of a cell."""
 FASTEST = 160.0
 """km/h above which a mean speed is no speed of a street."""
+MOST = 20_000.0
+"""Vehicles on one street in five minutes above which a value is no count: ten times the capacity of four lanes (24,335 motorcycles an
+hour; ASCE J. Transp. Eng. 138(6), 2012, Ha Noi)."""
+_EARLY = 0.1
 _US = 1_000_000
 
 
@@ -63,7 +68,7 @@ def read(streets: Streets, classes: Sequence[str], span: Span, snapshot: Snapsho
     total_error, common_error = np.zeros(shape[1]), np.zeros(shape[1])
     problems: list[Problem] = []
     at = {name: number for number, name in enumerate(classes)}
-    values = _by_flow(snapshot, [meter.flow.id for meter in streets.meters], span)
+    values = _by_flow(snapshot, [meter.flow.id for meter in streets.meters], _reach(streets, span))
     for meter in streets.meters:
         when, value = values.get(meter.flow.id, (np.zeros(0, np.int64), np.zeros(0)))
         is_count = meter.kind == COUNT
@@ -88,6 +93,12 @@ def read(streets: Streets, classes: Sequence[str], span: Span, snapshot: Snapsho
         common_error,
         tuple(problems),
     )
+
+
+def _reach(streets: Streets, span: Span) -> Span:
+    """The span with the longest interval before it, which may reach into it."""
+    longest = max(meter.flow.step.seconds for meter in streets.meters if meter.flow.step)
+    return Span(span.start - timedelta(seconds=longest), span.end)
 
 
 def _by_flow(
@@ -123,7 +134,8 @@ def _cells(
         value = value * flow.unit.to("vehicle/h") * seconds / 3600
     else:
         value = value * flow.unit.to("vehicle" if counts else "km/h")
-    bad = ~np.isfinite(value) | ((value < 0) if counts else (value <= 0) | (value > FASTEST))
+    most = MOST * max(seconds / SECONDS, 1.0)
+    bad = ~np.isfinite(value) | ((value < 0) | (value > most) if counts else (value <= 0) | (value > FASTEST))
     if bad.any():
         at = from_us(int(when[bad][0]))
         code = "vehicles.values_below_zero" if counts else "vehicles.no_speeds"
@@ -135,21 +147,32 @@ def _cells(
         }
         problems.append(Problem(code, data, flow.where, "warning"))
         when, value = when[~bad], value[~bad]
-    return _spread(when, value, starts, seconds, counts=counts)
+    found, crowded = _spread(when, value, starts, seconds, counts=counts)
+    if crowded >= 0:
+        data = {
+            "flow": flow.id,
+            "at": f"{from_us(int(starts[crowded])):%Y-%m-%d %H:%M}Z",
+            "step": str(flow.step),
+        }
+        problems.append(Problem("vehicles.crowded", data, flow.where, "warning"))
+    return found
 
 
 def _spread(
     when: npt.NDArray[np.int64], value: Floats, starts: npt.NDArray[np.int64], seconds: float, *, counts: bool
-) -> Floats:
+) -> tuple[Floats, int]:
     """Values of intervals of `seconds` on cells: added up (speeds: harmonic means) when shorter, spread when longer.
 
-    A cell that its values do not fill is NaN when they are counts: part of a count is none.
+    A cell that its values do not fill is NaN when they are counts: part of a count is none. Counts that are more than fit a cell count as
+    their mean; the first such cell is told, else -1.
     """
     cells = len(starts)
     found = np.full(cells, np.nan)
     if not len(when):
-        return found
+        return found, -1
     width = SECONDS * _US
+    step = round(seconds * _US)
+    when = (when + round(_EARLY * step)) // step * step
     if seconds > SECONDS:
         pieces = max(round(seconds / SECONDS), 1)
         index = ((when - starts[0]) // width)[:, None] + np.arange(pieces)
@@ -157,14 +180,16 @@ def _spread(
         flat = index.ravel()
         inside = (flat >= 0) & (flat < cells)
         found[flat[inside]] = spread[inside]
-        return found
+        return found, -1
     index = (when - starts[0]) // width
     inside = (index >= 0) & (index < cells)
     index, value = index[inside], value[inside]
     number = np.bincount(index, minlength=cells)
     if counts:
-        full = number >= round(SECONDS / seconds)
-        return np.where(full, np.bincount(index, value, cells), np.nan)
+        whole = round(SECONDS / seconds)
+        crowded = np.flatnonzero(number > whole)
+        amount = np.bincount(index, value, cells) * whole / np.maximum(number, whole)
+        return np.where(number >= whole, amount, np.nan), int(crowded[0]) if len(crowded) else -1
     slow = np.bincount(index, 1 / value, cells)
     np.divide(number, slow, out=found, where=number > 0)
-    return found
+    return found, -1

@@ -32,7 +32,7 @@ PARTIAL = 0.5
 it, 88 to 90 % of the cells of simulated streets lay in their 90 % intervals (benchmarks/traffic_emissions.py)."""
 _LEAST_ERROR = 0.2
 """Least relative standard deviation of a filled value: a mean over days does not know what happens today."""
-_DAY = 86_400
+_HOUR, _DAY = 3600, 86_400
 
 
 class Basis(IntEnum):
@@ -244,10 +244,16 @@ class _Filler:
         """Number of the clock time, with weekends apart."""
         if not len(starts):
             return np.zeros(0, dtype=np.int64)
-        offset = self.span.start.astimezone(self.tz).utcoffset() or timedelta(0)
-        local = starts // 1_000_000 + int(offset.total_seconds())
+        seconds = starts // 1_000_000
+        hours, at = np.unique(seconds // _HOUR, return_inverse=True)  # clocks change at whole hours
+        ahead = [
+            datetime.fromtimestamp(hour * _HOUR, self.tz).utcoffset() or timedelta(0)
+            for hour in hours.tolist()
+        ]
+        local = seconds + np.array([int(one.total_seconds()) for one in ahead])[at]
         weekend = (local // _DAY + 3) % 7 >= 5  # noqa: PLR2004 - 1 January 1970 was a Thursday
-        return (local % _DAY) // SECONDS + np.where(weekend, _DAY // SECONDS, 0)
+        slots: npt.NDArray[np.int64] = (local % _DAY) // SECONDS + np.where(weekend, _DAY // SECONDS, 0)
+        return slots
 
 
 def _speeds(

@@ -27,6 +27,14 @@ Floats = npt.NDArray[np.float64]
 
 COUNT, SPEED = "vehicles", "speed"
 _LINK, _LENGTH = "link", "length"
+CELL, _LONGEST = 300, 3600
+"""Seconds of a cell, and of the longest interval that is spread over cells: of a longer one nobody knows when its vehicles drove."""
+_UNIT = {
+    (COUNT, False): "vehicle",
+    (COUNT, True): "vehicle/h",
+    (SPEED, False): "km/h",
+    (SPEED, True): "km/h",
+}
 _SEMANTICS = {COUNT: ("sum", "mean"), SPEED: ("state", "mean")}
 
 
@@ -85,7 +93,7 @@ def streets(territory: Territory, net: SumoNet | None = None) -> Streets:
     Raises:
         DataQualityError: `vehicles.none_declared`.
         DeclarationError: `vehicles.no_link`, `vehicles.unknown_link`, `vehicles.no_length`, `vehicles.other_length`,
-            `vehicles.semantics`, `vehicles.needs_step`, `vehicles.unknown_class`; all of them at once.
+            `vehicles.semantics`, `vehicles.needs_step`, `vehicles.odd_step`, `vehicles.unit`, `vehicles.unknown_class`; all of them at once.
     """
     declared = [flow for flow in territory.flows.values() if flow.carrier.kind in (COUNT, SPEED)]
     if not any(flow.carrier.kind == COUNT for flow in declared):
@@ -144,11 +152,20 @@ def _faults(flow: Flow, net: SumoNet | None) -> list[Problem]:
         say("vehicles.semantics", semantics=flow.semantics, options=options)
     if flow.step is None or flow.step.months:
         say("vehicles.needs_step")
+    elif not _fits(flow.step.seconds):
+        say("vehicles.odd_step", step=str(flow.step))
+    if not flow.unit.converts_to(_UNIT[flow.carrier.kind, flow.semantics == "mean"]):
+        say("vehicles.unit", unit=flow.unit.text, wanted=_UNIT[flow.carrier.kind, flow.semantics == "mean"])
     try:
         _class(flow)
     except RuleError as error:
         found.append(Problem(error.code, error.problem.data, flow.where))
     return found
+
+
+def _fits(seconds: int) -> bool:
+    """Whether values of this step can be laid on cells: a part of five minutes, or a multiple up to an hour."""
+    return seconds > 0 and (CELL % seconds == 0 or (seconds % CELL == 0 and seconds <= _LONGEST))
 
 
 def _lengths(
