@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job on the examples: open, ingest a year, measure, plan its energy, ask the city's questions, print, report.
+"""The main job on the examples: open, ingest a year, measure, plan its energy, ask the city's and the streets' questions, print, report.
 
 Comes in: the folder of example territories and, when given, the folder of real data files. Goes out: working copies under `out`,
 text for people on stdout, one HTML report per territory, and the energy page of the park with its statements. The city's inventory is a
-fact; its stations, traffic and water are a generated twin, which `demo_city` says. Without real data the park's year comes from its seeded
+fact; its stations, traffic and water are a generated twin, which `demo_city` says; the streets of `demo_streets` are real, their vehicles
+generated. Without real data the park's year comes from its seeded
 generator and the city's wards are drawn as a schematic map; with them the same flows take the real metered files and
 the true boundaries.
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from mangrove import api, demo_city, demo_energy, demo_symbiosis, messages
+from mangrove import api, demo_city, demo_energy, demo_streets, demo_symbiosis, messages
 from mangrove.errors import RequestError
 from mangrove.figures.numbers import number
 from mangrove.handle import Handle
@@ -68,10 +69,12 @@ def run(out: Path, *, data: Path | None, examples: Path, say: Say, lang: str) ->
         say(f"[{time.monotonic() - clock:5.1f} s] {messages.render(f'demo.{code}', lang, **facts)}")
 
     reports = [*_park(out, data, examples, progress, lang), _city(out, data, examples, progress, lang)]
+    reports += demo_streets.show(out, data, progress, lang)
     for report in reports:
         progress("report", path=report.resolve())
     progress("live")
     progress("live_city")
+    progress("live_streets")
 
 
 Progress = Callable[..., None]

@@ -114,7 +114,8 @@ def write(
     trips = _trips(net, areas, folder / ROUTES)
     _places(folder / "places.geojson", areas, trips, name, lang)
     _roads(folder / "roads", trips)
-    (folder / PLAN).write_text(_PLAN, encoding="utf-8")
+    plan = _PLAN.format(title=messages.render("streets.plan_electrify", lang))
+    (folder / PLAN).write_text(plan, encoding="utf-8")
     return Written(tuple(files), lost)
 
 
@@ -146,7 +147,7 @@ mix: {motorbike: 87 %, car: 10 %, light_truck: 3 %}
 
 _PLAN = """\
 name: electrify
-title: 30 % of the motorbikes electric
+title: {title}
 edits:
   - id: fleet
     type: electrify
@@ -156,7 +157,7 @@ edits:
     uncertainty: 20 %
     source: assumed, a question and no forecast
 claims:
-  - {id: pilot, class: motorbike, vehicles: 30000, avoided: 60000 t, source: en.sggp.org.vn post104897}
+  - {{id: pilot, class: motorbike, vehicles: 30000, avoided: 60000 t, source: en.sggp.org.vn post104897}}
 """
 
 
