@@ -238,7 +238,9 @@ def read_plan(path: Path) -> Plan:
         try:
             checked(edit)
         except MangroveError as error:
-            problems.append(edit.located(error).problem)
+            key = error.problem.data.get("key")
+            if key not in here or row.get(key) is not None:  # else what stands there was refused already
+                problems.append(edit.located(error).problem)
         edits.append(edit)
     problems += [error.problem for _, error in contradictions(edits)]
     _refuse(problems)

@@ -7,31 +7,31 @@ development) makes fewer trips on the road than the same development elsewhere; 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from mangrove.errors import RequestError
-from mangrove.plan.traffic.case import Case, Served, Stream
+from mangrove.plan.traffic.case import Case, Served
 from mangrove.plan.traffic.trip_edits import share
 from mangrove.traffic.demand import grown
 from mangrove.traffic.roads import Floats
 
 
 def develop(case: Case, values: Mapping[str, Any], scale: float) -> Case:
-    """Population and jobs of some zones change; trips from and to them grow with them, balanced by Furness.
+    """Population and jobs of some zones change; trips of all modes grow with them, balanced by Furness.
 
-    With a line (`near`), new trips between places near it use it with the stated share. Let dT be the new trips of all modes between two
-    zones, s the share, and w the part of the new trips' ends that is near the line: in developed zones `within` of what is built, in
-    others the part of the zone near the line. The road gets dT (1 - s w(origin) w(destination)). Trips of today stay as the line
-    itself left them. Trips that Furness takes away elsewhere are taken off the road as they are.
+    Let T be trips of all modes between two zones today, dT what is new, and L the part that lines leave on the road. The road gets T L of
+    today's trips and dT L' of the new ones. Without `near`, L' = L: new trips use lines as today's do. With it, the line that is built
+    beside leaves 1 - s w(origin) w(destination) of the new trips, where s is the share and w the part of the new trips' ends that is near
+    it: in developed zones `within` of what is built, in others the part of the zone. Trips that Furness takes away are taken as T is.
 
     Keys: zones; population, jobs: relative changes (0.2: a fifth more); near: id of an edit that makes a line; share of new trips between
     places near it that use it; within: part of what is built that is near it (all, when left out).
 
-    On a day on which the line does not run, all new trips drive.
+    On a day on which the line does not run, nobody uses it.
     """
     people, work = np.ones(len(case.map.zones)), np.ones(len(case.map.zones))
     zones = [case.zone(name) for name in values["zones"]]
@@ -40,37 +40,39 @@ def develop(case: Case, values: Mapping[str, Any], scale: float) -> Case:
         if not -1 <= change < np.inf:
             raise RequestError("roads.bad_value", key=key, value=change)
         column[zones] += change
-    line = _line(case, values)
+    left = _left(case, case.served)
+    new = _left_of_new(case, values, zones)
     streams = []
     for stream in case.streams:
-        trips = grown(stream.trips, people, work)
-        if line is not None:
-            trips = _beside(stream, trips, line, zones, values)
-        streams.append(replace(stream, trips=trips))
+        whole = np.divide(stream.trips, left, out=np.zeros_like(left), where=left > 0)
+        change = grown(whole, people, work) - whole
+        road = (whole + np.minimum(change, 0.0)) * left + np.maximum(change, 0.0) * new
+        streams.append(replace(stream, trips=road))
     return replace(case, streams=tuple(streams), population=case.population * people, jobs=case.jobs * work)
 
 
-def _line(case: Case, values: Mapping[str, Any]) -> Served | None:
-    """The line that is built beside, if it runs on the day.
+def _left(case: Case, lines: Sequence[Served]) -> Floats:
+    """(Z, Z) part of the trips that lines leave on the road."""
+    left = np.ones((len(case.map.zones),) * 2)
+    for line in lines:
+        left *= 1 - line.share * np.outer(line.near, line.near)
+    return left
+
+
+def _left_of_new(case: Case, values: Mapping[str, Any], zones: list[int]) -> Floats:
+    """(Z, Z) part of the new trips that drives.
 
     Raises:
-        RequestError: `roads.near_share`: one of `near` and `share` without the other.
+        RequestError: `roads.near_share`: one of `near` and `share` without the other; `roads.bad_value`: a share that is none.
     """
     if (values.get("near") is None) != (values.get("share") is None):
         raise RequestError("roads.near_share", key="near" if values.get("near") is None else "share")
-    return next((one for one in case.served if one.id == values.get("near")), None)
-
-
-def _beside(
-    stream: Stream, trips: Floats, line: Served, zones: list[int], values: Mapping[str, Any]
-) -> Floats:
-    """(Z, Z) trips on the road when what is new was built beside a line."""
-    ends = line.near.copy()
-    ends[zones] = share(1.0 if values.get("within") is None else values["within"])
-    new = np.maximum(trips - stream.trips, 0.0)
-    # today's trips on the road are what the line left of all trips; so are the new ones, which grew out of them
-    left = 1 - line.share * np.outer(line.near, line.near)
-    whole = np.divide(new, left, out=np.zeros_like(new), where=left > 0)
-    road: Floats = whole * (1 - share(values["share"]) * np.outer(ends, ends))
-    kept: Floats = np.minimum(trips, stream.trips) + road
-    return kept
+    lines = []
+    for line in case.served:
+        if line.id != values.get("near"):
+            lines.append(line)
+            continue
+        ends = line.near.copy()
+        ends[zones] = share(1.0 if values.get("within") is None else values["within"])
+        lines.append(Served(line.id, ends, share(values["share"])))
+    return _left(case, lines)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from mangrove.errors import MangroveError, RequestError, Where, did_you_mean
+from mangrove.errors import MangroveError, Problem, RequestError, Where, did_you_mean
 from mangrove.plan.traffic import bus_routes, development, street_edits, trip_edits
 from mangrove.plan.traffic.case import HOURS, Case
 from mangrove.traffic.roads import Ints
@@ -23,6 +23,11 @@ from mangrove.traffic.roads import Ints
 SD = 1.959963984540054
 """Half-widths of the 95 % interval of a normal distribution over its standard deviation."""
 DAY = (True,) * HOURS
+_ABOUT = {
+    "roads.bad_points": ("points", "stations"), "roads.point_far": ("points",), "roads.same_junction": ("points",),
+    "roads.too_short": ("length",), "roads.no_radius": ("share",), "roads.no_into": ("switch",),
+}  # fmt: skip
+"""Keys that problems are about which do not name them."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,16 @@ class Edit:
     def located(self, error: MangroveError) -> MangroveError:
         """The error with its place in the file: that of the item or key that it names, else its own, else that of the type."""
         problem = error.problem
-        where = self._place(problem.data) or problem.where or self.places.get("type")
+        where = self._point(problem) or self._place(problem.data) or problem.where or self.places.get("type")
         return type(error)(problem.code, where=where, **problem.data)
+
+    def _point(self, problem: Problem) -> Where | None:
+        """The place of a point that a problem counts (from 1), or of the key that a problem of its code is about."""
+        for key in _ABOUT.get(problem.code, ()):
+            found = self.places.get((key, int(problem.data.get("number", 0)) - 1)) or self.places.get(key)
+            if found:
+                return found
+        return None
 
     def _place(self, data: Mapping[str, Any]) -> Where | None:
         told = {str(value) for value in data.values()}

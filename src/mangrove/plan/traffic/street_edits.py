@@ -34,7 +34,7 @@ def add_road(case: Case, values: Mapping[str, Any], scale: float) -> Case:  # no
     points = points_of(values["points"])
     nodes = np.array([_nearest(case.map, point, number) for number, point in enumerate(points)])
     if (np.diff(nodes) == 0).any():
-        raise RequestError("roads.same_junction", number=int(np.flatnonzero(np.diff(nodes) == 0)[0]))
+        raise RequestError("roads.same_junction", number=int(np.flatnonzero(np.diff(nodes) == 0)[0]) + 1)
     tail, head = nodes[:-1], nodes[1:]
     far = distance(points[:-1], points[1:])
     if values.get("length"):
