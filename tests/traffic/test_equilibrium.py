@@ -9,7 +9,7 @@ from scipy.optimize import minimize_scalar
 from tests.traffic.roadways import grid, tntp, trips_of
 
 from mangrove.errors import RequestError
-from mangrove.traffic.equilibrium import user_equilibrium
+from mangrove.traffic.equilibrium import Users, continued, shared_equilibrium, user_equilibrium
 from mangrove.traffic.paths import Graph, heap_of, shortest
 from mangrove.traffic.roads import Roads
 
@@ -170,3 +170,63 @@ def test_published_optima_are_found(data_dir, name, total):
     strict = (roads.b > 0) & (given_there > 1)
     off = np.abs(found.flow - given_there)[strict].sum() / given_there[strict].sum()
     assert off < 1e-3
+
+
+def split_trips(rng, zones=6):
+    """Trips of two groups."""
+    trips = rng.uniform(1, 12, (2, zones, zones))
+    trips[:, np.arange(zones), np.arange(zones)] = 0.0
+    return trips
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_with_the_same_rights_share_the_flow_of_one(seed):
+    rng = np.random.default_rng(seed)
+    roads, trips = grid(rng), split_trips(rng)
+    one = user_equilibrium(roads, trips.sum(axis=0), gap=1e-10, method="bush")
+    two = shared_equilibrium(roads, [Users(trips[0]), Users(trips[1])], gap=1e-10)
+    np.testing.assert_allclose(two.flow, one.flow, atol=1e-4)
+    np.testing.assert_allclose(two.by_origin.sum(axis=(0, 1)), two.flow, atol=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_nobody_of_a_banned_or_tolled_group_gains_by_another_path_that_it_may_take(seed):
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import dijkstra
+
+    rng = np.random.default_rng(seed)
+    roads, trips = grid(rng), split_trips(rng)
+    closed = np.zeros(len(roads), bool)
+    closed[rng.choice(80, 6, replace=False)] = True  # streets, not the ways of zones
+    toll = rng.uniform(0, 2, len(roads))
+    found = shared_equilibrium(roads, [Users(trips[0], closed=closed), Users(trips[1], toll=toll)], gap=1e-9)
+    assert found.by_origin[0][:, closed].sum() == 0.0
+    costs = roads.cost(found.flow)
+    for own, cost, table in zip(
+        found.by_origin, (np.where(closed, np.inf, costs), costs + toll), trips, strict=True
+    ):
+        spent = float((own * np.where(np.isfinite(cost), cost, 0.0)).sum())
+        least = 0.0
+        for origin in range(6):
+            # no path leads through another zone
+            good = np.isfinite(cost) & ((roads.tail >= 6) | (roads.tail == origin))
+            net = csr_array(
+                (cost[good], (roads.tail[good], roads.head[good])), shape=(roads.nodes, roads.nodes)
+            )
+            least += float(table[origin] @ dijkstra(net, indices=origin)[:6])
+        assert spent == pytest.approx(least, rel=1e-7)
+
+
+def test_an_equilibrium_goes_on_from_another_one_of_other_streets_and_trips():
+    rng = np.random.default_rng(3)
+    roads, trips = grid(rng), split_trips(rng)[0]
+    before = user_equilibrium(roads, trips, gap=1e-6, method="bush")
+    closed = before.flow > np.quantile(before.flow, 0.9)
+    closed[80:] = False
+    wanted = trips * rng.uniform(0.5, 2.0, trips.shape)
+    for users in ([Users(wanted, closed=closed)], [Users(wanted, closed=closed), Users(trips)]):
+        start = continued(roads, users, before.by_origin[None], before.bushes[None])
+        warm = shared_equilibrium(roads, users, gap=1e-10, start=start)
+        cold = shared_equilibrium(roads, users, gap=1e-10)
+        np.testing.assert_allclose(warm.flow, cold.flow, atol=1e-4)
+        assert warm.rounds <= cold.rounds

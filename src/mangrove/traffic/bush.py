@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """User equilibrium by bushes (Algorithm B): the kernels, compiled.
 
-Comes in: a road network as arrays and a demand matrix. Goes out: link flows by origin in which nobody can gain by another path, to a
-relative gap. Every origin keeps an acyclic set of links, its bush; flow is shifted from the costliest used path into a node to its
-cheapest one, from their last common node on, by a Newton step; links that would make a path shorter join the bush, links without
-flow leave it (Dial 2006, "A path-based user-equilibrium traffic assignment algorithm that obviates path storage and
-enumeration", Transportation Research B 40, 917-936).
+Comes in: a road network as arrays and demand matrices of one or more groups of travelers, who share the links but not always the right to
+use them. Goes out: flows by group and origin in which nobody can gain by another path, to a relative gap. Every origin of a group keeps an
+acyclic set of links, its bush; flow is shifted from the costliest used path into a node to its cheapest one, from their last common node
+on, by a Newton step; links that would make a path shorter join the bush, links without flow leave it (Dial 2006, "A path-based
+user-equilibrium traffic assignment algorithm that obviates path storage and enumeration", Transportation Research B 40, 917-936). Between two
+changes of a bush only the part of it that leads to a destination is visited.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mangrove.traffic.compiled import compiled, inlined
-from mangrove.traffic.paths import Curve, Graph, Links, heap_of, relative_gap, renew, shortest
+from mangrove.traffic.paths import Curve, Graph, Heap, Links, heap_of, renew, shortened, shortest
 
 _TINY = 1e-12
 """Relative difference of costs below which two paths cost the same; rounding of sums over some hundred links is smaller."""
@@ -25,74 +26,263 @@ _PASSES = 3
 """Equilibrations of a bush in a sweep."""
 
 
+class Rights(NamedTuple):
+    """What groups may use and what it costs them: links that leave and enter nodes in compressed form, t0 and b of each group (G, ...)."""
+
+    out_ptr: Any
+    out_link: Any
+    in_ptr: Any
+    in_link: Any
+    t0: Any
+    b: Any
+
+
 class Bush(NamedTuple):
-    """The bush of one origin: whether a link is inside (A,), its flow of this origin (A,), nodes in topological order, the place of each."""
+    """The bush of one origin.
+
+    `inside` (A,): whether a link is in it; `own` (A,): its flow of this origin; `order`: nodes in topological order; `place`: that of each
+    node, -1 outside. `useful`, `first`, `link`: the nodes that lead to a destination, in order, and for each of them its links of the bush.
+    """
 
     inside: Any
     own: Any
     order: Any
     place: Any
+    useful: Any
+    first: Any
+    link: Any
+
+
+class Rows(NamedTuple):
+    """The bushes of all origins of all groups: fields of `Bush` by row, and how many nodes each has, useful ones among them."""
+
+    inside: Any
+    own: Any
+    order: Any
+    place: Any
+    useful: Any
+    first: Any
+    link: Any
+    size: Any
+    count: Any
 
 
 class Labels(NamedTuple):
-    """By node: cost of the cheapest and the costliest path from the origin, and the last links of both."""
+    """By node: cost of the cheapest and the costliest path from the origin, the last links of both, and whether it leads to a destination."""
 
     low: Any
     high: Any
     least: Any
     most: Any
+    leads: Any
 
 
 @compiled
-def assign(  # noqa: C901 - one loop over rounds, sweeps and origins
-    trips: Any, fixed: Any, graph: Graph, curve: Curve, gap: float, rounds: int, own: Any, inside: Any
-) -> tuple[Any, float, int, float]:
-    """Equilibrium flows.
+def assign(
+    trips: Any, fixed: Any, graph: Graph, rights: Rights, curve: Curve, gap: float, rounds: int, own: Any, inside: Any
+) -> tuple[Any, float, int, Any]:  # fmt: skip
+    """Equilibrium flows of groups.
 
     Args:
-        trips: (Z, Z); the diagonal is not assigned. Zones are the nodes 0 to Z - 1.
+        trips: (G, Z, Z); the diagonal is not assigned. Zones are the nodes 0 to Z - 1.
         fixed: (A,) flow that is there whatever trips choose.
         graph: the links.
-        curve: their cost functions.
+        rights: of the groups; curve: cost functions, with the t0 and b of nobody.
+        curve: see `rights`.
         gap: relative gap to reach.
         rounds: most rounds.
-        own: (Z, A) flow by origin: nothing, or that of an equilibrium of the same trips. Changed in place.
-        inside: (Z, A) bushes likewise.
+        own: (G Z, A) flow by group and origin: nothing, or that of an equilibrium of the same trips. Changed in place.
+        inside: (G Z, A) bushes likewise; a row without any begins anew.
 
     Returns:
-        Flow (A,) with the fixed one, the gap reached, rounds done, trips that no path connects.
+        Flow (A,) with the fixed one, the gap reached, rounds done, trips (G,) that no path connects.
     """
-    zones, count, nodes = len(trips), len(graph.tail), graph.nodes
-    links = Links(fixed + own.sum(axis=0), np.empty(count), np.empty(count))
-    for link in range(count):
-        renew(link, links, curve)
-    labels = Labels(np.empty(nodes), np.empty(nodes), np.empty(nodes, np.int32), np.empty(nodes, np.int32))
-    orders, places = np.empty((zones, nodes), np.int32), np.empty((zones, nodes), np.int32)
-    lost = 0.0
-    sizes, active = np.zeros(zones, np.int64), np.zeros(zones, np.bool_)
-    for origin in range(zones):
-        active[origin] = trips[origin].sum() - trips[origin, origin] > 0.0
-        if active[origin]:
-            mine = Bush(inside[origin], own[origin], orders[origin], places[origin])
-            if inside[origin].any():
-                sizes[origin] = _sort(origin, mine, graph)
-            else:
-                sizes[origin] = _begin(origin, trips[origin], mine, graph, curve, links)
-            lost += trips[origin][mine.place[:zones] < 0].sum()
-    reached, done = 1.0, 0
+    groups, zones, links_, nodes = len(trips), trips.shape[1], len(graph.tail), graph.nodes
+    links = Links(fixed + own.sum(axis=0), np.empty(links_), np.empty(links_))
+    labels = Labels(
+        np.empty(nodes), np.empty(nodes), np.empty(nodes, np.int32), np.empty(nodes, np.int32),
+        np.empty(nodes, np.bool_),
+    )  # fmt: skip
+    rows, count = _rows(own, inside, nodes), groups * zones
+    lost, active = np.zeros(groups), np.zeros(count, np.bool_)
+    for group in range(groups):
+        mine, costs = _of_group(group, graph, rights, curve)
+        _renew_all(links, costs)
+        for origin in range(zones):
+            row = group * zones + origin
+            active[row] = trips[group, origin].sum() - trips[group, origin, origin] > 0.0
+            if active[row]:
+                rows.size[row] = _begun(origin, row, trips[group, origin], rows, mine, costs, links)
+                lost[group] += trips[group, origin][rows.place[row, :zones] < 0].sum()
+    reached, done, heap = 1.0, 0, heap_of(graph)
     while done < rounds and reached > gap:
         done += 1
         for sweep in range(_SWEEPS):
-            for at in np.flatnonzero(active):
-                origin = int(at)
-                mine = Bush(inside[origin], own[origin], orders[origin], places[origin])
-                if sweep == 0:
-                    sizes[origin] = _improve(origin, mine, graph, links, labels, sizes[origin])
-                for _ in range(_PASSES):
-                    if _equilibrate(mine, graph, curve, links, labels, sizes[origin]) == 0.0:
-                        break
-        reached = relative_gap(trips, fixed, graph, links)
+            for group in range(groups):
+                mine, costs = _of_group(group, graph, rights, curve)
+                if groups > 1:
+                    _renew_all(links, costs)
+                for origin in range(zones):
+                    if active[group * zones + origin]:
+                        _sweep(
+                            origin,
+                            group * zones + origin,
+                            trips[group, origin],
+                            rows,
+                            mine,
+                            costs,
+                            links,
+                            labels,
+                            sweep,
+                        )
+        reached = _gap(trips, graph, rights, curve, rows, active, links, labels, heap)
     return links.flow, reached, done, lost
+
+
+@compiled
+def _rows(own: Any, inside: Any, nodes: int) -> Rows:
+    """Room for all bushes."""
+    count, links = own.shape
+    return Rows(
+        inside, own, np.empty((count, nodes), np.int32), np.empty((count, nodes), np.int32), np.empty((count, nodes), np.int32),
+        np.empty((count, nodes + 1), np.int32), np.empty((count, links), np.int32), np.zeros(count, np.int64), np.zeros(count, np.int64),
+    )  # fmt: skip
+
+
+@inlined
+def _of(rows: Rows, row: int) -> Bush:
+    """One bush."""
+    return Bush(
+        rows.inside[row], rows.own[row], rows.order[row], rows.place[row], rows.useful[row], rows.first[row], rows.link[row]
+    )  # fmt: skip
+
+
+@inlined
+def _of_group(group: int, graph: Graph, rights: Rights, curve: Curve) -> tuple[Graph, Curve]:
+    """The links that a group may use, and what they cost it."""
+    mine = Graph(
+        graph.tail, graph.head, rights.out_ptr[group], rights.out_link[group], rights.in_ptr[group],
+        rights.in_link[group], graph.first_thru, graph.nodes,
+    )  # fmt: skip
+    return mine, Curve(rights.t0[group], rights.b[group], curve.cap, curve.p)
+
+
+@compiled
+def _renew_all(links: Links, curve: Curve) -> None:
+    for link in range(len(links.flow)):
+        renew(link, links, curve)
+
+
+@compiled
+def _begun(origin: int, row: int, trips: Any, rows: Rows, graph: Graph, curve: Curve, links: Links) -> int:
+    """A bush that is there is sorted and made to reach every node that can be reached, another one made. Returns its number of nodes."""
+    mine = _of(rows, row)
+    if not mine.inside.any():
+        return _begin(origin, trips, mine, graph, curve, links)
+    size = _sort(origin, mine, graph)
+    return size if size == graph.nodes else _mended(origin, mine, graph, links)
+
+
+@compiled
+def _mended(origin: int, mine: Bush, graph: Graph, links: Links) -> int:
+    """Nodes that a bush does not reach hang from it by their cheapest paths, if they have any. Returns the new size."""
+    label, pred = np.empty(graph.nodes), np.empty(graph.nodes, np.int32)
+    shortest(origin, links.cost, graph, label, pred, heap_of(graph))
+    for link in range(len(graph.tail)):
+        if mine.inside[link] and mine.place[graph.tail[link]] < 0:
+            mine.inside[link] = False
+    for node in range(graph.nodes):
+        if mine.place[node] < 0 and pred[node] >= 0:
+            mine.inside[pred[node]] = True
+    return _sort(origin, mine, graph)
+
+
+@compiled
+def _sweep(
+    origin: int,
+    row: int,
+    trips: Any,
+    rows: Rows,
+    graph: Graph,
+    curve: Curve,
+    links: Links,
+    labels: Labels,
+    sweep: int,
+) -> None:
+    """Equilibrates one bush, in the first sweep of a round after it was changed."""
+    mine = _of(rows, row)
+    if sweep == 0:
+        rows.size[row] = _improve(origin, mine, graph, links, labels, rows.size[row])
+        rows.count[row] = _visit(origin, trips, mine, graph, labels.leads, rows.size[row])
+    for _ in range(_PASSES):
+        if _equilibrate(origin, mine, graph, curve, links, labels, rows.count[row]) == 0.0:
+            break
+
+
+@compiled
+def _gap(
+    trips: Any, graph: Graph, rights: Rights, curve: Curve, rows: Rows, active: Any, links: Links, labels: Labels, heap: Heap
+) -> float:  # fmt: skip
+    """(total - cheapest) / total over all groups: how far flows are from equilibrium; 0 without traffic."""
+    total, least, zones = 0.0, 0.0, trips.shape[1]
+    for group in range(len(trips)):
+        mine, costs = _of_group(group, graph, rights, curve)
+        if len(trips) > 1:
+            _renew_all(links, costs)
+        for origin in range(zones):
+            row = group * zones + origin
+            if not active[row]:
+                continue
+            total += (rows.own[row] * links.cost).sum()
+            _cheapest_inside(origin, _of(rows, row), mine, links, labels.low, rows.size[row])
+            shortened(origin, links.cost, mine, labels.low, heap)
+            for zone in range(zones):
+                if zone != origin and trips[group, origin, zone] > 0.0 and rows.place[row, zone] >= 0:
+                    least += trips[group, origin, zone] * labels.low[zone]
+    return (total - least) / total if total > 0.0 else 0.0
+
+
+@compiled
+def _cheapest_inside(origin: int, mine: Bush, graph: Graph, links: Links, low: Any, size: int) -> None:
+    """Labels of the cheapest paths inside a bush; infinity outside."""
+    low[:] = np.inf
+    low[origin] = 0.0
+    for at in range(1, size):
+        node = mine.order[at]
+        best = np.inf
+        for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
+            link = graph.in_link[k]
+            if mine.inside[link]:
+                best = min(best, low[graph.tail[link]] + links.cost[link])
+        low[node] = best
+
+
+@compiled
+def _visit(origin: int, trips: Any, mine: Bush, graph: Graph, leads: Any, size: int) -> int:
+    """Lists the nodes of a bush that lead to a destination, with their links. Returns how many there are, the origin left out."""
+    leads[:] = False
+    for zone in range(len(trips)):
+        leads[zone] = trips[zone] > 0.0 and zone != origin
+    for at in range(size - 1, 0, -1):
+        node = mine.order[at]
+        if leads[node]:
+            for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
+                link = graph.in_link[k]
+                if mine.inside[link]:
+                    leads[graph.tail[link]] = True
+    count, entry = 0, 0
+    for at in range(1, size):
+        node = mine.order[at]
+        if leads[node]:
+            mine.useful[count], mine.first[count] = node, entry
+            for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
+                link = graph.in_link[k]
+                if mine.inside[link]:
+                    mine.link[entry] = link
+                    entry += 1
+            count += 1
+    mine.first[count] = entry
+    return count
 
 
 @compiled
@@ -205,28 +395,30 @@ def _drop(mine: Bush, graph: Graph, links: Links, labels: Labels, size: int) -> 
 
 
 @compiled
-def _equilibrate(mine: Bush, graph: Graph, curve: Curve, links: Links, labels: Labels, size: int) -> float:
-    """Shifts flow at every node of one bush, the last node first. Returns the flow that was moved."""
-    low, high, least, most = labels
-    low[mine.order[0]] = high[mine.order[0]] = 0.0
-    for at in range(1, size):
-        node = mine.order[at]
+def _equilibrate(
+    origin: int, mine: Bush, graph: Graph, curve: Curve, links: Links, labels: Labels, count: int
+) -> float:
+    """Shifts flow at every node of one bush that leads to a destination, the last node first. Returns the flow that was moved."""
+    low, high, least, most = labels.low, labels.high, labels.least, labels.most
+    low[origin] = high[origin] = 0.0
+    for at in range(count):
+        node = mine.useful[at]
         small, large = np.inf, -np.inf
-        least[node] = most[node] = -1
-        for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
-            link = graph.in_link[k]
-            if mine.inside[link]:
-                before = graph.tail[link]
-                reached = low[before] + links.cost[link]
-                if reached < small:
-                    small, least[node] = reached, link
+        cheap, dear = -1, -1
+        for k in range(mine.first[at], mine.first[at + 1]):
+            link = mine.link[k]
+            before = graph.tail[link]
+            reached = low[before] + links.cost[link]
+            if reached < small:
+                small, cheap = reached, link
+            if mine.own[link] > 0.0:
                 reached = high[before] + links.cost[link]
-                if mine.own[link] > 0.0 and reached > large:
-                    large, most[node] = reached, link
-        low[node], high[node] = small, large
+                if reached > large:
+                    large, dear = reached, link
+        low[node], high[node], least[node], most[node] = small, large, cheap, dear
     moved = 0.0
-    for at in range(size - 1, 0, -1):
-        node = mine.order[at]
+    for at in range(count - 1, -1, -1):
+        node = mine.useful[at]
         if most[node] >= 0 and most[node] != least[node]:
             moved += _shift(node, mine, graph, curve, links, labels)
     return moved

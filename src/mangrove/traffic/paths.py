@@ -87,8 +87,9 @@ def renew(link: int, links: Links, curve: Curve) -> None:
 
 @compiled
 def heap_of(graph: Graph) -> Heap:
-    """Room for the heap of `shortest`: every link enters at most once."""
-    return Heap(np.empty(len(graph.tail) + 1, np.int32), np.empty(len(graph.tail) + 1))
+    """Room for the heap of `shortest` and `shortened`: every link enters at most once, or twice."""
+    most = 2 * len(graph.tail) + 1
+    return Heap(np.empty(most, np.int32), np.empty(most))
 
 
 @compiled
@@ -117,6 +118,40 @@ def shortest(origin: int, cost: Any, graph: Graph, label: Any, pred: Any, heap: 
                 label[other], pred[other] = reached, link
                 _sift_up(heap, size, other, reached)
                 size += 1
+
+
+@compiled
+def shortened(origin: int, cost: Any, graph: Graph, label: Any, heap: Heap) -> None:
+    """Labels of the cheapest paths from labels that are the costs of some paths (infinity where none is known).
+
+    Links that shorten a label are found in one scan; what follows from them is settled as in `shortest`. Where nearly all labels are
+    right this takes a fraction of its time.
+    """
+    size = 0
+    for node in range(graph.nodes):
+        if label[node] == np.inf or (node < graph.first_thru and node != origin):
+            continue
+        size = _relaxed(node, cost, graph, label, heap, size)
+    while size:
+        node, key = heap.nodes[0], heap.keys[0]
+        size -= 1
+        _sift_down(heap, size)
+        if key > label[node] or (node < graph.first_thru and node != origin):
+            continue
+        size = _relaxed(node, cost, graph, label, heap, size)
+
+
+@inlined
+def _relaxed(node: int, cost: Any, graph: Graph, label: Any, heap: Heap, size: int) -> int:
+    """Shortens the labels of the nodes behind one. Returns the size of the heap."""
+    for at in range(graph.out_ptr[node], graph.out_ptr[node + 1]):
+        link = graph.out_link[at]
+        other, reached = graph.head[link], label[node] + cost[link]
+        if reached < label[other]:
+            label[other] = reached
+            _sift_up(heap, size, other, reached)
+            size += 1
+    return size
 
 
 @compiled
@@ -175,24 +210,6 @@ def load(trips: Any, cost: Any, graph: Graph) -> tuple[Any, float, float]:
                 flow[link] += volume[node]
                 volume[graph.tail[link]] += volume[node]
     return flow, least, lost
-
-
-@compiled
-def relative_gap(trips: Any, fixed: Any, graph: Graph, links: Links) -> float:
-    """(total - cheapest) / total: how far the flows besides the fixed ones are from equilibrium; 0 without traffic."""
-    total = ((links.flow - fixed) * links.cost).sum()
-    if total <= 0.0:
-        return 0.0
-    label, pred, heap = np.empty(graph.nodes), np.empty(graph.nodes, np.int32), heap_of(graph)
-    least = 0.0
-    for origin in range(len(trips)):
-        if trips[origin].sum() - trips[origin, origin] <= 0.0:
-            continue
-        shortest(origin, links.cost, graph, label, pred, heap)
-        for zone in range(len(trips)):
-            if zone != origin and trips[origin, zone] > 0.0 and pred[zone] >= 0:
-                least += trips[origin, zone] * label[zone]
-    return (total - least) / total  # type: ignore[no-any-return]
 
 
 @compiled

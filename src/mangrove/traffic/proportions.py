@@ -59,15 +59,15 @@ def use(origin: int, own: Any, graph: Graph, column: Any, weight: Any, asked: in
 
 
 @compiled
-def reloaded(own: Any, trips: Any, graph: Graph) -> tuple[Any, float]:  # noqa: C901 - one compiled pass
-    """(Z, A) flow by origin of other trips on the paths of an equilibrium, and how many trips had such a path.
+def reloaded(own: Any, trips: Any, graph: Graph) -> tuple[Any, Any]:  # noqa: C901 - one compiled pass
+    """(Z, A) flow by origin of other trips on the paths of an equilibrium, and (Z,) how many trips had such a path.
 
     Args:
         own: (Z, A) flow by origin in equilibrium.
         trips: (Z, Z) the other trips; those between zones that had none in the equilibrium find no path.
         graph: the links.
     """
-    flow, placed = np.zeros(own.shape), 0.0
+    flow, placed = np.zeros(own.shape), np.zeros(len(trips))
     waiting, degree = np.empty(graph.nodes, np.int32), np.zeros(graph.nodes, np.int32)
     for origin in range(len(trips)):
         if trips[origin].sum() - trips[origin, origin] <= 0.0:
@@ -81,7 +81,7 @@ def reloaded(own: Any, trips: Any, graph: Graph) -> tuple[Any, float]:  # noqa: 
         for zone in range(len(trips)):
             if zone != origin and inflow[zone] > 0.0:
                 volume[zone] = trips[origin, zone]
-                placed += trips[origin, zone]
+                placed[origin] += trips[origin, zone]
         count, at = 0, 0
         for node in range(graph.nodes):  # what only receives comes first: each node after all that it feeds
             if inflow[node] > 0.0 and degree[node] == 0:

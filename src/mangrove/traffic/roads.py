@@ -76,12 +76,12 @@ class Roads:
     @cached_property
     def leaving(self) -> tuple[Ints, Ints]:
         """Links that leave each node: pointers (N + 1,) and links (A,)."""
-        return _compressed(self.tail, self.nodes)
+        return compressed(self.tail, self.nodes)
 
     @cached_property
     def entering(self) -> tuple[Ints, Ints]:
         """Links that enter each node."""
-        return _compressed(self.head, self.nodes)
+        return compressed(self.head, self.nodes)
 
     @cached_property
     def function(self) -> tuple[Floats, Floats, Floats, Floats]:
@@ -127,6 +127,13 @@ def _check(name: str, column: Any, good: Any, count: int) -> None:
         raise RequestError("traffic.bad_links", name=name, link=link, value=f"{column[link]:g}")
 
 
-def _compressed(ends: Ints, nodes: int) -> tuple[Ints, Ints]:
-    order = np.argsort(ends, kind="stable").astype(np.int32)
-    return np.searchsorted(ends[order], np.arange(nodes + 1)).astype(np.int32), order
+def compressed(ends: Ints, nodes: int, kept: npt.NDArray[np.bool_] | None = None) -> tuple[Ints, Ints]:
+    """Links by their nodes: pointers (N + 1,) and links (A,); of some links only when asked, the rest of the numbers is then not used."""
+    if kept is None:
+        order = np.argsort(ends, kind="stable").astype(np.int32)
+        return np.searchsorted(ends[order], np.arange(nodes + 1)).astype(np.int32), order
+    chosen = np.flatnonzero(kept)
+    pointers, order = compressed(ends[chosen], nodes)
+    padded: Ints = np.zeros(len(ends), dtype=np.int32)
+    padded[: len(chosen)] = chosen[order]
+    return pointers, padded

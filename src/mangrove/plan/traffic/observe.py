@@ -7,13 +7,15 @@ Comes in: a `Case`. Goes out: an `Observation`. Emissions are flow x length x fa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.sparse import csr_array
 
-from mangrove.plan.traffic.case import Case, Transit
-from mangrove.plan.traffic.flows import Flows, assign, of_line
+from mangrove.plan.traffic.case import HOURS, Case, Transit
+from mangrove.plan.traffic.edits import Period
+from mangrove.plan.traffic.flows import GAP, Flows, Solved, assign, of_line
 from mangrove.traffic.emissions import by_class
 from mangrove.traffic.road_map import distance
 from mangrove.traffic.roads import Floats, Ints
@@ -38,7 +40,7 @@ class Observation:
         zone: (Z + 1, C, P) grams (kWh) by zone, the last row outside all; exposure: (C,) grams per km2 at the average resident's zone;
             None without areas.
         kwh: (H, Z + 1) electricity by hour (one row when hours are not known).
-        skims: (Z, Z) minutes by level.
+        skims: (Z, Z) minutes by step (`steps`), by level without edits of some hours; solved: the equilibria likewise, until `light`.
     """
 
     flows: Flows
@@ -51,42 +53,114 @@ class Observation:
     exposure: Floats | None
     kwh: Floats
     skims: tuple[Floats, ...]
+    solved: tuple[Solved, ...] = ()
+
+    def light(self) -> Observation:
+        """Without the flow by origin, which takes most of the memory."""
+        return replace(self, flows=replace(self.flows, solved=None), solved=())
 
 
 def observe(
-    case: Case, before: tuple[Floats, ...] | None = None, pollutant: int = -2, trips: Floats | None = None
-) -> Observation:
+    day: Case | Sequence[Period], before: tuple[Floats, ...] | None = None, pollutant: int = -2,
+    trips: Floats | None = None, *, near: Near | None = None,
+) -> Observation:  # fmt: skip
     """Assigns a case at each level of its day and measures it.
 
     Args:
-        case: what is judged.
+        day: what is judged: one case, or the cases of the parts of a day.
         before: skims of the plan that trips were known for: with an elasticity, trips follow the change.
-        trips: (Z, Z) weights of the mean travel time, those of today when plans are compared; None: its own.
         pollutant: whose density is the exposure (number among the factors).
+        trips: (Z, Z) weights of the mean travel time, those of today when plans are compared; None: its own.
+        near: where equilibria begin, and how exact they are.
     """
-    steps = levels(case.hours)
+    parts = steps(day)
+    case, near = parts[0].case, near or Near()
     rows = 1 if case.hours is None else len(case.hours)
     count = len(case.map.zones) + 1
     zone = np.zeros((count, len(case.classes), len(case.factors.pollutants)))
     kwh = np.zeros((rows, count))
     km = spent = 0.0
-    skims, found = [], None
-    for at, (level, at_hours) in enumerate(steps):
-        flows = _settled(case, level, None if before is None else before[at])
-        skims.append(flows.skim)
-        weight = np.ones(1) if case.hours is None else case.hours[at_hours] / level
-        here = emitted(flows, level)
+    found: list[Flows] = []
+    for at, step in enumerate(parts):
+        flows = _settled(
+            step,
+            None if before is None else before[step.number],
+            near.begin[at] if near.begin else None,
+            near,
+        )
+        weight = step.weight
+        here = emitted(flows, step.level)
         zone += here * weight.sum()
-        kwh[at_hours] += np.outer(weight, here[:, :, -1].sum(axis=1))
-        km += float(flows.vehicles.sum(axis=1) @ case.map.length) * weight.sum()
+        kwh[step.hours] += np.outer(weight, here[:, :, -1].sum(axis=1))
+        km += float(flows.vehicles.sum(axis=1) @ flows.case.map.length) * weight.sum()
         spent += float(flows.vehicles.sum(axis=1) @ flows.minutes) / 60 * weight.sum()
-        found = flows  # levels rise, the last is the busiest
-    assert found is not None
-    minutes = found.mean_minutes(case.trips if trips is None else trips)
+        found.append(flows)
+    # levels rise, the last is the busiest; an edit may hold in some of its hours only
+    busy = [
+        (step, flows) for step, flows in zip(parts, found, strict=True) if step.number == parts[-1].number
+    ]
+    share = np.array([step.weight.sum() for step, _ in busy])
+    share /= share.sum()
+    minutes = [flows.mean_minutes(step.case.trips if trips is None else trips) for step, flows in busy]
+    reached = [access(step.case, flows.skim) for step, flows in busy]
     return Observation(
-        found, km, spent, minutes, access(case, skims[-1]), found.unserved, zone,
-        _exposure(case, zone[:-1, :, pollutant]), kwh, tuple(skims),
+        busy[int(share.argmax())][1], km, spent, float(share @ minutes), float(share @ reached),
+        float(share @ [flows.unserved for _, flows in busy]), zone, _exposure(case, zone[:-1, :, pollutant]), kwh,
+        tuple(flows.skim for flows in found), tuple(flows.solved for flows in found if flows.solved),
     )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Near:
+    """Equilibria near those that are wanted: by step those at which to begin, by level those of today; the relative gap."""
+
+    begin: Sequence[Solved] = ()
+    known: Sequence[Solved] = ()
+    gap: float = GAP
+
+
+@dataclass(frozen=True)
+class Step:
+    """One equilibrium of a day: the case, its level of traffic and the number of that, the hours (numbers) that it stands for."""
+
+    case: Case
+    level: float
+    number: int
+    hours: Ints
+
+    @property
+    def weight(self) -> Floats:
+        """(k,) traffic of the hours relative to the level."""
+        hours = self.case.hours
+        whole: Floats = np.ones(1) if hours is None else hours[self.hours] / self.level
+        return whole
+
+
+def steps(day: Case | Sequence[Period]) -> list[Step]:
+    """The equilibria of a day: one for each level of traffic in each part of the day in which the same edits hold."""
+    hours = np.arange(HOURS, dtype=np.int32)
+    parts = [Period(day, hours)] if isinstance(day, Case) else day
+    found = []
+    for number, (level, at) in enumerate(levels(parts[0].case.hours)):
+        for part in parts:
+            mine = np.intersect1d(at, part.hours).astype(np.int32)
+            if len(mine):
+                found.append(_scheduled(Step(part.case, level, number, mine)))
+    return found
+
+
+def _scheduled(step: Step) -> Step:
+    """Buses of a timetable are as many as it says in these hours, whatever the traffic."""
+    if step.case.hours is None or all(line.by_hour is None for line in step.case.lines):
+        return step
+    units = step.level * step.weight.sum()
+    lines = tuple(
+        line
+        if line.by_hour is None
+        else replace(line, per_hour=float(line.by_hour[step.hours].sum() / units))
+        for line in step.case.lines
+    )
+    return replace(step, case=replace(step.case, lines=lines))
 
 
 def levels(hours: Floats | None) -> list[tuple[float, Ints]]:
@@ -154,19 +228,20 @@ def by_transit(case: Case, line: Transit) -> Floats:
     return whole
 
 
-def _settled(case: Case, level: float, before: Floats | None) -> Flows:
+def _settled(step: Step, before: Floats | None, begin: Solved | None, near: Near) -> Flows:
     """The equilibrium; with an elasticity trips follow times: T = T0 (c / c0)^e, averaged from round to round."""
-    flows = assign(case, level)
+    case, known = step.case, near.known[step.number] if near.known else None
+    flows = assign(case, step.level, near.gap, begin=begin, known=known)
     if before is None or not case.elasticity:
         return flows
     first, share = case.streams, np.ones_like(before)
     for turn in range(_ELASTIC_ROUNDS):
-        known = np.isfinite(before) & np.isfinite(flows.skim) & (before > 0)
-        ratio = np.divide(flows.skim, before, out=np.ones_like(before), where=known)
+        both = np.isfinite(before) & np.isfinite(flows.skim) & (before > 0)
+        ratio = np.divide(flows.skim, before, out=np.ones_like(before), where=both)
         wanted = ratio**case.elasticity
         share += (wanted - share) / (1.0 if turn == 0 else 2.0)
         streams = tuple(replace(stream, trips=stream.trips * share) for stream in first)
-        flows = assign(replace(case, streams=streams), level)
+        flows = assign(replace(case, streams=streams), step.level, near.gap, begin=flows.solved)
     return flows
 
 

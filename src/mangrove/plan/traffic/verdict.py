@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -17,13 +18,16 @@ import numpy as np
 
 from mangrove.errors import Problem, RequestError
 from mangrove.plan.traffic.case import ELECTRICITY, Case
-from mangrove.plan.traffic.edits import SD, Edit, apply
-from mangrove.plan.traffic.observe import Observation, observe
+from mangrove.plan.traffic.edits import SD, Edit, Period, through_day
+from mangrove.plan.traffic.flows import GAP, Solved, assign
+from mangrove.plan.traffic.observe import Near, Observation, observe, steps
 from mangrove.traffic.roads import Floats
 
 TODAY = "today"
 DRAWS = 8
 """Draws of trips."""
+WORKERS = 2
+"""Draws at a time."""
 FACTOR_DRAWS = 50
 """Draws of factors for each draw of trips."""
 QUANTILES = (0.05, 0.95)
@@ -106,7 +110,7 @@ def evaluate(
 
 def compare(
     case: Case, plans: Mapping[str, Sequence[Edit]], *, on: date | None = None, draws: int = DRAWS,
-    seed: int = 0, common: bool = True, progress: Callable[[int, int], None] | None = None,
+    seed: int = 0, common: bool = True, workers: int = WORKERS, gap: float = GAP, progress: Callable[[int, int], None] | None = None,
 ) -> Verdict:  # fmt: skip
     """Compares plans with each other and with what is there today.
 
@@ -117,6 +121,8 @@ def compare(
         draws: of trips; each meets `FACTOR_DRAWS` draws of factors.
         seed: of all draws.
         common: whether plans share their draws; only a test has a reason to say no.
+        workers: draws at a time.
+        gap: relative gap of the equilibria.
         progress: is called with how many equilibria are done and how many there are.
 
     Raises:
@@ -125,37 +131,68 @@ def compare(
     if not plans or TODAY in plans:
         raise RequestError("roads.plan_name", text=TODAY)
     named: dict[str, Sequence[Edit]] = {TODAY: (), **plans}
-    for edits in named.values():
-        apply(case, edits, on)  # what cannot be is refused before the work begins
     exposed = next((p for p in _EXPOSED if p in case.factors.pollutants), case.factors.pollutants[0])
-    pollutant = case.factors.pollutants.index(exposed)
+    work = _Work(case, named, on, seed, case.factors.pollutants.index(exposed), common=common, gap=gap)
     seen: list[list[Observation]] = [[] for _ in named]
-    for draw in range(draws):
-        before = trips = None
-        for at, edits in enumerate(named.values()):
-            drawn = _drawn(case, edits, on, [seed, draw] if common else [seed, draw, at])
-            trips = drawn.trips if trips is None or not common else trips
-            found = observe(drawn, before, pollutant, trips)
-            before = before or found.skims
-            seen[at].append(found)
+    with ThreadPoolExecutor(workers) as pool:
+        for done, row in enumerate(pool.map(work.draw, range(draws))):
+            for one, found in zip(seen, row, strict=True):
+                one.append(found)
             if progress:
-                progress(draw * len(named) + at + 1, draws * len(named))
-    return _verdict(
-        case,
-        tuple(named),
-        seen,
-        exposed,
-        [seed] * len(named) if common else [seed + at for at in range(len(named))],
-    )
+                progress((done + 1) * len(named), draws * len(named))
+    seeds = [seed] * len(named) if common else [seed + at for at in range(len(named))]
+    return _verdict(case, tuple(named), seen, exposed, seeds)
 
 
-def _drawn(case: Case, edits: Sequence[Edit], on: date | None, seed: list[int]) -> Case:
-    """The case of a plan in one draw: shares of edits and trips are off by the same amounts in every plan that has them."""
+class _Work:
+    """Draws, one after another or in threads: compiled passes let other threads run, and no draw needs another one.
+
+    Equilibria of a plan begin at that of its edits without draws, so that what it comes to depends on nothing but its edits and the seed.
+    """
+
+    def __init__(
+        self, case: Case, plans: Mapping[str, Sequence[Edit]], on: date | None, seed: int, pollutant: int, *,
+        common: bool, gap: float,
+    ) -> None:  # fmt: skip
+        self.case, self.plans, self.on, self.seed = case, plans, on, seed
+        self.pollutant, self.common, self.gap = pollutant, common, gap
+        today: tuple[Solved, ...] = ()
+        self.begin: list[tuple[Solved, ...]] = []
+        for edits in plans.values():
+            self.begin.append(_solved(through_day(case, edits, on), gap, today))
+            today = today or self.begin[0]
+
+    def draw(self, draw: int) -> list[Observation]:
+        """What each plan comes to in one draw."""
+        found: list[Observation] = []
+        trips = before = None
+        today: tuple[Solved, ...] = ()
+        for at, edits in enumerate(self.plans.values()):
+            seeds = [self.seed, draw] if self.common else [self.seed, draw, at]
+            drawn = _drawn(self.case, edits, self.on, seeds)
+            trips = drawn[0].case.trips if trips is None or not self.common else trips
+            one = observe(drawn, before, self.pollutant, trips, near=Near(self.begin[at], today, self.gap))
+            before, today = before or one.skims, today or one.solved
+            found.append(one)
+        return [one.light() for one in found]
+
+
+def _solved(day: Sequence[Period], gap: float, today: tuple[Solved, ...]) -> tuple[Solved, ...]:
+    """The equilibria of a day without draws."""
+    found = []
+    for step in steps(day):
+        near = today[step.number] if today else None
+        solved = assign(step.case, step.level, gap, begin=near, known=near).solved
+        found += [solved] if solved else []
+    return tuple(found)
+
+
+def _drawn(case: Case, edits: Sequence[Edit], on: date | None, seed: list[int]) -> tuple[Period, ...]:
+    """The day of a plan in one draw: shares of edits and trips are off by the same amounts in every plan that has them."""
     scales = {}
     for edit in edits:
         rng = np.random.default_rng([*seed, zlib.crc32(edit.id.encode())])
         scales[edit.id] = max(1.0 + edit.error / SD * float(rng.standard_normal()), 0.0)
-    made = apply(case, edits, on, scales)
     rng, zones, spread = np.random.default_rng(seed), len(case.map.zones), case.spread
     logs = (
         spread.origin * rng.standard_normal((zones, 1))
@@ -163,7 +200,15 @@ def _drawn(case: Case, edits: Sequence[Edit], on: date | None, seed: list[int]) 
         + spread.pair * rng.standard_normal((zones, zones))
     )
     factor = np.exp(logs - (spread.origin**2 + spread.destination**2 + spread.pair**2) / 2)
-    return replace(made, streams=tuple(replace(s, trips=s.trips * factor) for s in made.streams))
+    return tuple(
+        replace(
+            part,
+            case=replace(
+                part.case, streams=tuple(replace(s, trips=s.trips * factor) for s in part.case.streams)
+            ),
+        )
+        for part in through_day(case, edits, on, scales)
+    )
 
 
 def _verdict(
