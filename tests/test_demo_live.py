@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The faults that the live demonstration plays are such as the program finds."""
 
+import shutil
 import socket
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from tests.doors import EXAMPLES
 
+from mangrove import api, demo_live, signals
 from mangrove.demo_live import held, late, run
+from mangrove.demo_streets import Size
 from mangrove.errors import LedgerError, RequestError
 from mangrove.handle import STORE
 from mangrove.inference.screening import STUCK_HOURS, STUCK_SAMPLES
@@ -79,3 +83,55 @@ def test_a_demonstration_that_runs_is_neither_replaced_nor_hidden(tmp_path):
     with Ledger.open(tmp_path / "live" / STORE), pytest.raises(LedgerError) as told:
         run(tmp_path, examples=EXAMPLES, host="127.0.0.1", port=0, speed=60.0, say=print, lang="en")
     assert told.value.code == "ledger.locked"
+
+
+@pytest.fixture(scope="module")
+def streets(tmp_path_factory):
+    """The live streets, small."""
+    pytest.importorskip("sumo")
+    pytest.importorskip("sumo_rl")
+    out = tmp_path_factory.mktemp("live")
+    return out, demo_live._streets(out, lambda line: None, "en", Size("cologne3", share=0.1, cameras=4))
+
+
+def of(table, flow):
+    return table.filter(pc.equal(table.column("flow").cast("string"), flow))
+
+
+def test_the_live_streets_know_their_past_and_get_the_rest_every_five_minutes(streets):
+    _, scene = streets
+    assert scene.start.isoformat() == "2026-06-03T08:00:00+02:00"
+    with scene.park.reader() as ledger, ledger.snapshot() as snapshot:
+        known = snapshot.values(
+            list(snapshot.flow_ids()), scene.start - timedelta(days=9), scene.start + timedelta(days=9)
+        )
+    assert max(known.column("start").to_pylist()) == scene.start - timedelta(minutes=5)
+    coming = demo_live.Feed(scene.year, scene.start)._rows()
+    counted = of(coming, "cam04_vehicles_motorbike")
+    assert counted.column("sent").to_pylist() == [
+        scene.start + timedelta(minutes=5 * n) for n in range(1, 14 * 12 + 1)
+    ]
+
+
+def test_one_live_camera_is_silent_for_an_hour_and_what_it_missed_never_comes(streets):
+    _, scene = streets
+    coming = demo_live.Feed(scene.year, scene.start)._rows()
+    silent = of(coming, f"{scene.facts['camera']}_vehicles_motorbike").column("start").to_pylist()
+    first, last = (scene.start + timedelta(minutes=minute) for minute in (30, 90))
+    assert (scene.facts["silent_from"], scene.facts["silent_to"]) == (f"{first:%H:%M}", f"{last:%H:%M}")
+    missed = [first + timedelta(minutes=5 * n) for n in range(12)]
+    assert not set(missed) & set(silent)
+    assert {first - timedelta(minutes=5), last} <= set(silent)
+
+
+def test_the_live_streets_have_what_the_demo_found_out_about_signals(streets):
+    out, _ = streets
+    made = api.open(
+        shutil.copytree(out / "streets_day", out / "streets", ignore=shutil.ignore_patterns(STORE))
+    )
+    with made.writer() as ledger:
+        ledger.put_record("signals", b'{"name": "peak"}')
+    park = api.open(shutil.copytree(out / "streets_day", out / "copy", ignore=shutil.ignore_patterns(STORE)))
+    demo_live._found(out / "streets", park)
+    with park.reader() as ledger:
+        assert list(signals.stored(ledger)) == ["peak"]

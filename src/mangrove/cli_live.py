@@ -92,12 +92,17 @@ def live(
     city: Annotated[
         bool, typer.Option("--city", help="Serve the example city with its generated twin.")
     ] = False,
+    streets: Annotated[
+        bool, typer.Option("--streets", help="Serve real streets with generated vehicles; needs SUMO.")
+    ] = False,
     lang: Lang = "vi",
 ) -> None:
-    """Serves the demonstration park, or the city, with a replayed feed until stopped."""
+    """Serves the demonstration park, the city or streets with a replayed feed until stopped."""
     from mangrove import demo_live
 
-    demo_live.run(out, examples=examples, host=host, port=port, speed=speed, say=say, lang=lang, city=city)
+    demo_live.run(
+        out, examples=examples, host=host, port=port, speed=speed, say=say, lang=lang, city=city, streets=streets
+    )  # fmt: skip
 
 
 def budget(

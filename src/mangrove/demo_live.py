@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The live demonstration: the example park in the middle of its generated year, or the city with its twin, with a feed that goes on where the past ends.
+"""The live demonstration: the example park in the middle of its generated year, the city with its twin, or streets with theirs, and a feed that goes on where the past ends.
 
 Comes in: the folder of examples. Goes out: a server on this machine, whose clock starts on a morning of the generated year and runs
 faster than real time. The feed sends what the meters would have said through the same door that real gateways use, HTTP with a
 key. Two faults are played on purpose and announced: a meter that is silent for some hours and then sends what it kept, and one that
-has repeated one value since the evening before.
+has repeated one value since the evening before. On the streets one camera is silent for an hour, and what it missed never comes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mangrove import api, demo, demo_city, messages
+from mangrove import api, demo, demo_city, demo_streets, messages, signals, streets_twin
 from mangrove.client import Client
 from mangrove.errors import LedgerError, MangroveError, RequestError
 from mangrove.handle import STORE, Handle
@@ -42,6 +42,8 @@ _SILENT, _STUCK = "office_2_electricity", "plastics_electricity"
 _SILENT_HOURS, _STUCK_HOURS = (1.0, 5.0), (-10.0, 4.0)
 """Hours after the start in which they fail. Twelve hours of one value are a stuck meter (`inference.screening.STUCK_HOURS`), so it is
 found two hours after the start."""
+_STREETS_UNTIL, _STREETS_SILENT = 22, (90, 150)
+"""Local hour at which the counts of the streets end, and minutes after seven in the morning between which one camera is silent."""
 _PATIENCE = 10
 """Tries after which a word is said; a server that is ending needs none."""
 _LATEST = timedelta(days=20)
@@ -50,18 +52,28 @@ _LATEST = timedelta(days=20)
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What is played: the territory that is served, where the coming values are read, the moment at which it begins, and what is said of it."""
+    """What is played: the territory that is served, where the coming values are read, the moment at which it begins, what is said of it and with which facts."""
 
     park: Handle
     year: Handle
     start: datetime
     said: tuple[str, ...]
+    facts: Mapping[str, str] = field(default_factory=dict)
 
 
 def run(
-    out: Path, *, examples: Path, host: str, port: int, speed: float, say: Say, lang: str, city: bool = False
+    out: Path,
+    *,
+    examples: Path,
+    host: str,
+    port: int,
+    speed: float,
+    say: Say,
+    lang: str,
+    city: bool = False,
+    streets: bool = False,
 ) -> None:
-    """Prepares the park, or the city with its generated twin, and serves it until stopped.
+    """Prepares the park, the city with its generated twin, or the streets with theirs, and serves it until stopped.
 
     Args:
         out: folder of the demonstration; what `mangrove demo` made in it is used, else it is made.
@@ -72,19 +84,20 @@ def run(
         say: takes lines for people.
         lang: language of what is said.
         city: serve the city.
+        streets: serve the streets instead; they need no examples.
 
     Raises:
-        RequestError: `cli.no_examples`, `server.port_taken`.
+        RequestError: `cli.no_examples`, `server.port_taken`. MissingExtraError: the streets need SUMO.
         LedgerError: `ledger.locked` when another demonstration runs in `out`.
     """
     from mangrove import server
     from mangrove.serve.clock import Clock
 
     source = examples / ("city" if city else "park")
-    if not (source / "territory.yaml").is_file():
+    if not streets and not (source / "territory.yaml").is_file():
         raise RequestError("cli.no_examples", path=source)
     server.reserve(server.Options(host=host, port=port, guest="operator"))
-    scene = (_city if city else _park)(out, examples, say, lang)
+    scene = _streets(out, say, lang) if streets else (_city if city else _park)(out, examples, say, lang)
     park, start = scene.park, scene.start
     options = server.Options(host=host, port=port, guest="operator", clock=Clock(start, speed), lang=lang)
     feed = Feed(scene.year, start)
@@ -92,7 +105,7 @@ def run(
     def started(running: server.Running) -> None:
         data = {"url": running.url, "speed": f"{speed:g}", "start": f"{start:%H:%M %d/%m/%Y}"}
         for code in (*scene.said, "live_stop"):
-            say(messages.render(f"demo.{code}", lang, silent=_SILENT, stuck=_STUCK, **data))
+            say(messages.render(f"demo.{code}", lang, silent=_SILENT, stuck=_STUCK, **data, **scene.facts))
         key = running.key("operator", "replayed feed")
         feed.start(Client(running.url, key), running.clock.now, say, lang)
 
@@ -122,6 +135,46 @@ def _city(out: Path, examples: Path, say: Say, lang: str) -> Scene:
     shutil.copytree(out / "city", year, ignore=shutil.ignore_patterns(STORE))
     whole, park = demo_city.whole(year), api.open(target)
     return Scene(park, whole, demo_city.at(park), ("live_city_at",))
+
+
+def _streets(out: Path, say: Say, lang: str, size: demo_streets.Size | None = None) -> Scene:
+    """The streets an hour after their counts began, with what `mangrove demo` found out about their signals and plans."""
+    target, day, size = out / "live_streets", out / "streets_day", size or demo_streets.Size()
+    _unused(target)
+    progress = _said(say, lang)
+    for folder in (target, day):
+        shutil.rmtree(folder, ignore_errors=True)
+    twin = streets_twin.build(
+        day, net=size.net, share=size.share, cameras=size.cameras, until=_STREETS_UNTIL, silent=_STREETS_SILENT, lang=lang,
+        progress=lambda step: progress(f"streets_{step}"),
+    )  # fmt: skip
+    whole = api.open(day)
+    api.ingest(whole, *twin.values, screen=False)
+    shutil.copytree(day, target, ignore=shutil.ignore_patterns(STORE, "values"))
+    start, park = twin.start + timedelta(hours=1), api.open(target)
+    with whole.reader() as source, source.snapshot() as snapshot, park.writer() as ledger:
+        past = snapshot.values(list(snapshot.flow_ids()), start - timedelta(days=28), start)
+        known = _known(past, park, start).select(["flow", "start", "value", "quality"])
+        ledger.append(known, Origin(_PAST, "1"))
+        ledger.seal()
+    _found(out / demo_streets.FOLDER, park)
+    flows, first, last = twin.silent
+    told = {
+        "camera": flows[0].partition("_")[0],
+        "silent_from": f"{first:%H:%M}",
+        "silent_to": f"{last:%H:%M}",
+    }
+    return Scene(park, whole, start, ("live_streets_at",), told)
+
+
+def _found(made: Path, park: Handle) -> None:
+    """Gives the streets what was stored of their signals and plans, when the demo has run."""
+    if not (made / STORE / CATALOG).is_file():
+        return
+    with api.open(made).reader() as source, park.writer() as ledger:
+        for kind in (signals.KIND, "street_plans"):
+            for id_, _ in source.records(kind):
+                ledger.put_record(kind, source.record(id_)[1])
 
 
 def _said(say: Say, lang: str) -> Callable[..., None]:

@@ -94,18 +94,18 @@ def copied_net(source: Path, target: Path) -> SumoNet:
 def write(
     folder: Path, net: SumoNet, links: Sequence[str], days: Mapping[date, Counts], *, name: str, tz: ZoneInfo, silent: tuple[int, int], lang: str
 ) -> Written:  # fmt: skip
-    """Writes the territory; the last of the days is the day of the twin."""
+    """Writes the territory; the latest of the days is the day of the twin."""
     areas = _Areas.over(net)
     where = areas.of(net, links)
     known = {"name": name, "tz": tz.key, "lang": lang, "note": messages.render("streets.note", lang)}
     (folder / "territory.yaml").write_text(_TERRITORY.format(**known), encoding="utf-8")
-    seen = next(reversed(days.values()))
+    today = max(days)
+    seen = days[today]
     meters = _meters(links, seen.classes)
     _flows(folder / "flows.csv", meters, links, [areas.ids[area] for area in where], areas.ids)
     at = [seen.ids.index(one) for one in links]
     loud = int(np.argmax(seen.mass["CO2"][:, at].sum(axis=0)))
     lost = tuple(meter.id for meter in meters if meter.link == loud)
-    today = next(reversed(days))
     files = []
     (folder / "values").mkdir(exist_ok=True)
     for day, counts in days.items():

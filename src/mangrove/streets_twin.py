@@ -146,7 +146,7 @@ def build(
     at = [seen.ids.index(one) for one in links]
     return Twin(
         folder, folder / NET, folder / ROUTES, start, start + timedelta(hours=until - PEAK), made.values, links,
-        (made.silent, *(start + timedelta(minutes=minute) for minute in silent)),
+        (made.silent, start + timedelta(minutes=silent[0]), start + timedelta(minutes=silent[1])),
         seen.kilograms(at), seen.kilograms(slice(None)), first, seed, data is not None,
     )  # fmt: skip
 
