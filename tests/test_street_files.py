@@ -184,3 +184,32 @@ def test_a_plan_without_edits_is_the_streets_of_today(city):
     case, _ = read_case(api.open(city).territory, [plan])
     assert plan.edits == ()
     assert apply(case, plan.edits) == case
+
+
+@pytest.mark.parametrize(
+    ("claim", "code", "text"),
+    [
+        ("{id: c, class: motorbike, vehicles: 0, avoided: 5 t, source: x}", "roads.bad_claim", "c, class"),
+        (
+            "{id: c, class: motorbikes, vehicles: 5, avoided: 5 t, source: x}",
+            "vehicles.unknown_class",
+            "motorbikes",
+        ),
+        ("{id: c, class: motorbike, vehicles: 5, source: x}", "roads.claim_nothing", "c, class"),
+        ("{id: c, class: motorbike, vehicles: 5, avoided: 5 km, source: x}", None, "5 km"),
+        ("{id: c, class: motorbike, vehicles: -5, avoided: 5 t, source: x}", "territory.negative", "-5"),
+        (
+            "{id: c, class: motorbike, vehicles: 5, fleet: 10, share: 500 %, source: x}",
+            "territory.out_of_range",
+            "500 %",
+        ),
+    ],
+)
+def test_claims_that_cannot_be_judged_are_told_at_their_place(tmp_path, claim, code, text):
+    path, line = tmp_path / "made.yaml", f"  - {claim}"
+    path.write_text(f"name: made\nclaims:\n{line}\n")
+    with pytest.raises(DeclarationError) as caught:
+        read_plan(path)
+    problem = caught.value.problems[0]
+    assert str(problem.where) == f"made.yaml:3:{line.rindex(text) + 1}"
+    assert code in (None, problem.code)

@@ -191,10 +191,17 @@ EDIT = (
 CLAIM = (
     Key("id", "unique key", cells.identifier, required=True),
     Key("class", "vehicle class", required=True),
-    Key("vehicles", "how many", cells.not_negative, required=True),
-    Key("avoided", "what they avoid in a year: `60000 t`", measured("t"), required=True),
+    Key("vehicles", "how many", cells.not_negative),
+    Key("avoided", "what they avoid in a year: `60000 t`", measured("t")),
     Key("pollutant", "of what", default="CO2"),
     Key("distance", "what each drives in a year, if the claim says so: `12000 km`", measured("km")),
+    Key("electricity", "what they use in a year: `18 GWh`", measured("kWh")),
+    Key("fleet", "vehicles of which these are a share", cells.not_negative),
+    Key("share", "that share: `30 %`", part),
+    Key("line", "length of a new line: `19.7 km`", measured("km")),
+    Key("trips", "trips a day that it takes off the road", cells.not_negative),
+    Key("trip", "length of such a trip: `8 km`", measured("km")),
+    Key("occupancy", "persons in a vehicle, if the claim says so", cells.not_negative),
     Key("source", "who says so", required=True),
 )
 PLAN = (
@@ -224,7 +231,6 @@ def read_plan(path: Path) -> Plan:
     Raises:
         DeclarationError: all problems, with line and column.
     """
-    from mangrove.plan.traffic.claims import Claim
     from mangrove.plan.traffic.edits import checked, contradictions
 
     settings, places, problems = read_settings(path, PLAN, path.name)
@@ -232,8 +238,7 @@ def read_plan(path: Path) -> Plan:
     for number, row in enumerate(settings.get("edits", ())):
         if not row["id"] or not row["type"]:
             continue
-        here = {at[2:]: where for at, where in places.items() if at[:2] == ("edits", number)}
-        here |= {at[0]: where for at, where in here.items() if len(at) == 1}
+        here = _under(places, "edits", number)
         edit = _edit(path, row, here, problems)
         try:
             checked(edit)
@@ -245,12 +250,36 @@ def read_plan(path: Path) -> Plan:
     problems += [error.problem for _, error in contradictions(edits)]
     _refuse(problems)
     claims = tuple(
-        Claim(r["id"], r["class"], r["vehicles"], r["avoided"], r["pollutant"], r["distance"], r["source"])
-        for r in settings["claims"]
+        _claim(row, _under(places, "claims", number), problems)
+        for number, row in enumerate(settings["claims"])
     )
+    _refuse(problems)
     text = json.dumps(settings, default=str, sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return Plan(settings["name"], settings["title"], tuple(edits), claims, digest)
+
+
+def _under(places: Mapping[Any, Where], name: str, number: int) -> dict[Any, Where]:
+    """Where the keys of a row stand: by key, and by key and number for items of its lists."""
+    found: dict[Any, Where] = {at[2:]: where for at, where in places.items() if at[:2] == (name, number)}
+    return found | {at[0]: where for at, where in found.items() if len(at) == 1}
+
+
+def _claim(row: Mapping[str, Any], here: Mapping[Any, Where], problems: list[Problem]) -> Claim:
+    """A row of claims; what cannot be judged is a problem."""
+    from mangrove.plan.traffic.claims import Claim, judged
+
+    claim = Claim(
+        row["id"], row["class"], row["vehicles"], row["avoided"], row["pollutant"], row["distance"], row["source"],
+        row["electricity"], row["fleet"], row["share"], row["line"], row["trips"], row["trip"], row["occupancy"],
+    )  # fmt: skip
+    try:
+        judged(claim)
+    except MangroveError as error:
+        about = {"vehicles.unknown_class": "class", "vehicles.unknown_pollutant": "pollutant"}
+        where = here.get(about.get(error.code, "id"))
+        problems.append(Problem(error.code, error.problem.data, where))
+    return claim
 
 
 def _edit(path: Path, row: Mapping[str, Any], here: Mapping[Any, Where], problems: list[Problem]) -> Edit:
