@@ -290,6 +290,9 @@ class Feed:
             keys = [k for k in known if ":" not in k and k not in counters]
             table = snapshot.values(keys, self.start_at - timedelta(days=366), self.start_at + _LATEST)
         table = held(table.select(["flow", "start", "value", "quality"]), self.start_at)
+        table = table.filter(
+            pc.is_finite(table.column("value"))
+        )  # a meter that is silent does not send that it is
         ends = _ends(table, self.year, territory.tz)
         names = pc.replace_substring(table.column("flow").cast(pa.string()), SUFFIX, "")
         table = table.set_column(0, "flow", names).append_column("sent", ends)
