@@ -140,12 +140,23 @@ class Timetable:
             key = shapes[trip] if shapes[trip] in lines else called.tobytes()
             starts = feed.repeated.get(trip, feed.begins[[trip]])
             runs = np.bincount((starts // _HOUR) % HOURS, minlength=HOURS).astype(np.float64)
-            known = found.setdefault(key, [called, np.zeros(HOURS)])
-            known[0] = called if len(called) > len(known[0]) else known[0]
-            known[1] = known[1] + runs
-        made = [
-            Way(feed.names[route], lines.get(key, places[called]) if isinstance(key, str) else places[called],
-                places[called], runs, isinstance(key, str), self.where)
-            for key, (called, runs) in found.items() if runs.sum() > 0
-        ]  # fmt: skip
+            known = found.setdefault(key, [trip, called, np.zeros(HOURS)])
+            known[:2] = [trip, called] if len(called) > len(known[1]) else known[:2]
+            known[2] = known[2] + runs
+        made = []
+        for key, (trip, called, runs) in found.items():
+            shaped = isinstance(key, str)
+            points = lines[key] if shaped else places[called]
+            speed = self._speed(trip, places[called])
+            made.append(Way(feed.names[route], points, places[called], runs, shaped, self.where, speed))
         return tuple(sorted(made, key=lambda way: -way.by_hour.sum()))
+
+    def _speed(self, trip: int, stops: Floats) -> float:
+        """Kilometers per hour of a trip, along straight lines between its stops; 0 where it takes no time."""
+        own = self.feed.segment_trip == trip
+        if not own.any():
+            return 0.0
+        seconds = float(self.feed.arrive[own].max() - self.feed.depart[own].min())
+        lon, lat = stops.T
+        km = float(gtfs.distance(lat[:-1], lon[:-1], lat[1:], lon[1:]).sum())
+        return km * _HOUR / seconds if seconds > 0 else 0.0

@@ -10,7 +10,7 @@ points, and hardly longer between them than the way itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,7 @@ class Way:
     Attributes:
         route: its name; points: (k, 2) lon, lat of the line, or of the stops when `shaped` is false; stops: (s, 2) lon, lat.
         by_hour: (24,) buses that set out in each hour of the day; where: the file it comes from.
+        speed: km/h from the first stop to the last, along straight lines between stops; 0 where nobody says.
     """
 
     route: str
@@ -53,7 +54,8 @@ class Way:
     stops: Floats
     by_hour: Floats
     shaped: bool = True
-    where: Where | None = field(default=None)
+    where: Where | None = None
+    speed: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)

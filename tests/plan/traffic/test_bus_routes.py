@@ -12,6 +12,7 @@ from mangrove.errors import MangroveError
 from mangrove.plan.traffic.bus_routes import with_routes
 from mangrove.plan.traffic.edits import Edit, apply
 from mangrove.plan.traffic.flows import assign, standing
+from mangrove.plan.traffic.observe import by_transit
 from mangrove.sources.gtfs_ways import Timetable
 
 MONDAY = date(2026, 11, 16)
@@ -119,3 +120,14 @@ def test_routes_and_days_that_there_are_not_are_refused(case, table, tmp_path):
         assert caught.value.code == code
     # a day of the timetable can be named when the plan is looked at later
     assert edited(case, "bus_line", on=date(2030, 1, 1), gtfs=table, routes=["01"], day=MONDAY).lines
+
+
+def test_buses_of_a_new_line_bring_people_to_jobs(case, table):
+    """Route 01 is 2 km long, between stops as the crow flies too, and takes 20 minutes; 8 buses an hour."""
+    after = edited(case, "bus_line", gtfs=table, routes=["01"], radius=0.5)
+    assert [(line.id, line.headway) for line in after.transit] == [("01", 7.5)] * 2
+    assert [line.speed for line in after.transit] == pytest.approx([6.0, 6.0], rel=1e-2)
+    far = after.transit[0].stations
+    assert by_transit(after, after.transit[0]).shape == (4, 4)
+    assert far.shape == (5, 2)
+    assert not edited(case, "bus_line", gtfs=table, routes=["01"]).transit

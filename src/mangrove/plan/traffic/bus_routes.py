@@ -16,7 +16,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from mangrove.errors import Problem, RequestError
-from mangrove.plan.traffic.case import Case, Flags, Line
+from mangrove.plan.traffic.case import Case, Flags, Line, Transit
 from mangrove.plan.traffic.street_edits import drawn, links_of, points_of
 from mangrove.plan.traffic.trip_edits import covered, named, served, share
 from mangrove.traffic.road_map import RoadMap
@@ -24,6 +24,7 @@ from mangrove.traffic.roads import Floats, Ints
 from mangrove.traffic.routes import Track, Way, tracks
 
 BUS, ELECTRIC = "bus", "electric_bus"
+_MINUTES = 60.0
 _LEAST = 0.05
 """km of a route off the streets that are not worth a note."""
 _TRACKS: WeakKeyDictionary[Way, tuple[Any, bytes, Track]] = WeakKeyDictionary()
@@ -42,8 +43,19 @@ def bus_line(case: Case, values: Mapping[str, Any], scale: float) -> Case:
 
     Keys: edges or points (a drawn line) with per_hour (buses per hour), or gtfs and routes, which replace lines of the same names; class
     (of the buses), share of the trips between zones along the line that moves to it, with radius (km) that people walk to its stops.
+
+    Routes of a timetable with a radius also bring people to jobs, at the speed of the timetable.
     """
-    return _line(case, values, scale, apart=False)
+    made = _line(case, values, scale, apart=False)
+    if values.get("gtfs") is None or values.get("radius") is None:
+        return made
+    ways = ways_of(values)
+    lines = [
+        Transit(way.route, way.stops, way.speed, _MINUTES / per_hour, float(values["radius"]))
+        for way, per_hour in zip(ways, _per_hour(case, ways), strict=True)
+        if way.speed > 0 and per_hour > 0
+    ]
+    return replace(made, transit=(*made.transit, *lines))
 
 
 def bus_lane(case: Case, values: Mapping[str, Any], scale: float) -> Case:
@@ -91,17 +103,10 @@ def lines_of(case: Case, ways: Sequence[Way], vehicle: str = BUS) -> tuple[list[
     clock in which most of all these ways set out.
     """
     case.number(vehicle)
-    runs = np.sum([way.by_hour for way in ways], axis=0) if ways else np.zeros(1)
-    busiest = int(np.argmax(runs))
+    day = case.hours is not None
     lines, lost, whole = [], {}, {}
-    for way, found in zip(ways, _tracks(case.map, ways), strict=True):
-        day = case.hours is not None and case.hours.sum() > 0
-        per_hour = (
-            way.by_hour.sum() / case.hours.sum() if day and case.hours is not None else way.by_hour[busiest]
-        )
-        lines.append(
-            Line(way.route, found.links, float(per_hour), vehicle, by_hour=way.by_hour if day else None)
-        )
+    for way, found, per_hour in zip(ways, _tracks(case.map, ways), _per_hour(case, ways), strict=True):
+        lines.append(Line(way.route, found.links, per_hour, vehicle, by_hour=way.by_hour if day else None))
         lost[way.route] = lost.get(way.route, 0.0) + found.left_out
         whole[way.route] = whole.get(way.route, 0.0) + found.kilometers
     notes = [
@@ -114,6 +119,14 @@ def lines_of(case: Case, ways: Sequence[Way], vehicle: str = BUS) -> tuple[list[
         if km > _LEAST
     ]
     return [line for line in lines if line.per_hour > 0], notes
+
+
+def _per_hour(case: Case, ways: Sequence[Way]) -> list[float]:
+    """Buses of each way in the hour of the trips: so that those of the day are right, else those of the busiest hour of the clock."""
+    if case.hours is not None:
+        return [float(way.by_hour.sum() / max(case.hours.sum(), 1e-12)) for way in ways]
+    busiest = int(np.argmax(np.sum([way.by_hour for way in ways], axis=0))) if ways else 0
+    return [float(way.by_hour[busiest]) for way in ways]
 
 
 def ways_of(values: Mapping[str, Any]) -> tuple[Way, ...]:
