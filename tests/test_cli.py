@@ -390,8 +390,8 @@ def measured_station(out: Path) -> Path:
     return folder
 
 
-RUNS_ON = {"listen", "demo", "serve", "work", "live"}
-"""Commands with tests of their own: tests/test_live.py and tests/test_demo.py."""
+RUNS_ON = {"listen", "demo", "serve", "work", "live", "signals live"}
+"""Commands with tests of their own: tests/test_live.py, tests/test_demo.py and tests/traffic/test_live_control.py."""
 
 
 def names_of(group, words=()):

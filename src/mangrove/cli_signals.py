@@ -7,9 +7,10 @@ application of `cli.py`; the work is done by `mangrove.signals`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -150,6 +151,44 @@ def run(
 
 
 @signals_app.command()
+def live(
+    port: Annotated[int, typer.Option("--port", help="Where SUMO listens (its --remote-port).")],
+    host: Annotated[str, typer.Option("--host", help="Where SUMO runs.")] = "localhost",
+    net: Annotated[
+        Path | None, typer.Option("--net", metavar="NET", help="Network that SUMO must be running.")
+    ] = None,
+    signal: Annotated[
+        list[str] | None,
+        typer.Option("--signal", metavar="ID", help="Signal to control; may come again. All when left out."),
+    ] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option("--log", metavar="FILE", help="Decisions as JSON lines, appended; - for stdout."),
+    ] = None,
+    seconds: Annotated[
+        str | None, typer.Option("--seconds", help="Simulated time after which control ends: 900s, 1h.")
+    ] = None,
+    order: Annotated[
+        int | None, typer.Option("--order", help="Place among several clients (--num-clients).")
+    ] = None,
+    wait: Annotated[str, typer.Option("--wait", help="How long SUMO may take to answer.")] = "10s",
+    lang: Lang = "en",
+) -> None:
+    """Controls the signals of a SUMO that is running; Ctrl-C gives them back to their programs."""
+    from mangrove import printing_signals as printing
+    from mangrove import signals as work
+
+    with _decisions(log) as told:
+        driven = work.live(
+            port, host, net=net, only=signal or (), seconds=_seconds(seconds), order=order,
+            wait=work.seconds_of(wait), told=told, stopping=lambda: say(messages.render("signals.handing_back", lang)),
+        )  # fmt: skip
+    say(printing.driven_text(driven, lang))
+    if driven.why == "stopped":
+        raise typer.Exit(130)
+
+
+@signals_app.command()
 def export(
     source: Annotated[
         Path,
@@ -180,6 +219,20 @@ def export(
         typer.echo(printing.plan_json(plan))
     elif table is None:
         typer.echo(printing.rows_csv(rows, lang), nl=False)
+
+
+@contextmanager
+def _decisions(log: Path | None) -> Iterator[Callable[[dict[str, Any]], object] | None]:
+    """Where decisions go, a line each: appended to a file, to stdout, or nowhere."""
+    from mangrove.printing_signals import decision_line
+
+    if log is None:
+        yield None
+    elif str(log) == "-":
+        yield lambda one: typer.echo(decision_line(one), nl=False)
+    else:
+        with log.open("a", encoding="utf-8", buffering=1) as file:
+            yield lambda one: file.write(decision_line(one))
 
 
 def _written(searched: Searched, out: Path | None, table: Path | None, lang: str) -> None:

@@ -23,6 +23,7 @@ from mangrove.traffic.plan_table import header
 if TYPE_CHECKING:
     from mangrove.signals import Searched
     from mangrove.traffic.fixed_plan import FixedPlan
+    from mangrove.traffic.live_control import Driven
     from mangrove.traffic.verdict import Comparison
 
 _MOST_SURE = 0.999
@@ -146,6 +147,25 @@ def comparison_document(comparison: Comparison) -> dict[str, Any]:
         "cpu_s": comparison.seconds,
         "ways": ways,
     }
+
+
+def driven_text(driven: Driven, lang: str = "en") -> str:
+    """How live control went, for people."""
+    data = {
+        "signals": number(len(driven.signals), lang),
+        "begin": number(driven.begin, lang, digits=9),
+        "end": number(driven.end, lang, digits=9),
+        "decisions": number(driven.decisions, lang, digits=9),
+    }
+    text = messages.render(f"signals.driven_{driven.why}", lang, **data)
+    if driven.abrupt and driven.why != "ended":
+        text += "\n" + messages.render("signals.abrupt", lang, signals=", ".join(driven.abrupt))
+    return text
+
+
+def decision_line(decision: Mapping[str, Any]) -> str:
+    """A decision of live control as a line of JSON."""
+    return json.dumps(decision, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def plan_json(plan: FixedPlan) -> str:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from mangrove.handle import Handle
     from mangrove.ledger import Ledger
     from mangrove.traffic.fixed_plan import FixedPlan
+    from mangrove.traffic.live_control import Driven
     from mangrove.traffic.movements import Movement
     from mangrove.traffic.plan_search import Found, Limits, Setting
     from mangrove.traffic.simulate import Run
@@ -273,6 +274,63 @@ def stored(reader: Ledger) -> dict[str, dict[str, Any]]:
         found.pop(one["name"], None)
         found[one["name"]] = one
     return found
+
+
+def live(
+    port: int,
+    host: str = "localhost",
+    *,
+    net: Path | None = None,
+    only: Sequence[str] = (),
+    seconds: float | None = None,
+    order: int | None = None,
+    wait: float = 10.0,
+    told: Callable[[dict[str, Any]], object] | None = None,
+    stopping: Callable[[], None] = lambda: None,
+) -> Driven:
+    """Drives the signals of a SUMO that runs with `--remote-port`, until it ends or the process is told to stop.
+
+    SIGINT and SIGTERM let every signal go back to its installed program over yellow and red; a second one leaves at once.
+
+    Args:
+        port: where SUMO listens.
+        host: where it runs.
+        net: its network, to be sure that it is the one that is meant.
+        only: signals to control; empty: all.
+        seconds: simulated s after which control ends.
+        order: place among several clients.
+        wait: s in which SUMO must answer.
+        told: see `traffic.live_control.drive`.
+        stopping: is called when the process is told to stop for the first time.
+
+    Raises:
+        SourceError, RequestError, MissingExtraError: those of `traffic.live_control`; `traffic.live_other_net` (SUMO runs another
+        network), `signals.no_signals` (nothing to control in `net`).
+    """
+    from mangrove.stopping import told_to_stop
+    from mangrove.traffic import live_control
+    from mangrove.traffic.fixed_plan import read_plan
+    from mangrove.traffic.signals import WaveController
+
+    wanted = [signal.id for signal in read_plan(net).signals] if net else []
+    asked = False
+
+    def heard() -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        stopping()
+
+    connection = live_control.connect(port, host, wait=wait, order=order)
+    try:
+        with told_to_stop(heard):
+            control = WaveController(only=frozenset(only) or None)
+            return live_control.drive(
+                connection, control, seconds=seconds, told=told, stop=lambda: asked, wanted=wanted
+            )
+    finally:
+        live_control.part(connection)
 
 
 def export(
