@@ -17,6 +17,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from tests.serve.city_world import riverside
 from tests.serve.exchange_world import exchanging
+from tests.serve.street_world import streets
 from tests.serve.whole import Whole, built, shared_energy, six_companies
 from tests.servers import listening
 
@@ -72,6 +73,13 @@ def bartering(tmp_path_factory) -> Iterator[Whole]:
 
 
 @pytest.fixture(scope="module")
+def counting(tmp_path_factory) -> Iterator[Whole]:
+    """A city whose streets are counted."""
+    with built(streets(tmp_path_factory.mktemp("counted") / "city")) as whole:
+        yield whole
+
+
+@pytest.fixture(scope="module")
 def address(park) -> Iterator[str]:
     """The server that everybody here looks at."""
     with listening(park.app) as found:
@@ -96,6 +104,13 @@ def watched(riverbank) -> Iterator[str]:
 def bartered(bartering) -> Iterator[str]:
     """The server of the park with exchanges."""
     with listening(bartering.app) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def counted(counting) -> Iterator[str]:
+    """The server of the city with counted streets."""
+    with listening(counting.app) as found:
         yield found
 
 
@@ -134,7 +149,7 @@ class Visit:
 
 @pytest.fixture
 def visit(  # noqa: PLR0917 - fixtures are asked for by name
-    chromium, park, energy, riverbank, bartering, address, operated, watched, bartered
+    chromium, park, energy, riverbank, bartering, counting, address, operated, watched, bartered, counted
 ) -> Iterator[Callable[..., Visit]]:
     """Opens a page as the administrator; nothing may be asked of anybody else, and nothing may go wrong."""
     opened: list[tuple[BrowserContext, Visit, bool]] = []
@@ -149,6 +164,8 @@ def visit(  # noqa: PLR0917 - fixtures are asked for by name
             whole, at = riverbank, watched
         if "symbiosis" in path:
             whole, at = bartering, bartered
+        if "traffic" in path:
+            whole, at = counting, counted
         context = chromium.new_context(viewport=DESKTOP, java_script_enabled=script, locale="vi-VN")
         cookies = [{"name": "mangrove", "value": whole.sessions["admin"], "url": at}] * signed_in
         cookies += [{"name": "lang", "value": lang, "url": at}] * bool(lang)
@@ -314,6 +331,33 @@ def test_without_webgl_the_map_is_a_drawing(visit):
     page = visit().go(f"/map?{PERIOD}")
     page.wait_for_selector('#map[data-state="drawing"]', state="attached")
     expect(page.locator("#map-drawing svg")).to_be_visible()
+
+
+def test_streets_are_stepped_through_without_script(visit):
+    page = visit("traffic", script=False, lang="en").go("/traffic?period=2023-06-05")
+    expect(page.locator("#traffic-drawing svg path[data-link]")).to_have_count(4)
+    expect(page.locator("#traffic-player")).to_be_hidden()
+    page.click("#traffic-steps a[rel=prev]")
+    assert "t=2023-06-05T07%3A50" in page.url
+    page.click('.choice a:has-text("speed") >> nth=0')
+    assert "show=speed" in page.url
+    assert "t=2023-06-05T07%3A50" in page.url
+    page.click("#traffic-worst tbody th a >> nth=0")
+    assert "at=" in page.url
+    expect(page.locator("#traffic-drawing svg")).to_be_visible()
+
+
+def test_streets_are_played_with_a_script_and_what_one_stops_at_has_its_address(visit):
+    page = visit("traffic", lang="en").go("/traffic?period=2023-06-05&t=2023-06-05T06:00")
+    page.wait_for_selector("#traffic-player:not([hidden])")
+    page.click("#traffic-play")
+    expect(page.locator("#traffic-drawing")).to_have_class("street-map playing")
+    page.wait_for_function("Number(document.getElementById('traffic-slider').value) > 1")
+    page.click("#traffic-play")
+    expect(page.locator("#traffic-drawing")).to_have_class("street-map")
+    shown = page.locator("#traffic-instant").inner_text()
+    assert f"t=2023-06-05T{shown[:5]}" in page.url.replace("%3A", ":")
+    expect(page.locator("#traffic-drawing svg path[data-link]")).to_have_count(4)
 
 
 def test_the_language_changes_and_the_address_stays(visit, address):

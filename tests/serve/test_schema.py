@@ -36,6 +36,7 @@ SCREENS = (
     "health",
     "plans",
     "symbiosis",
+    "traffic",
     "why",
 )
 MOMENTS = [
@@ -63,6 +64,7 @@ NAMES = {
     "surroundings": ("flow", "table", "figure"),
     "plans": ("a", "b", "by", "year", "table", "figure"),
     "symbiosis": ("by", "table", "figure"),
+    "traffic": ("show", "t", "rank", "at", "study", "way", "look", "plan", "table", "figure"),
     "forecast": ("flow", "table", "figure"),
     "change": ("by", "table", "figure"),
     "inventory": ("by", "table"),

@@ -23,7 +23,18 @@ from mangrove.serve.access.store import digest
 from mangrove.serve.access.table import PUBLIC, declared_roles
 from mangrove.serve.scope import ROLES
 
-SCREENS = ("now", "forecast", "change", "map", "inventory", "surroundings", "health", "plans", "symbiosis")
+SCREENS = (
+    "now",
+    "forecast",
+    "change",
+    "map",
+    "inventory",
+    "surroundings",
+    "health",
+    "plans",
+    "symbiosis",
+    "traffic",
+)
 ENDINGS = ("", ".json", ".csv", ".svg")
 JSON = {"accept": "application/json"}
 STREAM = "/events"

@@ -32,7 +32,7 @@ CHANGE = ("#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2
 """ColorBrewer 2.0 RdBu, seven classes, turned round: less is blue, more is red."""
 _SHARES = (0.2, 0.4, 0.6, 0.8, 0.95)
 """Quantiles at which the classes of amounts begin: the last holds the worst twentieth."""
-_LAND, _BORDER, _IDLE, _CASE = "#f4f6f3", "#b9c6c4", "#c6cfcd", "#56666a"
+_LAND, _BORDER, _IDLE, _CASE = "#f4f6f3", "#9fb2b6", "#c9cfcc", "#56666a"
 _BADGE, _MARGIN, _ASIDE = 8.5, 0.05, 2.6
 
 
@@ -297,7 +297,8 @@ class LinkMap:
     @cached_property
     def ground(self) -> str:
         """Outlines of places with their names, then all lines that nobody counts as one path."""
-        parts, names = [], []
+        parts: list[str] = []
+        named: list[tuple[str, Collection[shapely.Polygon]]] = []
         frame = shapely.box(0, 0, self.width, self.height)
         for part in parts_of(self.areas) if self.areas and self.degrees else []:
             shape = self.areas[part.owner]
@@ -307,13 +308,20 @@ class LinkMap:
                 continue
             pieces = [one for one in shapely.get_parts(seen) if one.geom_type == "Polygon"]
             parts.append(svg.tag("path", svg.title(shape.name), d=path(pieces, np.asarray), fill=_LAND))
-            names.append(_name(shape.name, pieces))
+            named.append((shape.name, pieces))
         idle = "".join(self.lines[road.id] for road in self.idle if road.id in self.lines)
         areas = (
-            svg.tag("g", *parts, stroke=_BORDER, stroke_width="1.1", stroke_linejoin="round") if parts else ""
+            svg.tag(
+                "g", *parts, stroke=_BORDER, stroke_width="1", stroke_dasharray="5 3", stroke_linejoin="round"
+            )
+            if parts
+            else ""
         )
+        names = _names(named, self.width, self.height)
         back = svg.rect(0, 0, self.width, self.height, "#fbfcfb")
-        return back + areas + _stroke(idle, _IDLE, 1.1) + svg.tag("g", *names, data_ranks="1") * bool(names)
+        return (
+            back + areas + _stroke(idle, _IDLE, 1.5) + (svg.tag("g", *names, data_names="1") if names else "")
+        )
 
     @cached_property
     def _turn(self) -> Floats:
@@ -329,7 +337,7 @@ class LinkMap:
         y, end = self.height - 10, 12 + length * self.factor
         bar = svg.tag("path", d=f"M12,{svg.num(y - 4)}v4H{svg.num(end)}v-4", fill="none", stroke=INK)
         shown = f"{length * 1000:g} m" if length < 1 else f"{number(length, lang)} km"
-        return svg.tag("g", bar, svg.label(end + 6, y, shown, size=11, halo=True), data_ranks="1")
+        return svg.tag("g", bar, svg.label(end + 6, y, shown, size=11, halo=True), data_names="1")
 
 
 def aside(spots: Floats, distance: float) -> Floats:
@@ -371,11 +379,22 @@ def _disc(mark: Mark, anchor: Floats, center: Floats) -> str:
     return svg.tag("g", svg.title(mark.label), lead, disc, number_)
 
 
-def _name(name: str, pieces: Collection[shapely.Polygon]) -> str:
-    """The name of a place where its largest piece has room for it."""
-    largest = max(pieces, key=lambda one: one.area)
-    spot = shapely.point_on_surface(largest)
-    west, _, east, _ = largest.bounds
-    if svg.text_width(name, 11) > (east - west) * 0.9:
-        return ""
-    return svg.label(spot.x, spot.y, name, size=11, anchor="middle", fill=MUTED, halo=True)
+def _names(
+    places: Sequence[tuple[str, Collection[shapely.Polygon]]], width: float, height: float
+) -> list[str]:
+    """Names of places, the largest first, where they have room inside their outline, the frame and beside each other."""
+    taken: list[shapely.Polygon] = []
+    drawn = []
+    ranked = [(name, max(pieces, key=lambda one: one.area)) for name, pieces in places if name and pieces]
+    for name, largest in sorted(ranked, key=lambda one: -one[1].area):
+        spot, half = shapely.point_on_surface(largest), svg.text_width(name, 11) / 2
+        box = shapely.box(spot.x - half, spot.y - 11, spot.x + half, spot.y + 4)
+        inside = spot.x - half > 0 and spot.x + half < width and spot.y < height - 4
+        if (
+            inside
+            and box.intersection(largest).area > box.area * 0.7
+            and not any(box.intersects(one) for one in taken)
+        ):
+            taken.append(box)
+            drawn.append(svg.label(spot.x, spot.y, name, size=11, anchor="middle", fill=MUTED, halo=True))
+    return drawn

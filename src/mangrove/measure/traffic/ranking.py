@@ -137,7 +137,8 @@ def rates(state: LinkState, mass: Floats, cells: slice = slice(None), *, grams: 
 
     def mean(amount: Floats, scale: float = 1.0) -> Floats:
         whole = amount.sum(axis=0) / scale
-        return np.divide(whole, hours[:, None], out=np.zeros_like(whole), where=hours[:, None] > 0)
+        found: Floats = np.divide(whole, hours[:, None], out=np.zeros_like(whole), where=hours[:, None] > 0)
+        return found
 
     lost_rate = np.where(np.isfinite(state.streets.limit)[:, None], mean(np.nan_to_num(lost)), np.nan)
     return Rates(
@@ -165,7 +166,8 @@ def mean_speed(state: LinkState) -> Floats:
     idle = np.divide(
         np.where(read, state.speed, 0.0).sum(axis=2), number, out=np.full(km.shape, np.nan), where=number > 0
     )
-    return np.divide(km, hours, out=idle, where=hours > 0)
+    found: Floats = np.divide(km, hours, out=idle, where=hours > 0)
+    return found
 
 
 def corridors(rate: Rates, names: Sequence[str]) -> tuple[Corridor, ...]:

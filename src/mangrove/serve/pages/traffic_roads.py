@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Plans for streets compared, on the page Traffic: what each changes, who gains, electricity by hour, claims that do not add up.
+
+Comes in: the newest stored record of the kind `street_plans`, as `mangrove roads compare` writes it. Goes out: rows and a figure. Nothing is
+computed again here but sums over zones.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+
+from mangrove import messages
+from mangrove.errors import RequestError, did_you_mean
+from mangrove.figures import band_lines, numbers
+from mangrove.serve import records
+from mangrove.serve.state import Live
+from mangrove.serve.view import View
+
+KIND = "street_plans"
+TODAY = "today"
+_FEW = 6
+_SURE = 0.95
+_GRAM = "g/"
+_HOURS = 24
+_WORDS = ("min", "trip", "jobs", "d")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a plan changes of a measure against another plan; `confidence` that it is better, None where neither is."""
+
+    measure: str
+    unit: str
+    plan: str
+    against: str
+    base: float
+    mean: float
+    low: float
+    high: float
+    relative: float
+    confidence: float | None
+
+    @property
+    def sure(self) -> str:
+        """`good` or `alarm` when nearly all draws agree."""
+        if self.confidence is None:
+            return ""
+        return "good" if self.confidence >= _SURE else "alarm" if self.confidence <= 1 - _SURE else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """Emissions of a zone today and under a plan, kg (kWh)."""
+
+    name: str
+    before: float
+    after: float
+
+    @property
+    def change(self) -> float:
+        """After less before."""
+        return self.after - self.before
+
+
+@dataclass(frozen=True)
+class Plans:
+    """A stored comparison.
+
+    Attributes:
+        made: when; on: the day that is looked at; daily: whether sums are of a day; names: plans with their titles; plan: the one whose zones are shown.
+        changes: all measures of all pairs; zones: of the plan, who gains most first; pollutant, unit: of the zones.
+        kwh: electricity driven by plan and hour; claims, assumptions, problems: as stored.
+    """
+
+    made: datetime
+    on: str
+    daily: bool
+    names: Mapping[str, str]
+    plan: str
+    changes: tuple[Change, ...]
+    zones: tuple[Zone, ...]
+    pollutant: str
+    unit: str
+    kwh: Mapping[str, Sequence[float]]
+    claims: Sequence[Mapping[str, Any]]
+    assumptions: Sequence[str]
+    problems: Sequence[str]
+
+    @cached_property
+    def pairs(self) -> Mapping[tuple[str, str], tuple[Change, ...]]:
+        """Changes by plan and what it is compared with, those against today first."""
+        found: dict[tuple[str, str], list[Change]] = {}
+        for one in sorted(self.changes, key=lambda one: one.against != TODAY):
+            found.setdefault((one.plan, one.against), []).append(one)
+        return {pair: tuple(rows) for pair, rows in found.items()}
+
+    @property
+    def gain(self) -> tuple[Zone, ...]:
+        """Zones with less of it."""
+        return tuple(one for one in self.zones[:_FEW] if one.change < 0)
+
+    @property
+    def lose(self) -> tuple[Zone, ...]:
+        """Zones with more of it."""
+        return tuple(one for one in self.zones[::-1][:_FEW] if one.change > 0)
+
+    @property
+    def powered(self) -> bool:
+        """Whether anything drives on electricity in any plan."""
+        return any(sum(hours) > 0 for hours in self.kwh.values())
+
+    def said(self, unit: str, lang: str) -> str:
+        """A unit of a comparison as people read it: `min/trip` becomes `phút/chuyến`."""
+        parts = (
+            messages.render(f"page_traffic.unit_{part}", lang)
+            if part in _WORDS
+            else numbers.unit_label(part, lang)
+            for part in unit.split("/")
+        )
+        return numbers.typeset("/".join(parts))
+
+    def figures(self, lang: str) -> dict[str, str]:
+        """Electricity by hour."""
+        if not self.powered or any(len(hours) != _HOURS for hours in self.kwh.values()):
+            return {}
+        lines = {
+            messages.render("page_traffic.today", lang)
+            if name == TODAY
+            else self.names.get(name, name): hours
+            for name, hours in self.kwh.items()
+        }
+        title = messages.render("page_traffic.figure_kwh", lang)
+        return {
+            "road_kwh": band_lines(
+                range(_HOURS + 1), lines, title=title, unit="kWh/h", lang=lang, heading=False
+            )
+        }
+
+    def tables(self) -> dict[str, pa.Table]:
+        """Measures, zones, claims, electricity by hour."""
+        fields = Change.__slots__
+        claims = [dict(one) | {"sources": ", ".join(one["sources"])} for one in self.claims]
+        found = {
+            "plans": pa.table({name: [getattr(one, name) for one in self.changes] for name in fields}),
+            "zones": pa.table(
+                {
+                    name: [getattr(one, name) for one in self.zones]
+                    for name in ("name", "before", "after", "change")
+                }
+            ),
+        }
+        if claims:
+            found["claims"] = pa.Table.from_pylist(claims)
+        if self.powered:
+            hours = range(max(len(hours) for hours in self.kwh.values()))
+            found["road_kwh"] = pa.table(
+                {"hour": list(hours)} | {name: list(row) for name, row in self.kwh.items()}
+            )
+        return found
+
+
+def plans_of(live: Live, view: View, pollutant: str) -> Plans | None:
+    """The newest comparison; None without one, or for who sees no totals of the territory.
+
+    Raises:
+        RequestError: `live.unknown_choice` for a plan that there is not.
+    """
+    if not (view.scope.whole or view.scope.suppresses):
+        return None
+    stored = records.newest(live, KIND)
+    if not stored:
+        return None
+    document = stored[0].document
+    names = {one["name"]: one.get("title") or one["name"] for one in document["plans"]}
+    word = view.params.get("plan", "") or next(iter(names))
+    if word not in names:
+        hint = did_you_mean(word, names)
+        raise RequestError(
+            "live.unknown_choice", name="plan", word=word[:40], options=", ".join(names), hint=hint
+        )
+    made = document.get("made")
+    shown, zones = _zones(view, document, word, pollutant)
+    return Plans(
+        datetime.fromisoformat(made) if made else stored[0].stored, document.get("on") or "", document.get("per") == "day",
+        names, word, tuple(_changes(document)), zones, shown, "kWh" if shown == "electricity" else "kg", _kwh(document),
+        document.get("claims", ()), document.get("assumptions", ()), document.get("problems", ()),
+    )  # fmt: skip
+
+
+def _changes(document: Mapping[str, Any]) -> list[Change]:
+    found = []
+    for one in document["measures"]:
+        scale, unit = (1e-3, f"k{one['unit']}") if one["unit"].startswith(_GRAM) else (1.0, one["unit"])
+        for row in one["differences"]:
+            low, high = (math.nan if row[name] is None else row[name] * scale for name in ("low", "high"))
+            base = one["mean"][row["against"]] * scale
+            found.append(
+                Change(
+                    one["key"], unit, row["plan"], row["against"], base, row["mean"] * scale, low, high, row["relative"],
+                    row["confidence"],
+                )
+            )  # fmt: skip
+    return found
+
+
+def _zones(
+    view: View, document: Mapping[str, Any], plan: str, pollutant: str
+) -> tuple[str, tuple[Zone, ...]]:
+    """The pollutant that the record has, and the zones of a plan, who gains most first."""
+    rows = document.get("zones", ())
+    known = [key for key in (rows[0] if rows else {}) if key not in {"zone", "kwh_by_hour"}]
+    if not known:
+        return pollutant, ()
+    shown = pollutant if pollutant in known else "CO2" if "CO2" in known else known[0]
+    scale = 1.0 if shown == "electricity" else 1e-3
+    places = view.territory.places
+    outside = messages.render("page_traffic.outside", view.lang)
+    found = [
+        Zone(
+            outside
+            if not one["zone"]
+            else places[one["zone"]].name
+            if one["zone"] in places
+            else one["zone"],
+            one[shown][TODAY] * scale,
+            one[shown][plan] * scale,
+        )
+        for one in rows
+    ]
+    return shown, tuple(sorted(found, key=lambda one: (one.change, one.name)))
+
+
+def _kwh(document: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Electricity of all zones by plan and hour."""
+    found: dict[str, list[float]] = {}
+    for one in document.get("zones", ()):
+        for plan, hours in one.get("kwh_by_hour", {}).items():
+            before = found.get(plan) or [0.0] * len(hours)
+            found[plan] = [a + b for a, b in zip(before, hours, strict=True)]
+    return found

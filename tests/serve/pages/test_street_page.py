@@ -1,0 +1,405 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page Traffic: numbers are those of the counts, who sees which street, steps, ranks with reasons, stored comparisons, twins."""
+
+import csv
+import io
+import json
+import re
+from datetime import timedelta
+from html import unescape
+from xml.etree import ElementTree as ET
+
+import numpy as np
+import pytest
+from scipy import stats
+from tests.measure.traffic import counted_city
+from tests.serve import street_world as world
+from tests.serve.access.browser import Browser
+from tests.serve.whole import NOW, built
+
+import mangrove as mg
+from mangrove import traffic_state
+from mangrove.errors import RequestError
+from mangrove.ledger import Ledger, Origin
+from mangrove.serve import view as views
+from mangrove.serve.clock import Clock
+from mangrove.serve.pages import traffic
+from mangrove.serve.scope import Principal, guest
+from mangrove.serve.state import Live
+from mangrove.testing import values
+from mangrove.traffic.verdict import MEASURES
+
+CITY = Principal("3", "Sở", "user", "city")
+DEPOT = Principal("4", "Bãi", "user", "tenant", "depot")
+MILL = Principal("5", "Máy", "user", "tenant", "mill")
+
+
+@pytest.fixture(scope="module")
+def park(tmp_path_factory):
+    return world.streets(tmp_path_factory.mktemp("streets") / "city")
+
+
+@pytest.fixture(scope="module")
+def live(park):
+    return Live(park, Clock(NOW, 0))
+
+
+def look(live, principal=None, now=NOW, **params):
+    params = {"lang": "en", "period": world.DAY, **params}
+    return views.read(
+        live.territory, params, now=now, principal=principal or guest("operator"), period="today",
+        screen="traffic", keeps=traffic.SCREEN.keeps,
+    )  # fmt: skip
+
+
+def page(live, principal=None, now=NOW, **params):
+    return traffic.build(live, look(live, principal, now, **params))
+
+
+def test_the_newest_five_minutes_are_the_counts_times_twelve(live, park):
+    found = page(live)
+    state = traffic_state.state(park, world.START, world.START + timedelta(hours=world.HOURS))
+    km = state.vehicle_km[-1].sum() * 12
+    assert found.now.km == pytest.approx(km)
+    assert found.now.speed == pytest.approx(
+        state.vehicle_km[-1].sum() / (state.vehicle_km[-1] / state.speed[-1]).sum()
+    )
+    assert found.now.shares == {"read": 1.0, "filled": 0.0, "missing": 0.0}
+
+
+def test_emissions_and_their_interval_are_those_of_the_command(live, park):
+    report = traffic_state.traffic(
+        park, world.START, world.START + timedelta(hours=world.HOURS), by="class", store=False
+    )
+    found = page(live)
+    assert found.now.sum[0] == pytest.approx(report.total.amount / 1000)
+    assert found.now.sum[1:] == pytest.approx((report.total.low / 1000, report.total.high / 1000))
+    assert found.now.mass == pytest.approx(report.total.amount / world.HOURS), (
+        "counts are the same in every cell"
+    )
+    assert found.sources == report.sources
+    curve = found.tables()["curve"]
+    motorbikes = np.nansum(curve["CO2_kg_per_h_motorbike"].to_numpy()) / 12
+    assert motorbikes == pytest.approx(next(row.amount for row in report.rows if row.id == "motorbike"))
+
+
+def test_the_doubt_of_the_factors_is_larger_than_that_of_counting(live):
+    now = page(live).now
+    assert (now.high - now.low) / 2 / now.mass > 2 * now.counting
+
+
+@pytest.mark.parametrize(
+    ("shown", "expected"),
+    [
+        ("speed", lambda state, at: 18.0),
+        ("pace", lambda state, at: 18.0 / (13.89 * 3.6)),
+        ("CO2", None),
+    ],
+)
+def test_a_street_shows_its_value(live, shown, expected):
+    found = page(live, show=shown)
+    rows = {row["link"]: row for row in found.tables()["links"].to_pylist()}
+    if expected is None:
+        rate = found.found.rates("CO2")
+        at = found.found.streets.ids.index("main")
+        assert rows["main"][shown] == pytest.approx(rate.mass[at].sum() / rate.length[at])
+    else:
+        assert rows["main"][shown] == pytest.approx(expected(None, None))
+    assert rows["main"]["street"] == "Lê Lợi"
+    assert rows["main"]["basis"] == "read"
+
+
+def test_steps_lead_through_the_counted_hours_and_a_time_outside_stays_at_the_edge(live):
+    assert page(live).map.at == world.START + timedelta(hours=2) - timedelta(minutes=5)
+    early = page(live, t="2023-06-05T06:07")
+    assert early.map.at == world.START + timedelta(minutes=5)
+    assert "t=2023-06-05T06%3A10" in early.step(1)
+    assert "t=2023-06-05T07%3A05" in early.step(12)
+    assert page(live, t="2023-06-05T00:00").step(-1) == ""
+    with pytest.raises(RequestError) as refused:
+        page(live, t="breakfast")
+    assert refused.value.code == "page_map.bad_instant"
+
+
+def test_of_a_long_period_the_last_day_with_counts_is_shown(live):
+    found = page(live, period="2023-06")
+    assert found.partly
+    assert found.found.span.start.astimezone(found.view.tz).date().isoformat() == world.DAY
+    assert page(live, period="2023-05").found is None
+
+
+def test_hours_can_be_chosen(live):
+    found = page(live, period="2023-06-05T06:00..2023-06-05T07:00")
+    assert len(found.found.starts) == 12
+    assert not found.partly
+
+
+def test_where_nothing_was_counted_the_way_to_the_newest_counts_is_told(live):
+    found = page(live, period="2023-06-10")
+    assert (found.found, found.now, found.map) == (None, None, None)
+    assert found.newest == world.DAY
+    assert {one.code for one in found.problems} == {"vehicles.no_values"}
+
+
+def test_cells_that_have_not_arrived_are_not_shown(tmp_path):
+    """Half past seven: later cells do not exist; at eight one camera of four has sent."""
+    park = world.streets(tmp_path / "city", records=False)
+    now = world.START + timedelta(hours=2, minutes=10)
+    with Ledger.open(park.store) as ledger:
+        rows = [
+            ("main_moto", world.START + timedelta(hours=2), 50.0),
+            ("main_speed", world.START + timedelta(hours=2), 9.0),
+        ]
+        ledger.append(values(rows), Origin("late", "1"))
+    found = page(Live(park, Clock(now, 0)), now=now, period="today")
+    assert found.found.starts[-1] == world.START + timedelta(hours=2) - timedelta(minutes=5)
+    assert found.now.at == found.found.starts[-1]
+
+
+# --- who sees what -----------------------------------------------------------------------------------------------------
+
+
+def test_the_city_sees_public_streets_and_nothing_of_a_companys_gate(live, tmp_path):
+    mine, whole = page(live, CITY), page(live)
+    assert set(whole.found.streets.ids) == {"main", "side", "third", "fourth"}
+    assert set(mine.found.streets.ids) == {"main", "side", "third"}
+    assert mine.found.hidden == 1
+    counted_city.write_net(tmp_path)
+    public = counted_city.city(tmp_path, more="traffic: {network: small.net.xml}\n")
+    counted_city.fill(public, counted_city.USUAL, world.START)
+    report = traffic_state.traffic(public, world.START, world.START + timedelta(hours=1), store=False)
+    assert mine.now.mass == pytest.approx(report.total.amount), "as if the gate were not there"
+    text = json.dumps(mine.json(), default=str)
+    assert "fourth" not in text
+    assert "Nội bộ" not in text
+
+
+def test_a_company_sees_its_own_gate_only_and_no_plans_of_the_city(live):
+    own = page(live, DEPOT)
+    assert own.found.streets.ids == ("fourth",)
+    assert (own.study, own.plans) == (None, None)
+    other = page(live, MILL)
+    assert other.found is None
+    assert {one.code for one in other.problems} == {"page_traffic.all_hidden"}
+    assert other.newest == ""
+
+
+# --- ranks -------------------------------------------------------------------------------------------------------------
+
+
+def test_streets_are_ranked_by_what_was_asked_with_links_of_one_name_together(live):
+    by_emission = page(live, rank="emission").worst
+    assert {one.name for one in by_emission.streets} == {"Lê Lợi", "Hàm Nghi", "Nội bộ"}
+    masses = [one.row.mass for one in by_emission.streets]
+    assert masses == sorted(masses, reverse=True)
+    lost = [one.row.lost for one in page(live, rank="delay").worst.streets]
+    assert lost == sorted(lost, reverse=True)
+    sums = [one.row.mass * one.row.length for one in page(live, rank="sum").worst.streets]
+    assert sums == sorted(sums, reverse=True)
+    assert page(live).worst.streets[0].where in {"West, East", "West"}
+
+
+def test_the_reason_is_said_in_words_and_its_factors_stand_in_the_table(live):
+    worst = page(live, rank="delay").worst
+    first = worst.streets[0]
+    assert first.name == "Lê Lợi"
+    assert worst.why(first).startswith("1.")
+    row = worst.tables()["corridors"].to_pylist()[0]
+    product = row["times_busy"] * row["times_mix"] * row["times_slow"]
+    assert product == pytest.approx(worst.cause(first).times)
+
+
+def test_the_map_is_cut_to_a_street_or_a_junction_that_is_asked_for(live):
+    assert page(live, at="Lê Lợi").map.plan.focus == {"main", "side"}
+    assert page(live, at="b").map.plan.focus == {"main"}
+    with pytest.raises(RequestError) as refused:
+        page(live, at="Le Loi")
+    assert refused.value.code == "page_traffic.no_street"
+    assert "Lê Lợi" in refused.value.problem.text("vi")
+
+
+# --- stored comparisons ------------------------------------------------------------------------------------------------
+
+
+def test_intervals_of_a_signal_plan_are_students_t_on_pairs(live):
+    study = page(live).study
+    row = next(one for one in study.rows if (one.way, one.measure) == ("plan", "delay"))
+    difference = np.array(world.DELAYS["plan"]) - np.array(world.DELAYS["installed"])
+    half = stats.t.ppf(0.95, 2) * difference.std(ddof=1) / np.sqrt(3)
+    assert row.change == pytest.approx(difference.mean() / 100)
+    assert (row.low, row.high) == pytest.approx(
+        ((difference.mean() - half) / 100, (difference.mean() + half) / 100)
+    )
+    assert row.less > 0.99
+    assert row.sure == "good"
+    assert {one.measure for one in study.rows} == set(MEASURES)
+
+
+def test_a_way_that_loses_vehicles_is_flagged(live):
+    assert {(one.way, one.measure) for one in page(live).study.doubtful} == {("adaptive", "unfinished")}
+
+
+def test_junctions_that_gain_and_lose_most_and_both_maps(live):
+    study = page(live).study
+    assert [(one.id, one.change) for one in study.gain] == [("b", -2.0)]
+    assert [(one.id, one.change) for one in study.lose] == [("c", 0.5)]
+    drawn = study.figures("en")
+    assert set(drawn) == {"signals_before", "signals_change"}
+    tree = ET.fromstring(drawn["signals_change"])
+    found = {one.get("data-link"): one for one in tree.iter() if one.get("data-link")}
+    assert set(found) == {"main", "side", "third"}
+    assert found["main"].get("stroke") != found["side"].get("stroke")
+    adaptive = page(live, way="adaptive").study
+    assert np.isnan(adaptive.values[1]["third"]), "nobody was there"
+    assert page(live, look="co2_kg_h").study.gain[0].change == -20.0
+
+
+def test_the_newest_of_each_study_can_be_chosen_and_others_are_refused(tmp_path):
+    park = world.streets(tmp_path / "city", records=False)
+    with park.writer() as ledger:
+        for name in ("noon", "peak", "noon"):
+            ledger.put_record(
+                "signals",
+                json.dumps({**world.study(name), "made": f"2023-06-0{len(name)}T00:00:00+00:00"}).encode(),
+            )
+    live = Live(park, Clock(NOW, 0))
+    found = page(live).study
+    assert {found.name, *found.others} == {"noon", "peak"}
+    assert page(live, study="peak").study.name == "peak"
+    for wrong in ({"study": "night"}, {"way": "installed"}, {"look": "money"}):
+        with pytest.raises(RequestError) as refused:
+            page(live, **wrong)
+        assert refused.value.code == "live.unknown_choice"
+
+
+def test_a_study_of_another_network_has_its_table_and_no_map(tmp_path):
+    park = world.streets(tmp_path / "city", records=False)
+    document = world.study()
+    document["links"]["ids"] = ["x1", "x2", "x3"]
+    with park.writer() as ledger:
+        ledger.put_record("signals", json.dumps(document).encode())
+    study = page(Live(park, Clock(NOW, 0))).study
+    assert study.figures("en") == {}
+    assert len(study.rows) == 2 * len(MEASURES)
+
+
+def test_road_plans_are_told_with_their_zones_hours_and_claims(live):
+    plans = page(live).plans
+    assert list(plans.pairs) == [("metro", "today"), ("swap", "today"), ("swap", "metro")]
+    carbon = next(one for one in plans.pairs["metro", "today"] if one.measure == "CO2")
+    assert (carbon.base, carbon.mean, carbon.unit) == (9000.0, -1000.0, "kg/d")
+    assert carbon.sure == "good"
+    assert next(one for one in plans.pairs["metro", "today"] if one.measure == "km").confidence is None
+    assert [one.name for one in plans.gain] == ["West", "outside all zones"]
+    assert [(one.name, one.change) for one in plans.lose] == [("East", 200.0)]
+    assert plans.kwh["swap"] == [13.0] * 24
+    assert page(live, plan="swap").plans.lose[0].name == "West"
+    assert "road_kwh" in plans.figures("en")
+    assert plans.said("min/trip", "vi") == "phút/chuyến"
+    with pytest.raises(RequestError):
+        page(live, plan="bridge")
+
+
+# --- twins and the page itself -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser(park):
+    with built(park) as whole:
+        one = Browser(whole.app)
+        one.http.headers["authorization"] = f"Bearer {whole.keys['operator']}"
+        yield one
+        one.close()
+
+
+def get(browser, path):
+    answer = browser.get(path)
+    assert answer.status_code == 200, answer.text[:300]
+    return answer
+
+
+def test_the_numbers_of_the_page_are_those_of_its_twins(browser):
+    found = get(browser, f"/traffic.json?period={world.DAY}&lang=en").json()
+    text = unescape(re.sub(r"<[^>]+>", "", get(browser, f"/traffic?period={world.DAY}&lang=en").text))
+    assert f"{found['now']['mass']:.3g}" in text
+    rows = list(
+        csv.DictReader(io.StringIO(get(browser, f"/traffic.csv?period={world.DAY}&table=corridors").text))
+    )
+    assert [row["street"] for row in rows] == [row["street"] for row in found["corridors"]]
+    for figure in ("map", "classes", "speed", "signals_before", "signals_change", "road_kwh"):
+        ET.fromstring(get(browser, f"/traffic.svg?period={world.DAY}&figure={figure}").text)
+
+
+def test_all_steps_of_the_map_are_one_letter_for_each_street(browser, live):
+    frames = get(browser, f"/traffic.json?period={world.DAY}").json()["frames"]
+    found = page(live)
+    assert len(frames["steps"]) == len(frames["starts"]) == len(found.found.starts)
+    for step, row in zip(frames["steps"], found.map.values, strict=True):
+        said = ["" if letter == "-" else frames["colors"][int(letter)] for letter in step]
+        assert said == [found.map.classes.color(value) for value in row]
+
+
+@pytest.mark.parametrize("lang", ["en", "vi"])
+def test_every_choice_leads_to_a_page(browser, lang):
+    text = get(browser, f"/traffic?period={world.DAY}&lang={lang}").text
+    links = {unescape(one) for one in re.findall(r'href="(/traffic\?[^"]+)"', text)}
+    assert len(links) > 25
+    for link in links:
+        said = get(browser, link).text
+        assert "page_traffic." not in said
+        assert not re.search(r">\s*(nan|None)\b", said)
+
+
+def test_the_page_stands_in_the_menu_where_vehicles_are_counted_only(live, tmp_path):
+    assert traffic.fits(live.territory)
+    from mangrove.testing import two_factory_park
+
+    park = mg.open(two_factory_park(tmp_path / "park"))
+    assert not traffic.fits(park.territory)
+    found = page(Live(park, Clock(NOW, 0)))
+    assert not found.declared
+    assert found.json()["frames"] is None
+
+
+def test_without_a_network_there_are_ranks_and_no_map(tmp_path):
+    park = world.streets(tmp_path / "city", network=False, records=False)
+    found = page(Live(park, Clock(NOW, 0)))
+    assert found.map.plan is None
+    assert "map" not in found.figures("en")
+    assert "pace" not in found.options
+    assert [one.name for one in found.worst.streets][:1] == ["main"]
+    assert found.worst.junctions == ()
+    assert np.isnan(found.now.lost)
+
+
+def test_estimates_of_uncounted_streets_are_drawn_at_their_time_only(tmp_path):
+    from mangrove.measure.traffic.store import KIND, detail
+
+    park = world.streets(tmp_path / "city", records=False)
+    end = world.START + timedelta(hours=1)
+    traffic_state.traffic(park, world.START, end)
+    with park.writer() as ledger:
+        id_ = ledger.records(KIND)[-1][0]
+        document, payload = ledger.record(id_)[1:]
+        table = detail(payload)
+        marked = np.where(np.array(table["link"].to_pylist()) == "fourth", 3, table["basis"].to_numpy())
+        import pyarrow as pa
+
+        table = table.set_column(
+            table.schema.get_field_index("basis"), "basis", pa.array(marked.astype(np.uint8))
+        )
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_file(sink, table.schema) as writer:
+            writer.write_table(table)
+        said = json.loads(document) | {"problems": ["vehicles.estimated"]}
+        ledger.put_record(KIND, json.dumps(said).encode(), bytes(sink.getvalue()))
+    live = Live(park, Clock(NOW, 0))
+    inside, outside = page(live, t="2023-06-05T06:30"), page(live, t="2023-06-05T07:30")
+    assert set(inside.map.estimates) == {"fourth"}
+    rate = inside.found.rates("CO2")
+    at = inside.found.streets.ids.index("fourth")
+    assert inside.map.estimates["fourth"] == pytest.approx(rate.mass[at].sum() / rate.length[at], rel=0.01)
+    assert page(live, t="2023-06-05T06:30", show="speed").map.estimates["fourth"] == pytest.approx(
+        12, rel=1e-4
+    )
+    assert (outside.map.estimates, outside.map.whole) == ({}, (world.START, end))
