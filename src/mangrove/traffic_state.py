@@ -264,21 +264,24 @@ def take_probes(park: Handle, path: str | Path) -> ProbeReport:
     meters = [one for one in observed.meters if one.kind == "speed" and not one.vehicle]
     if not len(drives.time) or not meters:
         return ProbeReport(drives.points, drives.matched, 0, 0)
-    first = float(drives.time.min() // SECONDS * SECONDS)
-    count = int((drives.time.max() - first) // SECONDS) + 1
-    speed = drives.speeds(first, count, SECONDS, len(net))[0][:, observed.edges[[one.link for one in meters]]]
-    cell, which = np.nonzero(speed > 0)
-    starts = pa.array(((first + cell * SECONDS) * 1e6).astype(np.int64)).cast(pa.timestamp("us", tz="UTC"))
+    means = drives.means(0.0, SECONDS)
+    of_edge = np.full(len(net), -1)
+    of_edge[observed.edges[[one.link for one in meters]]] = np.arange(len(meters))
+    which = of_edge[means.edge]
+    kept = (which >= 0) & (means.speed > 0)
+    which, cell, speed = which[kept], means.interval[kept], means.speed[kept]
+    starts = pa.array(cell * SECONDS * 1_000_000).cast(pa.timestamp("us", tz="UTC"))
     scale = np.array([one.flow.unit.to("km/h") for one in meters])
     table = pa.table(
         {
             "flow": pa.array([meters[at].flow.id for at in which], pa.string()),
             "start": starts,
-            "value": pa.array(speed[cell, which] / scale[which]),
+            "value": pa.array(speed / scale[which]),
             "quality": pa.array(np.full(len(cell), int(Quality.GOOD), np.uint8)),
         }
     )
-    digest = hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    with Path(path).open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     with park.writer() as ledger:
         receipt = ledger.append(
             table, Origin(f"file:{Path(path).name}", digest, model="map matching", version="1")

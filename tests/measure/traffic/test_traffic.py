@@ -332,6 +332,27 @@ def test_positions_of_probe_vehicles_become_speeds_of_streets(tmp_path):
     assert found.speed[1, link, 0] == pytest.approx(18, rel=0.05)
 
 
+def test_the_words_for_probe_vehicles_are_kept_nowhere(tmp_path):
+    pytest.importorskip("fastmm")
+    from tests.traffic.test_matching_probes import drive, written
+
+    from mangrove.traffic.sumo_net import read_net
+
+    folder = tmp_path / "city"
+    folder.mkdir()
+    write_net(folder)
+    made = city(folder, more="traffic:\n  network: small.net.xml\n")
+    fill(made, {name: value for name, value in USUAL.items() if "speed" not in name})
+    rows = drive(read_net(folder / "small.net.xml"), "59-X1-123.45")
+    assert traffic_state.take_probes(made, written(tmp_path / "probes.csv", rows)).values > 0
+    traffic_state.traffic(made, *HOUR)
+    with Ledger.open(made.store) as ledger:
+        ledger.seal()
+    kept = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
+    assert b"59-X1" not in kept
+    assert b"main_speed" in kept
+
+
 def test_positions_need_a_network(park, tmp_path):
     with pytest.raises(SourceError, match="network"):
         traffic_state.take_probes(park, tmp_path / "probes.csv")
