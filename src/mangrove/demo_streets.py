@@ -262,6 +262,8 @@ class _Story:
             draws=self._draws,
             vehicles=self._n(float(found.vehicles[0].sum())),
         )
+        if self.twin.real:
+            yield messages.render("streets.note_rebuilt", self.lang)
         for way in found.names:
             yield self._way(found, way)
         yield self._against(found)

@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
@@ -37,7 +38,7 @@ CITY = "streets"
 PLAN = "roads/electrify.yaml"
 """A plan to judge: part of the motorbikes become electric, and what a pilot claims to avoid."""
 _ACROSS, _DOWN = 3, 2
-"""Areas from west to east and from south to north."""
+"""Areas from west to east, and from south to north in each column."""
 _MARGIN = 0.0005
 """Degrees around the outermost street."""
 _TARGETS = ("CO2", "NOx")
@@ -92,12 +93,13 @@ def copied_net(source: Path, target: Path) -> SumoNet:
 
 
 def write(
-    folder: Path, net: SumoNet, links: Sequence[str], days: Mapping[date, Counts], *, name: str, tz: ZoneInfo, silent: tuple[int, int], lang: str
+    folder: Path, net: SumoNet, links: Sequence[str], days: Mapping[date, Counts], *,
+    name: str, note: str, tz: ZoneInfo, silent: tuple[int, int], lang: str,
 ) -> Written:  # fmt: skip
     """Writes the territory; the latest of the days is the day of the twin."""
     areas = _Areas.over(net)
     where = areas.of(net, links)
-    known = {"name": name, "tz": tz.key, "lang": lang, "note": messages.render("streets.note", lang)}
+    known = {"name": name, "tz": tz.key, "lang": lang, "note": note}
     (folder / "territory.yaml").write_text(_TERRITORY.format(**known), encoding="utf-8")
     today = max(days)
     seen = days[today]
@@ -177,14 +179,17 @@ class _Areas:
 
     @classmethod
     def over(cls, net: SumoNet) -> _Areas:
-        """Of the whole network."""
-        points = np.concatenate(net.shapes)
-        (west, south), (east, north) = points.min(axis=0) - _MARGIN, points.max(axis=0) + _MARGIN
-        x, y = np.linspace(west, east, _ACROSS + 1), np.linspace(south, north, _DOWN + 1)
-        cells = [(column, row) for row in range(_DOWN) for column in range(_ACROSS)]
-        columns, rows = np.array(cells).T
-        names = tuple(f"area_{number}" for number in range(1, len(cells) + 1))
-        return cls(names, x[columns], y[rows], x[columns + 1], y[rows + 1])
+        """Of the whole network: columns with equally many junctions, each cut in two likewise, so that none is empty."""
+        points = np.concatenate([*net.shapes, net.lonlat])
+        low, high = points.min(axis=0) - _MARGIN, points.max(axis=0) + _MARGIN
+        x = np.quantile(net.lonlat[:, 0], np.arange(1, _ACROSS) / _ACROSS)
+        sides = []
+        for west, east in pairwise([low[0], *x, high[0]]):
+            own = net.lonlat[(net.lonlat[:, 0] >= west) & (net.lonlat[:, 0] < east), 1]
+            y = np.quantile(own, np.arange(1, _DOWN) / _DOWN)
+            sides += [(west, south, east, north) for south, north in pairwise([low[1], *y, high[1]])]
+        names = tuple(f"area_{number}" for number in range(1, len(sides) + 1))
+        return cls(names, *np.array(sides).T)
 
     def of(self, net: SumoNet, links: Sequence[str]) -> list[int]:
         """In which area the middle of each street lies."""

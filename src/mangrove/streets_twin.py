@@ -140,7 +140,7 @@ def build(
     tz = ZoneInfo(place.tz)
     made = streets_files.write(
         folder, streets, links, dict(sorted(days.items())),
-        name=messages.render(f"streets.name_{place.key}", lang), tz=tz, silent=silent, lang=lang,
+        name=messages.render(f"streets.name_{place.key}", lang), note=messages.render(f"streets.{place.note}", lang), tz=tz, silent=silent, lang=lang,
     )  # fmt: skip
     start = datetime(DAY.year, DAY.month, DAY.day, PEAK, tzinfo=tz)
     at = [seen.ids.index(one) for one in links]
@@ -159,6 +159,7 @@ class _Place:
     net: Path
     routes: tuple[Path, ...]
     tz: str
+    note: str = "note"
 
 
 def _source(net: str, data: Path | None) -> _Place:
@@ -171,7 +172,8 @@ def _source(net: str, data: Path | None) -> _Place:
         folder = data / REAL
         if not (folder / "before.net.xml").is_file():
             raise SourceError("streets.no_data", path=folder)
-        return _Place("district1_3", folder / "before.net.xml", (folder / "hcm.rou.xml",), "Asia/Ho_Chi_Minh")
+        net_file, routes = folder / "before.net.xml", (folder / "hcm.rou.xml",)
+        return _Place("district1_3", net_file, routes, "Asia/Ho_Chi_Minh", "note_rebuilt")
     if net not in NETS:
         raise RequestError(
             "streets.unknown_net", net=net, options=", ".join(NETS), hint=did_you_mean(net, NETS)
