@@ -187,3 +187,15 @@ def test_what_cannot_be_made_is_refused_by_name(tmp_path, monkeypatch):
     monkeypatch.setattr(streets_twin, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError):
         streets_twin.build(tmp_path / "a")
+
+
+@pytest.mark.data
+def test_district_1_and_3_is_built_from_the_real_network(data_dir, tmp_path):
+    made = streets_twin.build(tmp_path / "a", data=data_dir, share=0.15, earlier=1)
+    opened = api.open(made.folder)
+    api.ingest(opened, *made.values, screen=False)
+    assert made.real
+    assert opened.territory.tz.key == "Asia/Ho_Chi_Minh"
+    report = traffic_state.traffic(opened, made.start, made.end, by="ward", store=False)
+    assert len(report.rows) == 6
+    assert report.total.amount == pytest.approx(made.truth["CO2"], rel=0.1)
