@@ -1,13 +1,15 @@
 """What streets emit as values like any other: in the inventory, on the map, with one doubt for all, hour by hour as counts come in."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
 import pytest
 from tests.measure.traffic.counted_city import FLOWS, RESULTS, START, USUAL, city, fill
+from tests.traffic.test_uncounted import write_grid
 
-from mangrove import api, traffic_state
-from mangrove.errors import DeclarationError
+from mangrove import api, printing_traffic, traffic_state
+from mangrove.errors import DeclarationError, RequestError
 from mangrove.ledger import Ledger, Origin
 from mangrove.measure.traffic.emitted import emitted
 from mangrove.testing import values
@@ -194,3 +196,51 @@ def test_nothing_is_done_without_counted_streets_or_values(tmp_path):
     with Ledger.open(silent.store) as ledger:
         ledger.append(values([("main_moto", START - timedelta(days=9), 1.0)]), Origin("test", "1"))
     assert traffic_state.keep_up(silent, END) == 0
+
+
+def told(park, **settings):
+    """The same territory with other settings of traffic."""
+    territory = park.territory
+    traffic = {**dict(territory.settings.get("traffic") or {}), **settings}
+    return replace(park, territory=replace(territory, settings={**territory.settings, "traffic": traffic}))
+
+
+def test_streets_that_nobody_counts_are_kept_up_when_the_territory_says_so(tmp_path):
+    folder = tmp_path / "city"
+    folder.mkdir()
+    net = write_grid(folder)
+    names = [f"{i}{j}_{i + 1}{j}" for i in range(3) for j in range(4)]
+    flows = "".join(
+        f"m{n},city,vehicles:motorbike,vehicle,5min,sum,,,,link='{name}',,memo\n"
+        f"s{n},city,speed,km/h,5min,state,,,,link='{name}',,memo\n"
+        for n, name in enumerate(names)
+    )
+    flows += "city_co2,city,reported:CO2,kg,1h,sum,1,II.1.1,reported,vehicles=all,,inventory\n"
+    made = city(folder, flows, more=f"traffic:\n  network: {net.name}\n")
+    fill(made, {f"m{n}": 60.0 + n for n in range(12)} | {f"s{n}": 22.0 for n in range(12)})
+    assert traffic_state.keep_up(made, END) == 1
+    counted = api.measure(made, *HOUR).total()
+    assert traffic_state.keep_up(told(made, whole=True), END) == 1
+    whole = api.measure(made, *HOUR).total()
+    assert whole["co2e_kg"] > 1.5 * counted["co2e_kg"]
+    asked = traffic_state.traffic(made, *HOUR, whole=True, store=False).total
+    assert whole["co2e_kg"] == pytest.approx(asked.amount)
+    wide = [(one["co2e_high"] - one["co2e_low"]) / one["co2e_kg"] for one in (whole, counted)]
+    assert wide[0] > wide[1], "what nobody counted is less sure"
+
+
+def test_where_the_doubt_comes_from_is_said_first(park):
+    found = traffic_state.traffic(park, *HOUR)
+    assert max(found.doubt, key=found.doubt.__getitem__) == "motorbike"
+    assert sum(found.doubt.values()) == pytest.approx(1)
+    assert found.ranges["motorbike"][1] == pytest.approx(90.8), "Ha Noi, Nguyen and Than 2023"
+    text = printing_traffic.as_text(found, "en")
+    assert "motorbike 9" in text.splitlines()[-1]
+    for row in (*found.rows, found.total):
+        assert row.low <= row.amount <= row.high
+
+
+def test_a_period_that_does_not_fit_in_memory_is_refused(park):
+    with pytest.raises(RequestError) as caught:
+        traffic_state.state(park, "1900-01-01", "2026-01-01")
+    assert caught.value.code == "vehicles.too_long"

@@ -51,7 +51,7 @@ def traffic(
     lang: Lang = "en",
 ) -> None:
     """Says what streets emit, from counts and speeds of vehicles."""
-    from mangrove import api, traffic_state
+    from mangrove import api, printing_traffic, traffic_state
 
     park = api.open(folder)
     if probes is not None:
@@ -60,6 +60,6 @@ def traffic(
         park, start, end, by=by, pollutant=pollutant, source=source, whole=whole, seed=seed, store=not dry_run
     )
     tell(made.problems, lang)
-    typer.echo(traffic_state.as_json(made) if json else traffic_state.as_text(made, lang))
+    typer.echo(printing_traffic.as_json(made) if json else printing_traffic.as_text(made, lang))
     if made.record:
         say(messages.render("vehicles.stored", lang, count=made.stored, record=made.record[:12]))

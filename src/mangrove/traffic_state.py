@@ -7,7 +7,6 @@ with 90 % intervals, the curves that were used beside what other sources say, an
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from mangrove.handle import Handle
     from mangrove.measure.traffic import LinkState
     from mangrove.territory.model import Territory
-    from mangrove.traffic.emissions import Factors
+    from mangrove.traffic.emissions import Amounts, Factors
     from mangrove.traffic.sumo_net import SumoNet
 
 LINK, CLASS, STREET = "link", "class", "street"
@@ -31,7 +30,8 @@ BACK = 3
 """Whole hours before the present that are estimated again and again: counts of cameras come minutes late, of readers of memory cards hours."""
 LATE = timedelta(hours=48)
 """How old values may be that make the worker estimate their hours again: as far back as screening looks."""
-_KILO = {"electricity": (1.0, "kWh")}
+KILO = {"electricity": (1.0, "kWh")}
+"""Of pollutants that are not given in kilograms: how many of what curves give make one, and its unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,9 @@ class TrafficReport:
     Attributes:
         span: the period; by: what the rows are; pollutant, unit; rows; total: of all streets.
         streets, cells: observed links and cells of five minutes; read: share of cells that were read, not filled.
-        sources: by class, g (kWh) per km at 20 km/h of every source; used: id of the curve of each class.
+        sources: by class, g (kWh) per km at 20 km/h of every source; used: id of the curve of each class; ranges: by class, 5 and 95 % of
+            what the sources hold possible there.
+        doubt: share of the variance of the total by what it comes from: the factor of each class, and `streets` (counts, speeds, streets).
         problems: what was left out, filled or assumed; record: id of the stored detail; stored: new hourly values.
     """
 
@@ -74,6 +76,8 @@ class TrafficReport:
     read: float
     sources: Mapping[str, Mapping[str, float]]
     used: Mapping[str, str]
+    ranges: Mapping[str, tuple[float, float]]
+    doubt: Mapping[str, float]
     problems: tuple[Problem, ...]
     record: str
     stored: int
@@ -140,8 +144,8 @@ def traffic(
             record, stored = write(ledger, territory, made, amounts, factors, seed=seed)
     rows, total = _rows(territory, _Sums(made, amounts, factors, seed), by)
     return TrafficReport(
-        span, by, shown, _KILO.get(shown, (1000.0, "kg"))[1], rows, total, len(made.streets.ids), made.basis.size,
-        float((made.basis <= Basis.SHARED).mean()), at_usual_speed(factors), _used(factors),
+        span, by, shown, KILO.get(shown, (1000.0, "kg"))[1], rows, total, len(made.streets.ids), made.basis.size,
+        float((made.basis <= Basis.SHARED).mean()), at_usual_speed(factors), _used(factors), _ranges(factors), _doubt(amounts, factors),
         (*made.problems, *beside(territory, taking), *remarks(territory, factors, source)), record, stored,
     )  # fmt: skip
 
@@ -306,59 +310,6 @@ def network(territory: Territory) -> SumoNet | None:
     return read_net(path)
 
 
-def as_text(report: TrafficReport, lang: str = "en") -> str:
-    """The report for people."""
-    from mangrove.figures.numbers import number
-    from mangrove.printing import grid
-
-    def cells(row: Row, name: str) -> list[str]:
-        speed = "" if row.speed is None else number(row.speed, lang)
-        values = [number(value, lang) for value in (row.amount, row.low, row.high)]
-        return [name, number(row.vehicle_km, lang), speed, *values]
-
-    def say(code: str, **data: Any) -> str:
-        return messages.render(f"vehicles.{code}", lang, **data)
-
-    head = [say(word) for word in ("group", "km", "speed")]
-    head += [f"{report.pollutant} ({report.unit})", say("low"), say("high")]
-    rows = [cells(row, row.id) for row in report.rows] + [cells(report.total, say("total"))]
-    read = f"{report.read:.0%}"
-    parts = [
-        [say("summary", streets=report.streets, cells=report.cells, read=read)],
-        grid(head, rows, left={0}),
-    ]
-    told = [
-        [name, report.used.get(name, ""), ", ".join(f"{key} {value:.3g}" for key, value in values.items())]
-        for name, values in report.sources.items()
-    ]
-    if told:
-        title = [say("vehicle"), say("curve"), say("at_20", unit=_per_km(report.pollutant))]
-        parts.append(grid(title, told, left={0, 1, 2}))
-    return "\n\n".join("\n".join(part) for part in parts)
-
-
-def as_json(report: TrafficReport) -> str:
-    """The report for programs."""
-
-    def row(one: Row) -> dict[str, Any]:
-        return {name: getattr(one, name) for name in Row.__slots__}
-
-    return json.dumps(
-        {
-            "start": report.span.start.isoformat(), "end": report.span.end.isoformat(), "by": report.by,
-            "pollutant": report.pollutant, "unit": report.unit, "rows": [row(one) for one in report.rows],
-            "total": row(report.total), "streets": report.streets, "cells": report.cells, "read": report.read,
-            "sources_at_20_km_h": report.sources, "curves": report.used, "record": report.record, "stored": report.stored,
-            "problems": [{"code": one.code, "text": one.text()} for one in report.problems],
-        },
-        ensure_ascii=False, indent=2,
-    )  # fmt: skip
-
-
-def _per_km(pollutant: str) -> str:
-    return "kWh/km" if pollutant in _KILO else "g/km"
-
-
 def _pollutant(word: str) -> str:
     """The pollutant that was meant, whatever its case."""
     known = {one.casefold(): one for one in vehicles.POLLUTANTS}
@@ -397,7 +348,7 @@ class _Sums:
         """One row for each group, of all classes or of one."""
         from mangrove.traffic.emissions import roll_up
 
-        scale = _KILO.get(self.factors.pollutants[0], (1000.0, ""))[0]
+        scale = KILO.get(self.factors.pollutants[0], (1000.0, ""))[0]
         summed = roll_up(
             self.amounts if only is None else _only(self.amounts, only), weights, self.factors, seed=self.seed
         )
@@ -489,6 +440,31 @@ def at_usual_speed(factors: Factors) -> dict[str, dict[str, float]]:
             ]
             found[name] = {one.source: round(float(one.at(vehicles.USUAL_SPEED)), 4) for one in near}
     return found
+
+
+def _ranges(factors: Factors) -> dict[str, tuple[float, float]]:
+    found = {}
+    for name, row in zip(factors.classes, factors.curves, strict=True):
+        if row[0]:
+            usual = float(row[0].at(vehicles.USUAL_SPEED))
+            found[name] = (usual * row[0].low, usual * row[0].high)
+    return found
+
+
+def _doubt(amounts: Amounts, factors: Factors) -> dict[str, float]:
+    """Where the variance of the first pollutant comes from; the factors of classes err apart."""
+    mass = amounts.mass[..., 0].sum(axis=(0, 1))
+    parts = {
+        name: (float(mass[c]) * factors.curves[c][0].spread) ** 2  # type: ignore[union-attr]
+        for c, name in enumerate(factors.classes)
+        if factors.curves[c][0] and mass[c] > 0
+    }
+    shared = 0.0 if amounts.shared is None else float(amounts.shared[..., 0].sum()) ** 2
+    parts["streets"] = (
+        float((amounts.own[..., 0].sum(axis=0) + amounts.link[..., 0].sum(axis=0) ** 2).sum()) + shared
+    )
+    whole = sum(parts.values())
+    return {name: value / whole for name, value in parts.items()} if whole > 0 else {}
 
 
 def _used(factors: Factors) -> dict[str, str]:

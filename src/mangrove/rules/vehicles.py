@@ -148,6 +148,16 @@ class Curve:
         """Standard deviation of the logarithm of the factor, over the sources."""
         return math.log(self.high / self.low) / (2 * _Z90)
 
+    @property
+    def mean(self) -> float:
+        """Mean of what the sources hold possible, relative to this curve."""
+        return self.median * math.exp(self.sigma**2 / 2)
+
+    @property
+    def spread(self) -> float:
+        """Its standard deviation, relative to this curve."""
+        return self.mean * math.sqrt(math.expm1(self.sigma**2))
+
     def draw(self, count: int, seed: int = 0) -> Floats:
         """(count,) multipliers of the curve: lognormal, 90 % of them between `low` and `high`.
 

@@ -292,7 +292,9 @@ def roll_up(amounts: Amounts, weights: Any, factors: Factors, *, seed: int = 0, 
     drawn = np.einsum("ncp,zcp->nzp", factors.draws(draws, seed), by_group)
     noise = np.random.default_rng([seed, 1]).standard_normal((draws, 1, 1))
     low, high = np.quantile(drawn + noise * np.sqrt(variance), LEVELS, axis=0)
-    return Sum(by_group.sum(axis=1), by_group, np.maximum(low, 0.0), high, np.sqrt(variance))
+    mass = by_group.sum(axis=1)
+    # The amount is that of a source, often of the lowest or highest: draws must not leave it outside.
+    return Sum(mass, by_group, np.clip(low, 0.0, mass), np.maximum(high, mass), np.sqrt(variance))
 
 
 def _checked(flow: Any, speed: Any, length: Any, classes: int) -> tuple[Floats, Floats, Floats]:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 from tests.measure.traffic.counted_city import CELLS, FLOWS, RESULTS, START, USUAL, city, fill, write_net
 
-from mangrove import api, traffic_state
+from mangrove import api, printing_traffic, traffic_state
 from mangrove.errors import DataQualityError, DeclarationError, MangroveError, RequestError, SourceError
 from mangrove.ledger import Ledger, Origin
 from mangrove.measure.traffic.store import detail
@@ -206,10 +206,10 @@ def test_sources_stand_side_by_side_and_another_one_may_be_asked_for(park):
     other = traffic_state.traffic(park, *HOUR, source="copert", store=False)
     assert other.used["motorbike"].startswith("copert:")
     assert other.total.amount != pytest.approx(made.total.amount)
-    text = traffic_state.as_text(made, "vi")
+    text = printing_traffic.as_text(made, "vi")
     assert "hbefa" in text
     assert "tổng" in text
-    assert json.loads(traffic_state.as_json(made))["total"]["amount"] == made.total.amount
+    assert json.loads(printing_traffic.as_json(made))["total"]["amount"] == made.total.amount
 
 
 def refused(folder, flows=FLOWS + RESULTS, more="", filled=True, **asked):

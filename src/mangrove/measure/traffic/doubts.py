@@ -62,10 +62,9 @@ def of_targets(
         for c in classes:
             curve = factors.curves[c][p]
             if curve and amount[c] > 0:
-                mean = curve.median * math.exp(curve.sigma**2 / 2)
-                shift += float(amount[c]) * (mean - 1)
+                shift += float(amount[c]) * (curve.mean - 1)
                 name = f"traffic:{curve.vehicle}/{'CO2' if curve.pollutant == 'fuel' else curve.pollutant}"
-                doubts[name] = float(amount[c]) * mean * math.sqrt(math.expm1(curve.sigma**2))
+                doubts[name] = float(amount[c]) * curve.spread
         doubts[f"traffic:{one.flow.id}"] = part * math.sqrt(float(weight**2 @ (own[:, p] + link[:, p] ** 2)))
         if shared is not None:
             doubts["traffic:uncounted"] = part * float(weight @ shared[:, p])

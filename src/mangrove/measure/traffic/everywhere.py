@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import DataQualityError, Problem
-from mangrove.measure.traffic.state import Basis, LinkState
+from mangrove.measure.traffic.state import Basis, LinkState, bearable
 from mangrove.measure.traffic.streets import Floats
 from mangrove.rules.roads import motorcycle_units
 from mangrove.territory.model import Territory
@@ -28,10 +28,12 @@ def everywhere(territory: Territory, state: LinkState, *, seed: int = 0) -> Link
 
     Raises:
         DataQualityError: `vehicles.whole_network` (no network is declared), `vehicles.too_few_counts`.
+        RequestError: `vehicles.too_long`.
     """
     net = state.streets.net
     if net is None:
         raise DataQualityError("vehicles.whole_network")
+    bearable(len(state.starts), len(net), len(state.classes))
     units = np.array([motorcycle_units(name) for name in state.classes])
     known = state.basis != Basis.MISSING
     cells = np.maximum(known.sum(axis=0), 1)
@@ -53,11 +55,13 @@ def _joined(
     assert net is not None
     km = state.vehicle_km.sum(axis=(0, 1))
     shares = km / km.sum()
-    clock = (state.flow @ units).sum(axis=1)
-    clock = clock / max(float(clock.mean()), 1e-9)
+    clock = _clock(state, units)
     vehicles = found.flow[other] / (shares @ units) / _PER_HOUR
     flow = clock[:, None, None] * vehicles[:, None] * shares
     shape = flow.shape
+    basis = np.where((state.basis != Basis.MISSING).any(axis=1), Basis.ESTIMATED, Basis.MISSING).astype(
+        np.uint8
+    )
     root = next(place.id for place in territory.places.values() if place.parent is None)
     more = replace(
         streets,
@@ -81,8 +85,18 @@ def _joined(
         flow_error=np.concatenate([state.flow_error, np.zeros(shape)], axis=1),
         speed_error=np.concatenate([state.speed_error, np.zeros(shape)], axis=1),
         by_total=np.concatenate([state.by_total, np.zeros(len(other), dtype=bool)]),
-        basis=np.concatenate([state.basis, np.full(shape[:2], Basis.ESTIMATED, np.uint8)], axis=1),
+        basis=np.concatenate([state.basis, np.repeat(basis[:, None], len(other), axis=1)], axis=1),
         link_error=np.concatenate([state.link_error, np.full(len(other), found.error)]),
         common_error=np.concatenate([state.common_error, np.full(len(other), found.distance_error)]),
         problems=(*state.problems, note),
     )
+
+
+def _clock(state: LinkState, units: Floats) -> Floats:
+    """(T,) flow of the streets that are known then, over their own means; 0 where none is."""
+    known = state.basis != Basis.MISSING
+    flow = (state.flow @ units) * known
+    mean = flow.sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    usual = known @ mean
+    found: Floats = np.divide(flow.sum(axis=1), usual, out=np.zeros(len(flow)), where=usual > 0)
+    return found

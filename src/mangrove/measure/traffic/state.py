@@ -8,6 +8,7 @@ from the same clock time, or from how slow the other streets are against their l
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,7 +17,7 @@ from enum import IntEnum
 import numpy as np
 import numpy.typing as npt
 
-from mangrove.errors import DataQualityError, Problem
+from mangrove.errors import DataQualityError, Problem, RequestError
 from mangrove.ledger import Snapshot
 from mangrove.measure.traffic.cells import SECONDS, Cells, read
 from mangrove.measure.traffic.streets import Floats, Streets
@@ -32,6 +33,8 @@ PARTIAL = 0.5
 it, 88 to 90 % of the cells of simulated streets lay in their 90 % intervals (benchmarks/traffic_emissions.py)."""
 _LEAST_ERROR = 0.2
 """Least relative standard deviation of a filled value: a mean over days does not know what happens today."""
+MOST_NUMBERS = 2e7
+"""Cells x streets x classes of one state: 160 MB an array, about 20 of them. A week of 500 streets in five classes, six hours of a large city."""
 _HOUR, _DAY = 3600, 86_400
 
 
@@ -99,12 +102,14 @@ def observe(territory: Territory, streets: Streets, span: Span, snapshot: Snapsh
         DataQualityError: `vehicles.no_values`, `vehicles.no_shares` (a street counts vehicles without classes, and nothing says which
             classes drive there).
         RuleError: `vehicles.unknown_class` in the declared shares.
+        RequestError: `vehicles.too_long`.
     """
     declared = _declared_shares(territory)
     classes = tuple(dict.fromkeys([*streets.classes, *declared]))
     by_total = _by_total(streets)
     if not classes:
         raise DataQualityError("vehicles.no_shares", link=streets.ids[int(np.flatnonzero(by_total)[0])])
+    bearable(math.ceil(span.hours * 3600 / SECONDS), len(streets.ids), len(classes))
     now = read(streets, classes, span, snapshot)
     if not (np.isfinite(now.count).any() or np.isfinite(now.total).any()):
         raise DataQualityError(
@@ -128,6 +133,16 @@ def observe(territory: Territory, streets: Streets, span: Span, snapshot: Snapsh
         streets, now.starts, classes, flow, speed, error, speed_error, by_total, shares, mix_error, none, none, basis,
         (*now.problems, *_said(basis, streets)),
     )  # fmt: skip
+
+
+def bearable(cells: int, links: int, classes: int) -> None:
+    """Refuses what does not fit in memory.
+
+    Raises:
+        RequestError: `vehicles.too_long`.
+    """
+    if cells * links * classes > MOST_NUMBERS:
+        raise RequestError("vehicles.too_long", cells=cells, links=links, classes=classes)
 
 
 def _declared_shares(territory: Territory) -> dict[str, float]:

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `mangrove traffic` says, as text and JSON.
+
+Comes in: a `TrafficReport`. Goes out: a table of amounts with intervals, the curves beside all sources, where the doubt comes from.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mangrove import messages
+from mangrove.figures.numbers import number, percent
+from mangrove.printing import grid
+from mangrove.traffic_state import KILO, Row, TrafficReport
+
+STREETS = "streets"
+
+
+def as_text(report: TrafficReport, lang: str = "en") -> str:
+    """The report for people."""
+
+    def say(code: str, **data: Any) -> str:
+        return messages.render(f"vehicles.{code}", lang, **data)
+
+    def cells(row: Row, name: str) -> list[str]:
+        speed = "" if row.speed is None else number(row.speed, lang)
+        return [
+            name,
+            number(row.vehicle_km, lang),
+            speed,
+            *(number(x, lang) for x in (row.amount, row.low, row.high)),
+        ]
+
+    head = [
+        say("group"),
+        say("km"),
+        say("speed"),
+        f"{report.pollutant} ({report.unit})",
+        say("low"),
+        say("high"),
+    ]
+    rows = [cells(row, row.id) for row in report.rows] + [cells(report.total, say("total"))]
+    parts = [
+        [
+            say(
+                "summary",
+                streets=report.streets,
+                cells=report.cells,
+                read=percent(report.read, lang, decimals=0),
+            )
+        ],
+        grid(head, rows, left={0}),
+    ]
+    if report.sources:
+        parts.append(_curves(report, lang))
+    if report.doubt:
+        parts.append([_doubt(report, lang)])
+    return "\n\n".join("\n".join(part) for part in parts)
+
+
+def _curves(report: TrafficReport, lang: str) -> list[str]:
+    """The curve of each class, the range of the sources, and each of them."""
+    unit = "kWh/km" if report.pollutant in KILO else "g/km"
+    title = [
+        messages.render(f"vehicles.{code}", lang, unit=unit)
+        for code in ("vehicle", "curve", "range", "at_20")
+    ]
+    told = [
+        [
+            name,
+            report.used.get(name, ""),
+            "–".join(number(end, lang) for end in report.ranges[name]),
+            ", ".join(f"{key} {number(value, lang)}" for key, value in values.items()),
+        ]
+        for name, values in report.sources.items()
+    ]
+    return grid(title, told, left={0, 1, 2, 3})
+
+
+def _doubt(report: TrafficReport, lang: str) -> str:
+    """What most of the interval comes from."""
+    shares = sorted(report.doubt.items(), key=lambda one: -one[1])
+    named = [
+        f"{messages.render('vehicles.doubt_streets', lang) if name == STREETS else name} {percent(share, lang, decimals=0)}"
+        for name, share in shares
+    ]
+    return messages.render("vehicles.doubt", lang, parts=", ".join(named))
+
+
+def as_json(report: TrafficReport) -> str:
+    """The report for programs."""
+
+    def row(one: Row) -> dict[str, Any]:
+        return {name: getattr(one, name) for name in Row.__slots__}
+
+    return json.dumps(
+        {
+            "start": report.span.start.isoformat(), "end": report.span.end.isoformat(), "by": report.by,
+            "pollutant": report.pollutant, "unit": report.unit, "rows": [row(one) for one in report.rows],
+            "total": row(report.total), "streets": report.streets, "cells": report.cells, "read": report.read,
+            "sources_at_20_km_h": report.sources, "curves": report.used, "range_at_20_km_h": report.ranges,
+            "share_of_variance": report.doubt, "record": report.record, "stored": report.stored,
+            "problems": [{"code": one.code, "text": one.text()} for one in report.problems],
+        },
+        ensure_ascii=False, indent=2,
+    )  # fmt: skip
