@@ -19,6 +19,7 @@ from mangrove.traffic.signals import Health, Scores, Wave, WaveController
 from mangrove.traffic.simulate import Run, simulate
 
 STATES = ("GGrrr", "rrGgr", "rGrrG")
+CROSSING = ((0, 2), (0, 3), (1, 2), (2, 4), (3, 4))
 LIMITS = Limits(all_red=1.0, walk_speed=1.0)
 
 
@@ -27,6 +28,7 @@ def crossroads(states=STATES, crossing=(0.0, 0.0, 0.0, 0.0, 12.0)):
     return Signal(
         id="x", program="0", states=states, cycle=tuple((s, 30.0) for s in states), lanes=("a", "b", ":w"),
         lane=(0, 0, 1, 1, 2), exits=("o", "p", "o", "p", ":c"), via=("",) * 5, crossing=crossing,
+        foes=tuple(frozenset(b for one in CROSSING if a in one for b in one if b != a) for a in range(5)),
     )  # fmt: skip
 
 
@@ -39,7 +41,7 @@ def test_no_wish_breaks_a_hard_rule(asked):
     shown = []
     for phase, stuck in asked:
         guard.wish(phase)
-        shown.append(guard.show({0: 9.0, 2: 9.0} if stuck else {}))
+        shown.append(guard.show({0: 1, 2: 2} if stuck else {}))
     runs = []
     for state in shown:
         if runs and runs[-1][0] == state:
@@ -68,13 +70,36 @@ def test_the_next_green_waits_for_a_blocked_junction_but_not_for_ever(start, end
     if not guard.wish(end):
         assert start == end
         return
-    blocking = {link: 30.0 for link in range(5) if STATES[start][link] in "Gg" and STATES[end][link] == "r"}
+    now, then = STATES[start], STATES[end]
+    new = {link for link in range(5) if now[link] == "r" and then[link] in "Gg"}
+    ended = {link for link in range(5) if now[link] in "Gg" and then[link] == "r"}
+    blocking = {a: 2 for one in CROSSING for a in one if a in ended and new.intersection(one) - {a}}
     seconds = 0
     while guard.show(blocking if seconds < stuck else {}) != STATES[end]:
         seconds += 1
         assert seconds <= 3 + 1 + LIMITS.clear
     waits = blocking and stuck > 4
     assert seconds == (min(max(stuck, 4), 4 + LIMITS.clear) if waits else 4)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "inside", "waits"),
+    [
+        ("rrGgr", "GGrrr", {2: 1}, True),  # it had the right of way and did not get through: in the way
+        ("rrGgr", "GGrrr", {3: 1}, False),  # one that turns has room to stand
+        ("rrGgr", "GGrrr", {3: 2}, True),  # the second one has not
+        ("rrGgr", "GGrrr", {0: 1}, False),  # it may go on now
+        ("rrGgr", "rGrrr", {3: 5}, False),  # its way crosses only link 0, which stays red
+        ("rrGgr", "rGrrr", {4: 1}, False),
+    ],
+)
+def test_only_who_stands_across_the_next_green_holds_it_up(start, end, inside, waits):
+    guard = Guard(crossroads(states=(start, end), crossing=(0.0,) * 5), Limits())
+    for _ in range(7):
+        guard.show()
+    guard.wish(1)
+    shown = [guard.show(inside) for _ in range(4)]
+    assert (shown[-1] != end) == waits
 
 
 def test_the_way_out_leads_over_yellow_to_all_red():

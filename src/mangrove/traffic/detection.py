@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands and comes before each signal, second by second, as cameras that see the last meters of each lane would tell.
 
-Comes in: a running simulation. Goes out: queues, moving vehicles, blocked exits and vehicles standing inside the junction. A queue is
+Comes in: a running simulation. Goes out: queues, moving vehicles, blocked exits and vehicles stuck within the junction. A queue is
 measured along the way to the stop line and not by the last lane object: networks split lanes into pieces of a few meters. NaN is the
 word of a detector that knows it is broken.
 """
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from mangrove.traffic.phases import Signal
+from mangrove.traffic.phases import Signal, ways
 
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
@@ -25,8 +25,10 @@ _VEHICLES, _SPEED, _LANE, _AT = 0xA4, 0x40, 0x51, 0x56
 """Numbers of SUMO's interface: the domain of vehicles; speed, lane and position on the lane of a vehicle."""
 _STANDS, _JAMMED = 0.5, 0.2
 """m/s below which a vehicle is in a queue, and below which it blocks an exit."""
-_SETS_OFF = 2.0
-"""m/s2 with which vehicles within the junction speed up."""
+_STUCK = 1.0
+"""m/s below which a vehicle within a junction has not got through."""
+_SETS_OFF, _OUT = 2.0, 2.5
+"""m/s2 with which a vehicle that was stuck speeds up; s before it is out of the junction from which on it is in nobody's way."""
 _EXIT = 10.0
 """m of an exit lane that must not be occupied by a standing vehicle."""
 
@@ -37,13 +39,13 @@ class Seen:
 
     Attributes:
         queue, moving: (K,) vehicles in reach, NaN from a broken detector; blocked: (E,) exit lanes.
-        inside: for each signal (by number) the seconds that the last vehicle within the junction needs to leave it, by the link it uses.
+        inside: for each signal (by number) the vehicles that have stood within the junction and are not out of it yet, by link.
     """
 
     queue: Floats
     moving: Floats
     blocked: Mask
-    inside: dict[int, dict[int, float]]
+    inside: dict[int, dict[int, int]]
 
 
 class Sensors(Protocol):
@@ -82,6 +84,7 @@ class Cameras:
             for way, rest in _ways(sim, via)
         }
         self._way: dict[str, tuple[str, int, float]] = {}
+        self._stood: set[str] = set()
         for junction, around in _circles(sim, signals, reach).items():
             sim.junction.subscribeContext(junction, _VEHICLES, around, [_SPEED, _LANE, _AT])
 
@@ -91,9 +94,10 @@ class Cameras:
         for vehicles in sim.junction.getAllContextSubscriptionResults().values():
             near.update(vehicles)
         queue, moving = np.zeros(len(self.lanes)), np.zeros(len(self.lanes))
-        inside: dict[int, dict[int, float]] = {}
+        inside: dict[int, dict[int, int]] = {}
+        stood: set[str] = set()
         blocked = np.zeros(len(self.exits), bool)
-        ways: dict[str, tuple[str, int, float]] = {}
+        before: dict[str, tuple[str, int, float]] = {}
         for name, row in near.items():
             if _LANE not in row:
                 continue
@@ -101,16 +105,19 @@ class Cameras:
             way = self._way.get(name)
             if way is None or way[0] != lane:
                 way = self._find(sim, name, lane, at)
-            ways[name] = way
+            before[name] = way
             if way[1] >= 0 and way[2] - at <= self._reach:
                 (queue if speed < _STANDS else moving)[way[1]] += 1.0
             if speed < _JAMMED and at < _EXIT and lane in self.exits:
                 blocked[self.exits[lane]] = True
             if lane in self._inside:
                 number, link, rest = self._inside[lane]
-                last = inside.setdefault(number, {})
-                last[link] = max(last.get(link, 0.0), _seconds(rest - at, speed))
-        self._way = ways
+                if speed < _STUCK or name in self._stood:
+                    stood.add(name)
+                    if speed < _STUCK or _seconds(rest - at, speed) > _OUT:
+                        by_link = inside.setdefault(number, {})
+                        by_link[link] = by_link.get(link, 0) + 1
+        self._way, self._stood = before, stood
         return Seen(queue, moving, blocked, inside)
 
     def _find(self, sim: Any, name: str, lane: str, at: float) -> tuple[str, int, float]:
@@ -177,12 +184,9 @@ def _seconds(distance: float, speed: float) -> float:
 
 def _ways(sim: Any, via: str) -> list[tuple[str, float]]:
     """The lanes within a junction that a link leads over, each with the meters from its start to the end of the last one."""
-    ways: list[str] = []
-    while via and via not in ways:
-        ways.append(via)
-        via = next((link[4] for link in sim.lane.getLinks(via) if link[4]), "")
-    lengths = [float(sim.lane.getLength(way)) for way in ways]
-    return [(way, sum(lengths[number:])) for number, way in enumerate(ways)]
+    found = ways(sim, via)
+    lengths = [float(sim.lane.getLength(way)) for way in found]
+    return [(way, sum(lengths[number:])) for number, way in enumerate(found)]
 
 
 def _circles(sim: Any, signals: Sequence[Signal], reach: float) -> dict[str, float]:

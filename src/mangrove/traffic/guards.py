@@ -18,6 +18,9 @@ WALK_MIN = 7.0
 WALK_SPEED = 1.07
 """m/s, 3.5 ft/s, at which the clearance time of a crossing is computed (FHWA, MUTCD 2009, section 4E.06, paragraph 7)."""
 
+_ROOM = 2
+"""Vehicles that turn on permissive green for whom a junction has no room; each other one that stands within it counts as many."""
+
 OUT = -1
 """A wish for no green at all: the way from control to the installed program leads over it."""
 
@@ -26,15 +29,13 @@ OUT = -1
 class Limits:
     """Times that hold always, s: least green, yellow, all red after yellow; walkers' least green and speed (m/s).
 
-    `clear` is how long the next green waits at most for vehicles of the last one that need more than `leave` to be out of
-    the junction.
+    `clear` is how long the next green waits at most for vehicles that are stuck within the junction.
     """
 
     minimum: float = 7.0
     yellow: float = 3.0
     all_red: float = 0.0
     clear: float = 15.0
-    leave: float = 3.0
     walk: float = WALK_MIN
     walk_speed: float = WALK_SPEED
 
@@ -109,11 +110,11 @@ class Guard:
                 steps.append((amber.replace("y", "r"), limits.all_red))
         return steps
 
-    def show(self, inside: Mapping[int, float] = MappingProxyType({})) -> str:
+    def show(self, inside: Mapping[int, int] = MappingProxyType({})) -> str:
         """The state for the next second; time passes.
 
         Args:
-            inside: seconds that the last vehicle within the junction needs to leave it, by its link; see `occupied`.
+            inside: vehicles that are stuck within the junction, by the link they use; see `occupied`.
         """
         while self._coming and self._left <= 0.0:
             if len(self._coming) == 1 and self._waited < self.limits.clear and self.occupied(inside):
@@ -132,10 +133,18 @@ class Guard:
         self.green += 1.0
         return self.signal.states[self.phase]
 
-    def occupied(self, inside: Mapping[int, float]) -> bool:
-        """Whether vehicles of the last green are still within the junction, so that the next one has to wait.
+    def occupied(self, inside: Mapping[int, int]) -> bool:
+        """Whether vehicles within the junction are in the way of the next green, so that it has to wait.
 
-        Entered by the next stream, a junction with vehicles that turn across it can lock for good.
+        One that turned on permissive green stands where the junction has room for it and gets out by itself; a second one, or one
+        that had the right of way, stands across other ways: entered by the next stream, the junction can lock for good.
         """
         then = self._target
-        return any(rest > self.limits.leave and then[link] not in GREEN for link, rest in inside.items())
+        now = self.signal.states[self.phase]
+        new = {link for link, letter in enumerate(then) if letter in GREEN and now[link] not in GREEN}
+        room = sum(
+            count if now[link] == "g" else _ROOM * count
+            for link, count in inside.items()
+            if then[link] not in GREEN and (self._then == OUT or self.signal.foes[link] & new)
+        )
+        return room >= _ROOM

@@ -31,6 +31,7 @@ class Signal:
         lanes: (J,) ids; lane: (L,) which lane a link starts from, -1 for a link that nobody uses; exits: (L,) ids of the lanes that
             links lead to; via: (L,) ids of the ways within the junction, empty where the net has none.
         crossing: (L,) m that a pedestrian walks, 0 for vehicles.
+        foes: (L,) the links whose ways within the junction cross or join that of a link.
     """
 
     id: str
@@ -42,6 +43,7 @@ class Signal:
     exits: tuple[str, ...]
     via: tuple[str, ...]
     crossing: tuple[float, ...]
+    foes: tuple[frozenset[int], ...]
 
     def weights(self, permissive: float) -> Floats:
         """(P, J) share of a lane's links that a state lets go, permissive green counting `permissive`."""
@@ -98,6 +100,7 @@ def _signal(sim: Any, name: str) -> Signal:
     links += [None] * (max(len(state) for state, _ in cycle) - len(links))  # letters that no link uses
     lanes = tuple(dict.fromkeys(link[0] for link in links if link))
     number = {lane: j for j, lane in enumerate(lanes)}
+    via = tuple(link[2] if link else "" for link in links)
     return Signal(
         id=name,
         program=program,
@@ -106,8 +109,9 @@ def _signal(sim: Any, name: str) -> Signal:
         lanes=lanes,
         lane=tuple(number[link[0]] if link else -1 for link in links),
         exits=tuple(link[1] if link else "" for link in links),
-        via=tuple(link[2] if link else "" for link in links),
+        via=via,
         crossing=tuple(_crossing(sim, link) for link in links),
+        foes=_foes(sim, via, [link[0] if link else "" for link in links]),
     )
 
 
@@ -116,3 +120,26 @@ def _crossing(sim: Any, link: tuple[str, str, str] | None) -> float:
     if link is None or not link[0].startswith(":"):
         return 0.0
     return float(sim.lane.getLength(link[1]))
+
+
+def ways(sim: Any, via: str) -> list[str]:
+    """The lanes within a junction that a link leads over, from the first one, `via`; none for a link without."""
+    found: list[str] = []
+    while via and via not in found:
+        found.append(via)
+        via = next((link[4] for link in sim.lane.getLinks(via) if link[4]), "")
+    return found
+
+
+def _foes(sim: Any, via: Sequence[str], origin: Sequence[str]) -> tuple[frozenset[int], ...]:
+    """(L,) the links from other lanes whose ways cross or join that of a link."""
+    over = [ways(sim, one) for one in via]
+    against = [{foe for way in each for foe in sim.lane.getInternalFoes(way)} for each in over]
+    return tuple(
+        frozenset(
+            other
+            for other, each in enumerate(over)
+            if origin[other] != origin[link] and against[link].intersection(each)
+        )
+        for link in range(len(over))
+    )
