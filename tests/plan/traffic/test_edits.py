@@ -334,3 +334,21 @@ def test_hours_need_the_hours_of_a_day_and_a_type_that_can_be_timed(case):
     with pytest.raises(MangroveError) as caught:
         apply(case, [Edit("fleet", "electrify", EVERY["electrify"], hours=morning)])
     assert caught.value.code == "roads.edit_key"
+
+
+def test_an_edge_that_nobody_may_drive_on_is_refused(tmp_path):
+    from tests.traffic.small_net import grid_text, squares
+
+    from mangrove.plan.traffic.street_edits import links_of
+    from mangrove.traffic.road_map import roads_of
+    from mangrove.traffic.sumo_net import read_net
+
+    path = tmp_path / "rail.net.xml"
+    street = 'id="j0_0-j0_1" from="j0_0" to="j0_1" type="highway.primary"'
+    path.write_text(grid_text().replace(street, street.replace("highway.primary", "railway.rail")))
+    net = read_net(path)
+    road = roads_of(net, squares(net))
+    assert len(links_of(road, ["j0_1-j0_0"])) == 1
+    with pytest.raises(MangroveError) as caught:
+        links_of(road, ["j0_1-j0_0", "j0_0-j0_1"])
+    assert (caught.value.code, caught.value.problem.data["edge"]) == ("roads.no_street", "j0_0-j0_1")

@@ -180,8 +180,16 @@ def _tolled(case: Case, values: Mapping[str, Any]) -> Ints:
 
 
 def links_of(road: RoadMap, ids: Any) -> Ints:
-    """The links of some edges by their ids."""
-    return road.links_of(sumo_net.edge_numbers(road.net, tuple(ids)))
+    """The links of some edges by their ids.
+
+    Raises:
+        RequestError: `roads.unknown_edge`, `roads.no_street` (an edge that no motor vehicle may use).
+    """
+    numbers = sumo_net.edge_numbers(road.net, tuple(ids))
+    shut = np.flatnonzero(~np.isin(numbers, road.edge))
+    if len(shut):
+        raise RequestError("roads.no_street", edge=road.net.ids[numbers[shut[0]]])
+    return road.links_of(numbers)
 
 
 def points_of(written: Any) -> Floats:
