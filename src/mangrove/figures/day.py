@@ -22,6 +22,8 @@ _LEFT, _STRIP = 56.0, 15.0
 _HOURS = (3, 6, 12, 24, 72, 168, 744, 8_784, 1_000_000)
 """Hours between two labels below a plot: the first with which they are few enough is taken."""
 _MOST_HOURS = 26
+_SHORT = 8
+"""Hours that are short enough for a label at each of them."""
 _SHADES = ("#e3eef9", "#f6f8f8", "#fbe3d3")
 """Behind hours of a low, a middle and a high price: light enough to leave the areas in front their colors."""
 
@@ -220,10 +222,11 @@ class _Plane:
         return svg.line(_LEFT, self.y(0.0), self.width, self.y(0.0), MUTED)
 
     def clock(self) -> str:
-        """The hours below the plot, every three of them; fewer over many days, which then begin with their date."""
+        """The hours below the plot, every three of them or each of a few; fewer over many days, which then begin with their date."""
         parts = []
         several = self.edges[-1] > 24  # noqa: PLR2004 - a day; then each one begins at 00:00
-        every = next(step for step in _HOURS if (self.edges[-1] - self.edges[0]) / step <= _MOST_HOURS)
+        reach = self.edges[-1] - self.edges[0]
+        every = 1 if reach <= _SHORT else next(step for step in _HOURS if reach / step <= _MOST_HOURS)
         for hour in range(math.ceil(self.edges[0] / every) * every, math.floor(self.edges[-1]) + 1, every):
             x = self.x(hour)
             parts.append(svg.line(x, self.bottom, x, self.bottom + 4, MUTED))

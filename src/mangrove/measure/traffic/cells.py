@@ -113,13 +113,16 @@ def _by_flow(
     from pyarrow import DictionaryArray
 
     coded = names if isinstance(names, DictionaryArray) else names.combine_chunks()
-    code = coded.indices.to_numpy()
-    when = table["start"].cast("int64").to_numpy()
-    value = table["value"].to_numpy()
+    code = coded.indices.to_numpy()[kept]
+    order = np.argsort(code, kind="stable")
+    when = table["start"].cast("int64").to_numpy()[kept][order]
+    value = table["value"].to_numpy()[kept][order]
+    known = coded.dictionary.to_pylist()
+    ends = np.searchsorted(code[order], np.arange(len(known) + 1))
     return {
-        name: (when[own], value[own])
-        for number, name in enumerate(coded.dictionary.to_pylist())
-        if (own := kept & (code == number)).any()
+        name: (when[first:last], value[first:last])
+        for name, first, last in zip(known, ends, ends[1:], strict=False)
+        if last > first
     }
 
 

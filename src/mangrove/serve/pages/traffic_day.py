@@ -217,13 +217,15 @@ def _day(  # noqa: PLR0917 - private
     state = live.kept.get(
         ("traffic state", span, live.cut(), streets.ids), lambda: _observed(live, streets, span)
     )
-    newest = _newest(state)
+    first, last = _known(state)
     if span.end + CELL > now:  # later cells have not arrived yet
-        state = _until(state, newest + 1)
+        last = min(last, _newest(state) + 1)
+    state = _between(state, first, last)
+    span = Span(from_us(int(state.starts[0])), from_us(int(state.starts[-1])) + CELL)
     territory = live.territory
     factors = curves_for(territory, state.classes, tuple(dict.fromkeys((CARBON, pollutant))), "", span)
     problems = (*state.problems, *remarks(territory, factors, ""))
-    return Day(span, state, factors, emitted(state, factors), hidden, newest, problems)
+    return Day(span, state, factors, emitted(state, factors), hidden, _newest(state), problems)
 
 
 def _observed(live: Live, streets: Streets, span: Span) -> LinkState:
@@ -246,10 +248,20 @@ def _newest(state: LinkState) -> int:
     return int(np.flatnonzero(read >= _ARRIVED * np.median(read[some]))[-1])
 
 
-def _until(state: LinkState, cells: int) -> LinkState:
-    """The first cells of a state."""
+def _known(state: LinkState) -> tuple[int, int]:
+    """The first cell in which anything is known, and the one after the last."""
+    import numpy as np
+
+    from mangrove.measure.traffic.state import Basis
+
+    some = np.flatnonzero((state.basis != Basis.MISSING).any(axis=1))
+    return (int(some[0]), int(some[-1]) + 1) if len(some) else (0, len(state.starts))
+
+
+def _between(state: LinkState, first: int, last: int) -> LinkState:
+    """Some cells of a state."""
     names = ("starts", "flow", "speed", "flow_error", "speed_error", "basis")
-    return replace(state, **{name: getattr(state, name)[:cells] for name in names})
+    return replace(state, **{name: getattr(state, name)[first:last] for name in names})
 
 
 def network_file(live: Live, name: str) -> SumoNet | None:

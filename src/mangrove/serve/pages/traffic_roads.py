@@ -29,6 +29,8 @@ _FEW = 6
 _SURE = 0.95
 _GRAM = "g/"
 _HOURS = 24
+_NOTHING = 1e-9
+"""Differences below, relative to what they are of, are rounding."""
 _WORDS = ("min", "trip", "jobs", "d")
 
 
@@ -199,15 +201,22 @@ def _changes(document: Mapping[str, Any]) -> list[Change]:
     for one in document["measures"]:
         scale, unit = (1e-3, f"k{one['unit']}") if one["unit"].startswith(_GRAM) else (1.0, one["unit"])
         for row in one["differences"]:
-            low, high = (math.nan if row[name] is None else row[name] * scale for name in ("low", "high"))
             base = one["mean"][row["against"]] * scale
+            mean, low, high = (_shift(row[name], scale, base) for name in ("mean", "low", "high"))
             found.append(
                 Change(
-                    one["key"], unit, row["plan"], row["against"], base, row["mean"] * scale, low, high, row["relative"],
+                    one["key"], unit, row["plan"], row["against"], base, mean, low, high, row["relative"],
                     row["confidence"],
                 )
             )  # fmt: skip
     return found
+
+
+def _shift(value: float | None, scale: float, base: float) -> float:
+    """A difference; what an equilibrium leaves of nothing is nothing."""
+    if value is None:
+        return math.nan
+    return 0.0 if abs(value * scale) <= _NOTHING * abs(base) else value * scale
 
 
 def _zones(

@@ -101,10 +101,12 @@ class Study:
 
     @property
     def doubtful(self) -> tuple[Measured, ...]:
-        """Losses of vehicles that rise where delay or CO2 falls: a gain that may be none."""
+        """Losses of vehicles that rise, by one a draw or more, where delay or CO2 falls: a gain that may be none."""
         gains = {one.way for one in self.rows if one.measure in {"delay", "co2"} and (one.change or 0) < 0}
         return tuple(
-            one for one in self.rows if one.measure in LOST and one.way in gains and one.after > one.before
+            one
+            for one in self.rows
+            if one.measure in LOST and one.way in gains and one.after >= one.before + 1
         )
 
     def doubts(self, lang: str) -> str:
