@@ -450,8 +450,8 @@ def _demand(folder: Path, settings: Mapping[str, Any], road: RoadMap, people: An
     """Trips: given, or from population and jobs, and fitted to counts where there are any."""
     from dataclasses import replace
 
-    from mangrove.plan.traffic.flows import graph_of
     from mangrove.traffic import demand, paths
+    from mangrove.traffic.equilibrium import graph_of
 
     mix = settings["mix"]
     if mix and abs(sum(mix.values()) - 1) > 1e-6:  # noqa: PLR2004 - rounding

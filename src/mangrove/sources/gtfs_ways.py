@@ -45,7 +45,7 @@ class Timetable:
         """
         chosen = self._chosen(routes)
         day = self._busiest(chosen) if day is None else day
-        found = []
+        found: list[Way] = []
         for route in chosen:
             if (route, day) not in self._made:
                 self._made[route, day] = self._ways(route, day)

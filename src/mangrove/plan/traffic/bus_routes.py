@@ -104,7 +104,9 @@ def lines_of(case: Case, ways: Sequence[Way], vehicle: str = BUS) -> tuple[list[
     """
     case.number(vehicle)
     day = case.hours is not None
-    lines, lost, whole = [], {}, {}
+    lines: list[Line] = []
+    lost: dict[str, float] = {}
+    whole: dict[str, float] = {}
     for way, found, per_hour in zip(ways, _tracks(case.map, ways), _per_hour(case, ways), strict=True):
         lines.append(Line(way.route, found.links, per_hour, vehicle, by_hour=way.by_hour if day else None))
         lost[way.route] = lost.get(way.route, 0.0) + found.left_out

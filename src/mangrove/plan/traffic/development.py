@@ -45,15 +45,15 @@ def develop(case: Case, values: Mapping[str, Any], scale: float) -> Case:
     streams = []
     for stream in case.streams:
         whole = np.divide(stream.trips, left, out=np.zeros_like(left), where=left > 0)
-        change = grown(whole, people, work) - whole
-        road = (whole + np.minimum(change, 0.0)) * left + np.maximum(change, 0.0) * new
+        new_trips = grown(whole, people, work) - whole
+        road = (whole + np.minimum(new_trips, 0.0)) * left + np.maximum(new_trips, 0.0) * new
         streams.append(replace(stream, trips=road))
     return replace(case, streams=tuple(streams), population=case.population * people, jobs=case.jobs * work)
 
 
 def _left(case: Case, lines: Sequence[Served]) -> Floats:
     """(Z, Z) part of the trips that lines leave on the road."""
-    left = np.ones((len(case.map.zones),) * 2)
+    left: Floats = np.ones((len(case.map.zones),) * 2)
     for line in lines:
         left *= 1 - line.share * np.outer(line.near, line.near)
     return left

@@ -227,8 +227,9 @@ def contradictions(edits: Sequence[Edit]) -> Iterator[tuple[Edit, RequestError]]
                 yield edit, RequestError("roads.twice", where=edit.places.get((key, again)), **data)
         near = edit.values.get("near")
         if near is not None and near not in lines:
-            data = {"text": near, "options": ", ".join(lines) or "-", "hint": did_you_mean(near, lines)}
-            yield edit, RequestError("roads.unknown_near", where=edit.places.get("near"), **data)
+            where, hint = edit.places.get("near"), did_you_mean(near, lines)
+            options = ", ".join(lines) or "-"
+            yield edit, RequestError("roads.unknown_near", where=where, text=near, options=options, hint=hint)
     yield from _overlaps([edit for edit in edits if edit.type == "change_lanes"])
 
 
