@@ -197,6 +197,14 @@ def test_electric_buses_replace_buses(case):
     assert [(line.vehicle, line.per_hour) for line in half.lines] == [("bus", 10.0), ("electric_bus", 10.0)]
 
 
+def test_electric_buses_come_after_the_lines_that_they_name(case):
+    edits = [
+        Edit("a", "electric_buses", {"lines": ["b"], "share": 0.5}),
+        Edit("b", "bus_line", {"edges": ["j0_0-j0_1"], "per_hour": 20}),
+    ]
+    assert [line.per_hour for line in apply(case, edits).lines] == [10.0, 10.0]
+
+
 def test_a_signal_plan_changes_capacity_as_its_greens_do(case, tmp_path):
     path = tmp_path / "plan.add.xml"
     greens = [60, 5, 20, 5]

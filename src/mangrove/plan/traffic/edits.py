@@ -138,7 +138,7 @@ def apply(
 
     Args:
         case: before.
-        edits: in any order; those of earlier days come first, and those beside lines after the lines.
+        edits: in any order; those of earlier days come first, electric buses after lines of their day, what is built beside lines last.
         on: a day; None: all edits hold.
         scales: by id, what uncertain shares are multiplied with in one draw.
         hour: of the day; None: those that hold in any hour.
@@ -149,7 +149,7 @@ def apply(
     """
     for _, error in contradictions(edits):
         raise error
-    for edit in sorted(edits, key=lambda e: ("near" in e.values, e.first or date.min, e.id)):
+    for edit in sorted(edits, key=_turn):
         kind = checked(edit)
         if not edit.holds(on) or (hour is not None and edit.hours is not None and not edit.hours[hour]):
             continue
@@ -160,6 +160,11 @@ def apply(
         except MangroveError as error:
             raise edit.located(error) from None
     return case
+
+
+def _turn(edit: Edit) -> tuple[bool, date, bool, str]:
+    """When an edit is made among the others."""
+    return "near" in edit.values, edit.first or date.min, edit.type == "electric_buses", edit.id
 
 
 def through_day(
