@@ -2,7 +2,7 @@
 #   make demo    installs and runs the main job on the examples
 #   make test    installs the development tools and runs every check
 # And one that keeps running:
-#   make live    serves the example park with a replayed feed until stopped; with CITY=1 the city
+#   make live    serves the example park with a replayed feed until stopped; with CITY=1 the city, with STREETS=1 streets
 # DATA=folder (or MANGROVE_DATA) runs both on the real data files; see docs/how-to/real-data.md.
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ demo: $(VENV)/.run
 	$(BIN)/mangrove demo --out out $(if $(DATA),--data "$(DATA)")
 
 live: $(VENV)/.run
-	$(BIN)/mangrove live --out out $(if $(CITY),--city)
+	$(BIN)/mangrove live --out out $(if $(CITY),--city) $(if $(STREETS),--streets)
 
 test: $(VENV)/.dev browser
 	$(BIN)/ruff check .
