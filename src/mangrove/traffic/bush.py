@@ -20,9 +20,9 @@ from mangrove.traffic.paths import Curve, Graph, Heap, Links, heap_of, renew, sh
 
 _TINY = 1e-12
 """Relative difference of costs below which two paths cost the same; rounding of sums over some hundred links is smaller."""
-_SWEEPS = 3
+_SWEEPS = 8
 """Sweeps over all bushes in a round; the first one changes the bushes."""
-_PASSES = 3
+_PASSES = 1
 """Equilibrations of a bush in a sweep."""
 
 
@@ -68,13 +68,14 @@ class Rows(NamedTuple):
 
 
 class Labels(NamedTuple):
-    """By node: cost of the cheapest and the costliest path from the origin, the last links of both, and whether it leads to a destination."""
+    """By node: cost of the cheapest and the costliest path from the origin, their last links, whether it leads on, whether flow feeds it."""
 
     low: Any
     high: Any
     least: Any
     most: Any
     leads: Any
+    fed: Any
 
 
 @compiled
@@ -101,7 +102,7 @@ def assign(
     links = Links(fixed + own.sum(axis=0), np.empty(links_), np.empty(links_))
     labels = Labels(
         np.empty(nodes), np.empty(nodes), np.empty(nodes, np.int32), np.empty(nodes, np.int32),
-        np.empty(nodes, np.bool_),
+        np.empty(nodes, np.bool_), np.empty(nodes, np.bool_),
     )  # fmt: skip
     rows, count = _rows(own, inside, nodes), groups * zones
     lost, active = np.zeros(groups), np.zeros(count, np.bool_)
@@ -213,7 +214,7 @@ def _sweep(
     mine = _of(rows, row)
     if sweep == 0:
         rows.size[row] = _improve(origin, mine, graph, links, labels, rows.size[row])
-        rows.count[row] = _visit(origin, trips, mine, graph, labels.leads, rows.size[row])
+        rows.count[row] = _visit(origin, trips, mine, graph, links, labels, rows.size[row])
     for _ in range(_PASSES):
         if _equilibrate(origin, mine, graph, curve, links, labels, rows.count[row]) == 0.0:
             break
@@ -258,18 +259,22 @@ def _cheapest_inside(origin: int, mine: Bush, graph: Graph, links: Links, low: A
 
 
 @compiled
-def _visit(origin: int, trips: Any, mine: Bush, graph: Graph, leads: Any, size: int) -> int:
+def _visit(origin: int, trips: Any, mine: Bush, graph: Graph, links: Links, labels: Labels, size: int) -> int:
     """Lists the nodes of a bush that lead to a destination, with their links. Returns how many there are, the origin left out."""
+    _tidy(origin, mine, graph, links, labels.fed, size)
+    leads = labels.leads
     leads[:] = False
     for zone in range(len(trips)):
         leads[zone] = trips[zone] > 0.0 and zone != origin
     for at in range(size - 1, 0, -1):
         node = mine.order[at]
-        if leads[node]:
-            for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
-                link = graph.in_link[k]
-                if mine.inside[link]:
+        for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
+            link = graph.in_link[k]
+            if mine.inside[link]:
+                if leads[node]:
                     leads[graph.tail[link]] = True
+                else:
+                    _clear(link, mine, links)
     count, entry = 0, 0
     for at in range(1, size):
         node = mine.order[at]
@@ -283,6 +288,30 @@ def _visit(origin: int, trips: Any, mine: Bush, graph: Graph, leads: Any, size: 
             count += 1
     mine.first[count] = entry
     return count
+
+
+@compiled
+def _tidy(origin: int, mine: Bush, graph: Graph, links: Links, fed: Any, size: int) -> None:
+    """Takes off what rounding has left on links that no flow feeds: it would keep them in the bush, and their cost would bar others."""
+    fed[origin] = True
+    for at in range(1, size):
+        node = mine.order[at]
+        fed[node] = False
+        for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
+            link = graph.in_link[k]
+            if mine.inside[link] and mine.own[link] > 0.0:
+                if fed[graph.tail[link]]:
+                    fed[node] = True
+                else:
+                    _clear(link, mine, links)
+
+
+@inlined
+def _clear(link: int, mine: Bush, links: Links) -> None:
+    """Takes the flow of one origin off a link."""
+    if mine.own[link] > 0.0:
+        links.flow[link] = max(links.flow[link] - mine.own[link], 0.0)
+        mine.own[link] = 0.0
 
 
 @compiled

@@ -177,7 +177,10 @@ def shared_equilibrium(
     if start is None:
         own, inside = np.zeros((groups * zones, count)), np.zeros((groups * zones, count), np.bool_)
     else:
-        own, inside = (a.reshape(groups * zones, count).copy() for a in start)
+        own, inside = (
+            start[0].reshape(groups * zones, count).copy(),
+            start[1].reshape(groups * zones, count).copy(),
+        )
     flow, reached, done, lost = bush.assign(
         trips, roads.standing, graph_of(roads), _rights(roads, users), paths.Curve(*roads.function), gap,
         _ROUNDS["bush"] if rounds is None else rounds, own, inside,
@@ -231,7 +234,8 @@ def _excess(roads: Roads, one: Users, flow: Floats, own: Floats) -> Floats:
     shut = cost if one.closed is None else np.where(one.closed, np.inf, cost)
     least = paths.skim(roads.zones, shut, graph_of(roads))
     cheapest = np.where(one.trips > 0, one.trips, 0.0) * np.where(np.isfinite(least), least, 0.0)
-    return np.divide(spent - cheapest.sum(axis=1), spent, out=np.zeros_like(spent), where=spent > 0)
+    over: Floats = np.divide(spent - cheapest.sum(axis=1), spent, out=np.zeros_like(spent), where=spent > 0)
+    return over
 
 
 def graph_of(roads: Roads) -> Graph:
@@ -246,19 +250,17 @@ def _rights(roads: Roads, users: Sequence[Users]) -> Any:
     from mangrove.traffic import bush
     from mangrove.traffic.roads import compressed
 
-    several = {"out": [], "in": [], "t0": [], "b": []}  # type: dict[str, list[Any]]
+    leaving, entering, curves = [], [], []
     for one in users:
         kept = None if one.closed is None or not one.closed.any() else ~one.closed
-        several["out"].append(roads.leaving if kept is None else compressed(roads.tail, roads.nodes, kept))
-        several["in"].append(roads.entering if kept is None else compressed(roads.head, roads.nodes, kept))
+        leaving.append(roads.leaving if kept is None else compressed(roads.tail, roads.nodes, kept))
+        entering.append(roads.entering if kept is None else compressed(roads.head, roads.nodes, kept))
         toll = one.toll if roads.toll is None or one.toll is None else roads.toll + one.toll
-        whole, b, _, _ = (roads if one.toll is None else replace(roads, toll=toll)).function
-        several["t0"].append(whole)
-        several["b"].append(b)
-    return bush.Rights(
-        *(np.array([ends[k] for ends in several[way]]) for way in ("out", "in") for k in (0, 1)),
-        np.array(several["t0"]), np.array(several["b"]),
-    )  # fmt: skip
+        curves.append((roads if one.toll is None else replace(roads, toll=toll)).function[:2])
+    (out_ptr, out_link), (in_ptr, in_link), (t0, b) = (
+        [np.array([row[k] for row in rows]) for k in (0, 1)] for rows in (leaving, entering, curves)
+    )
+    return bush.Rights(out_ptr, out_link, in_ptr, in_link, t0, b)
 
 
 def restarted(found: Equilibrium, trips: Floats) -> Equilibrium | None:
