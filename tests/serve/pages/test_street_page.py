@@ -184,6 +184,23 @@ def test_a_company_sees_its_own_gate_only_and_no_plans_of_the_city(live):
     assert other.newest == ""
 
 
+def test_a_place_in_the_address_leaves_the_streets_elsewhere_out(live):
+    assert set(page(live, place="west").found.streets.ids) == {"main"}
+    assert set(page(live, place="east").found.streets.ids) == {"side", "third", "fourth"}
+    assert set(page(live, CITY, place="east").found.streets.ids) == {"side", "third"}
+    assert page(live, CITY, place="east").found.hidden == 1
+    assert {one.code for one in page(live, place="mill").problems} == {"page_traffic.none_here"}
+
+
+def test_two_readers_of_the_same_streets_do_not_share_a_map_with_names_of_places(live):
+    """The outlines of wards carry names for who may know the place, and none for a company inside."""
+    mine = page(live, DEPOT).map.plan
+    theirs = page(live, place="depot").map.plan
+    assert {one.id for one in mine.roads} == {one.id for one in theirs.roads} == {"fourth"}
+    assert {one.name for one in theirs.areas} == {"West", "East"}
+    assert {one.name for one in mine.areas} == {"", "East"}
+
+
 # --- ranks -------------------------------------------------------------------------------------------------------------
 
 
@@ -337,6 +354,50 @@ def test_all_steps_of_the_map_are_one_letter_for_each_street(browser, live):
     for step, row in zip(frames["steps"], found.map.values, strict=True):
         said = ["" if letter == "-" else frames["colors"][int(letter)] for letter in step]
         assert said == [found.map.classes.color(value) for value in row]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "show=money", "show=electricity", "rank=1", "at=%00", "at=" + "x" * 3000, "t=9999-12-31", "t=2023-06-05T25:00", "t=%F0%9F%8C%BF", "study=%27",
+        "way=plan%00", "look=", "plan=today", "period=2023-06-05T06:00..2023-06-05T06:01", "period=0001", "period=2023-06-05&t=0001-01-01", "place=mill",
+        "place=nowhere", "table=%3Cscript%3E", "figure=map",
+    ],
+)  # fmt: skip
+def test_addresses_that_people_get_wrong_are_answered_or_refused_by_name(browser, wrong):
+    for ending in ("", ".json", ".csv", ".svg"):
+        period = "" if "period" in wrong else f"&period={world.DAY}"
+        answer = browser.get(f"/traffic{ending}?{wrong}{period}")
+        assert answer.status_code in {200, 400, 404}, (wrong, answer.status_code)
+        assert "Traceback" not in answer.text
+        assert "<script>" not in answer.text.replace('<script type="module"', "")
+
+
+def test_electric_vehicles_have_kilowatt_hours(tmp_path):
+    counted_city.write_net(tmp_path)
+    flows = "".join(
+        f"{link}_{kind},west,vehicles:{kind},vehicle,5min,sum,,,,link={link},,memo\n{link}_{kind}_v,west,speed:{kind},km/h,5min,state,,,,link={link},,memo\n"
+        for link in ("main", "side")
+        for kind in ("electric_motorbike", "motorbike")
+    )
+    park = counted_city.city(tmp_path, flows, "traffic: {network: small.net.xml}\n")
+    usual = {
+        f"{link}_{kind}": 100.0 for link in ("main", "side") for kind in ("electric_motorbike", "motorbike")
+    }
+    counted_city.fill(park, usual | {f"{name}_v": 20.0 for name in usual}, world.START)
+    live = Live(park, Clock(NOW, 0))
+    assert "electricity" in page(live).options
+    found = page(live, show="electricity")
+    report = traffic_state.traffic(
+        park, world.START, world.START + timedelta(hours=1), pollutant="electricity", store=False
+    )
+    rate = found.found.rates("electricity")
+    assert rate.mass.sum() == pytest.approx(report.total.amount)
+    assert found.worst.streets[0].row.mass == pytest.approx(rate.mass.sum() / rate.length.sum()), (
+        "both streets drive the same"
+    )
+    assert found.worst.unit == "kWh"
+    assert found.map.unit == "kWh/km/h"
 
 
 @pytest.mark.parametrize("lang", ["en", "vi"])

@@ -137,7 +137,8 @@ def day(live: Live, view: View, pollutant: str) -> tuple[Day | None, tuple[Probl
         known = streets_of(live)
         kept, hidden = visible(known, view)
         if not kept.ids:
-            return None, (Problem("page_traffic.all_hidden", {"count": hidden}, severity="note"),)
+            code = "page_traffic.all_hidden" if hidden else "page_traffic.none_here"
+            return None, (Problem(code, {"count": hidden} if hidden else {}, severity="note"),)
         span = hours_of(view, _last(live, view, kept))
         question = ("traffic", span, live.cut(), kept.ids, pollutant)
         return live.kept.get(question, lambda: _day(live, kept, span, pollutant, hidden, view.now)), ()
@@ -178,18 +179,26 @@ def _version(live: Live) -> tuple[object, ...]:
 
 
 def visible(streets: Streets, view: View) -> tuple[Streets, int]:
-    """The streets that a reader may see, and how many others there are."""
+    """The streets in the place of the view that its reader may see, and how many others lie there."""
     import numpy as np
 
-    scope = view.scope
-    if scope.whole:
-        return streets, 0
-    shown = np.zeros(len(streets.ids), dtype=bool)
-    for link in range(len(shown)):
-        flows = [meter.flow.id for meter in streets.meters if meter.link == link]
-        own = all(flow in scope.flows for flow in flows)
-        shown[link] = own or (scope.suppresses and not scope.companies(flows))
-    return only(streets, np.flatnonzero(shown)), int((~shown).sum())
+    scope, here = view.scope, np.ones(len(streets.ids), dtype=bool)
+    if view.place:
+        here = np.array([view.territory.lies_in(of, view.place) for of in streets.places], dtype=bool)
+    flows: list[list[str]] = [[] for _ in streets.ids]
+    for meter in streets.meters:
+        flows[meter.link].append(meter.flow.id)
+    shown = np.array(
+        [
+            scope.whole
+            or all(one in scope.flows for one in own)
+            or (scope.suppresses and not scope.companies(own))
+            for own in flows
+        ],
+        dtype=bool,
+    )
+    hidden = int((here & ~shown).sum())
+    return (streets if (here & shown).all() else only(streets, np.flatnonzero(here & shown))), hidden
 
 
 def only(streets: Streets, links: npt.NDArray[np.int64]) -> Streets:

@@ -206,6 +206,7 @@ def street_map(  # noqa: PLR0917 - one call
     if day.streets.net is not None:
         question = (
             "link map",
+            view.principal.key,
             str(day.streets.net.path),
             live.territory.content_hash,
             day.streets.ids,

@@ -277,7 +277,7 @@ def _ground(live: Live, view: View, document: Mapping[str, Any]) -> tuple[LinkMa
     net = network_file(live, str(document["net"]))
     if net is None or not any(name in net.number for name in ids):
         return None, {}
-    key = ("signal map", str(net.path), live.territory.content_hash, ids)
+    key = ("signal map", view.principal.key, str(net.path), live.territory.content_hash, ids)
     return live.kept.get(key, lambda: plan_of(view, net, ids, small=True)), signal_titles(net)
 
 
