@@ -184,6 +184,10 @@ def test_the_table_in_text_says_how_sure_each_difference_is(world):
         (("--control", "fixed:none.add.xml"), "signals.unreadable"),
         (("--control", "installed", "--draws", "0"), "signals.bad_setting"),
         (("--control", "installed", "--sublane", "0m"), "signals.bad_strip"),
+        (("--control", "installed", "--sublane", "1mm"), "signals.bad_strip"),
+        (("--control", "installed", "--seed", "-1"), "signals.bad_setting"),
+        (("--control", "installed", "--teleport=-3s"), "signals.bad_setting"),
+        (("--control", "installed", "--begin", "9h"), "signals.nobody"),
         (("--control", "installed", "--begin", "10min", "--end", "5min"), "signals.bad_period"),
     ],
 )
@@ -204,6 +208,9 @@ def test_a_comparison_that_makes_no_sense_is_refused(world, words, code):
         (("--cycle", "90s,50s"), "signals.bad_cycle", 1),
         (("--minimum-green", "7"), "base.not_a_quantity", 1),
         (("--evaluations", "1"), "signals.bad_setting", 1),
+        (("--minimum-green=-7s",), "signals.bad_setting", 1),
+        (("--verify-seeds", "-1"), "signals.bad_setting", 1),
+        (("--carbon-weight", "nan"), "signals.bad_setting", 1),
     ],
 )
 def test_a_search_that_cannot_be_is_refused(world, words, code, status):
@@ -212,6 +219,16 @@ def test_a_search_that_cannot_be_is_refused(world, words, code, status):
         asked("search", net, "--routes", routes, *words)
     assert (refused.value.code, refused.value.exit_code) == (code, status)
     assert refused.value.text("vi") != refused.value.text("en")
+
+
+def test_a_file_that_cannot_be_written_is_found_out_before_the_search(world, tmp_path):
+    net, routes = world
+    with pytest.raises(FileNotFoundError):
+        asked("search", net, "--routes", routes, "--out", tmp_path / "nowhere" / "plan.add.xml")
+    out = tmp_path / "plan.add.xml"
+    with pytest.raises(MangroveError):
+        asked("search", net, "--routes", routes, "--out", out, "--evaluations", 1)
+    assert not out.exists()
 
 
 def test_a_plan_of_another_network_is_refused(world, tmp_path):

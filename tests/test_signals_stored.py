@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from mangrove import api, signals
 from mangrove.cli_signals import signals_app
 from mangrove.errors import MangroveError, RequestError
+from mangrove.traffic import demand_draws
 
 COLOGNE = NETS / "RESCO" / "cologne1" / "cologne1.net.xml"
 TERRITORY = "name: Cologne\nkind: city\ntimezone: Europe/Berlin\ncurrency: EUR\nlang: en\ngwp: AR5\ntraffic: {network: city.net.xml}\n"
@@ -211,3 +212,40 @@ def test_an_interrupted_comparison_leaves_no_simulation_behind(tmp_path, control
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+# --- demand that is none ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("element", "name"),
+    [
+        ('<vehicle id="a" depart="nan"><route edges="w_t t_e"/></vehicle>', "depart"),
+        ('<vehicle id="a" depart="inf"><route edges="w_t t_e"/></vehicle>', "depart"),
+        ('<vehicle id="a" depart="soon"><route edges="w_t t_e"/></vehicle>', "depart"),
+        (
+            '<flow id="a" begin="0" end="60" vehsPerHour="many"><route edges="w_t t_e"/></flow>',
+            "vehsPerHour",
+        ),
+    ],
+)
+def test_a_departure_or_rate_that_is_no_number_is_named_with_its_vehicle(tmp_path, element, name):
+    routes = tmp_path / "a.rou.xml"
+    routes.write_text(f"<routes>{element}</routes>")
+    with pytest.raises(MangroveError) as refused:
+        asked("run", SINGLE, "--routes", routes, "--control", "installed", "--draws", 1)
+    assert refused.value.code == "signals.bad_number"
+    assert name in refused.value.text("vi")
+    assert "a" in refused.value.text()
+
+
+def test_departures_may_be_written_as_a_clock(tmp_path):
+    routes = tmp_path / "a.rou.xml"
+    routes.write_text(
+        '<routes><vehicle id="a" depart="0:01:10"><route edges="w_t t_e"/></vehicle><vehicle id="b" depart="130"><route edges="w_t t_e"/></vehicle></routes>'
+    )
+    elements = demand_draws.read_routes([routes])
+    assert demand_draws.departures(elements) == (70.0, 130.0)
+    drawn = tmp_path / "b.rou.xml"
+    demand_draws.draw([routes], drawn, 3, jitter=0.0)
+    assert {one.get("depart") for one in ET.parse(drawn).getroot()} <= {"70.00", "130.00"}

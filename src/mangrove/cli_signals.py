@@ -86,6 +86,7 @@ def search(
     from mangrove import signals as work
     from mangrove.traffic.plan_search import Setting
 
+    _can_be_written(out, table)
     times = (_seconds(begin), _seconds(end))
     setting = Setting(
         evaluations, draws, co2_weight=co2_weight, seed=seed, workers=workers, begin=times[0], end=times[1]
@@ -96,8 +97,8 @@ def search(
         sublane=work.strip_of(sublane), progress=_told(lang),
     )  # fmt: skip
     tell(searched.problems, lang)
-    _written(searched, out, table, lang)
     typer.echo(printing.searched_json(searched) if json else printing.searched_text(searched, lang))
+    _written(searched, out, table, lang)
     if searched.found.interrupted:
         say(messages.render("signals.interrupted", lang))
         raise typer.Exit(130)
@@ -233,6 +234,15 @@ def _decisions(log: Path | None) -> Iterator[Callable[[dict[str, Any]], object] 
     else:
         with log.open("a", encoding="utf-8", buffering=1) as file:
             yield lambda one: file.write(decision_line(one))
+
+
+def _can_be_written(*paths: Path | None) -> None:
+    """Finds out before hours of work whether its result can be kept; raises OSError."""
+    for path in filter(None, paths):
+        new = not path.exists()
+        path.open("ab").close()
+        if new:
+            path.unlink()
 
 
 def _written(searched: Searched, out: Path | None, table: Path | None, lang: str) -> None:

@@ -101,9 +101,10 @@ def search(
     from mangrove.traffic import fixed_plan, movements, plan_search, progression
 
     setting = setting or plan_search.Setting()
+    green = movements.MINIMUM_GREEN if minimum_green is None else minimum_green
+    _at_least(verify=(verify, 0), minimum_green=(green, 1))
     plan = fixed_plan.read_plan(net)
     known = movements.read_movements(net)
-    green = movements.MINIMUM_GREEN if minimum_green is None else minimum_green
     least = movements.least_greens(plan, known, green, pedestrians)
     limits = plan_search.Limits(least, cycle or plan_search.CYCLES)
     flows = plan_search.critical_flows(plan, known, routes)
@@ -158,15 +159,14 @@ def run(
         progress: is called with the share done.
 
     Raises:
-        RequestError: `signals.unknown_control`, `signals.bad_setting`. SourceError: a file or a simulation fails.
+        RequestError: `signals.unknown_control`, `signals.bad_setting`, `signals.nobody` (no vehicle at that time). SourceError: a file or a simulation fails.
     """
     import numpy as np
 
     from mangrove.traffic import demand_draws, plan_search, verdict
     from mangrove.traffic.simulate import Run
 
-    if draws < 1:
-        raise RequestError("signals.bad_setting", name="draws", value=draws, least=1)
+    _at_least(draws=(draws, 1), seed=(seed, 0), teleport=(1 if teleport == -1 else teleport, 1))
     elements = demand_draws.read_routes(routes)
     begin, end = plan_search.period(routes, *period)
     width = demand_draws.strip(elements) if sublane == SIMULATED else sublane
@@ -189,7 +189,10 @@ def run(
             )
             for file, each in zip(files, seeds, strict=True)
         ]
-        return verdict.compare(runs, ways, workers=workers, progress=progress)
+        compared = verdict.compare(runs, ways, workers=workers, progress=progress)
+    if not compared.vehicles.any():
+        raise RequestError("signals.nobody", begin=f"{begin:g}", end=f"{end:g}")
+    return compared
 
 
 def document(compared: Comparison, net: Path, name: str = "") -> dict[str, Any]:
@@ -241,7 +244,7 @@ def shelf(folder: Path, net: Path) -> Handle:
 
     Raises:
         RequestError: `signals.no_network` (the territory names none), `signals.other_network` (its network lacks streets of `net`).
-        DeclarationError, SourceError: the territory or a network cannot be read.
+        DeclarationError, SourceError: the territory or a network cannot be read. LedgerError: its store cannot be written.
     """
     from mangrove import api, traffic_state
     from mangrove.traffic.sumo_net import read_net
@@ -257,7 +260,8 @@ def shelf(folder: Path, net: Path) -> Handle:
             "signals.other_network", count=len(lacking), total=len(ours), edge=lacking[0],
             net=Path(net).name, known=theirs.path.name,
         )  # fmt: skip
-    return park
+    with park.writer():  # a store that refuses says so before the work, not after it
+        return park
 
 
 def keep(park: Handle, document: dict[str, Any]) -> str:
@@ -396,10 +400,19 @@ def strip_of(text: str) -> float | str | None:
     """
     if text in (SIMULATED, "none"):
         return SIMULATED if text == SIMULATED else None
+    from mangrove.traffic.simulate import NARROWEST
+
     width = Quantity.parse(text, "m").to("m")
-    if not 0 < width < math.inf:
+    if not NARROWEST <= width < math.inf:
         raise RequestError("signals.bad_strip", text=text)
     return width
+
+
+def _at_least(**settings: tuple[float, float]) -> None:
+    """Raises RequestError for a setting below its least value; each is given as (value, least)."""
+    for name, (value, least) in settings.items():
+        if not least <= value < math.inf:
+            raise RequestError("signals.bad_setting", name=name, value=value, least=least)
 
 
 def _start(net: Path, installed: FixedPlan, start: Path | None) -> FixedPlan:

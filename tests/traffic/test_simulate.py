@@ -114,6 +114,10 @@ def test_emissions_follow_the_class_of_the_vehicle_type(tmp_path):
         ({"end": 0}, RequestError, "traffic.run_times"),
         ({"step": 0}, RequestError, "traffic.run_step"),
         ({"meso": True, "sublane": 0.8}, RequestError, "traffic.meso_sublane"),
+        ({"sublane": 1e-6}, RequestError, "traffic.run_sublane"),
+        ({"teleport": float("nan")}, RequestError, "traffic.run_teleport"),
+        ({"begin": float("nan")}, RequestError, "traffic.run_times"),
+        ({"end": float("inf")}, RequestError, "traffic.run_times"),
         ({"options": {"seed": "3"}}, RequestError, "traffic.run_option"),
         ({"options": {"no-such-option": "1"}}, SourceError, "traffic.sumo_failed"),
         ({"net": NETS / "2x2grid" / "2x2.net.xml"}, SourceError, "traffic.routes_misfit"),
@@ -132,6 +136,19 @@ def test_a_control_that_fails_shows_its_error(tmp_path):
     with pytest.raises(SourceError) as caught:
         simulate(RUN, Broken())
     assert "no such junction" in str(caught.value)
+
+
+@pytest.mark.parametrize("control", [None, Idle()])
+def test_a_cut_network_is_named_with_its_line_under_control_and_without(tmp_path, control):
+    cut = tmp_path / "half.net.xml"
+    text = RUN.net.read_text()
+    cut.write_text(text[: len(text) // 2])
+    with pytest.raises(SourceError) as caught:
+        simulate(replace(RUN, net=cut), control)
+    assert caught.value.code == "traffic.net_unreadable"
+    assert caught.value.problem.where.file == str(cut)
+    assert caught.value.problem.where.line >= len(cut.read_text().splitlines())
+    assert "Traceback" not in caught.value.text()
 
 
 class Broken(Idle):

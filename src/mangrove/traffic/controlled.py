@@ -21,7 +21,10 @@ def main(path: Path) -> None:
     """Run the job in the file `path`."""
     program, arguments, begin, end, control = pickle.loads(path.read_bytes())  # noqa: S301 - our own parent wrote it
     sim = _library()
-    sim.start([program, "--no-step-log", "true", *arguments])
+    try:
+        sim.start([program, "--no-step-log", "true", *arguments])
+    except Exception as error:  # noqa: BLE001 - libsumo and traci have classes of their own
+        sys.exit(f"Error: {error}")
     try:
         drive(sim, control, begin, end)
     finally:

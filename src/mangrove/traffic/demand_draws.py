@@ -34,6 +34,13 @@ _CLASSES = {
     "truck": "truck",
 }
 """Classes of the rules by SUMO's; others count as cars."""
+_NUMBERS = {
+    **dict.fromkeys(_VEHICLES, ("depart",)),
+    "flow": ("begin", "end", "vehsPerHour", "probability", "number", "period"),
+}
+"""What must be numbers or times, unless it is one of SUMO's words."""
+_WORDS = ("triggered", "containerTriggered", "split", "begin")
+_CLOCK = (1.0, 60.0, 3600.0, 86400.0)
 _RATES = ("vehsPerHour", "probability", "number")
 
 
@@ -72,21 +79,20 @@ def read_routes(routes: Sequence[Path]) -> list[Any]:
     """The elements of route files, in order.
 
     Raises:
-        SourceError: `signals.routes_unreadable` with its line; `signals.no_vehicles` when no file brings one.
+        SourceError: `signals.routes_unreadable` with its line; `signals.bad_number` (a time or a rate is none);
+        `signals.no_vehicles` when no file brings one.
     """
     elements: list[Any] = []
     for path in routes:
         try:
             with gzip.open(path) if str(path).endswith(".gz") else Path(path).open("rb") as file:
-                elements.extend(ET.parse(file).getroot())  # noqa: S314 - what SUMO would read
+                elements.extend(_checked(element, path) for element in ET.parse(file).getroot())  # noqa: S314 - what SUMO would read
         except ET.ParseError as error:
             where = Where(Path(path).name, error.position[0], error.position[1] + 1)
             raise SourceError("signals.routes_unreadable", where=where, text=error.msg) from None
-        except OSError as error:
-            where = Where(str(path))
-            raise SourceError(
-                "signals.routes_unreadable", where=where, text=error.strerror or error
-            ) from None
+        except (OSError, EOFError) as error:
+            text = getattr(error, "strerror", None) or str(error)
+            raise SourceError("signals.routes_unreadable", where=Where(str(path)), text=text) from None
     if not any(element.tag in (*_VEHICLES, "flow") for element in elements):
         raise SourceError("signals.no_vehicles", where=Where(", ".join(Path(path).name for path in routes)))
     return elements
@@ -187,8 +193,25 @@ def vehicles_of_flow(words: dict[str, str], length: float) -> float:
 
 
 def time(text: str | None) -> float | None:
-    """Seconds; None for words ("triggered", "exp(0.1)") and for what is missing."""
+    """Seconds; None for words ("triggered", "exp(0.1)") and for what is missing or no time.
+
+    Example:
+        >>> time("8.5"), time("7:30:00"), time("nan")
+        (8.5, 27000.0, None)
+    """
+    parts = (text or "").split(":")
     try:
-        return float(text) if text is not None else None
+        value = sum(float(part) * size for part, size in zip(reversed(parts), _CLOCK, strict=False))
     except ValueError:
         return None
+    return value if math.isfinite(value) and len(parts) in (1, 3, 4) else None
+
+
+def _checked(element: Any, path: Path) -> Any:
+    """The element, when its numbers are some."""
+    for name in _NUMBERS.get(element.tag, ()):
+        text = element.get(name)
+        if text is not None and text not in _WORDS and not text.startswith("exp(") and time(text) is None:
+            data = {"element": element.tag, "id": element.get("id", ""), "name": name, "value": text}
+            raise SourceError("signals.bad_number", where=Where(Path(path).name), **data)
+    return element

@@ -31,6 +31,10 @@ OURS = frozenset({
 """Options of SUMO that a `Run` sets from its own fields."""
 
 
+NARROWEST = 0.1
+"""m; narrower strips than this make lanes of hundreds of strips, which take hours and tell nothing."""
+
+
 class Control(Protocol):
     """What drives the signals of a running simulation; `sim` is the module libsumo (or traci, which has the same functions).
 
@@ -78,7 +82,7 @@ class Run:
 
     def check(self) -> None:
         """Raises RequestError or SourceError for what cannot be."""
-        if not self.begin < self.end:
+        if not -math.inf < self.begin < self.end < math.inf:
             raise RequestError("traffic.run_times", begin=float(self.begin), end=float(self.end))
         if not 0.0 < self.step <= 1.0:
             raise RequestError("traffic.run_step", step=float(self.step))
@@ -88,6 +92,10 @@ class Run:
             raise RequestError("traffic.kinds_without_cells")
         if self.meso and self.sublane is not None:
             raise RequestError("traffic.meso_sublane")
+        if self.sublane is not None and not NARROWEST <= self.sublane < math.inf:
+            raise RequestError("traffic.run_sublane", width=float(self.sublane), least=NARROWEST)
+        if not -math.inf < self.teleport < math.inf:
+            raise RequestError("traffic.run_teleport", seconds=float(self.teleport))
         if taken := sorted(OURS & set(self.options)):
             raise RequestError("traffic.run_option", option=taken[0])
         for path in (self.net, *self.routes, *self.additional):

@@ -26,6 +26,7 @@ from mangrove.errors import LedgerError, MangroveError, MissingExtraError, Sourc
 Progress = Callable[[float], None]
 
 _STEP = re.compile(rb"Step #(\d+(?:\.\d+)?)")
+_PLACE = re.compile(r"\s*In file '([^']+)'\s+At line/column (\d+)/(\d+)\.?")
 _TAIL = 12
 """Lines of a failed program that an error carries."""
 _CHUNK = 1 << 14
@@ -142,6 +143,10 @@ def trouble(said: str, folder: Path, status: int) -> MangroveError:
         return LedgerError("traffic.disk_full", folder=str(folder))
     if re.search(r"no valid route|within the route|is not known|not connected|No connection between", tail):
         return SourceError("traffic.routes_misfit", detail=tail)
+    if place := _PLACE.search(tail):
+        where = Where(place[1], int(place[2]), int(place[3]))
+        detail = tail[: place.start()].removeprefix("Error: ")
+        return SourceError("traffic.net_unreadable", where=where, detail=detail)
     if re.search(r"net-file|No nets? loaded|parsing.*net|Net-File|is not accessible|invalid document", tail):
         return SourceError("traffic.net_unreadable", detail=tail)
     return SourceError("traffic.sumo_failed", status=status, detail=tail or "-")
