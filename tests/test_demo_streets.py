@@ -114,3 +114,13 @@ def test_without_sumo_the_demo_says_so_in_one_line_and_goes_on(tmp_path, monkeyp
     assert len(progress.lines) == 1
     assert "mangrove[traffic]" in progress.lines[0]
     assert capsys.readouterr().out == ""
+
+
+def test_real_data_without_streets_are_told_in_one_line(tmp_path, capsys):
+    pytest.importorskip("sumo_rl")
+    progress = Told("en")
+    (tmp_path / "data").mkdir()
+    assert demo_streets.show(tmp_path, tmp_path / "data", progress, "en") == []
+    assert len(progress.lines) == 1
+    assert "District 1 and 3" in progress.lines[0]
+    assert capsys.readouterr().out == ""
