@@ -98,6 +98,10 @@ def test_a_map_cut_to_a_street_shows_it_larger_and_leaves_far_ones_out():
     assert near.factor > 2 * whole.factor
     assert "far" not in near.lines
     assert "far" in whole.lines
+    widths = [float(one.get("stroke-width", 0)) for one in drawn(near).iter(f"{SVG}path")]
+    assert max(widths) > max(float(one.get("stroke-width", 0)) for one in drawn(whole).iter(f"{SVG}path")), (
+        "it stands out"
+    )
 
 
 def test_marks_stand_at_their_streets_and_not_outside():

@@ -33,7 +33,9 @@ CHANGE = ("#2166ac", "#67a9cf", "#d1e5f0", "#f7f7f7", "#fddbc7", "#ef8a62", "#b2
 _SHARES = (0.2, 0.4, 0.6, 0.8, 0.95)
 """Quantiles at which the classes of amounts begin: the last holds the worst twentieth."""
 _LAND, _BORDER, _IDLE, _CASE = "#f4f6f3", "#9fb2b6", "#c9cfcc", "#56666a"
-_BADGE, _MARGIN, _ASIDE = 8.5, 0.05, 2.6
+_HALO = "#9ed3ec"
+"""Around the streets that a map is cut to."""
+_BADGE, _MARGIN = 8.5, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,8 @@ class LinkMap:
         top, said = frame.top, tips or {}
         body = [self._estimates(estimated or {}, classes, said)]
         shown = [road for road in self.roads if road.id in self.lines]
+        near = "".join(self.lines[road.id] for road in shown if road.id in self.focus)
+        body.append(_stroke(near, _HALO, self.stroke + 10, cap="round"))
         case = "".join(self.lines[road.id] for road in shown)
         body.append(_stroke(case, _CASE, self.stroke + 1.6, cap="round"))
         body += [self._road(road, values.get(road.id, math.nan), classes, said) for road in shown]
