@@ -244,3 +244,12 @@ def test_a_period_that_does_not_fit_in_memory_is_refused(park):
     with pytest.raises(RequestError) as caught:
         traffic_state.state(park, "1900-01-01", "2026-01-01")
     assert caught.value.code == "vehicles.too_long"
+
+
+def test_a_period_inside_five_minutes_is_answered_for_its_cell_and_said(park):
+    found = traffic_state.traffic(park, "2026-06-03T07:02", "2026-06-03T07:12", store=False)
+    assert (found.span.start, found.span.end) == (START, START + timedelta(minutes=15))
+    assert "07:15" in next(one for one in found.problems if one.code == "vehicles.rounded").text("vi")
+    whole = traffic_state.traffic(park, "2026-06-03T07:00", "2026-06-03T07:15", store=False)
+    assert whole.total.amount == pytest.approx(found.total.amount)
+    assert "vehicles.rounded" not in {one.code for one in whole.problems}

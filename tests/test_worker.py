@@ -80,6 +80,18 @@ def test_a_territory_without_drivers_has_nothing_to_nowcast(folder):
     assert worker._nowcast(remote(folder, "http://127.0.0.1:9", "k"), START) == "0"
 
 
+def test_a_territory_without_counted_streets_has_no_traffic(folder):
+    assert worker._traffic(remote(folder, "http://127.0.0.1:9", "k"), START) == "0"
+
+
+def test_counts_of_streets_are_not_forecast_one_by_one(tmp_path):
+    from tests.measure.traffic.counted_city import city
+
+    flows = city(tmp_path / "city").territory.flows
+    assert not worker._wanted(flows["main_moto"])
+    assert worker._wanted(flows["west_co2"])
+
+
 def test_a_key_of_another_role_stores_no_forecast(folder):
     secret = key(folder, "operator")
     with running(folder) as (url, _, _):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mangrove import messages
 from mangrove.errors import DataQualityError, Problem, RequestError, SourceError, did_you_mean
 from mangrove.rules import vehicles
-from mangrove.times import Span, to_us
+from mangrove.times import Span, from_us, to_us
 
 if TYPE_CHECKING:
     from mangrove.handle import Handle
@@ -134,7 +134,7 @@ def traffic(
     if whole:
         made = everywhere(territory, made, seed=seed)
     kept = tuple(dict.fromkeys([shown, *wanted(territory)]))
-    span = Span.asked(start, end, territory.tz)
+    asked, span = Span.asked(start, end, territory.tz), _cells_of(made)
     factors = curves_for(territory, made.classes, kept, source, span)
     taking = targets(territory, factors)
     amounts = emitted(made, factors)
@@ -146,8 +146,27 @@ def traffic(
     return TrafficReport(
         span, by, shown, KILO.get(shown, (1000.0, "kg"))[1], rows, total, len(made.streets.ids), made.basis.size,
         float((made.basis <= Basis.SHARED).mean()), at_usual_speed(factors), _used(factors), _ranges(factors), _doubt(amounts, factors),
-        (*made.problems, *beside(territory, taking), *remarks(territory, factors, source)), record, stored,
+        (*made.problems, *_rounded(asked, span, territory), *beside(territory, taking), *remarks(territory, factors, source)), record, stored,
     )  # fmt: skip
+
+
+def _cells_of(made: LinkState) -> Span:
+    """The time of the cells."""
+    from mangrove.measure.traffic.cells import SECONDS
+
+    first, last = (from_us(int(made.starts[at])) for at in (0, -1))
+    return Span(first, last + timedelta(seconds=SECONDS))
+
+
+def _rounded(asked: Span, span: Span, territory: Territory) -> list[Problem]:
+    """That a period was widened to whole cells."""
+    if (asked.start, asked.end) == (span.start, span.end):
+        return []
+    told = {
+        name: f"{at.astimezone(territory.tz):%Y-%m-%d %H:%M}"
+        for name, at in (("start", span.start), ("end", span.end))
+    }
+    return [Problem("vehicles.rounded", told, severity="note")]
 
 
 def keep_up(park: Handle, now: datetime, *, hours: int = BACK) -> int:
@@ -204,7 +223,6 @@ def _touched(park: Handle, end: datetime) -> datetime:
     from mangrove.ledger.types import HAPPENED
     from mangrove.measure.traffic import RUN
     from mangrove.measure.traffic.doubts import MODEL
-    from mangrove.times import from_us
 
     with catalog.reader(park.store) as db:
         last = db.execute("select max(recorded_at) from batch where run = ?", (RUN,)).fetchone()[0]

@@ -176,6 +176,11 @@ def test_pages_show_what_streets_emit_without_a_switch(tmp_path):
         assert {id_: place["value"] for id_, place in shown["places"].items()} == pytest.approx(
             {row.id: row.amount / 1000 for row in found.rows}
         )
+        again = http.get("/map.json", params={"period": "2026-06-03", "scenario": "estimate/traffic"}).json()
+        west = again["places"]["west"]
+        assert west["value"] == pytest.approx(shown["places"]["west"]["value"])
+        assert west["low"] < west["value"] < west["high"]
+        assert west["high"] / west["value"] > 1.4, "the factor of motorcycles"
         for page in ("/inventory", "/now", "/map"):
             assert http.get(page, params={"period": "2026-06-03"}).status_code == 200, page
         inventory = http.get("/inventory.json", params={"period": "2026-06-03"}).text
