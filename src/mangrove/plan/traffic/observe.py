@@ -39,8 +39,9 @@ class Observation:
             the average resident; unserved: motorcycle units per hour that find no way.
         zone: (Z + 1, C, P) grams (kWh) by zone, the last row outside all; exposure: (C,) grams per km2 at the average resident's zone;
             None without areas.
-        kwh: (H, Z + 1) electricity by hour (one row when hours are not known).
-        skims: (Z, Z) minutes by step (`steps`), by level without edits of some hours; solved: the equilibria likewise, until `light`.
+        kwh: (H, Z + 1) electricity by hour (one row when hours are not known); by_class: (H, C) likewise.
+        skims: (Z, Z) minutes by step (`steps`), by level without edits of some hours; solved: the equilibria likewise, until `light`;
+            ends: (2, C, Z) see `power.ends`, None until `light`.
     """
 
     flows: Flows
@@ -52,12 +53,14 @@ class Observation:
     zone: Floats
     exposure: Floats | None
     kwh: Floats
+    by_class: Floats
     skims: tuple[Floats, ...]
     solved: tuple[Solved, ...] = ()
+    ends: Floats | None = None
 
-    def light(self) -> Observation:
+    def light(self, ends: Floats | None = None) -> Observation:
         """Without the flow by origin, which takes most of the memory."""
-        return replace(self, flows=replace(self.flows, solved=None), solved=())
+        return replace(self, flows=replace(self.flows, solved=None), solved=(), ends=ends)
 
 
 def observe(
@@ -78,7 +81,7 @@ def observe(
     rows = 1 if case.hours is None else len(case.hours)
     count = len(case.map.zones) + 1
     zone = np.zeros((count, len(case.classes), len(case.factors.pollutants)))
-    kwh = np.zeros((rows, count))
+    kwh, by_class = np.zeros((rows, count)), np.zeros((rows, len(case.classes)))
     km = spent = 0.0
     found: list[Flows] = []
     for at, step in enumerate(parts):
@@ -92,6 +95,7 @@ def observe(
         here = emitted(flows, step.level)
         zone += here * weight.sum()
         kwh[step.hours] += np.outer(weight, here[:, :, -1].sum(axis=1))
+        by_class[step.hours] += np.outer(weight, here[:, :, -1].sum(axis=0))
         km += float(flows.vehicles.sum(axis=1) @ flows.case.map.length) * weight.sum()
         spent += float(flows.vehicles.sum(axis=1) @ flows.minutes) / 60 * weight.sum()
         found.append(flows)
@@ -105,7 +109,7 @@ def observe(
     reached = [access(step.case, flows.skim) for step, flows in busy]
     return Observation(
         busy[int(share.argmax())][1], km, spent, float(share @ minutes), float(share @ reached),
-        float(share @ [flows.unserved for _, flows in busy]), zone, _exposure(case, zone[:-1, :, pollutant]), kwh,
+        float(share @ [flows.unserved for _, flows in busy]), zone, _exposure(case, zone[:-1, :, pollutant]), kwh, by_class,
         tuple(flows.skim for flows in found), tuple(flows.solved for flows in found if flows.solved),
     )  # fmt: skip
 

@@ -17,10 +17,12 @@ from datetime import date
 import numpy as np
 
 from mangrove.errors import Problem, RequestError
+from mangrove.plan.traffic import power
 from mangrove.plan.traffic.case import ELECTRICITY, Case
 from mangrove.plan.traffic.edits import SD, Edit, Period, through_day
 from mangrove.plan.traffic.flows import GAP, Solved, assign
 from mangrove.plan.traffic.observe import Near, Observation, observe, steps
+from mangrove.traffic.charging import Driven, Mode
 from mangrove.traffic.roads import Floats
 
 TODAY = "today"
@@ -63,7 +65,7 @@ class Verdict:
         plans: names, `today` first; measures: what is compared.
         samples: by measure, (plans, S) draws that belong together.
         zones: ids, the last empty: outside all; zone: by pollutant, (plans, Z + 1) mean grams (kWh).
-        kwh: (plans, H, Z + 1) mean electricity by hour and zone.
+        kwh: (plans, H, Z + 1) mean electricity driven by hour and zone; driven: by plan, what each electric class drives in a day.
         daily: whether sums are of a day (else of the hour of the trips).
         problems: what the reader must know: trips without a way, shares at their limit, ...
         first: (plans) observations of the first draw, for maps.
@@ -78,6 +80,7 @@ class Verdict:
     daily: bool
     problems: tuple[Problem, ...]
     first: tuple[Observation, ...]
+    driven: tuple[Mapping[str, Driven], ...] = ()
 
     def mean(self, measure: str, plan: str) -> float:
         """The mean of a measure over the draws."""
@@ -94,6 +97,17 @@ class Verdict:
         better = (sense * change > close).mean() + (np.abs(change) <= close).mean() / 2
         mean = float(change.mean())
         return Difference(mean, low, high, mean / base if base else 0.0, float(better) if sense else None)
+
+    def charged(self, plan: str, modes: tuple[Mode, ...]) -> Floats:
+        """(24, Z + 1) kWh that vehicles charge by hour and zone, see `traffic.charging`.
+
+        Raises:
+            RequestError: `roads.load_hours`: the hours of a day are not known.
+        """
+        if not self.daily:
+            raise RequestError("roads.load_hours")
+        at = self._at(plan)
+        return power.load(self.driven[at], self.kwh[at], modes, self.zones[:-1])
 
     def _at(self, plan: str) -> int:
         if plan not in self.plans:
@@ -174,7 +188,7 @@ class _Work:
             one = observe(drawn, before, self.pollutant, trips, near=Near(self.begin[at], today, self.gap))
             before, today = before or one.skims, today or one.solved
             found.append(one)
-        return [one.light() for one in found]
+        return [one.light(power.ends(one.flows) if draw == 0 else None) for one in found]
 
 
 def _solved(day: Sequence[Period], gap: float, today: tuple[Solved, ...]) -> tuple[Solved, ...]:
@@ -241,8 +255,15 @@ def _verdict(
     kwh = np.array([np.mean([one.kwh for one in rows], axis=0) for rows in seen])
     return Verdict(
         names, _measures(samples, exposed, "d" if daily else "h"), samples, (*case.map.zones, ""), zone, kwh, daily,
-        tuple(_problems(names, seen)), tuple(rows[0] for rows in seen),
+        tuple(_problems(names, seen)), tuple(rows[0] for rows in seen), tuple(_driven(rows) for rows in seen),
     )  # fmt: skip
+
+
+def _driven(rows: list[Observation]) -> dict[str, Driven]:
+    """What the electric classes of a plan drive: mean of the draws, between the zones of the first one."""
+    first = rows[0]
+    assert first.ends is not None
+    return power.driven(first.flows, first.ends, np.mean([one.by_class for one in rows], axis=0))
 
 
 def _measures(samples: Mapping[str, Floats], exposed: str, per: str) -> tuple[Measure, ...]:
@@ -265,7 +286,7 @@ def _measures(samples: Mapping[str, Floats], exposed: str, per: str) -> tuple[Me
 
 
 def _problems(names: tuple[str, ...], seen: list[list[Observation]]) -> list[Problem]:
-    """Trips without a way."""
+    """Trips without a way, and what the cases themselves say, each once."""
     found = []
     for name, rows in zip(names, seen, strict=True):
         lost = float(np.mean([one.unserved for one in rows]))
@@ -273,4 +294,5 @@ def _problems(names: tuple[str, ...], seen: list[list[Observation]]) -> list[Pro
         if lost > 1e-9 * max(trips, 1.0):
             data = {"plan": name, "units": f"{lost:.0f}", "percent": f"{100 * lost / trips:.1f}"}
             found.append(Problem("roads.unserved", data, severity="warning"))
-    return found
+    notes = {note.text(): note for rows in seen for note in rows[0].flows.case.notes}
+    return [*found, *notes.values()]
