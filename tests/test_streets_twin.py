@@ -177,7 +177,21 @@ def test_hours_after_the_first_come_from_the_same_day(tmp_path):
 
 
 def test_what_cannot_be_made_is_refused_by_name(tmp_path, monkeypatch):
-    for words, code in (({"net": "cologne9"}, "streets.unknown_net"), ({"until": 7}, "streets.bad_hours")):
+    small = [
+        ({name: value}, "streets.too_small")
+        for name, value in (
+            ("cameras", 0),
+            ("earlier", -1),
+            ("share", 0.0),
+            ("seed", -1),
+            ("share", float("nan")),
+        )
+    ]
+    for words, code in (
+        ({"net": "cologne9"}, "streets.unknown_net"),
+        ({"until": 7}, "streets.bad_hours"),
+        *small,
+    ):
         with pytest.raises(RequestError) as caught:
             streets_twin.build(tmp_path / "a", **words)
         assert caught.value.code == code

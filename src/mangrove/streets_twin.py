@@ -10,6 +10,7 @@ No figure of a twin was measured: streets and signal programs are real, vehicles
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -55,7 +56,8 @@ _WARM = 900
 """s that the streets fill before the first count."""
 _HISTORY = 3
 """Hours of the earlier days that are kept, at most."""
-_KM = ("CO2", "NOx")
+_LEAST_SHARE = 0.01
+_TRUTH = ("CO2", "NOx")
 
 
 @dataclass(frozen=True)
@@ -116,11 +118,20 @@ def build(
         progress: is told each step: demand, drive, earlier, files.
 
     Raises:
-        MissingExtraError: SUMO or `sumo-rl` is not installed. RequestError: `streets.unknown_net`, `streets.bad_hours`.
+        MissingExtraError: SUMO or `sumo-rl` is not installed. RequestError: `streets.unknown_net`, `streets.bad_hours`, `streets.too_small`.
         SourceError: `streets.no_data`, `streets.no_scenario`, and those of a simulation.
     """
     if not PEAK < until <= 24:  # noqa: PLR2004 - hours of a day
         raise RequestError("streets.bad_hours", first=PEAK + 1, hour=until)
+    least = {
+        "cameras": (cameras, 1),
+        "earlier": (earlier, 0),
+        "seed": (seed, 0),
+        "share": (share, _LEAST_SHARE),
+    }
+    for name, (value, lowest) in least.items():
+        if not lowest <= value < math.inf:
+            raise RequestError("streets.too_small", name=name, value=value, least=lowest)
     say = progress or (lambda _: None)
     place = _source(net, data)
     folder.mkdir(parents=True, exist_ok=True)
@@ -269,7 +280,7 @@ def _pollutants() -> dict[str, int]:
     """The pollutants that the truth is kept of, by their place in SUMO's."""
     from mangrove.traffic.outcome import POLLUTANTS
 
-    return {name: POLLUTANTS.index(name) for name in _KM}
+    return {name: POLLUTANTS.index(name) for name in _TRUTH}
 
 
 def _cameras(net: SumoNet, seen: Counts, count: int) -> tuple[str, ...]:
