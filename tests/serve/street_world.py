@@ -132,8 +132,9 @@ def plans() -> dict[str, Any]:
         ],
         "claims": [
             {
-                "id": "pilot", "each_t_per_year": 2.0, "low": 0.46, "high": 1.09, "holds": False, "kilometers": 10000.0,
-                "kilometers_needed": 18300.0, "sources": ["hbefa", "copert"],
+                "id": "pilot", "kind": "vehicles", "each": 2.0, "low": 0.46, "high": 1.09, "holds": False,
+                "kilometers": 9936.0, "needed": 18300.0, "sources": ["hbefa", "copert"],
+                "text": {"en": "pilot does not add up: it says 2 t", "vi": "pilot không hợp lý: nêu 2 t"},
             }
         ],
         "assumptions": ["work_trips.motorbike"], "problems": ["roads.assumed: trips rest on assumed rates"],

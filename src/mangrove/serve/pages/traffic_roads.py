@@ -94,6 +94,7 @@ class Plans:
     claims: Sequence[Mapping[str, Any]]
     assumptions: Sequence[str]
     problems: Sequence[str]
+    lang: str
 
     @cached_property
     def pairs(self) -> Mapping[tuple[str, str], tuple[Change, ...]]:
@@ -112,6 +113,23 @@ class Plans:
     def lose(self) -> tuple[Zone, ...]:
         """Zones with more of it."""
         return tuple(one for one in self.zones[::-1][:_FEW] if one.change > 0)
+
+    def told(self, claim: Mapping[str, Any]) -> str:
+        """What a claim comes to, in a sentence."""
+        kind = claim.get("kind", "vehicles")
+        needed = claim["needed"]
+        said = {name: numbers.number(claim[name], self.lang) for name in ("each", "low", "high")}
+        data = said | {
+            "claim": claim["id"], "distance": numbers.number(claim["kilometers"], self.lang),
+            "needed": numbers.percent(needed, self.lang) if kind == "fleet" else numbers.number(needed, self.lang),
+            "pollutant": claim.get("pollutant", "CO2"), "sources": ", ".join(claim["sources"]), "vehicle": claim.get("vehicle", "–"),
+        }  # fmt: skip
+        middle = "" if kind == "vehicles" else f"_{kind}"
+        return numbers.typeset(
+            messages.render(
+                f"roads.claim{middle}_{'holds' if claim['holds'] else 'fails'}", self.lang, **data
+            )
+        )
 
     @property
     def powered(self) -> bool:
@@ -192,7 +210,7 @@ def plans_of(live: Live, view: View, pollutant: str) -> Plans | None:
     return Plans(
         datetime.fromisoformat(made) if made else stored[0].stored, document.get("on") or "", document.get("per") == "day",
         names, word, tuple(_changes(document)), zones, shown, "kWh" if shown == "electricity" else "kg", _kwh(document),
-        document.get("claims", ()), document.get("assumptions", ()), document.get("problems", ()),
+        document.get("claims", ()), document.get("assumptions", ()), document.get("problems", ()), view.lang,
     )  # fmt: skip
 
 
