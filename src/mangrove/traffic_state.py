@@ -145,7 +145,7 @@ def traffic(
     rows, total = _rows(territory, _Sums(made, amounts, factors, seed), by)
     return TrafficReport(
         span, by, shown, KILO.get(shown, (1000.0, "kg"))[1], rows, total, len(made.streets.ids), made.basis.size,
-        float((made.basis <= Basis.SHARED).mean()), at_usual_speed(factors), _used(factors), _ranges(factors), _doubt(amounts, factors),
+        float((made.basis <= Basis.SHARED).mean()), at_usual_speed(factors), _used(factors), _ranges(factors), variance_shares(amounts, factors),
         (*made.problems, *_rounded(asked, span, territory), *beside(territory, taking), *remarks(territory, factors, source)), record, stored,
     )  # fmt: skip
 
@@ -469,7 +469,7 @@ def _ranges(factors: Factors) -> dict[str, tuple[float, float]]:
     return found
 
 
-def _doubt(amounts: Amounts, factors: Factors) -> dict[str, float]:
+def variance_shares(amounts: Amounts, factors: Factors) -> dict[str, float]:
     """Where the variance of the first pollutant comes from; the factors of classes err apart."""
     mass = amounts.mass[..., 0].sum(axis=(0, 1))
     parts = {

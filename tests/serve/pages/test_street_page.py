@@ -312,7 +312,8 @@ def test_road_plans_are_told_with_their_zones_hours_and_claims(live):
     assert plans.kwh["swap"] == [13.0] * 24
     assert page(live, plan="swap").plans.lose[0].name == "West"
     assert "road_kwh" in plans.figures("en")
-    assert plans.told(plans.claims[0]).startswith("pilot does not add up: it says 2 t CO₂")
+    assert plans.told(plans.claims[0]) == "pilot does not add up: it says 2 t"
+    assert page(live, lang="vi").tables()["claims"]["text"].to_pylist() == ["pilot không hợp lý: nêu 2 t"]
     assert plans.said("min/trip", "vi") == "phút/chuyến"
     with pytest.raises(RequestError):
         page(live, plan="bridge")

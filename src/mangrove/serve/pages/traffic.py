@@ -56,6 +56,7 @@ class Now:
 
     Attributes:
         at: their start; km: vehicle-km; speed: km/h, NaN without traffic; lost: vehicle-hours; mass, low, high: kg CO2 with the 90 % interval.
+        doubt: share of the variance of that sum by what it comes from: the factor of each class, `streets` for counts, speeds and streets.
         sum: t CO2 of all cells with their 90 % interval; counting: half of the 90 % interval from counts, speeds and streets alone, relative to `mass`; shares: of streets by where they come from.
     """
 
@@ -68,6 +69,7 @@ class Now:
     high: float
     sum: tuple[float, float, float]
     counting: float
+    doubt: Mapping[str, float]
     shares: Mapping[str, float]
 
 
@@ -216,6 +218,15 @@ class Traffic:
         return numbers.typeset(messages.render(f"page_traffic.map_{self.shown}", lang))
 
     @property
+    def doubts(self) -> list[tuple[str, float]]:
+        """What makes the interval wide, the most first: a class of vehicles whose factor it is, or counting."""
+        if self.now is None:
+            return []
+        ranked = sorted(self.now.doubt.items(), key=lambda one: -one[1])
+        counting = messages.render("page_traffic.counting", self.view.lang)
+        return [(counting if name == "streets" else self.name(name), share) for name, share in ranked]
+
+    @property
     def notes(self) -> list[Problem]:
         """What to know, without a line for each street that misses cells."""
         return [one for one in self.problems if one.code != _MISSING]
@@ -275,6 +286,7 @@ def _now(found: Day) -> Now:
     from mangrove.measure.traffic.ranking import travel
     from mangrove.measure.traffic.state import Basis
     from mangrove.traffic.emissions import roll_up
+    from mangrove.traffic_state import variance_shares
 
     at = slice(found.newest, found.newest + 1)
     state, amounts = found.state, found.amounts
@@ -293,7 +305,7 @@ def _now(found: Day) -> Now:
     return Now(
         found.starts[found.newest], km * _PER_HOUR, km / hours if hours > 0 else math.nan, lost * _PER_HOUR,
         mass * scale, low * scale, high * scale,
-        (float(whole.mass[0, 0]) / 1e6, float(whole.low[0, 0]) / 1e6, float(whole.high[0, 0]) / 1e6), _Z90 * sd / mass if mass > 0 else math.nan,
+        (float(whole.mass[0, 0]) / 1e6, float(whole.low[0, 0]) / 1e6, float(whole.high[0, 0]) / 1e6), _Z90 * sd / mass if mass > 0 else math.nan, variance_shares(amounts, found.factors),
         {name: float(np.isin(basis, [int(one) for one in kinds]).mean()) for name, kinds in named.items()},
     )  # fmt: skip
 

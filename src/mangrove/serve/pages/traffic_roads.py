@@ -115,21 +115,8 @@ class Plans:
         return tuple(one for one in self.zones[::-1][:_FEW] if one.change > 0)
 
     def told(self, claim: Mapping[str, Any]) -> str:
-        """What a claim comes to, in a sentence."""
-        kind = claim.get("kind", "vehicles")
-        needed = claim["needed"]
-        said = {name: numbers.number(claim[name], self.lang) for name in ("each", "low", "high")}
-        data = said | {
-            "claim": claim["id"], "distance": numbers.number(claim["kilometers"], self.lang),
-            "needed": numbers.percent(needed, self.lang) if kind == "fleet" else numbers.number(needed, self.lang),
-            "pollutant": claim.get("pollutant", "CO2"), "sources": ", ".join(claim["sources"]), "vehicle": claim.get("vehicle", "–"),
-        }  # fmt: skip
-        middle = "" if kind == "vehicles" else f"_{kind}"
-        return numbers.typeset(
-            messages.render(
-                f"roads.claim{middle}_{'holds' if claim['holds'] else 'fails'}", self.lang, **data
-            )
-        )
+        """What a claim comes to, in the words of the verdict."""
+        return numbers.typeset(claim.get("text", {}).get(self.lang, claim["id"]))
 
     @property
     def powered(self) -> bool:
@@ -166,7 +153,9 @@ class Plans:
     def tables(self) -> dict[str, pa.Table]:
         """Measures, zones, claims, electricity by hour."""
         fields = Change.__slots__
-        claims = [dict(one) | {"sources": ", ".join(one["sources"])} for one in self.claims]
+        claims = [
+            dict(one) | {"sources": ", ".join(one["sources"]), "text": self.told(one)} for one in self.claims
+        ]
         found = {
             "plans": pa.table({name: [getattr(one, name) for one in self.changes] for name in fields}),
             "zones": pa.table(
