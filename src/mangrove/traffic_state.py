@@ -211,8 +211,9 @@ def keep_up(park: Handle, now: datetime, *, hours: int = BACK) -> int:
         if (part.basis != Basis.MISSING).any():
             kept = wanted(territory) or (vehicles.POLLUTANTS[0],)
             factors = curves_for(territory, part.classes, kept, "", Span(first, first + hour))
-            with park.writer() as ledger:
-                stored += write(ledger, territory, part, emitted(part, factors), factors)[1]
+            amounts = emitted(part, factors)
+            with park.writer() as ledger, park.reader() as keeper:
+                stored += write(ledger, territory, part, amounts, factors, keeper=keeper)[1]
         first += hour
     return stored
 

@@ -159,12 +159,14 @@ def beside(territory: Territory, taking: Sequence[Target]) -> tuple[Problem, ...
 
 
 def write(
-    ledger: Ledger, territory: Territory, state: LinkState, amounts: Amounts, factors: Factors, *, seed: int = 0
+    ledger: Ledger, territory: Territory, state: LinkState, amounts: Amounts, factors: Factors, *, seed: int = 0, keeper: Ledger | None = None
 ) -> tuple[str, int]:  # fmt: skip
     """Stores the record, then the hourly values; gives the id of the record and how many values are new.
 
     The values stand in the run of traffic, and once more among what happened at their flow, where the inventory, its map and every page
     read them: that is, for flows with a step of one hour, in hours that nobody else measured, and unless `beside` speaks against it.
+    The record goes to `keeper`, a ledger that may be open for reading only: that of a large city, uncounted streets and all, is larger than
+    a server takes in one piece.
     """
     taking = targets(territory, factors)
     weights = state.streets.weights(territory, tuple(one.flow.place for one in taking))
@@ -175,7 +177,7 @@ def write(
         "doubts": of_targets(amounts, factors, taking, weights),
         "problems": [one.code for one in state.problems],
     }  # fmt: skip
-    record = ledger.put_record(
+    record = (keeper or ledger).put_record(
         KIND, json.dumps(document, sort_keys=True).encode(), _detail(state, amounts, factors)
     )
     rows = _values(state, amounts, taking, weights)
