@@ -32,9 +32,10 @@ class Wave:
     """The parameters of the score; one set for all signals.
 
     Attributes:
-        reach: m of each lane that are seen; moving: weight of a moving vehicle, a standing one counts 1; permissive: weight of
-        permissive green; stay, stay_share: bonus of the running phase, and as a share of its score; age: per second that a lane has had
-        a queue; maximum: s of green at most while others wait; starve: s after which a queue must be served.
+        reach: m of each lane that are seen; moving: weight of a moving vehicle, a standing one counts 1; rolling: what it counts more
+        when it has green now and would have to stop; permissive: weight of permissive green; stay, stay_share: bonus of the running
+        phase, and as a share of its worth; age: per second that a lane has had a queue; maximum: s of green at most while others
+        wait; starve: s after which a queue must be served.
         recall: s after which a lane gets green although nobody is seen on it, as its camera may be blind (crossings of
         pedestrians, who are not seen: `starve`); silence: s without any vehicle after which the detectors of a signal are taken for
         broken; limits: see `guards.Limits`.
@@ -42,11 +43,12 @@ class Wave:
 
     reach: float = 60.0
     moving: float = 1.2
+    rolling: float = 0.6
     permissive: float = 0.65
     stay: float = 0.5
-    stay_share: float = 0.35
+    stay_share: float = 0.2
     age: float = 0.05
-    maximum: float = 90.0
+    maximum: float = 60.0
     starve: float = 75.0
     recall: float = 180.0
     silence: float = 300.0
@@ -233,5 +235,7 @@ class Scores:
         late += np.where(self.unserved[:-1] > self.patience, _STARVED + self.unserved[:-1], 0.0)
         open_ = 1.0 - np.append(seen.blocked, False)[self.exit]
         free = (self.green * open_[:, None, :]) @ self.member > 0
-        each, overdue = (np.append(x, 0.0)[self.lane][:, None, :] for x in (call, late))
+        each, overdue, rolls = (np.append(x, 0.0)[self.lane][:, None, :] for x in (call, late, moving))
+        runs = np.arange(self.green.shape[1])[None, :, None] == shown[:, None, None]
+        each = each + wave.rolling * runs * rolls
         return np.asarray((free * (self.weight * each + self.serves * overdue)).sum(axis=2))
