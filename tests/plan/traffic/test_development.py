@@ -78,6 +78,18 @@ def test_a_bus_line_is_a_line_too(case):
     np.testing.assert_allclose(after.trips, (0.9 + 0.5 * 0.4) * case.trips, rtol=1e-6)
 
 
+def test_zones_grow_as_a_whole_whatever_may_not_enter_them(case):
+    """A low-emission zone parts the trips; people who move in do so all the same, with the vehicles of those who live there."""
+    zone = {"zones": ["z00"], "classes": ["motorbike"], "into": "electric_motorbike", "switch": 0.4}
+    ban = Edit("a_ban", "low_emission_zone", zone)
+    apart = apply(case, [ban, tower(0.3, ["z00"])])
+    np.testing.assert_allclose(apart.trips, apply(case, [tower(0.3, ["z00"])]).trips, rtol=1e-9)
+    banned = apply(case, [ban])
+    for before, after in zip(banned.streams, apart.streams, strict=True):
+        np.testing.assert_array_equal(before.shares, after.shares)
+        np.testing.assert_array_equal(before.trips > 0, after.trips > 0)
+
+
 def test_a_share_of_new_trips_is_a_share(case):
     with pytest.raises(MangroveError) as caught:
         apply(case, [metro(case), tower(0.5, near="metro", share=1.2)])

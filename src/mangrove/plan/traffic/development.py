@@ -36,19 +36,19 @@ def develop(case: Case, values: Mapping[str, Any], scale: float) -> Case:
     people, work = np.ones(len(case.map.zones)), np.ones(len(case.map.zones))
     zones = [case.zone(name) for name in values["zones"]]
     for column, key in ((people, "population"), (work, "jobs")):
-        change = float(values.get(key) or 0.0) * scale
-        if not -1 <= change < np.inf:
-            raise RequestError("roads.bad_value", key=key, value=change)
-        column[zones] += change
+        more = float(values.get(key) or 0.0) * scale
+        if not -1 <= more < np.inf:
+            raise RequestError("roads.bad_value", key=key, value=more)
+        column[zones] += more
     left = _left(case, case.served)
     new = _left_of_new(case, values, zones)
-    streams = []
-    for stream in case.streams:
-        whole = np.divide(stream.trips, left, out=np.zeros_like(left), where=left > 0)
-        new_trips = grown(whole, people, work) - whole
-        road = (whole + np.minimum(new_trips, 0.0)) * left + np.maximum(new_trips, 0.0) * new
-        streams.append(replace(stream, trips=road))
-    return replace(case, streams=tuple(streams), population=case.population * people, jobs=case.jobs * work)
+    # all streams together: one alone may hold the trips of a few zones only, which no balance fits
+    whole = np.divide(case.trips, left, out=np.zeros_like(left), where=left > 0)
+    change = grown(whole, people, work) - whole
+    road = (whole + np.minimum(change, 0.0)) * left + np.maximum(change, 0.0) * new
+    ratio = np.divide(road, case.trips, out=np.zeros_like(left), where=case.trips > 0)
+    streams = tuple(replace(stream, trips=stream.trips * ratio) for stream in case.streams)
+    return replace(case, streams=streams, population=case.population * people, jobs=case.jobs * work)
 
 
 def _left(case: Case, lines: Sequence[Served]) -> Floats:
