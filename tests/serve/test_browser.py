@@ -352,7 +352,7 @@ def test_streets_are_played_with_a_script_and_what_one_stops_at_has_its_address(
     page.wait_for_selector("#traffic-player:not([hidden])")
     page.click("#traffic-play")
     expect(page.locator("#traffic-drawing")).to_have_class("street-map playing")
-    page.wait_for_function("Number(document.getElementById('traffic-slider').value) > 1")
+    until(lambda: int(page.locator("#traffic-slider").input_value()) > 1)
     page.click("#traffic-play")
     expect(page.locator("#traffic-drawing")).to_have_class("street-map")
     shown = page.locator("#traffic-instant").inner_text()

@@ -132,6 +132,10 @@ def test_hours_can_be_chosen(live):
     found = page(live, period="2023-06-05T06:00..2023-06-05T07:00")
     assert len(found.found.starts) == 12
     assert not found.partly
+    assert [word for word, _, on in page(live).periods if on] == ["whole"]
+    morning = page(live, period="2023-06-05T06:00..2023-06-05T09:00")
+    assert [word for word, _, on in morning.periods if on] == ["morning"]
+    assert morning.found.starts == page(live).found.starts
 
 
 def test_where_nothing_was_counted_the_way_to_the_newest_counts_is_told(live):

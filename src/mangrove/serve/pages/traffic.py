@@ -129,22 +129,23 @@ class Traffic:
         return self.link(t=instants[at][0]) if 0 <= at < len(instants) else ""
 
     @property
-    def periods(self) -> list[tuple[str, str]]:
-        """Words and addresses of other hours: the day before and after, the whole day, parts of it."""
+    def periods(self) -> list[tuple[str, str, bool]]:
+        """Words and addresses of other hours, and whether they are shown now: the day before and after, the whole day, parts of it."""
         if self.found is None:
             return []
-        tz = self.view.tz
+        tz, one = self.view.tz, timedelta(days=1)
         midnight = self.found.span.start.astimezone(tz).replace(hour=0, minute=0, second=0, microsecond=0)
-        one = timedelta(days=1)
-        days = [("before", midnight - one), ("whole", midnight)]
-        if (midnight + one).astimezone(tz) <= self.view.now:
-            days.append(("after", midnight + one))
-        found = [(word, self.link(period=f"{start:%Y-%m-%d}", t="", at="")) for word, start in days]
+        days = [("before", midnight - one), ("whole", midnight), ("after", midnight + one)]
+        spans = [(word, Span(start, start + one), f"{start:%Y-%m-%d}") for word, start in days]
         for word, first, last in _PARTS:
             span = Span(midnight.replace(hour=first), midnight.replace(hour=last))
-            if span.start < self.view.now:
-                found.append((word, self.link(period=written(span, tz), t="", at="")))
-        return found
+            spans.append((word, span, written(span, tz)))
+        shown = (self.view.period.start, self.view.period.end)
+        return [
+            (word, self.link(period=period, t="", at=""), (span.start, span.end) == shown)
+            for word, span, period in spans
+            if span.start < self.view.now
+        ]
 
     @property
     def partly(self) -> bool:
