@@ -97,6 +97,23 @@ def test_hours_that_somebody_measured_stay_as_they_are(park):
     assert held(park, "east_co2") == held(park, "estimate/traffic:east_co2")
 
 
+def test_a_repair_of_an_hour_gives_way_to_what_was_counted_there(park):
+    with Ledger.open(park.store) as ledger:
+        ledger.append(
+            values([("west_co2", START, 50.0)]), Origin("model:repair", "1", "estimate", "repair", "1")
+        )
+    traffic_state.traffic(park, *HOUR)
+    assert held(park, "west_co2") == held(park, "estimate/traffic:west_co2")
+
+
+def test_a_row_of_streets_is_explained_down_to_its_batch(park):
+    traffic_state.traffic(park, *HOUR)
+    told = api.measure(park, *HOUR, by=("flow",)).explain(0)
+    assert told.co2e_kg > 0
+    assert [batch.model for batch in told.batches] == ["traffic"]
+    assert "traffic" in told.text("vi")
+
+
 def test_the_last_question_counts_also_when_it_was_asked_before(park):
     first = traffic_state.traffic(park, *HOUR).total.amount
     copert = traffic_state.traffic(park, *HOUR, source="copert").total.amount

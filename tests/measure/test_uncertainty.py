@@ -166,3 +166,11 @@ def test_flows_without_errors_stay_as_they_are():
 def test_the_same_seed_gives_the_same_samples():
     first = monte_carlo([1.0], [0], [0], [0.5], n=50, seed=11)
     assert np.array_equal(first, monte_carlo([1.0], [0], [0], [0.5], n=50, seed=11))
+
+
+def test_an_interval_that_is_said_to_be_skewed_is_lognormal_however_narrow():
+    draws = np.random.default_rng(2).lognormal(0.0, 0.1, 400_000)
+    low, high = intervals([draws.mean()] * 2, [draws.var()] * 2, skewed=[True, False])
+    assert [low[0], high[0]] == pytest.approx(np.quantile(draws, [0.025, 0.975]), rel=0.003)
+    assert high[1] - draws.mean() == pytest.approx(draws.mean() - low[1])
+    assert intervals([0.0], [1.0], skewed=[True])[0][0] < 0, "a net zero has no logarithm"

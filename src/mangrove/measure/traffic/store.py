@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from mangrove.errors import DeclarationError, Problem, RuleError
-from mangrove.ledger import Ledger, Origin, Quality, catalog
+from mangrove.ledger import COUNTED, Ledger, Origin, Quality, catalog
 from mangrove.measure.plan import TRAFFIC
 from mangrove.measure.traffic.cells import SECONDS
 from mangrove.measure.traffic.doubts import MODEL, PARAMETER, RECORD, of_targets
@@ -208,7 +208,7 @@ def _append(ledger: Ledger, territory: Territory, rows: pa.Table, record: str, r
 
 
 def _unmeasured(ledger: Ledger, rows: pa.Table, flows: list[str]) -> pa.Table:
-    """The rows of some flows, without the hours for which another source gave a value."""
+    """The rows of some flows, without the hours that somebody measured."""
     rows = rows.filter(pc.is_in(rows["flow"], pa.array(flows, pa.string())))
     if not rows.num_rows:
         return rows
@@ -216,8 +216,10 @@ def _unmeasured(ledger: Ledger, rows: pa.Table, flows: list[str]) -> pa.Table:
     with ledger.snapshot() as snapshot:
         there = snapshot.values(flows, first, last + timedelta(hours=1))
     with catalog.reader(ledger.root) as db:
-        ours = [id_ for (id_,) in db.execute("select id from batch where model = ?", (MODEL,))]
-    others = there.filter(pc.invert(pc.is_in(there["batch"], pa.array(ours, pa.int64()))))
+        estimates = [id_ for (id_,) in db.execute("select id from batch where run = ?", (OWN,))]
+    measured = pc.invert(pc.is_in(there["batch"], pa.array(estimates, pa.int64())))
+    counted = pc.is_in(there["quality"], pa.array([int(one) for one in COUNTED], there["quality"].type))
+    others = there.filter(pc.and_(measured, counted))
     taken = set(zip(others["flow"].to_pylist(), others["start"].cast("int64").to_pylist(), strict=True))
     names, starts = rows["flow"].to_pylist(), rows["start"].cast("int64").to_pylist()
     return rows.filter(pa.array([key not in taken for key in zip(names, starts, strict=True)], pa.bool_()))
