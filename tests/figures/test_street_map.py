@@ -104,6 +104,17 @@ def test_a_map_cut_to_a_street_shows_it_larger_and_leaves_far_ones_out():
     )
 
 
+def test_of_many_streets_only_the_largest_have_words_and_none_is_lost():
+    roads = tuple(road(f"r{i}", (i, 0), (i, 5)) for i in range(30))
+    values = {f"r{i}": float(i - 15) for i in range(30)}
+    tree = ET.fromstring(
+        LinkMap(roads).draw(values, change_classes(np.arange(-15.0, 15), "en"), title="t", lang="en", most=4)
+    )
+    assert set(lines(tree)) == {"r0", "r1", "r2", "r29"}
+    strokes = [one for one in tree.iter(f"{SVG}path") if one.get("stroke") in CHANGE]
+    assert sum(one.get("d").count("M") for one in strokes) == 30
+
+
 def test_marks_stand_at_their_streets_and_not_outside():
     tree = drawn(marks=[Mark("1", "worst", "back"), Mark("2", "far", point=(LON + 1, LAT))])
     said = [one.text for one in tree.iter(f"{SVG}title")]

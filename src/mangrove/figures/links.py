@@ -137,7 +137,7 @@ class LinkMap:
 
     def draw(
         self, values: Mapping[str, float], classes: Classes, *, title: str, lang: str, subtitle: str = "", tips: Mapping[str, str] | None = None,
-        estimated: Mapping[str, float] | None = None, marks: Sequence[Mark] = (), key: bool = True, summary: str = "",
+        estimated: Mapping[str, float] | None = None, marks: Sequence[Mark] = (), key: bool = True, summary: str = "", most: int = 0,
     ) -> str:  # fmt: skip
         """The map as SVG.
 
@@ -152,15 +152,20 @@ class LinkMap:
             estimated: values of `idle` lines: thinner, without a border.
             marks: numbered discs.
             key: whether the legend is drawn.
+            most: lines with words of their own, those with the largest values; all when 0.
         """
         frame = svg.Frame(self.width, lang, title, subtitle if key else "", summary, heading=False)
         top, said = frame.top, tips or {}
-        body = [self._estimates(estimated or {}, classes, said)]
+        body = [self._estimates(estimated or {}, classes)]
         shown = [road for road in self.roads if road.id in self.lines]
         near = "".join(self.lines[road.id] for road in shown if road.id in self.focus)
         body.append(_stroke(near, _HALO, self.stroke + 10, cap="round"))
         case = "".join(self.lines[road.id] for road in shown)
         body.append(_stroke(case, _CASE, self.stroke + 1.6, cap="round"))
+        if most and len(shown) > most:
+            ranked = sorted(shown, key=lambda road: -abs(np.nan_to_num(values.get(road.id, 0.0))))
+            shown = ranked[:most]
+            body += self._together(ranked[most:], values, classes, self.stroke)
         body += [self._road(road, values.get(road.id, math.nan), classes, said) for road in shown]
         drawn = self.ground + "".join(body) + self._marks(marks)
         clip = f'<clipPath id="\x01-clip"><rect width="{svg.num(self.width)}" height="{svg.num(self.height)}"/></clipPath>'
@@ -185,17 +190,22 @@ class LinkMap:
             data_link=road.id,
         )  # fmt: skip
 
-    def _estimates(self, values: Mapping[str, float], classes: Classes, tips: Mapping[str, str]) -> str:
+    def _estimates(self, values: Mapping[str, float], classes: Classes) -> str:
         thin = [road for road in self.idle if road.id in values and road.id in self.lines]
-        drawn = [
-            svg.tag(
-                "path", svg.title(tips.get(road.id, road.name)), d=self.lines[road.id], fill="none",
-                stroke=classes.color(values[road.id]) or _IDLE, stroke_width=self.stroke / 2, vector_effect="non-scaling-stroke",
-            )
-            for road in thin
-        ]  # fmt: skip
+        if not thin:
+            return ""
         case = _stroke("".join(self.lines[road.id] for road in thin), _IDLE, self.stroke / 2 + 1.2)
-        return svg.tag("g", case, *drawn, data_estimated="1") if drawn else ""
+        return svg.tag("g", case, *self._together(thin, values, classes, self.stroke / 2), data_estimated="1")
+
+    def _together(
+        self, roads: Sequence[Road], values: Mapping[str, float], classes: Classes, width: float
+    ) -> list[str]:
+        """Lines without words, one path for each color."""
+        found: dict[str, list[str]] = {}
+        for road in roads:
+            color = classes.color(values.get(road.id, math.nan)) or _IDLE
+            found.setdefault(color, []).append(self.lines[road.id])
+        return [_stroke("".join(lines), color, width, cap="round") for color, lines in found.items()]
 
     def _marks(self, marks: Sequence[Mark]) -> str:
         """Discs, moved apart where they would touch, each with a thin line to its place."""

@@ -33,6 +33,8 @@ LOOKS = ("delay_h_h", "co2_kg_h")
 LOST = ("unfinished", "never_departed", "jam_teleports", "teleports", "collisions")
 """Measures by which a plan can seem better than it is: vehicles that are not there any more."""
 _MOST = 20
+_DRAWN = 800
+"""Streets of a map with words of their own; a page of a city with thousands of them stays small."""
 _FEW = 5
 
 
@@ -180,9 +182,13 @@ class Study:
             ("signals_before", before, amounts),
             ("signals_change", change, changes),
         ):
-            tips = {id_: f"{id_}: {numbers.number(value, lang)} {unit}" for id_, value in values.items()}
+            tips = {
+                id_: f"{id_}: {numbers.number(value, lang, digits=2)} {unit}" for id_, value in values.items()
+            }
             title = messages.render(f"page_traffic.figure_{name}", lang, way=self.way, first=self.names[0])
-            drawn[name] = self.plan.draw(values, classes, title=title, lang=lang, subtitle=unit, tips=tips)
+            drawn[name] = self.plan.draw(
+                values, classes, title=title, lang=lang, subtitle=unit, tips=tips, most=_DRAWN
+            )
         return drawn
 
     def tables(self) -> dict[str, pa.Table]:
