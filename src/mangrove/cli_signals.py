@@ -16,6 +16,7 @@ import typer
 
 from mangrove import messages
 from mangrove.cli_words import Json, Lang, parts, say, tell
+from mangrove.stopping import told_to_stop
 
 if TYPE_CHECKING:
     from mangrove.signals import Searched
@@ -91,11 +92,12 @@ def search(
     setting = Setting(
         evaluations, draws, co2_weight=co2_weight, seed=seed, workers=workers, begin=times[0], end=times[1]
     )
-    searched = work.search(
-        net, routes, setting=setting, minimum_green=work.seconds_of(minimum_green),
-        pedestrians=work.pedestrians_of(pedestrian), cycle=work.cycle_of(cycle), start=start, verify=verify_seeds,
-        sublane=work.strip_of(sublane), progress=_told(lang),
-    )  # fmt: skip
+    with told_to_stop(_interrupt):
+        searched = work.search(
+            net, routes, setting=setting, minimum_green=work.seconds_of(minimum_green),
+            pedestrians=work.pedestrians_of(pedestrian), cycle=work.cycle_of(cycle), start=start,
+            verify=verify_seeds, sublane=work.strip_of(sublane), progress=_told(lang),
+        )  # fmt: skip
     tell(searched.problems, lang)
     typer.echo(printing.searched_json(searched) if json else printing.searched_text(searched, lang))
     _written(searched, out, table, lang)
@@ -137,11 +139,12 @@ def run(
     park = work.shelf(store, net) if store else None
     controls = [word for given in control for word in parts(given)]
     stuck = -1.0 if teleport == "never" else work.seconds_of(teleport)
-    compared = work.run(
-        net, routes, controls, draws=draws, seed=seed, period=(_seconds(begin), _seconds(end)),
-        sublane=work.strip_of(sublane), teleport=stuck, streets=json or park is not None, workers=workers,
-        progress=_simulated(lang),
-    )  # fmt: skip
+    with told_to_stop(_interrupt):
+        compared = work.run(
+            net, routes, controls, draws=draws, seed=seed, period=(_seconds(begin), _seconds(end)),
+            sublane=work.strip_of(sublane), teleport=stuck, streets=json or park is not None, workers=workers,
+            progress=_simulated(lang),
+        )  # fmt: skip
     document = work.document(compared, net, name) if json or park else {}
     typer.echo(
         printing.comparison_json(compared, document) if json else printing.comparison_text(compared, lang)
@@ -234,6 +237,11 @@ def _decisions(log: Path | None) -> Iterator[Callable[[dict[str, Any]], object] 
     else:
         with log.open("a", encoding="utf-8", buffering=1) as file:
             yield lambda one: file.write(decision_line(one))
+
+
+def _interrupt() -> None:
+    """SIGTERM is Ctrl-C, so that no simulation stays behind."""
+    raise KeyboardInterrupt
 
 
 def _can_be_written(*paths: Path | None) -> None:

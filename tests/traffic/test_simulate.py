@@ -89,6 +89,14 @@ def test_queues_and_lateral_strips_and_half_seconds_simulate_the_same_demand(pla
     assert halves.control == [float(t) for t in range(60)]
 
 
+def test_the_network_may_be_told_of_less_often_and_nothing_else_changes(plain):
+    rarely = simulate(replace(RUN, every=60))
+    assert rarely.steps.time.tolist() == [0.0, 60.0, 120.0, 180.0, 240.0]
+    at = np.searchsorted(plain.steps.time, rarely.steps.time)
+    assert np.array_equal(rarely.steps.running, plain.steps.running[at])
+    assert np.array_equal(rarely.trips.delay, plain.trips.delay)
+
+
 def test_emissions_follow_the_class_of_the_vehicle_type(tmp_path):
     def routes(name):
         path = tmp_path / f"{name.rpartition('/')[2]}.rou.xml"
@@ -116,6 +124,7 @@ def test_emissions_follow_the_class_of_the_vehicle_type(tmp_path):
         ({"meso": True, "sublane": 0.8}, RequestError, "traffic.meso_sublane"),
         ({"sublane": 1e-6}, RequestError, "traffic.run_sublane"),
         ({"teleport": float("nan")}, RequestError, "traffic.run_teleport"),
+        ({"every": 0.5}, RequestError, "traffic.run_every"),
         ({"begin": float("nan")}, RequestError, "traffic.run_times"),
         ({"end": float("inf")}, RequestError, "traffic.run_times"),
         ({"options": {"seed": "3"}}, RequestError, "traffic.run_option"),

@@ -12,7 +12,7 @@ import math
 import pickle
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -26,7 +26,7 @@ from mangrove.traffic.outcome import Outcome
 OURS = frozenset({
     "net-file", "route-files", "additional-files", "begin", "end", "seed", "step-length", "mesosim", "lateral-resolution",
     "time-to-teleport", "tripinfo-output", "tripinfo-output.write-unfinished", "tripinfo-output.write-undeparted",
-    "statistic-output", "summary-output", "device.emissions.probability", "no-step-log",
+    "statistic-output", "summary-output", "summary-output.period", "device.emissions.probability", "no-step-log",
 })  # fmt: skip
 """Options of SUMO that a `Run` sets from its own fields."""
 
@@ -59,6 +59,8 @@ class Run:
         meso: queues instead of single movements, some 20 times as fast, with signals at work; sublane: width of a lateral strip, m, for
             vehicles that filter through (0.8 suits motorbikes), None for whole lanes.
         teleport: seconds after which SUMO lifts a stuck vehicle away; -1: never.
+        every: s between two rows of `Outcome.steps`; SUMO looks at every vehicle for each, which is half of the time of a large run in
+            queues.
         emissions: whether emissions are computed; the class of each vehicle type is its `emissionClass` in the routes.
         cells: s of the intervals for which `Outcome.links` is told; None: not at all; the length of the run: once.
         kinds: whether streets are told by vehicle type.
@@ -75,6 +77,7 @@ class Run:
     sublane: float | None = None
     teleport: float = -1
     additional: Sequence[Path] = ()
+    every: float = 1.0
     emissions: bool = True
     cells: float | None = None
     kinds: bool = False
@@ -82,24 +85,28 @@ class Run:
 
     def check(self) -> None:
         """Raises RequestError or SourceError for what cannot be."""
-        if not -math.inf < self.begin < self.end < math.inf:
-            raise RequestError("traffic.run_times", begin=float(self.begin), end=float(self.end))
-        if not 0.0 < self.step <= 1.0:
-            raise RequestError("traffic.run_step", step=float(self.step))
-        if self.cells is not None and not self.step <= self.cells < math.inf:
-            raise RequestError("traffic.run_cells", cells=float(self.cells))
-        if self.kinds and self.cells is None:
-            raise RequestError("traffic.kinds_without_cells")
-        if self.meso and self.sublane is not None:
-            raise RequestError("traffic.meso_sublane")
-        if self.sublane is not None and not NARROWEST <= self.sublane < math.inf:
-            raise RequestError("traffic.run_sublane", width=float(self.sublane), least=NARROWEST)
-        if not -math.inf < self.teleport < math.inf:
-            raise RequestError("traffic.run_teleport", seconds=float(self.teleport))
-        if taken := sorted(OURS & set(self.options)):
-            raise RequestError("traffic.run_option", option=taken[0])
+        for fine, code, data in self._settings():
+            if not fine:
+                raise RequestError(code, **data)
         for path in (self.net, *self.routes, *self.additional):
             sumo.need_file(Path(path))
+
+    def _settings(self) -> Iterator[tuple[bool, str, dict[str, Any]]]:
+        """What must hold, with the code and the data of its error."""
+        inf, begin, end = math.inf, float(self.begin), float(self.end)
+        yield -inf < begin < end < inf, "traffic.run_times", {"begin": begin, "end": end}
+        yield 0.0 < self.step <= 1.0, "traffic.run_step", {"step": float(self.step)}
+        yield self.step <= self.every < inf, "traffic.run_every", {"every": float(self.every)}
+        cells = self.step if self.cells is None else self.cells
+        yield self.step <= cells < inf, "traffic.run_cells", {"cells": float(cells)}
+        yield not self.kinds or self.cells is not None, "traffic.kinds_without_cells", {}
+        yield not self.meso or self.sublane is None, "traffic.meso_sublane", {}
+        width = NARROWEST if self.sublane is None else self.sublane
+        data = {"width": float(width), "least": NARROWEST}
+        yield NARROWEST <= width < inf, "traffic.run_sublane", data
+        yield -inf < self.teleport < inf, "traffic.run_teleport", {"seconds": float(self.teleport)}
+        for option in sorted(OURS & set(self.options)):
+            yield False, "traffic.run_option", {"option": option}
 
     def arguments(self, folder: Path) -> list[str]:
         """The command line of SUMO, with its results in `folder`."""
@@ -122,6 +129,7 @@ class Run:
             "tripinfo-output.write-undeparted": "true",
             "statistic-output": str(folder / "statistics.xml"),
             "summary-output": str(folder / "summary.xml"),
+            "summary-output.period": f"{self.every:.12g}" if self.every > self.step else "",
             "device.emissions.probability": "1" if self.emissions else "",
             "xml-validation": "never",
             "step-log.period": "100",
