@@ -81,6 +81,15 @@ def test_a_measurement_of_traffic_is_replayed_with_its_doubts(park):
     }
 
 
+def test_values_whose_record_was_not_copied_are_measured_and_state_no_error(park):
+    origin = Origin("model:traffic", "1", "estimate", "traffic", "2", (f"record:{'ab' * 32}",))
+    with Ledger.open(park.store) as ledger:
+        ledger.append(values([("west_co2", START, 50.0)]), origin)
+    found = api.measure(park, *HOUR)
+    assert found.total()["co2e_kg"] == 50.0
+    assert np.isnan(found.total()["co2e_low"])
+
+
 def test_what_streets_emit_stands_in_the_inventory_of_what_happened(park):
     made = traffic_state.traffic(park, *HOUR)
     assert api.measure(park, *HOUR).total()["co2e_kg"] == pytest.approx(made.total.amount)
@@ -173,8 +182,7 @@ def test_a_flow_that_is_no_amount_cannot_take_what_streets_emit(tmp_path):
 
 def test_each_whole_hour_is_kept_up_and_late_counts_change_it(tmp_path):
     made = city(tmp_path / "city")
-    for hour in range(4):
-        fill(made, USUAL, START + timedelta(hours=hour))
+    fill(made, {name: [value] * 48 for name, value in USUAL.items()})
     now = START + timedelta(hours=4, minutes=20)
     assert traffic_state.keep_up(made, now) == 3 * 4, "three hours, four flows"
     assert traffic_state.keep_up(made, now) == 0, "nothing new"
