@@ -264,7 +264,7 @@ def test_junctions_that_gain_and_lose_most_and_both_maps(live):
     study = page(live).study
     assert [(one.id, one.change) for one in study.gain] == [("b", -2.0)]
     assert [(one.id, one.change) for one in study.lose] == [("c", 0.5)]
-    drawn = study.figures("en")
+    drawn = study.figures
     assert set(drawn) == {"signals_before", "signals_change"}
     tree = ET.fromstring(drawn["signals_change"])
     found = {one.get("data-link"): one for one in tree.iter() if one.get("data-link")}
@@ -300,7 +300,7 @@ def test_a_study_of_another_network_has_its_table_and_no_map(tmp_path):
     with park.writer() as ledger:
         ledger.put_record("signals", json.dumps(document).encode())
     study = page(Live(park, Clock(NOW, 0))).study
-    assert study.figures("en") == {}
+    assert study.figures == {}
     assert len(study.rows) == 2 * len(MEASURES)
 
 

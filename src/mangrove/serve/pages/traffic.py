@@ -205,7 +205,7 @@ class Traffic:
             found["map"] = self.map.draw(self.title(lang))
         found |= self.drawn
         if self.study is not None:
-            found |= self.study.figures(lang)
+            found |= self.study.figures
         if self.plans is not None:
             found |= self.plans.figures(lang)
         return found

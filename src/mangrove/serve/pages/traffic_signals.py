@@ -169,11 +169,12 @@ class Study:
             after - before, self.lang
         )
 
-    def figures(self, lang: str) -> dict[str, str]:
+    @cached_property
+    def figures(self) -> Mapping[str, str]:
         """The map before, and the map of what changes."""
         if self.plan is None:
             return {}
-        before, after = self.values
+        before, after, lang = *self.values, self.lang
         amounts, changes = self._legends
         change = {name: after[name] - value for name, value in before.items()}
         unit = self.unit
@@ -235,12 +236,34 @@ def study_of(live: Live, view: View) -> Study | None:
         raise RequestError(
             "live.unknown_choice", name="way", word=word[:40], options=", ".join(names[1:]), hint=hint
         )
+    look = choice("look", view.params.get("look", ""), LOOKS)
+    others = tuple(one for one in found if one != name)
+    key = (
+        "study",
+        record.id,
+        names,
+        word,
+        look,
+        others,
+        view.lang,
+        view.principal.key,
+        live.territory.content_hash,
+    )
+    return live.kept.get(key, lambda: _study(live, view, record, (word, look), others))
+
+
+def _study(
+    live: Live, view: View, record: records.Record, chosen: tuple[str, str], others: tuple[str, ...]
+) -> Study:
+    """A study as it is shown, for one way and one look."""
+    document = record.document
+    names = tuple(document["names"])
     compared = _compared(document)
     rows = tuple(_measured(compared, way, measure) for way in names[1:] for measure in _told(document))
     plan, titles = _ground(live, view, document)
     return Study(
-        name, datetime.fromisoformat(document["made"]), document["net"], names, word, choice("look", view.params.get("look", ""), LOOKS),
-        len(document["seeds"]), float(compared.vehicles.mean()), rows, tuple(one for one in found if one != name), plan, document, titles, view.lang,
+        str(document["name"]), datetime.fromisoformat(document["made"]), document["net"], names, *chosen, len(document["seeds"]),
+        float(compared.vehicles.mean()), rows, others, plan, document, titles, view.lang,
     )  # fmt: skip
 
 
