@@ -126,7 +126,7 @@ def plans() -> dict[str, Any]:
             {"key": "km", "unit": "km/d", "mean": {"today": 9e4, "metro": 8e4, "swap": 9e4}, "differences": differences(-1e4, 0.0, None)},
         ],
         "zones": [
-            {"zone": "west", "CO2": {"today": 4e6, "metro": 3e6, "swap": 4.1e6}, "kwh_by_hour": {"today": hours, "metro": hours, "swap": [5.0] * 24}},
+            {"zone": "west", "CO2": {"today": 4e6, "metro": 3e6, "swap": 4.1e6}, "kwh_by_hour": {"today": hours, "metro": hours, "swap": [5.0] * 24}, "kwh_charged_by_hour": {"swap": [0.0] * 12 + [10.0] * 12}},
             {"zone": "east", "CO2": {"today": 4e6, "metro": 4.2e6, "swap": 3.5e6}, "kwh_by_hour": {"today": hours, "metro": hours, "swap": [7.0] * 24}},
             {"zone": None, "CO2": {"today": 1e6, "metro": 8e5, "swap": 9e5}, "kwh_by_hour": {"today": hours, "metro": hours, "swap": hours}},
         ],

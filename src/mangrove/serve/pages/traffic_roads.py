@@ -19,6 +19,7 @@ import pyarrow as pa
 from mangrove import messages
 from mangrove.errors import RequestError, did_you_mean
 from mangrove.figures import band_lines, numbers
+from mangrove.rules.vehicles import POLLUTANTS
 from mangrove.serve import records
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
@@ -78,7 +79,7 @@ class Plans:
     Attributes:
         made: when; on: the day that is looked at; daily: whether sums are of a day; names: plans with their titles; plan: the one whose zones are shown.
         changes: all measures of all pairs; zones: of the plan, who gains most first; pollutant, unit: of the zones.
-        kwh: electricity driven by plan and hour; claims, assumptions, problems: as stored.
+        kwh, charged: electricity driven and charged by plan and hour; claims, assumptions, problems: as stored.
     """
 
     made: datetime
@@ -91,6 +92,7 @@ class Plans:
     pollutant: str
     unit: str
     kwh: Mapping[str, Sequence[float]]
+    charged: Mapping[str, Sequence[float]]
     claims: Sequence[Mapping[str, Any]]
     assumptions: Sequence[str]
     problems: Sequence[str]
@@ -118,11 +120,6 @@ class Plans:
         """What a claim comes to, in the words of the verdict."""
         return numbers.typeset(claim.get("text", {}).get(self.lang, claim["id"]))
 
-    @property
-    def powered(self) -> bool:
-        """Whether anything drives on electricity in any plan."""
-        return any(sum(hours) > 0 for hours in self.kwh.values())
-
     def said(self, unit: str, lang: str) -> str:
         """A unit of a comparison as people read it: `min/trip` becomes `phút/chuyến`."""
         parts = (
@@ -134,21 +131,22 @@ class Plans:
         return numbers.typeset("/".join(parts))
 
     def figures(self, lang: str) -> dict[str, str]:
-        """Electricity by hour."""
-        if not self.powered or any(len(hours) != _HOURS for hours in self.kwh.values()):
-            return {}
-        lines = {
-            messages.render("page_traffic.today", lang)
-            if name == TODAY
-            else self.names.get(name, name): hours
-            for name, hours in self.kwh.items()
-        }
-        title = messages.render("page_traffic.figure_kwh", lang)
-        return {
-            "road_kwh": band_lines(
+        """Electricity driven by hour, and charged by hour where the plans say when vehicles charge."""
+        found = {}
+        for name, course in (("kwh", self.kwh), ("charged", self.charged)):
+            if not _drawable(course):
+                continue
+            lines = {
+                messages.render("page_traffic.today", lang)
+                if plan == TODAY
+                else self.names.get(plan, plan): hours
+                for plan, hours in course.items()
+            }
+            title = messages.render(f"page_traffic.figure_{name}", lang)
+            found[f"road_{name}"] = band_lines(
                 range(_HOURS + 1), lines, title=title, unit="kWh/h", lang=lang, heading=False
             )
-        }
+        return found
 
     def tables(self) -> dict[str, pa.Table]:
         """Measures, zones, claims, electricity by hour."""
@@ -167,11 +165,10 @@ class Plans:
         }
         if claims:
             found["claims"] = pa.Table.from_pylist(claims)
-        if self.powered:
-            hours = range(max(len(hours) for hours in self.kwh.values()))
-            found["road_kwh"] = pa.table(
-                {"hour": list(hours)} | {name: list(row) for name, row in self.kwh.items()}
-            )
+        for name, course in (("road_kwh", self.kwh), ("road_charged", self.charged)):
+            if any(sum(hours) > 0 for hours in course.values()):
+                hours = list(range(max(len(row) for row in course.values())))
+                found[name] = pa.table({"hour": hours} | {plan: list(row) for plan, row in course.items()})
         return found
 
 
@@ -198,7 +195,8 @@ def plans_of(live: Live, view: View, pollutant: str) -> Plans | None:
     shown, zones = _zones(view, document, word, pollutant)
     return Plans(
         datetime.fromisoformat(made) if made else stored[0].stored, document.get("on") or "", document.get("per") == "day",
-        names, word, tuple(_changes(document)), zones, shown, "kWh" if shown == "electricity" else "kg", _kwh(document),
+        names, word, tuple(_changes(document)), zones, shown, "kWh" if shown == "electricity" else "kg", _by_hour(document, "kwh_by_hour"),
+        _by_hour(document, "kwh_charged_by_hour"),
         document.get("claims", ()), document.get("assumptions", ()), document.get("problems", ()), view.lang,
     )  # fmt: skip
 
@@ -231,7 +229,7 @@ def _zones(
 ) -> tuple[str, tuple[Zone, ...]]:
     """The pollutant that the record has, and the zones of a plan, who gains most first."""
     rows = document.get("zones", ())
-    known = [key for key in (rows[0] if rows else {}) if key not in {"zone", "kwh_by_hour"}]
+    known = [key for key in (rows[0] if rows else {}) if key in POLLUTANTS]
     if not known:
         return pollutant, ()
     shown = pollutant if pollutant in known else "CO2" if "CO2" in known else known[0]
@@ -253,11 +251,18 @@ def _zones(
     return shown, tuple(sorted(found, key=lambda one: (one.change, one.name)))
 
 
-def _kwh(document: Mapping[str, Any]) -> dict[str, list[float]]:
+def _by_hour(document: Mapping[str, Any], key: str) -> dict[str, list[float]]:
     """Electricity of all zones by plan and hour."""
     found: dict[str, list[float]] = {}
     for one in document.get("zones", ()):
-        for plan, hours in one.get("kwh_by_hour", {}).items():
+        for plan, hours in one.get(key, {}).items():
             before = found.get(plan) or [0.0] * len(hours)
             found[plan] = [a + b for a, b in zip(before, hours, strict=True)]
     return found
+
+
+def _drawable(course: Mapping[str, Sequence[float]]) -> bool:
+    """Whether there is a day of something to draw."""
+    return any(sum(hours) > 0 for hours in course.values()) and all(
+        len(hours) == _HOURS for hours in course.values()
+    )
