@@ -113,6 +113,17 @@ def test_a_gap_is_filled_from_the_same_clock_time_and_marked(tmp_path):
     assert any(one.code == "vehicles.filled" for one in found.problems)
 
 
+def test_a_count_that_repair_estimated_is_filled_not_read(tmp_path):
+    made = city(tmp_path / "city")
+    fill(made, USUAL | {"main_moto": [120.0] * 5 + [None] + [120.0] * 6})
+    api.repair(made, *HOUR)
+    found = traffic_state.state(made, *HOUR)
+    link = found.streets.ids.index("main")
+    assert found.basis[:, link].tolist() == [0] * 5 + [2] + [0] * 6
+    assert found.flow[5, link, 0] == pytest.approx(120)
+    assert found.flow_error[5, link, 0] >= 0.2 > found.flow_error[4, link, 0]
+
+
 def test_a_gap_that_nothing_closes_stays_one_and_its_hour_is_not_stored(tmp_path):
     made = city(tmp_path / "city")
     fill(made, USUAL | {"main_moto": [120.0] * 11 + [None]})

@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from mangrove.errors import Problem
-from mangrove.ledger import COUNTED, Snapshot
+from mangrove.ledger import COUNTED, Quality, Snapshot
 from mangrove.measure.traffic.streets import CELL, COUNT, Floats, Meter, Streets
 from mangrove.times import Span, from_us, to_us
 
@@ -27,6 +28,8 @@ FASTEST = 160.0
 MOST = 20_000.0
 """Vehicles on one street in five minutes above which a value is no count: ten times the capacity of four lanes (24,335 motorcycles an
 hour; ASCE J. Transp. Eng. 138(6), 2012, Ha Noi)."""
+_Values: TypeAlias = tuple[npt.NDArray[np.int64], Floats, npt.NDArray[np.bool_]]
+_NOTHING: _Values = np.zeros(0, np.int64), np.zeros(0), np.zeros(0, dtype=bool)
 _EARLY = 0.1
 _US = 1_000_000
 
@@ -39,7 +42,7 @@ class Cells:
         starts: (T,) microseconds since 1970; classes: (C,).
         count: (T, L, C) vehicles of a class; total: (T, L) of all; speed: (T, L, C) km/h; common: (T, L) of all vehicles.
         count_error, total_error, speed_error, common_error: (L, C) or (L,) relative standard deviations that the flows state.
-        problems: values that were left out.
+        repaired: (T, L) whether a value that stands there was itself estimated; problems: values that were left out.
     """
 
     starts: npt.NDArray[np.int64]
@@ -52,6 +55,7 @@ class Cells:
     total_error: Floats
     speed_error: Floats
     common_error: Floats
+    repaired: npt.NDArray[np.bool_]
     problems: tuple[Problem, ...]
 
 
@@ -66,11 +70,14 @@ def read(streets: Streets, classes: Sequence[str], span: Span, snapshot: Snapsho
     total, common = np.full(shape[:2], np.nan), np.full(shape[:2], np.nan)
     count_error, speed_error = np.zeros(shape[1:]), np.zeros(shape[1:])
     total_error, common_error = np.zeros(shape[1]), np.zeros(shape[1])
+    repaired = np.zeros(shape[:2], dtype=bool)
     problems: list[Problem] = []
     at = {name: number for number, name in enumerate(classes)}
     values = _by_flow(snapshot, [meter.flow.id for meter in streets.meters], _reach(streets, span))
     for meter in streets.meters:
-        when, value = values.get(meter.flow.id, (np.zeros(0, np.int64), np.zeros(0)))
+        when, value, estimated = values.get(meter.flow.id, _NOTHING)
+        if estimated.any() and meter.flow.step:
+            repaired[:, meter.link] |= _under(when[estimated], starts, meter.flow.step.seconds)
         is_count = meter.kind == COUNT
         found = _cells(meter, when, value, starts, problems, counts=is_count)
         error = (meter.flow.uncertainty or 0.0) / 1.96
@@ -91,6 +98,7 @@ def read(streets: Streets, classes: Sequence[str], span: Span, snapshot: Snapsho
         total_error,
         speed_error,
         common_error,
+        repaired,
         tuple(problems),
     )
 
@@ -101,10 +109,16 @@ def _reach(streets: Streets, span: Span) -> Span:
     return Span(span.start - timedelta(seconds=longest), span.end)
 
 
-def _by_flow(
-    snapshot: Snapshot, flows: list[str], span: Span
-) -> dict[str, tuple[npt.NDArray[np.int64], Floats]]:
-    """Starts and good values of each flow."""
+def _under(when: npt.NDArray[np.int64], starts: npt.NDArray[np.int64], seconds: int) -> npt.NDArray[np.bool_]:
+    """(T,) the cells that values of intervals of `seconds` lie in."""
+    index = ((when - starts[0]) // (SECONDS * _US))[:, None] + np.arange(max(seconds // SECONDS, 1))
+    found = np.zeros(len(starts), dtype=bool)
+    found[index[(index >= 0) & (index < len(starts))]] = True
+    return found
+
+
+def _by_flow(snapshot: Snapshot, flows: list[str], span: Span) -> dict[str, _Values]:
+    """Starts and good values of each flow, and whether they are estimates."""
     table = snapshot.values(flows, span.start, span.end)
     kept = np.isin(table["quality"].to_numpy(), [int(one) for one in COUNTED])
     names = table["flow"].combine_chunks().dictionary_encode() if table.num_rows else None
@@ -117,10 +131,11 @@ def _by_flow(
     order = np.argsort(code, kind="stable")
     when = table["start"].cast("int64").to_numpy()[kept][order]
     value = table["value"].to_numpy()[kept][order]
+    estimated = table["quality"].to_numpy()[kept][order] == int(Quality.FILLED)
     known = coded.dictionary.to_pylist()
     ends = np.searchsorted(code[order], np.arange(len(known) + 1))
     return {
-        name: (when[first:last], value[first:last])
+        name: (when[first:last], value[first:last], estimated[first:last])
         for name, first, last in zip(known, ends, ends[1:], strict=False)
         if last > first
     }

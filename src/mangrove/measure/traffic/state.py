@@ -124,7 +124,9 @@ def observe(territory: Territory, streets: Streets, span: Span, snapshot: Snapsh
     flow = np.where(by_total[:, None], total[..., None] * shares, _counted(count, streets, classes))
     error = np.where(by_total[:, None], total_error[..., None], count_error)
     speed, speed_error, slow = _speeds(now, flow, filler, streets)
-    basis = _basis(flow, speed, by_total, np.where(by_total, filled_total, filled.any(axis=2)) | slow)
+    filled_counts = np.where(by_total, filled_total, filled.any(axis=2))
+    basis = _basis(flow, speed, by_total, filled_counts | slow | now.repaired)
+    error = np.where(now.repaired[..., None], np.maximum(np.nan_to_num(error), _LEAST_ERROR), error)
     known = basis != Basis.MISSING
     flow = np.where(known[..., None], np.nan_to_num(flow), 0.0)
     error = np.hypot(np.nan_to_num(error), PARTIAL / np.maximum(flow, PARTIAL))
