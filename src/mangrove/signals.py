@@ -185,6 +185,7 @@ def run(
                 seed=each,
                 sublane=None if width is None else float(width),
                 teleport=teleport,
+                every=_RARELY,
                 cells=end - begin if streets else None,
             )
             for file, each in zip(files, seeds, strict=True)
@@ -430,6 +431,8 @@ def _start(net: Path, installed: FixedPlan, start: Path | None) -> FixedPlan:
     return plan
 
 
+_RARELY = 600.0
+"""s between rows of the network's state, which no comparison reads."""
 _SUMS = ("co2_kg_h", "delay_h_h")
 _DIGITS, _PLACE = 6, 9
 """Significant digits of amounts and of degrees."""

@@ -44,6 +44,8 @@ _POOL = 4
 """Draws made for each draw that a plan is judged on: one part to choose the best, the others in turn."""
 _COORDINATED = 3
 """Starts that are also tried with coordinated offsets."""
+_RARELY = 600.0
+"""s between the rows of the network's state, which no search reads; SUMO spends half of a large run on one a second."""
 _CLIMBS = (0.0, 1 / 6, 1 / 3, 1 / 2, 2 / 3)
 """Where between its lowest and highest value the cycle of a start lies."""
 
@@ -424,7 +426,9 @@ class _Judge:
     def _run(self, file: Path | None, draw: int, turn: int) -> Run:
         seed = (self.seeds[draw] + turn) % 2**31
         added = [file] if file else []
-        return Run(self.net, [self.draws[draw]], self.begin, self.end, seed=seed, meso=True, additional=added)
+        return Run(
+            self.net, [self.draws[draw]], self.begin, self.end, seed=seed, meso=True, additional=added, every=_RARELY
+        )  # fmt: skip
 
     def _file(self, number: int, plan: FixedPlan | None) -> Path | None:
         if plan is None:
