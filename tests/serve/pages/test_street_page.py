@@ -18,7 +18,7 @@ from tests.serve.access.browser import Browser
 from tests.serve.whole import NOW, built
 
 import mangrove as mg
-from mangrove import traffic_state
+from mangrove import street_plans, traffic_state
 from mangrove.errors import RequestError
 from mangrove.ledger import Ledger, Origin
 from mangrove.serve import view as views
@@ -324,6 +324,64 @@ def test_road_plans_are_told_with_their_zones_hours_and_claims(live):
     assert plans.said("min/trip", "vi") == "phút/chuyến"
     with pytest.raises(RequestError):
         page(live, plan="bridge")
+
+
+def test_a_verdict_on_plans_is_read_as_it_is_written(tmp_path):
+    from tests.street_city import write_city
+
+    city = write_city(tmp_path / "city")
+    park = mg.open(city)
+    judged = street_plans.compare(park, [tmp_path / "metro.yaml", tmp_path / "swap.yaml"], draws=2)
+    with park.writer() as ledger:
+        ledger.put_record("street_plans", json.dumps(judged.document()).encode())
+    found = page(Live(park, Clock(NOW, 0)))
+    assert not found.declared, "nothing is counted, plans are told all the same"
+    plans = found.plans
+    assert len(plans.pairs) == 3
+    carbon = next(one for one in plans.pairs["metro", "today"] if one.measure == "CO2")
+    said = judged.verdict.difference("CO2", "metro")
+    assert (carbon.mean, carbon.low, carbon.high) == pytest.approx(
+        (said.mean / 1000, said.low / 1000, said.high / 1000)
+    )
+    assert carbon.confidence == said.confidence
+    zones = sum(one.after - one.before for one in plans.zones)
+    zone = judged.verdict.zone["CO2"]
+    assert zones * 1000 == pytest.approx(zone[1].sum() - zone[0].sum())
+    assert sum(plans.kwh["swap"]) == pytest.approx(judged.verdict.kwh[2].sum())
+    assert not plans.claims[0]["holds"]
+    assert plans.tables()["claims"].num_rows == len(plans.claims)
+
+
+def test_a_comparison_of_signals_is_read_as_it_is_written(tmp_path):
+    """Streets and junctions of a document that `signals` makes of runs, on the network of the city."""
+    from mangrove import signals
+    from mangrove.traffic.verdict import Comparison, Streets
+
+    park = world.streets(tmp_path / "city", records=False)
+    rng = np.random.default_rng(3)
+    rows = rng.uniform(1, 100, (2, 3, len(MEASURES)))
+    lost = np.array([[3.0, 2.0, 1.0], [1.0, 2.5, np.nan]])
+    speed = np.where(np.isfinite(lost), 20.0, np.nan)
+    ids = ("main", "side", "third")
+    compared = Comparison(
+        ("installed", "plan"),
+        rows,
+        np.full((2, 3), 50.0),
+        (1, 2, 3),
+        0.0,
+        Streets(ids, lost * 10, lost, speed),
+    )
+    document = signals.document(compared, tmp_path / "city" / "small.net.xml", "peak")
+    with park.writer() as ledger:
+        ledger.put_record("signals", json.dumps(document).encode())
+    study = page(Live(park, Clock(NOW, 0))).study
+    assert study.values[0] == {"main": 3.0, "side": 2.0, "third": 1.0}
+    assert study.values[1]["side"] == 2.5
+    assert np.isnan(study.values[1]["third"])
+    for one in study.rows:
+        assert one.before == pytest.approx(compared.mean("installed", one.measure))
+        assert (one.low, one.high) == pytest.approx(compared.interval("plan", one.measure))
+    assert set(study.figures) == {"signals_before", "signals_change"}
 
 
 # --- twins and the page itself -----------------------------------------------------------------------------------------
