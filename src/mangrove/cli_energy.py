@@ -200,6 +200,9 @@ def size(
     critical: Annotated[
         float, typer.Option("--critical", min=0, max=1, help="Share of the load kept up then, 0 to 1.")
     ] = 1.0,
+    run: Annotated[
+        str, typer.Option("--run", help="Run whose values count where it has any, as plan/metro.")
+    ] = "",
     figures: Annotated[
         Path | None,
         typer.Option("--figures", help="Folder for figures: cost against CO2, sensitivity, cash, energy."),
@@ -218,7 +221,9 @@ def size(
     limits = Limits(co2=max_co2, renewable=renewable, money=max_money)
     failures = energy.outages(park, start, end, outage or (), hours=outage_hours, critical=critical)
     for calendar in parts(hours) or ("",):
-        wishes = Wishes(name=f"{name}-{calendar}" if calendar else name, limits=limits, outages=failures)
+        wishes = Wishes(
+            name=f"{name}-{calendar}" if calendar else name, limits=limits, outages=failures, run=run
+        )
         made = api.plan(
             park, start, end, place=place, weather=weather or (), wishes=wishes, hours=calendar,
             full=not preview, store=not dry_run,

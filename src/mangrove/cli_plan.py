@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The commands of plans: compare scenarios, adopt one, list what was adopted.
+"""The commands of plans: compare scenarios or plans for streets, adopt a scenario, list what was adopted.
 
 Comes in: words of the command line. Goes out: tables on stdout, what people should know on stderr. The group is added to the
 application of `cli.py`; the work is done by `mangrove.compare`.
@@ -19,7 +19,7 @@ plan_app = typer.Typer(
     help="Scenarios of dated actions: compare, adopt, list.", no_args_is_help=True, rich_markup_mode=None
 )
 
-_SIDE = "A scenario file, an adopted plan, baseline or measured."
+_SIDE = "A scenario file, an adopted plan, baseline or measured; or a plan for streets."
 First = Annotated[str, typer.Argument(metavar="A", help=_SIDE, show_default=False)]
 Second = Annotated[str, typer.Argument(metavar="B", help=_SIDE, show_default=False)]
 
@@ -49,11 +49,24 @@ def compare(
     json: Json = False,
     lang: Lang = "en",
 ) -> None:
-    """Shows what two scenarios emit, their difference and its interval."""
-    from mangrove import api, printing_plan
+    """Shows what two scenarios emit, or plans for streets do, their difference and its interval."""
+    from mangrove import api, printing_plan, street_plans
+    from mangrove.cli_roads import show
     from mangrove.compare import compare as contrast
 
     park = api.open(folder)
+    streets = street_plans.chosen(a, b)
+    if streets:
+        scenario_options = {
+            "--to": end,
+            "--by": by,
+            "--gwp": gwp,
+            "--figure": figure,
+            "--every": every != "1y",
+        }
+        judged = street_plans.of_scenario_command(park, streets, start, scenario_options)
+        show(park, judged, lang, json=json, keep=True)
+        return
     found = contrast(park, a, b, start, end, by=parts(by), every=every, gwp=gwp)
     tell(found.problems, lang)
     if figure is not None:

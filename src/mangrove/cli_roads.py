@@ -8,12 +8,16 @@ application of `cli.py`; the work is done by `street_plans` and the traffic engi
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mangrove import messages
 from mangrove.cli_words import Folder, Json, Lang, say, tell
+
+if TYPE_CHECKING:
+    from mangrove.handle import Handle
+    from mangrove.street_plans import Judged
 
 roads_app = typer.Typer(
     help="Streets: plans judged by equilibrium, networks made of maps.", no_args_is_help=True
@@ -36,6 +40,11 @@ def compare(
     ] = None,
     draws: Annotated[int | None, typer.Option("--draws", help="Draws of trips.", show_default=False)] = None,
     seed: Annotated[int, typer.Option("--seed", help="Seed of all draws.")] = 0,
+    load: Annotated[
+        str | None,
+        typer.Option("--load", help="Period, as 2030: store what vehicles charge in it as runs plan/NAME."),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Store nothing.")] = False,
     json: Json = False,
     lang: Lang = "en",
 ) -> None:
@@ -43,10 +52,37 @@ def compare(
     from mangrove import api, street_plans
     from mangrove.times import parse_date
 
-    day = parse_date(on) if on else None
-    found = street_plans.compare(api.open(folder), plans, on=day, draws=draws, seed=seed)
+    park, day = api.open(folder), parse_date(on) if on else None
+    found = street_plans.compare(park, plans, on=day, draws=draws, seed=seed)
+    show(park, found, lang, json=json, keep=not dry_run)
+    if load and not dry_run:
+        _hand_over(park, found, load, lang)
+
+
+def show(park: Handle, found: Judged, lang: str, *, json: bool, keep: bool) -> None:
+    """Prints what was judged, and keeps it."""
+    from mangrove import street_plans
+
     tell(found.problems, lang)
     typer.echo(found.json() if json else found.text(lang))
+    if keep:
+        record, problem = street_plans.store(park, found)
+        tell((problem,) if problem else (), lang)
+        if record:
+            say(messages.render("roads.kept", lang, record=record[:12]))
+
+
+def _hand_over(park: Handle, found: Judged, period: str, lang: str) -> None:
+    """Stores what vehicles charge, and says where."""
+    from mangrove import street_load
+
+    for one in street_load.hand_over(park, found, period):
+        tell(one.problems, lang)
+        say(
+            messages.render(
+                "roads.handed", lang, run=one.run, rows=one.rows, flows=", ".join(one.flows) or "-"
+            )
+        )
 
 
 @roads_app.command()

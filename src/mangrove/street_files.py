@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from mangrove.plan.traffic.edits import Edit
     from mangrove.sources.gtfs_ways import Timetable
     from mangrove.territory.model import Territory
+    from mangrove.traffic.charging import Mode
     from mangrove.traffic.road_map import RoadMap
     from mangrove.traffic.sumo_net import SumoNet
 
@@ -37,6 +38,8 @@ _RUNNING = ("bus_lane", "electric_buses")
 """Types of edits that do something with routes of a timetable that run already."""
 FOLDER = "roads"
 FILE = f"{FOLDER}/roads.yaml"
+MODES = ("home", "work", "swap", "depot")
+"""Ways to charge, see `traffic.charging`."""
 _PAIR, _BOX, _DAY = 2, 4, 24
 _WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -122,6 +125,17 @@ def flag(text: str) -> bool:
     return cells.choice(("yes", "no", "true", "false"))(text) in ("yes", "true")
 
 
+CHARGING = (
+    Key("mode", "how vehicles charge", cells.choice(MODES), required=True, options=MODES),
+    Key("share", "part of the energy of its classes", cells.percentage, required=True),
+    Key("power", "of a charger: `2 kW`", measured("kW"), required=True),
+    Key("efficiency", "kWh driven per kWh charged: `85 %`", cells.percentage, required=True),
+    Key("classes", "vehicle classes; left out: all electric ones", shape="list"),
+    Key("zones", "ids of the zones of swap stations or depots", shape="list"),
+    Key("delay", "between arrival or exchange and the begin of charging: `2 h`", measured("h")),
+    Key("energy", "of one charge: `1.5 kWh`; left out: what a vehicle uses in a day", measured("kWh")),
+    Key("source", "where the numbers come from", required=True),
+)
 RATES = (
     Key("person_day", "trips of a person on a day", cells.not_negative),
     Key("hour", "part of them in the hour that is judged: `10 %`", cells.percentage),
@@ -145,6 +159,7 @@ ROADS = (
     Key("hours", "traffic of the 24 hours of a day, relative to the hour of the trips", cells.not_negative, shape="list", default=[]),
     Key("technologies", "emission standards by class", shape="map", default={}),
     Key("spread", "how far trips may be off: standard deviation of origins, destinations and pairs", cells.percentage, default=0.1),
+    Key("charging", "how vehicles charge", shape="records", keys=CHARGING, default=[]),
     Key("elasticity", "of trips with respect to their travel time: `-0.3`", cells.number, default=0.0),
     Key("source", "where the numbers come from", default=""),
 )  # fmt: skip
@@ -210,6 +225,13 @@ PLAN = (
     Key("note", "for people", default=""),
     Key("edits", "what changes", shape="records", keys=EDIT, default=[]),
     Key("claims", "what the proposal says", shape="records", keys=CLAIM, default=[]),
+    Key(
+        "charging",
+        "how vehicles charge, in place of what roads.yaml says",
+        shape="records",
+        keys=CHARGING,
+        default=[],
+    ),
 )
 _COMMON = ("id", "type", "from", "to", "hours", "days", "uncertainty", "source", "status")
 
@@ -223,6 +245,7 @@ class Plan:
     edits: tuple[Edit, ...]
     claims: tuple[Claim, ...]
     digest: str
+    charging: tuple[Mode, ...] = ()
 
 
 def read_plan(path: Path) -> Plan:
@@ -253,10 +276,58 @@ def read_plan(path: Path) -> Plan:
         _claim(row, _under(places, "claims", number), problems)
         for number, row in enumerate(settings["claims"])
     )
+    charging = _modes(settings["charging"], places, problems)
     _refuse(problems)
     text = json.dumps(settings, default=str, sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return Plan(settings["name"], settings["title"], tuple(edits), claims, digest)
+    return Plan(settings["name"], settings["title"], tuple(edits), claims, digest, charging)
+
+
+def read_charging(territory: Territory) -> tuple[Mode, ...]:
+    """How vehicles charge, as `roads/roads.yaml` says it.
+
+    Raises:
+        DeclarationError: problems of the file.
+    """
+    settings, places, problems = read_settings(Path(territory.path) / FILE, ROADS, FILE)
+    _refuse(problems)
+    found = _modes(settings["charging"], places, problems)
+    _refuse(problems)
+    return found
+
+
+def is_plan(path: Path) -> bool:
+    """Whether a file is a plan for streets: YAML with edits, where a scenario has actions."""
+    if path.suffix not in (".yaml", ".yml") or not path.is_file():
+        return False
+    return any(
+        line.startswith("edits:") for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+    )
+
+
+def _modes(
+    rows: Sequence[Mapping[str, Any]], places: Mapping[Any, Where], problems: list[Problem]
+) -> tuple[Mode, ...]:
+    """Modes of charging; what cannot be is a problem at its place."""
+    from mangrove.traffic.charging import Mode
+
+    found = []
+    for number, row in enumerate(rows):
+        if None in (row["mode"], row["share"], row["power"], row["efficiency"]):
+            continue  # refused already
+        try:
+            found.append(
+                Mode(
+                    row["mode"], row["share"], row["power"], row["efficiency"], tuple(row["classes"] or ()), tuple(row["zones"] or ()),
+                    row["delay"] or 0.0, row["energy"], row["source"] or "",
+                )
+            )  # fmt: skip
+        except RequestError as error:
+            key = str(error.problem.data["key"]).partition("/")[2]
+            here = _under(places, "charging", number)
+            where = here.get(key) or here.get("mode")
+            problems.append(Problem(error.code, error.problem.data, where))
+    return tuple(found)
 
 
 def _under(places: Mapping[Any, Where], name: str, number: int) -> dict[Any, Where]:

@@ -40,6 +40,7 @@ class Wishes:
         supplies: what else can be bought (hydrogen by truck), with its price; electricity and fuels come from the contracts.
         allow: statuses of grid factors accepted besides official ones (`unofficial`).
         name: of the plan, also of its run in the ledger (`plan/<name>`).
+        run: whose values count where it has any (`plan/metro`: what the vehicles of a street plan charge), before those that were measured.
     """
 
     money: Money | None = None
@@ -51,6 +52,7 @@ class Wishes:
     supplies: tuple[Supply, ...] = ()
     allow: tuple[str, ...] = ()
     name: str = "plan"
+    run: str = ""
 
 
 def case_of(
@@ -87,7 +89,7 @@ def case_of(
     site = Site.of(territory, place)
     steps = round((end - start).total_seconds() / 3600 / hours)
     window = Window(np.datetime64(int(start.timestamp()), "s"), round(hours * 3600), steps)
-    meters = _Meters(territory, snapshot, window)
+    meters = _Meters(territory, snapshot, window, run=asked.run)
     on = start.astimezone(territory.tz).date()
     notes: list[Problem] = []
     made = [
@@ -119,6 +121,7 @@ class _Meters:
     snapshot: Snapshot
     window: Window
     known: dict[tuple[str, bool], Floats] = field(default_factory=dict)
+    run: str = ""
 
     def rate(self, flow: str, *, items: bool = False) -> Floats:
         """(T,) mean rate of a flow (kW, kg/h, m3/h), or counted items a step; every step must be covered by values.
@@ -132,7 +135,10 @@ class _Meters:
         declared = self.territory.flows[flow]
         if declared.step is None or not declared.step.seconds:
             raise RequestError("plan.flow_without_step", flow=flow)
-        found = (count if items else rate)(self.snapshot, declared, self.window).power
+        read = count if items else rate
+        found = read(self.snapshot, declared, self.window, run=self.run or "measured").power
+        if self.run and np.isnan(found).all():
+            found = read(self.snapshot, declared, self.window).power
         missing = np.isnan(found)
         if missing.any():
             first = str(self.starts[int(np.argmax(missing))])

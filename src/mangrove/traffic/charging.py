@@ -130,7 +130,7 @@ def halves(hours: Floats) -> tuple[Floats, Floats]:
     turned = np.roll(hours, -first) / hours.sum()
     done = np.concatenate([[0.0], np.cumsum(turned)])
     early = np.diff(np.minimum(done, 0.5))
-    late = turned - early
+    late = np.maximum(turned - early, 0.0)
     return np.roll(early, first) * 2, np.roll(late, first) * 2
 
 
@@ -184,10 +184,11 @@ def checked(modes: tuple[Mode, ...], classes: tuple[str, ...], zones: tuple[str,
                 raise RequestError("roads.unknown_class", text=name, options=", ".join(classes))
         if mode.zones:
             _stated(mode, zones)
-    for name in {name for mode in modes for name in mode.classes or ("",)}:
-        whole = sum(mode.share for mode in modes if name in (mode.classes or ("", name)))
-        if abs(whole - 1) > _WHOLE and (name or all(not mode.classes for mode in modes)):
-            raise RequestError("roads.charging_shares", vehicle=name or "*", percent=f"{100 * whole:g}")
+    for name in classes:
+        own = of_class(modes, name)
+        whole = sum(mode.share for mode in own)
+        if own and abs(whole - 1) > _WHOLE:
+            raise RequestError("roads.charging_shares", vehicle=name, percent=f"{100 * whole:g}")
 
 
 def of_class(modes: tuple[Mode, ...], name: str) -> tuple[Mode, ...]:

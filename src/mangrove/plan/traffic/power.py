@@ -17,6 +17,9 @@ from mangrove.traffic.charging import Driven, Mode, charged, of_class
 from mangrove.traffic.equilibrium import graph_of
 from mangrove.traffic.roads import Floats
 
+AS_DRIVEN = "as_driven"
+"""The mode of classes that no mode of charging speaks of."""
+
 
 def ends(flows: Flows) -> Floats:
     """(2, C, Z) vehicle-km an hour by class and the zone in which trips begin, and in which they end."""
@@ -69,10 +72,10 @@ def driven(flows: Flows, at: Floats, by_class: Floats) -> dict[str, Driven]:
     }
 
 
-def load(
+def loads(
     classes: Mapping[str, Driven], where: Floats, modes: tuple[Mode, ...], zones: tuple[str, ...]
-) -> Floats:
-    """(24, Z + 1) kWh charged by hour and zone, the last column outside all.
+) -> dict[tuple[str, str], Floats]:
+    """(24, Z + 1) kWh charged by hour and zone, the last column outside all, by class and mode (`as_driven` for classes without any).
 
     Args:
         classes: what each drives.
@@ -80,16 +83,14 @@ def load(
         modes: of charging.
         zones: ids, without the empty one.
     """
-    found = np.zeros((HOURS, len(zones) + 1))
-    rest = np.zeros(HOURS)
+    found: dict[tuple[str, str], Floats] = {}
+    whole = where.sum(axis=1)
+    spread = np.divide(where, whole[:, None], out=np.zeros_like(where), where=whole[:, None] > 0)
     for name, one in classes.items():
         own = of_class(modes, name)
         if not own:
-            rest += one.hours
+            found[name, AS_DRIVEN] = one.hours[:, None] * spread
         for mode in own:
-            found[:, :-1] += charged(one, mode, zones)
-    whole = where.sum(axis=1)
-    found += np.divide(
-        where * rest[:, None], whole[:, None], out=np.zeros_like(where), where=whole[:, None] > 0
-    )
+            here = found.setdefault((name, mode.name), np.zeros((HOURS, len(zones) + 1)))
+            here[:, :-1] += charged(one, mode, zones)
     return found

@@ -98,8 +98,13 @@ class Verdict:
         mean = float(change.mean())
         return Difference(mean, low, high, mean / base if base else 0.0, float(better) if sense else None)
 
-    def charged(self, plan: str, modes: tuple[Mode, ...]) -> Floats:
+    def charged(self, plan: str, modes: tuple[Mode, ...], only: str = "") -> Floats:
         """(24, Z + 1) kWh that vehicles charge by hour and zone, see `traffic.charging`.
+
+        Args:
+            plan: its name.
+            modes: of charging.
+            only: a class or a mode; all when left out.
 
         Raises:
             RequestError: `roads.load_hours`: the hours of a day are not known.
@@ -107,7 +112,10 @@ class Verdict:
         if not self.daily:
             raise RequestError("roads.load_hours")
         at = self._at(plan)
-        return power.load(self.driven[at], self.kwh[at], modes, self.zones[:-1])
+        found = power.loads(self.driven[at], self.kwh[at], modes, self.zones[:-1])
+        chosen = [load for names, load in found.items() if not only or only in names]
+        whole: Floats = np.sum([np.zeros_like(self.kwh[at]), *chosen], axis=0)
+        return whole
 
     def _at(self, plan: str) -> int:
         if plan not in self.plans:
