@@ -183,6 +183,11 @@ def test_pages_show_what_streets_emit_without_a_switch(tmp_path):
         assert west["high"] / west["value"] > 1.4, "the factor of motorcycles"
         for page in ("/inventory", "/now", "/map"):
             assert http.get(page, params={"period": "2026-06-03"}).status_code == 200, page
+        answer = http.get("/now.json", params={"period": "2026-06-03"}).json()
+        measured = api.measure(made, "2026-06-03").total()
+        assert [answer["answer"][end] for end in ("low", "high")] == pytest.approx(
+            [measured["co2e_low"], measured["co2e_high"]], rel=0.06
+        ), "normal here, lognormal there, around one middle"
         inventory = http.get("/inventory.json", params={"period": "2026-06-03"}).text
         assert "II.1.1" in inventory
 

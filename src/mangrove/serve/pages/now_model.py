@@ -226,6 +226,7 @@ class Comparison:
             because it stands for a day or a month that is not over; alone: kg measured that the base knows nothing of, (F, H).
         errors: signed change of the difference per standard deviation of each error, (F, E).
         causes: per flow the difference by amount and by factor, (F, 2).
+        shifts: kg by which the middle of what is possible lies above the difference, (F,): see `mangrove.measure.plan.Doubt`.
     """
 
     flows: tuple[str, ...]
@@ -236,6 +237,7 @@ class Comparison:
     alone: Floats
     errors: Floats
     causes: Floats
+    shifts: Floats
 
     def difference(self, shares: Floats) -> tuple[float, float, float]:
         """Difference of a group, and its 95 % interval (NaN where no error is stated).
@@ -247,7 +249,8 @@ class Comparison:
         if not self.errors.any():
             return value, math.nan, math.nan
         half = Z95 * float(np.sqrt(((shares @ self.errors) ** 2).sum()))
-        return value, value - half, value + half
+        middle = value + float(shares @ self.shifts)
+        return value, middle - half, middle + half
 
     def total(self, shares: Floats, part: str) -> float:
         """Mass (kg CO2e) of a group in one of the arrays `actual`, `base`, `waiting`, `early`, `alone`."""
@@ -291,6 +294,7 @@ def compare(actual: Grid, base: Grid, span: Span, base_start: datetime, now: dat
         alone=a * (1 - part_a),
         errors=_errors(actual, weight_a, base, weight_b),
         causes=_causes(actual, weight_a, base, weight_b),
+        shifts=_shifts(actual, weight_a, actual) - _shifts(base, weight_b, actual),
     )
 
 
@@ -319,7 +323,20 @@ def alone(actual: Grid, span: Span) -> Comparison:
     kg = actual.co2e[:, mine]
     nothing = np.zeros(kg.shape)
     errors = _errors(actual, weight, None, weight)
-    return Comparison(actual.flows, kg, nothing, nothing, nothing, nothing, errors, np.zeros((len(kg), 2)))
+    shifts = _shifts(actual, weight, actual)
+    return Comparison(
+        actual.flows, kg, nothing, nothing, nothing, nothing, errors, np.zeros((len(kg), 2)), shifts
+    )
+
+
+def _shifts(one: Grid, weight: Floats, actual: Grid) -> Floats:
+    """By how many kg the middle of what is possible lies above the values of one side, by flow of `actual`: (F,)."""
+    found = np.zeros(len(actual.flows))
+    for flow, shift in one.plan.shifts().items():
+        if flow in one.row and flow in actual.row:
+            row = one.row[flow]
+            found[actual.row[flow]] = shift * float((one.co2e[row] * weight[row]).sum())
+    return found
 
 
 def _errors(actual: Grid, weight: Floats, base: Grid | None, base_weight: Floats) -> Floats:
