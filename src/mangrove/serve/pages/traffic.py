@@ -25,13 +25,13 @@ from mangrove.serve import records
 from mangrove.serve.pages.traffic_day import CARBON, Day, counts, day, last_count
 from mangrove.serve.pages.traffic_map import StreetMap, options, shown_of, street_map
 from mangrove.serve.pages.traffic_ranks import ORDERS, TOP, Ranks, ranks
-from mangrove.serve.pages.traffic_roads import KIND as PLANS
 from mangrove.serve.pages.traffic_roads import Plans, plans_of
 from mangrove.serve.pages.traffic_signals import Study, study_of
 from mangrove.serve.screens import Screen
 from mangrove.serve.state import Live
 from mangrove.serve.view import View, choice, written
 from mangrove.signals import KIND as SIGNALS
+from mangrove.street_plans import KIND as PLANS
 from mangrove.territory.model import Territory
 from mangrove.times import Span, to_us
 

@@ -23,8 +23,8 @@ from mangrove.rules.vehicles import POLLUTANTS
 from mangrove.serve import records
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
+from mangrove.street_plans import KIND
 
-KIND = "street_plans"
 TODAY = "today"
 _FEW = 6
 _SURE = 0.95
