@@ -3,7 +3,7 @@
 
 Networks of Transportation Networks for Research and of OpenStreetMap, named by MANGROVE_DATA. The peer runs in an interpreter of its own,
 named by AEQUILIBRAE (a Python with aequilibrae 1.7); without it its column is left out.
-`python benchmarks/assignment.py [equilibrium|counts|verdict]`
+`python benchmarks/assignment.py [equilibrium|counts|verdict|gaps]`
 """
 
 import json
@@ -163,9 +163,9 @@ def inner_city(squares=9):
     from shapely.geometry import box
 
     from mangrove.plan.traffic.case import case_of
-    from mangrove.plan.traffic.flows import graph_of
     from mangrove.traffic import paths
     from mangrove.traffic.demand import Rates, four_step
+    from mangrove.traffic.equilibrium import graph_of
     from mangrove.traffic.road_map import roads_of
     from mangrove.traffic.sumo_net import read_net
 
@@ -184,15 +184,14 @@ def inner_city(squares=9):
     return case_of(road, demand, people, jobs, more=("electric_motorbike", "bus", "electric_bus"))
 
 
-def verdict():
+def edits_of(case):
+    """One edit of each kind that costs time."""
     from mangrove.plan.traffic.edits import Edit
-    from mangrove.plan.traffic.verdict import evaluate
 
-    case = inner_city()
     stations = [[106.698, 10.772], [106.70, 10.78], [106.705, 10.79], [106.715, 10.80]]
     zone = [z for z in ("z5_3", "z6_3", "z6_4", "z5_4") if z in case.map.zones]
     into = {"classes": ["motorbike"], "into": "electric_motorbike", "switch": 0.5, "leave": 0.1}
-    plans = {
+    return {
         "metro": Edit("m", "transit_line", {"stations": stations, "radius": 0.8, "share": 0.3}, error=0.5),
         "30 % electric": Edit(
             "e", "electrify", {"class": "motorbike", "into": "electric_motorbike", "share": 0.3}, error=0.2
@@ -200,21 +199,55 @@ def verdict():
         "low-emission zone": Edit("l", "low_emission_zone", {"zones": zone, **into}, error=0.3),
         "toll": Edit("t", "toll", {"zones": zone, "amount": 5_000, "value_of_time": 30_000}),
     }
+
+
+def verdict():
+    from mangrove.plan.traffic.verdict import evaluate
+
+    case = inner_city()
     print(
         f"{len(case.map.zones)} zones, {len(case.map.roads)} links, {case.trips.sum():.0f} motorcycle units an hour"
     )
-    for name, edit in plans.items():
+    day = replace(case, hours=np.array([0.1] * 5 + [0.5, 0.8, 1, 1] + [0.75] * 7 + [0.9, 1, 1] + [0.5] * 5))
+    plans = edits_of(case)
+    evaluate(case, [plans["low-emission zone"]], draws=1)  # compiles
+    whole = [
+        ("metro, a day of three levels", day, "metro"),
+        ("low-emission zone, likewise", day, "low-emission zone"),
+    ]
+    for label, what, name in [(name, case, name) for name in plans] + whole:
         cpu, wall = time.process_time(), time.time()
-        found = evaluate(case, [edit])
+        found = evaluate(what, [plans[name]])
         cpu, wall = time.process_time() - cpu, time.time() - wall
         change = found.difference("CO2", "plan")
         print(
-            f"{name}: verdict in {cpu:.1f} s CPU, {wall:.1f} s wall; CO2 {change.relative:+.2%} "
-            f"[{change.low / 1e6:+.2f}, {change.high / 1e6:+.2f}] t/h, better with {change.confidence:.0%}",
+            f"{label}: verdict in {cpu:.1f} s CPU, {wall:.1f} s wall; CO2 {change.relative:+.2%} "
+            f"[{change.low / 1e6:+.2f}, {change.high / 1e6:+.2f}] t, better with {change.confidence:.0%}",
             flush=True,
         )
 
 
+def gaps():
+    """Differences of verdicts at several gaps against those at 1e-7, relative to themselves."""
+    from mangrove.plan.traffic.verdict import compare
+
+    case = inner_city()
+    for name, edit in edits_of(case).items():
+        exact = None
+        for gap in (1e-7, 1e-6, 1e-5, 1e-4):
+            cpu = time.process_time()
+            found = compare(case, {"plan": [edit]}, gap=gap, draws=4)
+            cpu = time.process_time() - cpu
+            means = {
+                key: found.difference(key, "plan").mean for key in ("CO2", "hours", "minutes", "exposure")
+            }
+            exact = exact or means
+            off = ", ".join(
+                f"{key} {(means[key] - exact[key]) / (abs(exact[key]) or 1):+.2%}" for key in means
+            )
+            print(f"{name} at {gap:g}: {cpu:.1f} s CPU; off by {off}", flush=True)
+
+
 if __name__ == "__main__":
     for part in sys.argv[1:] or ("equilibrium", "counts", "verdict"):
-        {"equilibrium": equilibrium, "counts": counts, "verdict": verdict}[part]()
+        {"equilibrium": equilibrium, "counts": counts, "verdict": verdict, "gaps": gaps}[part]()

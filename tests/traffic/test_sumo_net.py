@@ -137,7 +137,7 @@ def test_capacity_grows_with_lanes_as_measured():
 
 
 def test_zones_are_the_first_nodes_and_reach_each_other(net):
-    from mangrove.plan.traffic.flows import graph_of
+    from mangrove.traffic.equilibrium import graph_of
     from mangrove.traffic import paths
 
     for zones in (squares(net), net.lonlat[[0, 5, 15]]):

@@ -144,14 +144,14 @@ def spread_of(duration: float, delay: float) -> Floats:
         ([0.5, 0.5], [0.0, 0.0, 0.75, 0.25])
     """
     last = int(np.ceil(1 + delay + duration))
-    at = np.arange(last + 1) - delay
+    at: Floats = np.arange(last + 1, dtype=np.float64) - delay
 
     def integral(y: Floats) -> Floats:
         inside = np.clip(y, 0.0, duration)
         whole: Floats = inside**2 / 2 + duration * np.maximum(y - duration, 0.0)
         return whole
 
-    done: Floats = (integral(at) - integral(at - 1)) / duration
+    done: Floats = (integral(at) - integral(at - 1.0)) / duration
     return np.diff(done)
 
 

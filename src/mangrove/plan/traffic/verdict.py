@@ -48,7 +48,10 @@ class Measure:
 
 @dataclass(frozen=True)
 class Difference:
-    """Plan minus plan: mean, 90 % interval, the mean relative to the plan it is compared with, confidence that it is better."""
+    """Plan minus plan: mean, 90 % interval, the mean relative to the plan it is compared with, confidence that it is better.
+
+    The confidence is None where neither more nor less is better, and where no draw makes a difference.
+    """
 
     mean: float
     low: float
@@ -94,9 +97,11 @@ class Verdict:
         base = float(rows[self._at(other)].mean())
         low, high = (float(q) for q in np.quantile(change, QUANTILES))
         close = _TIE * max(abs(base), 1e-300)
-        better = (sense * change > close).mean() + (np.abs(change) <= close).mean() / 2
+        tie = np.abs(change) <= close
+        better = (sense * change > close).mean() + tie.mean() / 2
         mean = float(change.mean())
-        return Difference(mean, low, high, mean / base if base else 0.0, float(better) if sense else None)
+        sure = float(better) if sense and not tie.all() else None
+        return Difference(mean, low, high, mean / base if base else 0.0, sure)
 
     def charged(self, plan: str, modes: tuple[Mode, ...], only: str = "") -> Floats:
         """(24, Z + 1) kWh that vehicles charge by hour and zone, see `traffic.charging`.
