@@ -136,7 +136,7 @@ def traffic(
     kept = tuple(dict.fromkeys([shown, *wanted(territory)]))
     asked, span = Span.asked(start, end, territory.tz), _cells_of(made)
     factors = curves_for(territory, made.classes, kept, source, span)
-    taking = targets(territory, factors)
+    targets(territory, factors)
     amounts = emitted(made, factors)
     record, stored = "", 0
     if store:
@@ -146,7 +146,7 @@ def traffic(
     return TrafficReport(
         span, by, shown, KILO.get(shown, (1000.0, "kg"))[1], rows, total, len(made.streets.ids), made.basis.size,
         float((made.basis <= Basis.SHARED).mean()), at_usual_speed(factors), _used(factors), _ranges(factors), variance_shares(amounts, factors),
-        (*made.problems, *_rounded(asked, span, territory), *beside(territory, taking), *remarks(territory, factors, source)), record, stored,
+        (*made.problems, *_rounded(asked, span, territory), *beside(territory), *remarks(territory, factors, source)), record, stored,
     )  # fmt: skip
 
 

@@ -135,24 +135,25 @@ def _nested(territory: Territory, one: Flow, other: Flow) -> bool:
     return territory.lies_in(one.place, other.place) or territory.lies_in(other.place, one.place)
 
 
-def beside(territory: Territory, taking: Sequence[Target]) -> tuple[Problem, ...]:
+def beside(territory: Territory) -> tuple[Problem, ...]:
     """Other flows of the inventory under the same reference, at the same place or around it: fuel sales beside what streets emit.
 
-    A target may name those that stand beside it rightly: `beside=bus_fuel`. The others may be the same vehicles, so the values of the
-    target stay in the run of traffic and out of the inventory.
+    A flow that takes results may name those that stand beside it rightly: `beside=bus_fuel`. The others may be the same vehicles, so
+    its values stay in the run of traffic and out of the inventory.
     """
     found = []
-    others = [
+    inventory = [
         flow
         for flow in territory.flows.values()
-        if flow.account == "inventory" and flow.gpc and flow.semantics != "state" and PARAMETER not in flow.parameters
-    ]  # fmt: skip
-    for one in taking:
-        flow = one.flow
+        if flow.account == "inventory" and flow.gpc and flow.semantics != "state"
+    ]
+    for flow in inventory:
+        if PARAMETER not in flow.parameters:
+            continue
         said = str(flow.parameters.get(_BESIDE, "")).split()
-        for other in others:
-            mine = flow.account == "inventory" and flow.gpc == other.gpc and other.id not in said
-            if mine and _nested(territory, flow, other):
+        for other in inventory:
+            apart = PARAMETER in other.parameters or other.id in said or flow.gpc != other.gpc
+            if not apart and _nested(territory, flow, other):
                 data = {"flow": flow.id, "other": other.id, "gpc": flow.gpc}
                 found.append(Problem("vehicles.beside", data, flow.where, "warning"))
     return tuple(found)
@@ -182,7 +183,7 @@ def write(
     )
     rows = _values(state, amounts, taking, weights)
     new = _append(ledger, territory, rows, record, RUN)
-    held = {one.data["flow"] for one in beside(territory, taking)}
+    held = {one.data["flow"] for one in beside(territory)}
     own = [
         one.flow.id
         for one in taking
