@@ -4,12 +4,12 @@
 The shipped curves come from one hour of District 1/3 under the 90 s plan with seed 4 (`vehicle_speed_curves.py`). Here they meet another
 plan with other seeds, and signals that answer traffic. Known of each link (with the crossing behind it) and five minutes: how many
 vehicles and how fast on average, by class or all together with the shares of the whole city.
-Run `python benchmarks/traffic_emissions.py [FOLDER]`; SUMO writes its tables into FOLDER and is not run again when they lie there.
+Run `python benchmarks/traffic_emissions.py [FOLDER]`; what SUMO said of the streets is kept in FOLDER and it is not run again.
 """
 
 from __future__ import annotations
 
-import gzip
+import pickle
 import sys
 import tempfile
 import time
@@ -21,6 +21,7 @@ import numpy as np
 import real
 from mangrove.traffic.crossings import crossing_lengths
 from mangrove.traffic.emissions import Amounts, factors, of_classes, of_total, roll_up
+from mangrove.traffic.links import Links
 from mangrove.traffic.simulate import Run, simulate
 
 KINDS = {"moto": "motorbike", "car": "car", "truck": "light_truck"}
@@ -30,7 +31,7 @@ REGIMES = {
     "other plan, seed 5": ("after", 5, False),
     "actuated, seed 3": ("before", 3, True),
 }
-INTERVAL, CELLS, Z90 = 300, 12, 1.645
+INTERVAL, Z90 = 300, 1.645
 PARTIAL = 0.5
 """Standard deviation of a count at both ends of a link as a measure of its vehicle-kilometers, vehicles: some are on it at both bounds."""
 
@@ -43,9 +44,8 @@ def main() -> None:
     shares = None
     print(f"{'regime':20} {'known':22} {'total':>7} {'WAPE':>6} {'R2':>6} {'90 % cover':>10}   CPU")
     for number, (regime, (net, seed, actuated)) in enumerate(REGIMES.items()):
-        cells = Cells(
-            data / f"{net}.net.xml", simulated(data, folder / f"{number}", net, seed, actuated=actuated)
-        )
+        links = simulated(data, folder / f"{number}.pickle", net, seed, actuated=actuated)
+        cells = Cells(data / f"{net}.net.xml", links)
         shares = cells.km.sum(axis=(0, 1)) / cells.km.sum() if shares is None else shares
         for known, amounts, spent in cells.estimates(made, shares):
             print(f"{regime:20} {known:22} {cells.judged(amounts)} {spent:6.3f} s")
@@ -56,35 +56,23 @@ def main() -> None:
         )
 
 
-def simulated(data: Path, folder: Path, net: str, seed: int, *, actuated: bool) -> Path:
-    """The folder with the tables of one hour."""
-    if folder.exists():
-        return folder
-    folder.mkdir(parents=True)
-    lines = [
-        f'<edgeData id="{kind}{what}" {of} file="{folder}/{kind}_{what}.xml.gz" freq="{INTERVAL}" vTypes="{kind}" withInternal="true" excludeEmpty="true"/>'
-        for kind in KINDS
-        for what, of in (("t", ""), ("e", 'type="emissions"'))
-    ]
-    extra = folder / "tables.add.xml"
-    extra.write_text(
-        "<additional>"
-        + "".join(lines)
-        + (answering(data / f"{net}.net.xml") if actuated else "")
-        + "</additional>"
-    )
-    run = Run(
-        data / f"{net}.net.xml",
-        [data / "hcm.rou.xml"],
-        0,
-        3600,
-        seed=seed,
-        sublane=0.8,
-        teleport=120,
-        additional=[extra],
-    )
-    simulate(run)
-    return folder
+def simulated(data: Path, file: Path, net: str, seed: int, *, actuated: bool) -> Links:
+    """The streets of one hour, five minutes by five minutes."""
+    if not file.exists():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            extra = Path(folder) / "signals.add.xml"
+            extra.write_text(
+                f"<additional>{answering(data / f'{net}.net.xml') if actuated else ''}</additional>"
+            )
+            run = Run(
+                data / f"{net}.net.xml", [data / "hcm.rou.xml"], 0, 3600, seed=seed, sublane=0.8, teleport=120,
+                additional=[extra], every=60, cells=INTERVAL, kinds=True,
+            )  # fmt: skip
+            links = simulate(run).links
+        assert links.kinds == tuple(KINDS)
+        file.write_bytes(pickle.dumps(links))
+    return pickle.loads(file.read_bytes())
 
 
 def answering(net: Path) -> str:
@@ -104,33 +92,14 @@ def answering(net: Path) -> str:
 class Cells:
     """Links by five minutes: (T, L, C) vehicles, vehicle-km, hours and grams of CO2; a link has the crossing behind it."""
 
-    def __init__(self, net: Path, folder: Path) -> None:
-        root = ET.parse(net).getroot()
-        own = {edge.get("id"): float(edge.find("lane").get("length")) / 1000 for edge in root.findall("edge")}
-        before = {
-            c.get("via").rsplit("_", 1)[0]: c.get("from") for c in root.findall("connection") if c.get("via")
-        }
-        names = [name for name in own if not name.startswith(":")]
-        at = {name: link for link, name in enumerate(names)}
+    def __init__(self, net: Path, links: Links) -> None:
+        own = {edge.get("id"): edge.find("lane") for edge in ET.parse(net).getroot().findall("edge")}
         behind = crossing_lengths(net)
-        self.length = np.array([own[name] + behind.get(name, 0.0) for name in names])
-        self.count, self.km, self.hours, self.grams = np.zeros((4, CELLS, len(names), len(KINDS)))
-        for c, kind in enumerate(KINDS):
-            for (name, begin), said in table(folder, kind).items():
-                link = name
-                while link.startswith(":"):
-                    link = before[link]
-                self._add((int(begin // INTERVAL), at[link], c), said, inside=name.startswith(":"))
-
-    def _add(self, cell: tuple[int, int, int], said: dict[str, float], *, inside: bool) -> None:
-        seconds = said.get("sampledSeconds", 0.0)
-        self.km[cell] += seconds * said.get("speed", 0.0) / 1000
-        self.hours[cell] += seconds / 3600
-        self.grams[cell] += said.get("CO2_abs", 0.0) / 1000
-        if not inside:
-            self.count[cell] += (
-                sum(said.get(way, 0.0) for way in ("entered", "departed", "left", "arrived")) / 2
-            )
+        self.length = np.array(
+            [float(own[name].get("length")) / 1000 + behind.get(name, 0.0) for name in links.ids]
+        )
+        self.count, self.km, self.hours = links.vehicles, links.distance / 1000, links.vehicle_seconds / 3600
+        self.grams = links.emissions[..., 0]
 
     def estimates(self, made, shares):
         """What is known, what follows, and the CPU seconds of the arithmetic."""
@@ -156,21 +125,6 @@ class Cells:
         r2 = 1 - (off**2).sum() / ((truth - truth.mean()) ** 2).sum()
         inside = np.mean(np.abs(off) <= Z90 * sd)
         return f"{found.sum() / truth.sum() - 1:+7.2%} {np.abs(off).sum() / truth.sum():6.1%} {r2:6.3f} {inside:10.1%}"
-
-
-def table(folder: Path, kind: str) -> dict[tuple[str, float], dict[str, float]]:
-    """What SUMO says of edges and intervals: counts and speeds, then emissions with the seconds in which a vehicle's front is there.
-
-    The seconds of the first file count a vehicle on two edges while it is on both, long ones for longer.
-    """
-    found: dict[tuple[str, float], dict[str, float]] = {}
-    for what in "te":
-        with gzip.open(folder / f"{kind}_{what}.xml.gz") as file:
-            for interval in ET.parse(file).getroot().findall("interval"):
-                for edge in interval.findall("edge"):
-                    said = {name: float(value) for name, value in edge.attrib.items() if name != "id"}
-                    found.setdefault((edge.get("id"), float(interval.get("begin"))), {}).update(said)
-    return found
 
 
 if __name__ == "__main__":
