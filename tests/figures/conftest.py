@@ -53,7 +53,10 @@ def read_figure(text: str) -> Drawing:
     assert [child.tag for child in root][:2] == [f"{SVG}title", f"{SVG}desc"]
     ids = [element.get("id") for element in root.iter() if element.get("id")]
     assert len(ids) == len(set(ids))
-    assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(ids)
+    used = {
+        value for element in root.iter() for name, value in element.items() if not name.startswith("aria-")
+    }
+    assert set(re.findall(r"url\(#([^)]+)\)", "\n".join(used))) <= set(ids)
     for element in root.iter():
         for key in ("x", "y", "width", "height", "cx", "cy", "x1", "y1", "x2", "y2", "d"):
             value = element.get(key, "")
