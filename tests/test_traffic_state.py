@@ -207,6 +207,20 @@ def test_counts_of_two_days_ago_are_taken_up_when_they_come(tmp_path):
     assert sorted(held(made, "west_co2", hours=50)) == [10, 40]
 
 
+def test_a_city_too_large_for_two_days_at_once_is_kept_up_for_its_last_hours(tmp_path, monkeypatch):
+    from mangrove.measure.traffic import state
+
+    made = city(tmp_path / "city")
+    fill(made, USUAL, START + timedelta(hours=40))
+    now = START + timedelta(hours=41)
+    traffic_state.keep_up(made, now)
+    monkeypatch.setattr(state, "MOST_NUMBERS", 4 * 12 * 3 * 2)
+    fill(made, {"main_moto": 99.0}, START + timedelta(hours=40))
+    fill(made, USUAL, START)
+    assert traffic_state.keep_up(made, now) > 0
+    assert sorted(held(made, "west_co2", hours=50)) == [40]
+
+
 def test_an_hour_kept_up_equals_the_same_hour_asked_for(park):
     traffic_state.keep_up(park, END)
     kept = held(park, "estimate/traffic:west_co2")

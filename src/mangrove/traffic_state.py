@@ -188,7 +188,6 @@ def keep_up(park: Handle, now: datetime, *, hours: int = BACK) -> int:
     """
     from mangrove.measure.traffic import write
     from mangrove.measure.traffic.emitted import emitted
-    from mangrove.measure.traffic.everywhere import everywhere
     from mangrove.measure.traffic.state import Basis
     from mangrove.measure.traffic.store import wanted
 
@@ -196,15 +195,18 @@ def keep_up(park: Handle, now: datetime, *, hours: int = BACK) -> int:
     if not any(flow.carrier.kind == "vehicles" for flow in territory.flows.values()):
         return 0
     end = now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
-    first = min(end - hours * hour, _touched(park, end))
+    first = end - hours * hour
     try:
-        made = state(park, first, end)
+        try:
+            first = min(first, _touched(park, end))
+            made = _kept_up(park, first, end)
+        except RequestError:  # so many streets that late values must wait for a command
+            first = end - hours * hour
+            made = _kept_up(park, first, end)
     except DataQualityError as error:
         if error.code == "vehicles.no_values":
             return 0
         raise
-    if _setting(territory, "whole"):
-        made = everywhere(territory, made)
     stored = 0
     while first < end:
         part = made.during(first, first + hour)
@@ -216,6 +218,14 @@ def keep_up(park: Handle, now: datetime, *, hours: int = BACK) -> int:
                 stored += write(ledger, territory, part, amounts, factors, keeper=keeper)[1]
         first += hour
     return stored
+
+
+def _kept_up(park: Handle, first: datetime, end: datetime) -> LinkState:
+    """The state of a period, with uncounted streets when the territory says so."""
+    from mangrove.measure.traffic.everywhere import everywhere
+
+    made = state(park, first, end)
+    return everywhere(park.territory, made) if _setting(park.territory, "whole") else made
 
 
 def _touched(park: Handle, end: datetime) -> datetime:
