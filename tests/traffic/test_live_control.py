@@ -118,6 +118,18 @@ def test_after_the_asked_seconds_the_installed_program_runs_again_over_yellow_an
             assert (one in "Gg") <= (other in "Ggy"), "green ends with yellow"
 
 
+def test_a_controller_that_has_left_can_drive_again(routes):
+    with running(SINGLE, routes, "--end", 300) as (_, port):
+        connection = live_control.connect(port)
+        control = WaveController()
+        first = live_control.drive(connection, control, seconds=60)
+        again = live_control.drive(connection, control, seconds=100)
+        live_control.part(connection)
+    assert again.begin == first.end
+    assert again.decisions > 3
+    assert [one.reason for one in control.log].count("handed_back") == 2, "once for each way back"
+
+
 def test_only_the_signals_that_are_asked_for_are_touched(tmp_path):
     demand = flows(tmp_path / "g.rou.xml", (" ".join(two_edges(GRID)), 300), end=60)
     with running(GRID, demand, "--end", 60) as (_, port):

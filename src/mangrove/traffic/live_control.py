@@ -13,7 +13,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -209,7 +209,9 @@ class _Driving:
             if self.programs[name] == _ONLINE:
                 raise RequestError("traffic.live_taken", signal=name)
         if self.wave is not None:
-            self.leaving = self.wave.sensors = Leaving(self.wave.sensors)
+            seeing = self.wave.sensors
+            behind = seeing.behind if isinstance(seeing, Leaving) else seeing  # a controller may drive again
+            self.leaving = self.wave.sensors = Leaving(behind)
         self.control.start(self.sim)
         if self.wave is not None:
             self.states = {signal.id: signal.states for signal in self.wave.signals}
@@ -265,6 +267,9 @@ class _Driving:
         if self.wave is None:
             return
         new = self.wave.log[self._kept :]
+        if self.leaving.now:
+            new = [replace(one, reason="handed_back") if one.after == OUT else one for one in new]
+            self.wave.log[self._kept :] = new
         self.count += len(new)
         self._kept = len(self.wave.log)
         if self.told is not None and new:
@@ -277,10 +282,9 @@ class _Driving:
         """A decision as plain values."""
         states = self.states[one.signal]
         before, after = (None if at == OUT else states[at] for at in (one.before, one.after))
-        reason = "handed_back" if self.leaving.now and one.after == OUT else one.reason
         worth = {state: round(score, 3) for state, score in zip(states, one.scores, strict=False)}
         return {
-            "time": one.time, "signal": one.signal, "from": before, "to": after, "reason": reason, "worth": worth,
+            "time": one.time, "signal": one.signal, "from": before, "to": after, "reason": one.reason, "worth": worth,
         }  # fmt: skip
 
 
