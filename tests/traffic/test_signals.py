@@ -127,11 +127,11 @@ def seen(queue, moving, blocked=(False, False, False)):
 def test_the_worth_of_a_phase_is_what_the_formula_says():
     scores = Scores([crossroads()], sensors(), Wave())
     worth = scores.of(seen([4, 2, 0], [1, 3, 0]), [1])[0]
-    a, b = 4 + 1.2 * 1 + 0.05, 2 + (1.2 + 0.6) * 3 + 0.05  # those that roll at green count more: phase 1 runs
+    a, b = 4 + 1.2 * 1 + 0.1, 2 + (1.2 + 0.6) * 3 + 0.1  # those that roll at green count more: phase 1 runs
     # lane b: one link G, one g in phase 1; lane a: half of its links in phase 2
     assert worth == pytest.approx([a, b * (1 + 0.65) / 2, a / 2])
     worth = Scores([crossroads()], sensors(), Wave()).of(seen([4, 2, 0], [1, 3, 0]), [-1])[0]
-    assert worth[1] == pytest.approx((2 + 1.2 * 3 + 0.05) * (1 + 0.65) / 2)
+    assert worth[1] == pytest.approx((2 + 1.2 * 3 + 0.1) * (1 + 0.65) / 2)
     # both exits of lane b are blocked: worth nothing; one exit of a is free
     worth = scores.of(seen([4, 2, 0], [1, 3, 0], [True, True, False]), [1])[0]
     assert worth[:2] == pytest.approx([0, 0])

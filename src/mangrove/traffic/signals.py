@@ -47,7 +47,7 @@ class Wave:
     permissive: float = 0.65
     stay: float = 0.5
     stay_share: float = 0.2
-    age: float = 0.05
+    age: float = 0.1
     maximum: float = 60.0
     starve: float = 75.0
     recall: float = 180.0
