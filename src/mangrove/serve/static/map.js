@@ -5,6 +5,8 @@
 // place in each course; what is settled on is asked for, with its intervals. Colors, textures and numbers come from /map.json, outlines from the basemap
 // or from /map/places.geojson; nothing is fetched from elsewhere.
 
+import { playback, renewed, shown } from "./playback.js";
+
 const box = document.getElementById("map");
 const drawing = document.getElementById("map-drawing");
 const legend = document.getElementById("map-legend");
@@ -322,8 +324,8 @@ async function refresh() {
 
 // A map in time
 
-const TIME = { beat: 450, timer: 0, index: -1, frames: null };
-const player = document.getElementById("map-player");
+const BEAT = 450; // milliseconds a step
+const TIME = { index: -1, frames: null };
 
 // The amounts of one step by place; a place that no course with a value belongs to is not there.
 export function amounts(frames, index) {
@@ -359,11 +361,7 @@ async function step(index) {
     if (tip) tip.textContent = `${tip.textContent.split(": ")[0]}: ${text(path.dataset.place)} ${frames.scale.label}`;
   }
   for (const row of rows()) row.querySelector("[data-value]").textContent = text(row.dataset.place);
-  select.selectedIndex = index;
-  document.getElementById("map-instant").textContent = select.options[index].textContent;
-  const slider = document.getElementById("map-slider");
-  slider.value = index;
-  slider.setAttribute("aria-valuetext", select.options[index].textContent);
+  document.getElementById("map-instant").textContent = shown("map", index);
   if (!map) return;
   for (const [id, place] of Object.entries(data.places)) {
     place.color = colored(frames, found[id]);
@@ -382,61 +380,15 @@ async function settle() {
   const twin = new URL(box.dataset.values, location.href);
   twin.searchParams.set("t", frames.instants[TIME.index]);
   box.dataset.values = twin.pathname + twin.search;
-  const answer = await fetch(there, { headers: { accept: "text/html" } });
-  if (!answer.ok || answer.redirected) return;
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const id of ["map-lead", "map-steps", "map-list", "map-drawing"]) {
-    const now = fresh.getElementById(id);
-    const old = document.getElementById(id);
-    if (now && old) old.replaceChildren(...[...now.childNodes].map((node) => document.importNode(node, true)));
-  }
+  if (!(await renewed(there, ["map-lead", "map-steps", "map-list", "map-drawing"]))) return;
   drawing.classList.remove("playing");
   if (chosen) choose(chosen);
   await refresh();
 }
 
-function pause() {
-  const button = document.getElementById("map-play");
-  clearInterval(TIME.timer);
-  TIME.timer = 0;
-  button.textContent = button.dataset.on;
-}
-
-function play() {
-  const button = document.getElementById("map-play");
-  const slider = document.getElementById("map-slider");
-  button.textContent = button.dataset.off;
-  TIME.timer = setInterval(async () => {
-    const next = Number(slider.value) + 1;
-    if (next <= Number(slider.max)) return step(next);
-    pause();
-    return settle();
-  }, TIME.beat);
-}
-
-function playable() {
-  if (!player) return;
-  player.hidden = false;
-  const slider = document.getElementById("map-slider");
-  slider.addEventListener("input", () => step(Number(slider.value)));
-  slider.addEventListener("change", settle);
-  document.getElementById("map-play").addEventListener("click", async () => {
-    if (TIME.timer) {
-      pause();
-      return settle();
-    }
-    if (slider.value === slider.max) await step(0);
-    return play();
-  });
-  document.getElementById("map-instants").addEventListener("change", async (e) => {
-    await step(e.target.selectedIndex);
-    return settle();
-  });
-  document.addEventListener("mg:tick", () => {
-    TIME.frames = null; // new values: the next step asks for the courses again
-    slider.max = document.querySelector("#map-instants select").options.length - 1;
-    if (drawing.classList.contains("playing")) step(TIME.index);
-  });
+function renew() {
+  TIME.frames = null;
+  if (drawing.classList.contains("playing")) step(TIME.index);
 }
 
 async function start() {
@@ -454,7 +406,7 @@ async function start() {
   const fit = wish === "map" ? capable({ careful: false }) : wish !== "drawing" && capable({ careful: true });
   if (fit) await turn(true, wish !== "map");
   document.addEventListener("mg:tick", refresh);
-  playable();
+  playback("map", { beat: BEAT, step, settle, renew });
 }
 
 if (box && drawing && list) start();

@@ -3,11 +3,12 @@
 // every street at every step; playing recolors the drawn lines, and what the reader stops at is asked for from the server with its words.
 // Without this file the links and the form of the page lead through the steps.
 
+import { playback, renewed, shown } from "./playback.js";
+
 const drawing = document.getElementById("traffic-drawing");
 const player = document.getElementById("traffic-player");
-const slider = document.getElementById("traffic-slider");
 const BEAT = 220; // milliseconds a step
-const TIME = { timer: 0, frames: null, index: -1 };
+const TIME = { frames: null, index: -1 };
 
 async function frames() {
   if (!TIME.frames) {
@@ -41,11 +42,8 @@ async function step(index) {
     if (color) path.removeAttribute("stroke-dasharray");
     else path.setAttribute("stroke-dasharray", "3 4");
   }
-  select.selectedIndex = index;
-  const shown = document.getElementById("traffic-instant");
-  shown.textContent = `${select.options[index].textContent} ${shown.textContent.split(" ").slice(1).join(" ")}`;
-  slider.value = index;
-  slider.setAttribute("aria-valuetext", select.options[index].textContent);
+  const instant = document.getElementById("traffic-instant");
+  instant.textContent = `${shown("traffic", index)} ${instant.textContent.split(" ").slice(1).join(" ")}`;
 }
 
 // What the reader stays at gets its address and its words: one request.
@@ -53,58 +51,16 @@ async function settle() {
   if (TIME.index < 0) return;
   const there = new URL(location.href);
   there.searchParams.set("t", choices().options[TIME.index].value);
-  const answer = await fetch(there, { headers: { accept: "text/html" } });
-  if (!answer.ok || answer.redirected) return;
+  if (!(await renewed(there, ["traffic-steps", "traffic-drawing", "traffic-legend"]))) return;
   history.replaceState(null, "", there);
-  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
-  for (const id of ["traffic-steps", "traffic-drawing", "traffic-legend"]) {
-    const now = fresh.getElementById(id);
-    const old = document.getElementById(id);
-    if (now && old) old.replaceChildren(...[...now.childNodes].map((node) => document.importNode(node, true)));
-  }
   drawing.classList.remove("playing");
 }
 
-function pause() {
-  clearInterval(TIME.timer);
-  TIME.timer = 0;
-  const button = document.getElementById("traffic-play");
-  button.textContent = button.dataset.on;
+// New values came: the next step asks for the day again.
+function renew() {
+  TIME.frames = null;
+  if (drawing.classList.contains("playing")) step(TIME.index);
+  else document.getElementById("traffic-slider").value = choices().selectedIndex;
 }
 
-function play() {
-  const button = document.getElementById("traffic-play");
-  button.textContent = button.dataset.off;
-  TIME.timer = setInterval(async () => {
-    const next = Number(slider.value) + 1;
-    if (next <= Number(slider.max)) return step(next);
-    pause();
-    return settle();
-  }, BEAT);
-}
-
-function start() {
-  player.hidden = false;
-  slider.addEventListener("input", () => step(Number(slider.value)));
-  slider.addEventListener("change", settle);
-  document.getElementById("traffic-play").addEventListener("click", async () => {
-    if (TIME.timer) {
-      pause();
-      return settle();
-    }
-    if (slider.value === slider.max) await step(0);
-    return play();
-  });
-  document.getElementById("traffic-instants").addEventListener("change", async (event) => {
-    await step(event.target.selectedIndex);
-    return settle();
-  });
-  document.addEventListener("mg:tick", () => {
-    TIME.frames = null; // new values: the next step asks for the day again
-    slider.max = choices().options.length - 1;
-    if (drawing.classList.contains("playing")) step(TIME.index);
-    else slider.value = choices().selectedIndex;
-  });
-}
-
-if (drawing && player && slider) start();
+if (drawing && player) playback("traffic", { beat: BEAT, step, settle, renew });
