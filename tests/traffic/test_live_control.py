@@ -195,6 +195,7 @@ def test_two_clients_see_the_program_back_after_ctrl_c(routes, tmp_path):
         command += ["--net", str(SINGLE), "--log", str(log), "--lang", "vi", "--wait", "30s"]
         process = subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL)
         watching = live_control.connect(port, wait=30, order=2)
+        watching._socket.settimeout(60)
         programs = []
         try:
             for _ in range(120):
@@ -268,8 +269,9 @@ def answering(reply):
     ],
 )
 def test_another_server_at_the_port_is_told_apart_from_sumo(reply, code):
+    patience = 0.5 if code.endswith("silent") else 20
     with answering(reply) as port, pytest.raises(SourceError) as refused:
-        live_control.connect(port, wait=0.5)
+        live_control.connect(port, wait=patience)
     both(refused.value, code)
     assert str(port) in refused.value.text()
 
