@@ -5,17 +5,27 @@ import csv
 import re
 import shutil
 from datetime import datetime, timedelta
+from functools import partial
 from math import fsum
 from pathlib import Path
 
 import pytest
 from tests.doors import EXAMPLES, GRID, Done, Page, mangrove
 
-from mangrove import api, demo_live
+from mangrove import api, demo_live, demo_streets
 from mangrove.ledger import COUNTED
 
 PUBLISHED = 52_185_643.90058307
 """t CO2e of Hồ Chí Minh City in 2016, BASIC+ (C40 GHG Interactive Dashboard Data, version 30.05.2023, row Ho Chi Minh City_2016)."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_vehicles():
+    """Seconds of SUMO instead of a minute; `test_demo_streets.py` looks at what the streets say."""
+    with pytest.MonkeyPatch.context() as patch:
+        small = partial(demo_streets.Size, "cologne3", share=0.15, cameras=15, minutes=5)
+        patch.setattr(demo_streets, "Size", small)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -189,6 +199,14 @@ def test_the_live_city_goes_on_where_the_demo_ends(bare):
     assert {"tw-traffic", "tw-air-1-co2", "tw-ch4-1-ch4", "tw-phu-an-level"} <= set(
         coming.column("flow").cast("string").to_pylist()
     )
+
+
+def test_the_streets_are_asked_after_the_city(bare):
+    out, done = bare
+    questions = re.findall(r"^\d\. .*\n   \$ mangrove .*/streets.*\n   \S", done.out, flags=re.MULTILINE)
+    assert len(questions) == 6
+    assert (out / "streets.svg").is_file()
+    assert str((out / "streets.svg").resolve()) in done.err
 
 
 def test_reports_stand_alone_and_show_the_total_that_was_printed(demo):
