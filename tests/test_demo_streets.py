@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The streets part of the demo says what its twin knows to be true, shows everything that each way of control did, and goes on without SUMO."""
 
-import json
 import re
 
 import pytest
 from tests.doors import Page
 
-from mangrove import api, demo_streets, messages, signals, streets_twin
+from mangrove import api, demo_streets, messages, signals, street_plans, streets_twin
 from mangrove.demo_streets import Size
 from mangrove.errors import MissingExtraError
 
@@ -86,12 +85,12 @@ def test_every_way_of_control_shows_delay_co2_stops_and_what_went_wrong_as_it_is
     park = api.open(out / "streets")
     with park.reader() as ledger:
         kept = signals.stored(ledger)["streets"]
-        plans = [json.loads(ledger.record(id_)[1]) for id_, _ in ledger.records("street_plans")]
+        plan = street_plans.newest(ledger)
     at = kept["measures"].index("delay")
     for (_, delay, _), draws in zip(ways, kept["values"], strict=True):
         assert float(delay) == pytest.approx(sum(draw[at] for draw in draws) / len(draws), rel=0.01)
-    assert [plan["plans"][0]["name"] for plan in plans] == ["electrify"]
-    assert plans[0]["claims"][0]["holds"] is False
+    assert [one["name"] for one in plan["plans"]] == ["electrify"]
+    assert plan["claims"][0]["holds"] is False
     assert "pilot does not add up" in text
 
 

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mangrove import api, demo, demo_city, demo_streets, messages, signals, streets_twin
+from mangrove import api, demo, demo_city, demo_streets, messages, signals, street_plans, streets_twin
 from mangrove.client import Client
 from mangrove.errors import LedgerError, MangroveError, RequestError
 from mangrove.handle import STORE, Handle
@@ -172,7 +172,7 @@ def _found(made: Path, park: Handle) -> None:
     if not (made / STORE / CATALOG).is_file():
         return
     with api.open(made).reader() as source, park.writer() as ledger:
-        for kind in (signals.KIND, "street_plans"):
+        for kind in (signals.KIND, street_plans.KIND):
             for id_, _ in source.records(kind):
                 ledger.put_record(kind, source.record(id_)[1])
 

@@ -8,12 +8,10 @@ District 1 and 3 of Ho Chi Minh City), vehicles are generated; where SUMO knows 
 
 from __future__ import annotations
 
-import json
 import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -71,7 +69,9 @@ def show(out: Path, data: Path | None, progress: Progress, lang: str, size: Size
     size = size or Size()
     try:
         story = _Story(*_made(out / FOLDER, data, size, progress, lang), size, lang)
-    except MangroveError as error:  # without SUMO, or without these streets in the data, the rest of the demo stands
+    except (
+        MangroveError
+    ) as error:  # without SUMO, or without these streets in the data, the rest of the demo stands
         progress("streets_missing", text=error.text(lang))
         return []
     for position, (name, command, answer) in enumerate(story.parts(), start=1):
@@ -297,7 +297,7 @@ class _Story:
     def _plan(self) -> Iterator[str]:
         plan = self.twin.folder / streets_files.PLAN
         found = street_plans.compare(self.park, [plan], draws=_PLAN_DRAWS)
-        _keep(self.park, found)
+        street_plans.store(self.park, found)
         name = found.plans[0].name
         change, power = (found.verdict.difference(key, name) for key in ("CO2", "electricity"))
         yield self.say(
@@ -332,10 +332,3 @@ class _Story:
             tips=tips,
             marks=marks,
         )
-
-
-def _keep(park: Handle, found: street_plans.Judged) -> None:
-    """Stores the verdict, so that the page of traffic shows it."""
-    document = {**found.document(), "made": datetime.now(UTC).isoformat(timespec="seconds")}
-    with park.writer() as ledger:
-        ledger.put_record("street_plans", json.dumps(document, ensure_ascii=False, allow_nan=False).encode())
