@@ -51,8 +51,24 @@ def test_counts_bring_trips_closer_to_the_truth_and_the_distance_into_its_interv
         inside += abs(found.distance - distance) < 1.96 * found.distance_sd
         before.append(abs(user_equilibrium(roads, prior).flow @ roads.length / distance - 1))
         after.append(abs(found.distance / distance - 1))
-    assert inside >= 8  # intervals of the linear problem hold 85 to 90 % where 95 % is promised (60 networks)
+    assert inside >= 10
     assert np.mean(after) < np.mean(before) / 3
+
+
+def test_counts_that_contradict_each_other_make_the_interval_wider():
+    # one road in two pieces, counted with 100 and 200: at 5 % both cannot be, whatever the trips
+    roads = Roads([0, 1], [1, 2], 1.0, 1e9, 0.15, 4.0, zones=3, nodes=3, length=[1.0, 1.0])
+    one, two = (
+        estimate_trips(roads, trips_of(3, (0, 2, 150.0)), [0, 1], counts, 0.05)
+        for counts in ([150.0, 150.0], [100.0, 200.0])
+    )
+    assert one.strain == 1.0
+    # the sum of squares at the mode, by hand: residuals of both counts and of the prior (sd 0.3 three times)
+    logs = np.linspace(-0.5, 0.5, 100_001)
+    flow = 150.0 * np.exp(logs)
+    squares = ((100 - flow) / 5) ** 2 + ((200 - flow) / 10) ** 2 + logs**2 / (3 * 0.3**2)
+    assert two.strain == pytest.approx(np.sqrt(squares.min() / 2), rel=0.02)
+    assert two.distance_sd > 3 * one.distance_sd
 
 
 def test_exact_counts_everywhere_give_back_the_flows():
