@@ -404,6 +404,7 @@ SETTINGS = (
             Key("network", "network file of SUMO (`.net.xml`, `.net.xml.gz`), inside the folder of the territory"),
             Key("shares", "share of each class in the vehicle-kilometers where only all vehicles are counted: `motorbike: 87 %`", _share, shape="map", default={}),
             Key("technologies", "emission standard of classes: `car: petrol Euro-5`; what is absent is assumed, and said", shape="map", default={}),
+            Key("whole", "whether a server's worker estimates the streets that nobody counts, too", _flag, default=False),
         ),
     ),
     Key(
