@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mangrove.traffic.detection import Blinded, Seen
+from mangrove.traffic.detection import Blinded, Cameras, Seen
 from mangrove.traffic.guards import OUT, Guard, Limits
-from mangrove.traffic.phases import Signal, clearance, green_states
+from mangrove.traffic.phases import Signal, clearance, green_states, read_signals
 from mangrove.traffic.signals import Health, Scores, Wave, WaveController
 from mangrove.traffic.simulate import Run, simulate
 
@@ -114,6 +114,58 @@ def test_the_way_out_leads_over_yellow_to_all_red():
 def test_green_states_and_clearances():
     assert green_states(["GGrr", "GyrG", "yyrr", "rrrr", "rrGg", "GGrr"]) == ("GGrr", "rrGg")
     assert clearance("GGggr", "GrgGG") == "Gyggr"
+
+
+def junction():
+    """A signal over one junction: link 0 goes over `:j_0_0`, link 1 turns over `:j_1_0` and, from its waiting place on, `:j_2_0`."""
+    after = {":j_1_0": ":j_2_0"}
+    foes = {":j_0_0": (":j_2_0",), ":j_1_0": (), ":j_2_0": (":j_0_0",)}
+    length = {"a": 200.0, "b": 200.0, "c": 200.0, ":j_0_0": 30.0, ":j_1_0": 12.0, ":j_2_0": 10.0}
+    vehicles = {}
+    phases = [SimpleNamespace(state=state, duration=30.0) for state in ("Gr", "rg")]
+    return SimpleNamespace(
+        vehicles=vehicles,
+        trafficlight=SimpleNamespace(
+            getIDList=lambda: ("j",),
+            getProgram=lambda name: "0",
+            getAllProgramLogics=lambda name: [SimpleNamespace(programID="0", phases=phases)],
+            getControlledLinks=lambda name: [[("a", "c", ":j_0_0")], [("b", "c", ":j_1_0")]],
+        ),
+        lane=SimpleNamespace(
+            getLength=length.__getitem__,
+            getShape=lambda lane: ((0.0, -200.0), (0.0, -15.0)),
+            getLinks=lambda lane: [("c", True, True, True, after.get(lane, ""))],
+            getInternalFoes=foes.__getitem__,
+        ),
+        junction=SimpleNamespace(
+            getPosition=lambda name: (0.0, 0.0),
+            subscribeContext=lambda *what: None,
+            getAllContextSubscriptionResults=lambda: {"j": vehicles},
+        ),
+        vehicle=SimpleNamespace(getNextTLS=lambda name: ()),
+    )
+
+
+def test_ways_that_cross_behind_a_waiting_place_are_in_conflict_too():
+    (signal,) = read_signals(junction())
+    assert signal.foes == (frozenset({1}), frozenset({0}))
+
+
+def test_a_vehicle_that_stood_within_the_junction_counts_until_it_is_nearly_out():
+    sim, cameras = junction(), Cameras()
+    cameras.start(sim, read_signals(sim), 60.0)
+
+    def look(lane, at, speed):
+        sim.vehicles["v"] = {0x40: speed, 0x51: lane, 0x56: at}
+        return cameras.look(sim).inside
+
+    assert look(":j_0_0", 5.0, 8.0) == {}, "who drives through is in nobody's way"
+    assert look(":j_0_0", 9.0, 0.0) == {0: {0: 1}}
+    assert look(":j_0_0", 12.0, 4.0) == {0: {0: 1}}, "18 m at 4 m/s and speeding up: 2.7 s"
+    assert look(":j_0_0", 18.0, 6.0) == {}, "1.6 s"
+    assert look(":j_1_0", 12.0, 0.0) == {0: {1: 1}}
+    assert look("c", 3.0, 0.0) == {}, "out"
+    assert look(":j_0_0", 9.0, 4.0) == {}, "and forgotten"
 
 
 def sensors():
