@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 import pytest
 from tests.doors import EXAMPLES
 
-from mangrove import api, demo_live, signals
+from mangrove import api, demo_live, messages, signals, street_plans, streets_files
 from mangrove.demo_live import held, late, run
 from mangrove.demo_streets import Size
-from mangrove.errors import LedgerError, RequestError
+from mangrove.errors import LedgerError, MissingExtraError, RequestError
 from mangrove.handle import STORE
 from mangrove.inference.screening import STUCK_HOURS, STUCK_SAMPLES
 from mangrove.ledger import Ledger
@@ -91,7 +91,8 @@ def streets(tmp_path_factory):
     pytest.importorskip("sumo")
     pytest.importorskip("sumo_rl")
     out = tmp_path_factory.mktemp("live")
-    return out, demo_live._streets(out, lambda line: None, "en", Size("cologne3", share=0.1, cameras=4))
+    size = Size("cologne3", share=0.1, cameras=4, minutes=5, draws=1)
+    return out, demo_live._streets(out, lambda line: None, "en", size)
 
 
 def of(table, flow):
@@ -135,3 +136,55 @@ def test_the_live_streets_have_what_the_demo_found_out_about_signals(streets):
     demo_live._found(out / "streets", park)
     with park.reader() as ledger:
         assert list(signals.stored(ledger)) == ["peak"]
+
+
+def test_the_live_streets_judge_their_signals_and_a_plan_when_the_demo_has_not(streets):
+    _, scene = streets
+    with scene.park.reader() as ledger:
+        (found,) = signals.stored(ledger).values()
+        plan = street_plans.newest(ledger)
+    assert found["names"][0] == "installed"
+    assert len(found["names"]) == len(found["vehicles"]) == 3
+    assert len({tuple(row) for row in found["vehicles"]}) == 1
+    assert sum(found["vehicles"][0]) > 0
+    assert {one["name"] for one in plan["plans"]} == {"electrify"}
+
+
+def test_what_the_demo_found_out_on_other_streets_stays_there(streets, tmp_path):
+    out, _ = streets
+    hide = shutil.ignore_patterns(STORE)
+    made = api.open(shutil.copytree(out / "streets_day", tmp_path / "streets", ignore=hide))
+    with made.writer() as ledger:
+        ledger.put_record("signals", b'{"name": "elsewhere"}')
+    with (tmp_path / "streets" / streets_files.NET).open("a") as net:
+        net.write("<!-- another one -->")
+    park = api.open(shutil.copytree(out / "streets_day", tmp_path / "copy", ignore=hide))
+    demo_live._found(tmp_path / "streets", park)
+    with park.writer() as ledger:
+        assert signals.stored(ledger) == {}
+
+
+def test_a_comparison_that_cannot_be_made_takes_one_line_and_the_other_is_made(
+    streets, tmp_path, monkeypatch
+):
+    def missing(*_, **__):
+        raise MissingExtraError("traffic")
+
+    out, _ = streets
+    monkeypatch.setattr(demo_live.demo_streets, "judge_signals", missing)
+    made = []
+    monkeypatch.setattr(demo_live.demo_streets, "judge_plan", lambda *_: made.append("plan"))
+    park = api.open(
+        shutil.copytree(out / "streets_day", tmp_path / "copy", ignore=shutil.ignore_patterns(STORE))
+    )
+    with park.writer():
+        pass
+    lines = []
+
+    def progress(code, **facts):
+        lines.append(messages.render(f"demo.{code}", "vi", **facts))
+
+    demo_live._judged(None, park, Size(), progress, "vi")
+    assert made == ["plan"]
+    assert len(lines) == 3
+    assert "mangrove[traffic]" in lines[1]

@@ -18,7 +18,7 @@ import numpy as np
 
 from mangrove import api, city, hazard, messages
 from mangrove.compare import adopt, compare
-from mangrove.errors import MangroveError
+from mangrove.demo_story import Part, tell
 from mangrove.figures.numbers import number, percent
 from mangrove.grid_ahead import ahead
 from mangrove.handle import Handle
@@ -70,23 +70,7 @@ def whole(folder: Path) -> Handle:
 def show(park: Handle, lang: str) -> None:
     """Asks every question of a prepared city and prints command, answer and truth."""
     story = _Story(park, city_twin.truth(park.territory.path), lang)
-    for number_, part in enumerate(story.parts(), start=1):
-        lines = [f"\n{number_}. {story.say(f'ask_{part.name}')}", f"   $ mangrove {part.command}"]
-        try:
-            lines += [f"   {line}" for line in part.answer()]
-        except MangroveError as error:
-            lines.append(f"   {error.problem.text(lang)}")
-        print("\n".join(lines), flush=True)  # noqa: T201 - what the demo is for
-    print()  # noqa: T201
-
-
-@dataclass(frozen=True)
-class _Part:
-    """One question: its name among the messages, the words of the command, and what makes the answer."""
-
-    name: str
-    command: str
-    answer: Callable[[], Iterator[str]]
+    tell(story.parts(), story.say, lang)
 
 
 @dataclass
@@ -96,7 +80,7 @@ class _Story:
     lang: str
     width: float = 0.0
 
-    def parts(self) -> list[_Part]:
+    def parts(self) -> list[Part]:
         """The questions in the order in which a department meets them."""
         folder, now = self.park.territory.path, f"{self.truth.now:%Y-%m-%dT%H:%M}"
         first, last, near = *WEEK, self.truth.source
@@ -105,17 +89,17 @@ class _Story:
         days = (event.to - event.from_).days
         live = f"nowcast {folder} --at {now} --from {self._month()}"
         return [
-            _Part("now", live, self._now),
-            _Part("grid", f"grid {folder} --from {now[:4]} --to {now[:10]} --forecast {_DAYS}", self._grid),
-            _Part("sensors", f"invert {folder} --from {first} --to {last} --by sector --zone ward", self._sensors),
-            _Part("after", live, self._after),
-            _Part("source", f"locate {folder} --species ch4 --from {near.from_} --to {near.to}", self._source),
-            _Part("event", f"event {folder} --at {event.from_} --flows tw-traffic --controls vn-generation --days {days}", self._event),
-            _Part("why", f"why {folder} --from {event.from_} --to {event.to} --against {event.from_ - timedelta(days=days)} --run {_LIVE}", self._why),
-            _Part("where", f"hotspots {folder} --from {self._month()} --to {now[:10]} --by ward --run {_LIVE}", self._where),
-            _Part("alerts", f"alerts {folder} --at {now}", lambda: self._alerts(now)),
-            _Part("tide", f"alerts {folder} --at {SPRING_TIDE}", lambda: self._alerts(SPRING_TIDE)),
-            _Part("plans", f"plan compare {folder} {a} {b}", self._plans),
+            Part("now", live, self._now),
+            Part("grid", f"grid {folder} --from {now[:4]} --to {now[:10]} --forecast {_DAYS}", self._grid),
+            Part("sensors", f"invert {folder} --from {first} --to {last} --by sector --zone ward", self._sensors),
+            Part("after", live, self._after),
+            Part("source", f"locate {folder} --species ch4 --from {near.from_} --to {near.to}", self._source),
+            Part("event", f"event {folder} --at {event.from_} --flows tw-traffic --controls vn-generation --days {days}", self._event),
+            Part("why", f"why {folder} --from {event.from_} --to {event.to} --against {event.from_ - timedelta(days=days)} --run {_LIVE}", self._why),
+            Part("where", f"hotspots {folder} --from {self._month()} --to {now[:10]} --by ward --run {_LIVE}", self._where),
+            Part("alerts", f"alerts {folder} --at {now}", lambda: self._alerts(now)),
+            Part("tide", f"alerts {folder} --at {SPRING_TIDE}", lambda: self._alerts(SPRING_TIDE)),
+            Part("plans", f"plan compare {folder} {a} {b}", self._plans),
         ]  # fmt: skip
 
     def say(self, code: str, **data: object) -> str:

@@ -9,13 +9,16 @@ has repeated one value since the evening before. On the streets one camera is si
 
 from __future__ import annotations
 
+import filecmp
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 import pyarrow as pa
@@ -29,7 +32,11 @@ from mangrove.ledger import Ledger
 from mangrove.ledger.catalog import CATALOG
 from mangrove.ledger.types import Origin
 from mangrove.sources.registers import SUFFIX
+from mangrove.streets_files import NET
 from mangrove.times import Step
+
+if TYPE_CHECKING:
+    from mangrove.streets_twin import Twin
 
 Say = Callable[[str], None]
 
@@ -44,6 +51,8 @@ _SILENT_HOURS, _STUCK_HOURS = (1.0, 5.0), (-10.0, 4.0)
 found two hours after the start."""
 _STREETS_UNTIL, _STREETS_SILENT = 22, (90, 150)
 """Local hour at which the counts of the streets end, and minutes after seven in the morning between which one camera is silent."""
+_STREETS_MINUTES = 10
+"""Minutes that each way of control is simulated: half of what `mangrove demo` does, because nobody likes to wait for a page."""
 _PATIENCE = 10
 """Tries after which a word is said; a server that is ending needs none."""
 _LATEST = timedelta(days=20)
@@ -138,8 +147,9 @@ def _city(out: Path, examples: Path, say: Say, lang: str) -> Scene:
 
 
 def _streets(out: Path, say: Say, lang: str, size: demo_streets.Size | None = None) -> Scene:
-    """The streets an hour after their counts began, with what `mangrove demo` found out about their signals and plans."""
-    target, day, size = out / "live_streets", out / "streets_day", size or demo_streets.Size()
+    """The streets an hour after their counts began, with a comparison of their signals and one of a plan."""
+    target, day = out / "live_streets", out / "streets_day"
+    size = size or demo_streets.Size(minutes=_STREETS_MINUTES)
     _unused(target)
     progress = _said(say, lang)
     for folder in (target, day):
@@ -158,6 +168,7 @@ def _streets(out: Path, say: Say, lang: str, size: demo_streets.Size | None = No
         ledger.append(known, Origin(_PAST, "1"))
         ledger.seal()
     _found(out / demo_streets.FOLDER, park)
+    _judged(twin, park, size, progress, lang)
     flows, first, last = twin.silent
     told = {
         "camera": flows[0].partition("_")[0],
@@ -168,13 +179,39 @@ def _streets(out: Path, say: Say, lang: str, size: demo_streets.Size | None = No
 
 
 def _found(made: Path, park: Handle) -> None:
-    """Gives the streets what was stored of their signals and plans, when the demo has run."""
-    if not (made / STORE / CATALOG).is_file():
+    """Gives the streets what was stored of signals and plans, when the demo has run on the same streets."""
+    there = (made / STORE / CATALOG).is_file() and (made / NET).is_file()
+    if not there or not filecmp.cmp(made / NET, park.territory.path / NET, shallow=False):
         return
     with api.open(made).reader() as source, park.writer() as ledger:
         for kind in (signals.KIND, street_plans.KIND):
             for id_, _ in source.records(kind):
                 ledger.put_record(kind, source.record(id_)[1])
+
+
+def _judged(
+    twin: Twin, park: Handle, size: demo_streets.Size, progress: Callable[..., None], lang: str
+) -> None:  # fmt: skip
+    """Makes a comparison of signals and one of a plan unless they are stored; the page does without one that cannot be made."""
+    with park.reader() as ledger:
+        kinds = {kind for kind in (signals.KIND, street_plans.KIND) if ledger.records(kind)}
+    if signals.KIND not in kinds:
+        progress("live_streets_signals", minutes=size.minutes, draws=size.draws)
+        with _left_out(progress, lang):
+            demo_streets.judge_signals(twin, park, size.minutes, size.draws)
+    if street_plans.KIND not in kinds:
+        progress("live_streets_plan")
+        with _left_out(progress, lang):
+            demo_streets.judge_plan(twin, park)
+
+
+@contextmanager
+def _left_out(progress: Callable[..., None], lang: str) -> Iterator[None]:
+    """Says in one line why something is left out."""
+    try:
+        yield
+    except MangroveError as error:
+        progress("live_streets_without", text=error.text(lang))
 
 
 def _said(say: Say, lang: str) -> Callable[..., None]:

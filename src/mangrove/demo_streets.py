@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mangrove import api, messages, signals, street_plans, streets_files, streets_twin, traffic_state
+from mangrove.demo_story import Part, tell
 from mangrove.errors import MangroveError
 from mangrove.figures.numbers import number, percent
 from mangrove.handle import Handle
@@ -74,17 +75,39 @@ def show(out: Path, data: Path | None, progress: Progress, lang: str, size: Size
     ) as error:  # without SUMO, or without these streets in the data, the rest of the demo stands
         progress("streets_missing", text=error.text(lang))
         return []
-    for position, (name, command, answer) in enumerate(story.parts(), start=1):
-        lines = [f"\n{position}. {story.say(f'ask_{name}')}", f"   $ mangrove {command}"]
-        try:
-            lines += [f"   {line}" for line in answer()]
-        except MangroveError as error:
-            lines.append(f"   {error.problem.text(lang)}")
-        print("\n".join(lines), flush=True)  # noqa: T201 - what the demo is for
-    print()  # noqa: T201
+    tell(story.parts(), story.say, lang)
     path = out / MAP
     path.write_text(story.map(), encoding="utf-8")
     return [path]
+
+
+def judge_signals(twin: Twin, park: Handle, minutes: int, draws: int) -> Comparison:
+    """Simulates the ways of control on the first minutes of the twin, and keeps in the territory what they did.
+
+    Raises:
+        See `signals.run`.
+    """
+    period = _period(twin, minutes)
+    found = signals.run(twin.net, [twin.routes], CONTROLS, draws=draws, period=period, streets=True)
+    signals.keep(park, signals.document(found, twin.net, FOLDER))
+    return found
+
+
+def judge_plan(twin: Twin, park: Handle) -> street_plans.Judged:
+    """Judges the plan that lies beside the twin, and keeps the result in the territory.
+
+    Raises:
+        See `street_plans.compare`.
+    """
+    found = street_plans.compare(park, [twin.folder / streets_files.PLAN], draws=_PLAN_DRAWS)
+    street_plans.store(park, found)
+    return found
+
+
+def _period(twin: Twin, minutes: int) -> tuple[float, float]:
+    """The first minutes of the twin in seconds of its day."""
+    begin = float(twin.start.hour * 3600)
+    return begin, begin + minutes * 60
 
 
 def _made(folder: Path, data: Path | None, size: Size, progress: Progress, lang: str) -> tuple[Twin, Handle]:
@@ -111,19 +134,20 @@ class _Story:
     size: Size
     lang: str
 
-    def parts(self) -> list[tuple[str, str, Callable[[], Iterator[str]]]]:
+    def parts(self) -> list[Part]:
         """The questions in the order in which a department meets them: name, command, what makes the answer."""
         folder = self.twin.folder
         when = f"--from {self.twin.start:%Y-%m-%dT%H:%M} --to {self.twin.end:%Y-%m-%dT%H:%M}"
         controls = " ".join(f"--control {word}" for word in CONTROLS)
-        times = f"--begin {self._begin:g}s --end {self._end:g}s --draws {self._draws}"
+        begin, end = _period(self.twin, self.size.minutes)
+        times = f"--begin {begin:g}s --end {end:g}s --draws {self._draws}"
         return [
-            ("emit", f"traffic {folder} {when} --by class", self._emit),
-            ("worst", f"traffic {folder} {when} --by link", self._worst),
-            ("why", f"serve {folder}", self._why),
-            ("doubt", f"traffic {folder} {when} --source {_OTHER}", self._doubt),
-            ("signals", f"signals run {self.twin.net} --routes {self.twin.routes} {controls} {times} --store {folder}", self._signals),
-            ("plan", f"roads compare {folder} {folder / streets_files.PLAN} --draws {_PLAN_DRAWS}", self._plan),
+            Part("emit", f"traffic {folder} {when} --by class", self._emit),
+            Part("worst", f"traffic {folder} {when} --by link", self._worst),
+            Part("why", f"serve {folder}", self._why),
+            Part("doubt", f"traffic {folder} {when} --source {_OTHER}", self._doubt),
+            Part("signals", f"signals run {self.twin.net} --routes {self.twin.routes} {controls} {times} --store {folder}", self._signals),
+            Part("plan", f"roads compare {folder} {folder / streets_files.PLAN} --draws {_PLAN_DRAWS}", self._plan),
         ]  # fmt: skip
 
     def say(self, code: str, **data: object) -> str:
@@ -135,14 +159,6 @@ class _Story:
 
     def _p(self, share: float, decimals: int = 0) -> str:
         return percent(share, self.lang, decimals=decimals)
-
-    @property
-    def _begin(self) -> float:
-        return float(self.twin.start.hour * 3600)
-
-    @property
-    def _end(self) -> float:
-        return self._begin + self.size.minutes * 60
 
     @property
     def _draws(self) -> int:
@@ -251,11 +267,7 @@ class _Story:
         )
 
     def _signals(self) -> Iterator[str]:
-        found = signals.run(
-            self.twin.net, [self.twin.routes], CONTROLS, draws=self._draws,
-            period=(self._begin, self._end), streets=True,
-        )  # fmt: skip
-        signals.keep(self.park, signals.document(found, self.twin.net, FOLDER))
+        found = judge_signals(self.twin, self.park, self.size.minutes, self._draws)
         yield self.say(
             "draws",
             minutes=self.size.minutes,
@@ -295,9 +307,7 @@ class _Story:
         return self.say("against", **{name: self._p(change) for name, change in apart.items()})
 
     def _plan(self) -> Iterator[str]:
-        plan = self.twin.folder / streets_files.PLAN
-        found = street_plans.compare(self.park, [plan], draws=_PLAN_DRAWS)
-        street_plans.store(self.park, found)
+        found = judge_plan(self.twin, self.park)
         name = found.plans[0].name
         change, power = (found.verdict.difference(key, name) for key in ("CO2", "electricity"))
         yield self.say(

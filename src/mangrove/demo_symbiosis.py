@@ -8,14 +8,14 @@ up; the form says which of its numbers come from the ledger.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
 
 from mangrove import exchange, matches, messages
-from mangrove.errors import MangroveError
+from mangrove.demo_story import Part, tell
 from mangrove.figures.numbers import number
 from mangrove.handle import Handle
 from mangrove.measure.eip import forms
@@ -32,14 +32,7 @@ _FACTOR_DAY = (6, 30)
 def show(park: Handle, out: Path, year: int, lang: str) -> Path:
     """Asks the questions, prints command and answer, and writes the form; gives its path."""
     story = _Story(park, year, lang)
-    for position, (name, command, answer) in enumerate(story.parts(), start=1):
-        lines = [f"\n{position}. {story.say(f'ask_{name}')}", f"   $ mangrove {command}"]
-        try:
-            lines += [f"   {line}" for line in answer()]
-        except MangroveError as error:
-            lines.append(f"   {error.problem.text(lang)}")
-        print("\n".join(lines), flush=True)  # noqa: T201 - what the demo is for
-    print()  # noqa: T201
+    tell(story.parts(), story.say, lang)
     path = out / "form_A4.html"
     path.write_text(story.form.html(lang), encoding="utf-8")
     return path
@@ -51,16 +44,16 @@ class _Story:
     year: int
     lang: str
 
-    def parts(self) -> list[tuple[str, str, Callable[[], Iterator[str]]]]:
+    def parts(self) -> list[Part]:
         """The questions in the order in which an operator meets them: name, command, what makes the answer."""
         folder = self.park.territory.path
         return [
-            ("runs", f"exchange verify {folder} --year {self.year}", self._runs),
-            ("match", f"match {folder}", self._match),
-            ("plan", f"exchange plan {folder}", self._plan),
-            ("shares", f"exchange shares {folder}", self._shares),
-            ("without", f"exchange without {folder}", self._without),
-            ("eip", f"eip {folder} --year {self.year} --gaps", self._eip),
+            Part("runs", f"exchange verify {folder} --year {self.year}", self._runs),
+            Part("match", f"match {folder}", self._match),
+            Part("plan", f"exchange plan {folder}", self._plan),
+            Part("shares", f"exchange shares {folder}", self._shares),
+            Part("without", f"exchange without {folder}", self._without),
+            Part("eip", f"eip {folder} --year {self.year} --gaps", self._eip),
         ]
 
     def say(self, code: str, **data: object) -> str:

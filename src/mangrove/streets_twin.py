@@ -56,6 +56,8 @@ _WARM = 900
 """s that the streets fill before the first count."""
 _HISTORY = 3
 """Hours of the earlier days that are kept, at most."""
+_RARELY = 600.0
+"""s between two looks of SUMO at every vehicle (`Run.every`): nothing here reads what it sees."""
 _LEAST_SHARE = 0.01
 _TRUTH = ("CO2", "NOx")
 
@@ -234,6 +236,7 @@ class _Drive:
                     seed,
                     sublane=STRIP,
                     teleport=STUCK,
+                    every=_RARELY,
                     cells=CELL,
                     kinds=True,
                 )
@@ -248,7 +251,9 @@ class _Drive:
         with self._demanded(day, until) as routes:
             begin, end = PEAK * HOUR - _WARM, until * HOUR
             seed = (self.seed + day.toordinal()) % 2**31
-            run = Run(self.net, [routes], begin, end, seed, meso=True, teleport=STUCK, cells=CELL, kinds=True)
+            run = Run(
+                self.net, [routes], begin, end, seed, meso=True, teleport=STUCK, every=_RARELY, cells=CELL, kinds=True
+            )  # fmt: skip
             links = simulate(run).links
         assert links is not None
         found = _seen(links, _WARM // CELL)
