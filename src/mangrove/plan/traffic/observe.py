@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.sparse import csr_array
 
+from mangrove.errors import Problem
 from mangrove.plan.traffic.case import HOURS, Case, Transit
 from mangrove.plan.traffic.edits import Period
 from mangrove.plan.traffic.flows import GAP, Flows, Solved, assign, of_line
@@ -41,7 +42,7 @@ class Observation:
             None without areas.
         kwh: (H, Z + 1) electricity by hour (one row when hours are not known); by_class: (H, C) likewise.
         skims: (Z, Z) minutes by step (`steps`), by level without edits of some hours; solved: the equilibria likewise, until `light`;
-            ends: (2, C, Z) see `power.ends`, None until `light`.
+            ends: (2, C, Z) see `power.ends`, None until `light`; notes: of the cases, each once.
     """
 
     flows: Flows
@@ -57,6 +58,7 @@ class Observation:
     skims: tuple[Floats, ...]
     solved: tuple[Solved, ...] = ()
     ends: Floats | None = None
+    notes: tuple[Problem, ...] = ()
 
     def light(self, ends: Floats | None = None) -> Observation:
         """Without the flow by origin, which takes most of the memory."""
@@ -111,6 +113,7 @@ def observe(
         busy[int(share.argmax())][1], km, spent, float(share @ minutes), float(share @ reached),
         float(share @ [flows.unserved for _, flows in busy]), zone, _exposure(case, zone[:-1, :, pollutant]), kwh, by_class,
         tuple(flows.skim for flows in found), tuple(flows.solved for flows in found if flows.solved),
+        notes=tuple({note.text(): note for step in parts for note in step.case.notes}.values()),
     )  # fmt: skip
 
 

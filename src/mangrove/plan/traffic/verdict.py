@@ -307,5 +307,5 @@ def _problems(names: tuple[str, ...], seen: list[list[Observation]]) -> list[Pro
         if lost > 1e-9 * max(trips, 1.0):
             data = {"plan": name, "units": f"{lost:.0f}", "percent": f"{100 * lost / trips:.1f}"}
             found.append(Problem("roads.unserved", data, severity="warning"))
-    notes = {note.text(): note for rows in seen for note in rows[0].flows.case.notes}
+    notes = {note.text(): note for rows in seen for note in rows[0].notes}
     return [*found, *notes.values()]
