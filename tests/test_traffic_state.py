@@ -292,3 +292,19 @@ def test_a_period_inside_five_minutes_is_answered_for_its_cell_and_said(park):
     whole = traffic_state.traffic(park, "2026-06-03T07:00", "2026-06-03T07:15", store=False)
     assert whole.total.amount == pytest.approx(found.total.amount)
     assert "vehicles.rounded" not in {one.code for one in whole.problems}
+
+
+def test_a_check_names_every_line_that_fits_no_edge_and_a_network_that_is_not_there(tmp_path):
+    folder = tmp_path / "city"
+    folder.mkdir()
+    net = write_grid(folder)
+    row = "{0},city,vehicles,vehicle,5min,sum,,,,link='{1}',,memo\n"
+    city(
+        folder,
+        row.format("good", "00_10") + row.format("wrong", "00_99"),
+        f"traffic:\n  network: {net.name}\n",
+    )
+    (wrong,) = api.check(folder)
+    assert (wrong.code, wrong.where.file, wrong.where.line) == ("vehicles.unknown_link", "flows.csv", 3)
+    net.unlink()
+    assert [problem.code for problem in api.check(folder)] == ["vehicles.no_network"]

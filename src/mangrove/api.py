@@ -50,7 +50,7 @@ def open(folder: str | Path) -> Handle:  # noqa: A001 - the verb of the public s
 
 def check(folder: str | Path) -> list[Problem]:
     """All problems of the declaration in `folder`, with file, line and column; empty when there are none."""
-    from mangrove import rules, territory
+    from mangrove import rules, territory, traffic_state
     from mangrove.measure import methods
     from mangrove.network import assets
 
@@ -70,7 +70,7 @@ def check(folder: str | Path) -> list[Problem]:
         from mangrove.measure import eip
 
         problems += eip.check_answers(declared)
-    return problems
+    return problems + traffic_state.problems(declared)
 
 
 def ingest(

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages
-from mangrove.errors import DataQualityError, Problem, RequestError, SourceError, did_you_mean
+from mangrove.errors import DataQualityError, MangroveError, Problem, RequestError, SourceError, did_you_mean
 from mangrove.rules import vehicles
 from mangrove.times import Span, from_us, to_us
 
@@ -91,6 +91,19 @@ def state(park: Handle, start: str | date | datetime, end: str | date | datetime
     observed = streets(park.territory, network(park.territory))
     with park.reader() as ledger, ledger.snapshot() as snapshot:
         return observe(park.territory, observed, span, snapshot)
+
+
+def problems(territory: Territory) -> list[Problem]:
+    """What is wrong with the network and the counted streets of a declaration; nothing where no vehicles are counted and no network is named."""
+    from mangrove.measure.traffic import streets
+
+    try:
+        net = network(territory)
+        if any(flow.carrier.kind == "vehicles" for flow in territory.flows.values()):
+            streets(territory, net)
+    except MangroveError as error:
+        return list(error.problems)
+    return []
 
 
 def traffic(
