@@ -51,6 +51,12 @@ def test_a_plan_without_edits_changes_nothing_and_neither_wins(case):
         assert change.confidence is None
 
 
+def test_a_line_that_takes_every_trip_leaves_streets_that_emit_nothing(case):
+    found = evaluate(case, [metro(case, share=1.0, error=0.0)], draws=1)
+    assert found.difference("km", "plan").relative == pytest.approx(-1.0)
+    assert found.difference("CO2", "plan").relative == pytest.approx(-1.0)
+
+
 def test_plans_in_another_order_mirror_each_other(case):
     one = compare(case, {"swap": [SWAP], "metro": [metro(case)]}, draws=3)
     other = compare(case, {"metro": [metro(case)], "swap": [SWAP]}, draws=3)

@@ -27,6 +27,8 @@ BUS, ELECTRIC = "bus", "electric_bus"
 _MINUTES = 60.0
 _LEAST = 0.05
 """km of a route off the streets that are not worth a note."""
+_MOST_BUSES = 3600.0
+"""An hour on a drawn line: one each second."""
 _TRACKS: WeakKeyDictionary[Way, tuple[Any, bytes, Track]] = WeakKeyDictionary()
 """Where ways were found before, with the streets they were found on: draws repeat the same edits."""
 
@@ -173,7 +175,7 @@ def _drawn(case: Case, values: Mapping[str, Any], scale: float, *, vehicle: str,
     if apart:
         case = replace(case, map=_without_lane(case, links))
     per_hour = float(values["per_hour"])
-    if not 0 <= per_hour < np.inf:
+    if not 0 <= per_hour <= _MOST_BUSES:
         raise RequestError("roads.bad_value", key="per_hour", value=values["per_hour"])
     line = Line(named(values, f"line {len(case.lines) + 1}"), links, per_hour, vehicle, apart)
     case = replace(case, lines=(*case.lines, line))

@@ -7,6 +7,7 @@ Comes in: a `Case`. Goes out: an `Observation`. Emissions are flow x length x fa
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -210,7 +211,7 @@ def emitted(flows: Flows, level: float) -> Floats:
     gather = csr_array(
         (np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(len(road.zones) + 1, len(rows))
     )
-    return (gather @ mass.reshape(len(rows), -1)).reshape(-1, *mass.shape[1:])  # type: ignore[no-any-return]
+    return (gather @ mass.reshape(len(rows), math.prod(mass.shape[1:]))).reshape(-1, *mass.shape[1:])  # type: ignore[no-any-return]
 
 
 def access(case: Case, minutes: Floats) -> float:

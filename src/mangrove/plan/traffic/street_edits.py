@@ -24,6 +24,8 @@ from mangrove.traffic.roads import Floats, Ints
 
 _SHORTEST = 0.99
 """A road as long as this part of the straight line is still one: junctions lie a little beside the points."""
+_MOST_LANES = 100
+"""No direction of a street has more: a number above is a slip of the hand."""
 
 
 def add_road(case: Case, values: Mapping[str, Any], scale: float) -> Case:  # noqa: ARG001 - every edit takes a scale
@@ -228,7 +230,7 @@ def _zone_at(road: RoadMap, place: Floats) -> int:
 def _whole(written: Any) -> int:
     """A number of lanes."""
     value = float(written)
-    _need(value >= 0 and value.is_integer(), "lanes", written)
+    _need(0 <= value <= _MOST_LANES and value.is_integer(), "lanes", written)
     return int(value)
 
 

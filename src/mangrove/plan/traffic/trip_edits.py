@@ -72,6 +72,8 @@ def low_emission_zone(case: Case, values: Mapping[str, Any], scale: float) -> Ca
 def electrify(case: Case, values: Mapping[str, Any], scale: float) -> Case:
     """A share of the vehicles of a class becomes electric. Keys: class, into, share."""
     old, new = case.number(values["class"]), case.number(values["into"])
+    if old == new:
+        raise RequestError("roads.bad_value", key="into", value=values["into"])
     part = min(share(values["share"]) * scale, 1.0)
     streams = []
     for stream in case.streams:
