@@ -51,8 +51,8 @@ _SILENT_HOURS, _STUCK_HOURS = (1.0, 5.0), (-10.0, 4.0)
 found two hours after the start."""
 _STREETS_UNTIL, _STREETS_SILENT = 22, (90, 150)
 """Local hour at which the counts of the streets end, and minutes after seven in the morning between which one camera is silent."""
-_STREETS_MINUTES = 10
-"""Minutes that each way of control is simulated: half of what `mangrove demo` does, because nobody likes to wait for a page."""
+_STREETS_MINUTES, _STREETS_DRAWS = 10, 3
+"""Of each way of control: three draws, because the interval of two is too wide to say anything, of half the time that `mangrove demo` takes."""
 _PATIENCE = 10
 """Tries after which a word is said; a server that is ending needs none."""
 _LATEST = timedelta(days=20)
@@ -149,7 +149,7 @@ def _city(out: Path, examples: Path, say: Say, lang: str) -> Scene:
 def _streets(out: Path, say: Say, lang: str, size: demo_streets.Size | None = None) -> Scene:
     """The streets an hour after their counts began, with a comparison of their signals and one of a plan."""
     target, day = out / "live_streets", out / "streets_day"
-    size = size or demo_streets.Size(minutes=_STREETS_MINUTES)
+    size = size or demo_streets.Size(minutes=_STREETS_MINUTES, draws=_STREETS_DRAWS)
     _unused(target)
     progress = _said(say, lang)
     for folder in (target, day):

@@ -15,7 +15,7 @@ from urllib.parse import quote
 import httpx
 import pytest
 from tests.serve.access.browser import Browser
-from tests.serve.whole import COMPANIES, MINE, OTHERS, Whole, built, shared_energy, six_companies
+from tests.serve.whole import COMPANIES, MINE, OTHERS, SCREENS, Whole, built, shared_energy, six_companies
 
 from mangrove.serve.access import SYSTEM
 from mangrove.serve.access.sessions import LONGEST
@@ -23,18 +23,6 @@ from mangrove.serve.access.store import digest
 from mangrove.serve.access.table import PUBLIC, declared_roles
 from mangrove.serve.scope import ROLES
 
-SCREENS = (
-    "now",
-    "forecast",
-    "change",
-    "map",
-    "inventory",
-    "surroundings",
-    "health",
-    "plans",
-    "symbiosis",
-    "traffic",
-)
 ENDINGS = ("", ".json", ".csv", ".svg")
 JSON = {"accept": "application/json"}
 STREAM = "/events"

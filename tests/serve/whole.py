@@ -27,6 +27,10 @@ from mangrove.serve.state import Live
 from mangrove.sources.intake import Intake
 from mangrove.testing import energy_meters, energy_park, park_of, values
 
+SCREENS = (
+    "now", "forecast", "change", "map", "inventory", "surroundings", "health", "plans", "symbiosis", "traffic",
+)  # fmt: skip
+"""Screens that have a page, a JSON twin, tables and figures; an independent list, so that one which is lost is missed."""
 PASSWORD = "correct horse battery"
 NOW = datetime(2023, 6, 20, 3, tzinfo=UTC)
 START = datetime(2023, 5, 31, 17, tzinfo=UTC)

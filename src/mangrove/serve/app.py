@@ -132,6 +132,7 @@ class Site:
             ],
             runs=self.runs(),
             newest=lambda: newest.newest(self.live, view),
+            newest_inside=lambda: newest.inside(self.live, view),
             worst=lambda: hazards.worst(self.live, view),
             version=version("mangrove"),
             csrf=getattr(request.state, "csrf", ""),

@@ -27,17 +27,28 @@ def newest(live: Live, view: View) -> str:
     A value of a whole year stands for that year, all others for their month. Values of runs other than `measured` have no newest period:
     they lie ahead.
     """
-    if view.scenario != RUNS[0]:
-        return ""
-    scope = view.scope
-    flows = live.territory.flows if scope.suppresses else scope.flows
-    last = {flow: end for flow, (_, end) in ends(live, view.now).items() if flow in flows}
+    last = _last(live, view)
     if not last:
         return ""
     flow = max(last, key=lambda flow: (last[flow], flow))
     step, local = live.territory.flows[flow].step, last[flow].astimezone(view.tz)
     yearly = step is not None and step.months >= _MONTHS
     return f"{local:%Y}" if yearly else f"{local:%Y-%m}"
+
+
+def inside(live: Live, view: View) -> bool:
+    """Whether the newest values are those of the period that is looked at: then they are not elsewhere."""
+    span = view.span
+    return any(span.start <= moment < span.end for moment in _last(live, view).values())
+
+
+def _last(live: Live, view: View) -> dict[str, datetime]:
+    """The last value of each flow that the reader may be told of; none for runs other than `measured`."""
+    if view.scenario != RUNS[0]:
+        return {}
+    scope = view.scope
+    flows = live.territory.flows if scope.suppresses else scope.flows
+    return {flow: end for flow, (_, end) in ends(live, view.now).items() if flow in flows}
 
 
 def year(live: Live, now: datetime, flows: Collection[str]) -> int:

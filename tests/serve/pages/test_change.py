@@ -7,6 +7,7 @@ import pytest
 import mangrove as mg
 from mangrove.errors import RequestError
 from mangrove.ledger.types import Origin
+from mangrove.serve import newest
 from mangrove.serve import view as views
 from mangrove.serve.clock import Clock
 from mangrove.serve.pages import change
@@ -88,3 +89,13 @@ def test_rows_that_do_not_exist_are_refused_with_what_does(park):
     with pytest.raises(RequestError) as caught:
         page(park, by="colour")
     assert caught.value.code == "page_change.unknown_rows"
+
+
+@pytest.mark.parametrize(
+    ("period", "inside"), [("2023-05", True), ("2023", True), ("2023-04", False), ("2023-06", False)]
+)
+def test_the_newest_values_are_elsewhere_unless_the_period_has_them(park, period, inside):
+    live = Live(park, Clock(NOW, 0))
+    view = views.read(park.territory, {"period": period}, now=NOW, principal=guest("operator"))
+    assert newest.newest(live, view) == "2023-05"
+    assert newest.inside(live, view) is inside

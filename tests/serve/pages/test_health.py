@@ -1,5 +1,6 @@
 """Data health: what is late, stuck or missing, ordered by the tonnes of the reported total that rest on it."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -137,3 +138,13 @@ def test_an_input_is_late_after_whole_intervals_that_did_not_come(park, step, ag
 def test_an_input_without_a_step_is_never_late(park):
     view = views.read(park.territory, {}, now=NOW, principal=guest("operator"))
     assert health.late_intervals(None, NOW - timedelta(days=900), NOW, view) == 0
+
+
+def test_a_page_lists_the_worst_faults_and_the_table_has_all(park):
+    found = page(park)
+    one = found.faults[0]
+    many = replace(found, faults=tuple(replace(one, flow=f"f{i}", count=i) for i in range(120)))
+    assert many.listed == many.faults[: len(many.listed)]
+    assert 20 < len(many.listed) < 100
+    assert many.tables()["faults"].num_rows == 120
+    assert found.listed == found.faults

@@ -55,6 +55,8 @@ _PATIENCE = 2
 _STRIPS = 16
 _DAYS_SHOWN = 35
 _COMPLETE = 0.9995
+_LISTED = 50
+"""Faults that the page lists; the table and the JSON have all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,11 @@ class Health:
     def share(self) -> float:
         """The share of what is reported that rests on inputs with a fault; removals count by their size in both."""
         return self.touched / self.gross if self.gross > 0 else math.nan
+
+    @property
+    def listed(self) -> tuple[Fault, ...]:
+        """The worst faults: as many as a person reads on a page."""
+        return self.faults[:_LISTED]
 
     @property
     def over(self) -> bool:
