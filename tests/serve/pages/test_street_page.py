@@ -262,6 +262,13 @@ def test_a_way_that_loses_vehicles_is_flagged(live):
     assert {(one.way, one.measure) for one in page(live).study.doubtful} == {("adaptive", "unfinished")}
 
 
+def test_ways_with_a_name_of_their_own_keep_it_and_others_are_told_in_the_language(live):
+    assert page(live, lang="en").study.against == ["plan", "adaptive control"]
+    study = page(live, lang="vi").study
+    assert study.against == ["plan", "điều khiển thích ứng"]
+    assert "Trước: chương trình hiện có" in study.figures["signals_before"]
+
+
 def test_junctions_that_gain_and_lose_most_and_both_maps(live):
     study = page(live).study
     assert [(one.id, one.change) for one in study.gain] == [("b", -2.0)]

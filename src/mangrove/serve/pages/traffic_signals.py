@@ -24,7 +24,7 @@ from mangrove.serve import records
 from mangrove.serve.pages.traffic_map import plan_of
 from mangrove.serve.state import Live
 from mangrove.serve.view import View, choice
-from mangrove.signals import KIND
+from mangrove.signals import CONTROLS, KIND
 
 if TYPE_CHECKING:
     from mangrove.traffic.verdict import Comparison
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 LOOKS = ("delay_h_h", "co2_kg_h")
 LOST = ("unfinished", "never_departed", "jam_teleports", "teleports", "collisions")
 """Measures by which a plan can seem better than it is: vehicles that are not there any more."""
+_WORDS = frozenset(word for word in CONTROLS if ":" not in word)
+"""Names of ways that have a text of their own."""
 _MOST = 20
 _DRAWN = 800
 """Streets of a map with words of their own; a page of a city with thousands of them stays small."""
@@ -111,10 +113,19 @@ class Study:
             if one.measure in LOST and one.way in gains and one.after >= one.before + 1
         )
 
+    def called(self, way: str) -> str:
+        """The name of a way for people: a word of `mangrove signals run` in their language, another name as it is."""
+        return messages.render(f"page_traffic.way_{way}", self.lang) if way in _WORDS else way
+
+    @property
+    def against(self) -> list[str]:
+        """The names of all ways but the first, for people."""
+        return [self.called(way) for way in self.names[1:]]
+
     def doubts(self, lang: str) -> str:
         """These losses in words."""
         said = [
-            f"{one.way}: {messages.render(f'page_traffic.measure_{one.measure}', lang)} "
+            f"{self.called(one.way)}: {messages.render(f'page_traffic.measure_{one.measure}', lang)} "
             f"{numbers.number(one.before, lang)} → {numbers.number(one.after, lang)}"
             for one in self.doubtful
         ]
@@ -186,7 +197,8 @@ class Study:
             tips = {
                 id_: f"{id_}: {numbers.number(value, lang, digits=2)} {unit}" for id_, value in values.items()
             }
-            title = messages.render(f"page_traffic.figure_{name}", lang, way=self.way, first=self.names[0])
+            way, first = self.called(self.way), self.called(self.names[0])
+            title = messages.render(f"page_traffic.figure_{name}", lang, way=way, first=first)
             drawn[name] = self.plan.draw(
                 values, classes, title=title, lang=lang, subtitle=unit, tips=tips, most=_DRAWN
             )
@@ -195,18 +207,21 @@ class Study:
     def tables(self) -> dict[str, pa.Table]:
         """Measures, links, junctions."""
         rows, (before, after) = self.rows, self.values
-        fields = ("way", "measure", "before", "after", "change", "low", "high", "less")
-        turned = self.junctions
+        fields = ("way", "measure", "unit", "before", "after", "change", "low", "high", "less")
+        turned, unit = self.junctions, LOOKS[self.look]
         return {
             "signals": pa.table({name: [getattr(one, name) for one in rows] for name in fields}),
             "signal_links": pa.table(
-                {"link": list(before), "before": list(before.values()), "after": list(after.values())}
+                {
+                    "link": list(before),
+                    "before": list(before.values()),
+                    "after": list(after.values()),
+                    "unit": [unit] * len(before),
+                }
             ),
             "signal_junctions": pa.table(
-                {
-                    name: [getattr(one, name) for one in turned]
-                    for name in ("id", "name", "before", "after", "change")
-                }
+                {name: [getattr(one, name) for one in turned] for name in ("id", "name", "before", "after", "change")}
+                | {"unit": [unit] * len(turned)}
             ),
         }
 
@@ -221,7 +236,8 @@ def study_of(live: Live, view: View) -> Study | None:
         return None
     found: dict[str, records.Record] = {}
     for one in records.newest(live, KIND, _MOST):
-        found.setdefault(str(one.document["name"]), one)
+        if live.kept.get(("sound study", one.id), lambda one=one: _sound(one.document)):  # type: ignore[misc]
+            found.setdefault(str(one.document["name"]), one)
     if not found:
         return None
     name = choice("study", view.params.get("study", ""), tuple(found))
@@ -250,6 +266,28 @@ def study_of(live: Live, view: View) -> Study | None:
         live.territory.content_hash,
     )
     return live.kept.get(key, lambda: _study(live, view, record, (word, look), others))
+
+
+def _sound(document: Mapping[str, Any]) -> bool:
+    """Whether a record has what the page needs, in the shapes that it needs: another version, or another hand, may have written it."""
+    import numpy as np
+
+    try:
+        names, links = document["names"], document["links"]
+        shape = (len(names), len(document["seeds"]), len(document["measures"]))
+        runs = np.array(document["values"], float).shape, np.array(document["vehicles"], float).shape
+        told = [len(links[name][look]) for name in names for look in LOOKS]
+        placed = [float(one[name][look] or 0) for one in document["signals"] for name in names for look in LOOKS]
+        datetime.fromisoformat(document["made"])
+        return (
+            bool(document["name"])
+            and isinstance(document["net"], str)
+            and runs == (shape, shape[:2])
+            and set(told) == {len(links["ids"])}
+            and all(math.isfinite(value) for value in placed)
+        )
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _study(
