@@ -26,7 +26,7 @@ class Record:
 
 
 def newest(live: Live, kind: str, most: int = 1) -> list[Record]:
-    """The newest records of a kind, the newest first; empty without any."""
+    """The newest records of a kind, the newest first; empty without any. What is no document of JSON is left out."""
     if not (live.store / CATALOG).is_file():  # records need no values
         return []
     with live.park.reader() as ledger:
@@ -34,7 +34,21 @@ def newest(live: Live, kind: str, most: int = 1) -> list[Record]:
         for id_, moment in reversed(ledger.records(kind)[-most:]):
             kept = live.kept.get(("record", id_), lambda id_=id_: ledger.record(id_)[1:])  # type: ignore[misc]
             found.append((id_, moment.astimezone(UTC), kept))
-    return [
-        Record(id_, moment, live.kept.get(("document", id_), lambda text=kept[0]: json.loads(text)), kept[1])  # type: ignore[misc]
+    parsed = [
+        (id_, moment, live.kept.get(("document", id_), lambda text=kept[0]: _document(text)), kept[1])  # type: ignore[misc]
         for id_, moment, kept in found
     ]
+    return [
+        Record(id_, moment, document, payload)
+        for id_, moment, document, payload in parsed
+        if document is not None
+    ]
+
+
+def _document(text: bytes) -> dict[str, Any] | None:
+    """A record as data; None when it is none."""
+    try:
+        read = json.loads(text)
+    except ValueError:  # not UTF-8, or not JSON
+        return None
+    return read if isinstance(read, dict) else None

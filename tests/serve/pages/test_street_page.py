@@ -313,6 +313,39 @@ def test_a_study_of_another_network_has_its_table_and_no_map(tmp_path):
     assert len(study.rows) == 2 * len(MEASURES)
 
 
+BROKEN = [
+    b"\xff\x00", b"", b"[]", b"{}",
+    *(json.dumps({**world.study("odd"), key: value}).encode() for key, value in [
+        ("values", "oops"), ("vehicles", [[1.0]]), ("made", "yesterday"), ("links", {}), ("signals", [{}]), ("seeds", []), ("name", ""), ("net", 5),
+    ]),
+]  # fmt: skip
+
+
+def test_records_that_cannot_be_read_leave_the_page_with_those_that_can(tmp_path):
+    park = world.streets(tmp_path / "city")
+    before = page(Live(park, Clock(NOW, 0)))
+    with park.writer() as ledger:
+        for content in BROKEN:
+            ledger.put_record("signals", content)
+        for content in (b"\xff\x00", b'{"plans": [{}]}'):
+            ledger.put_record("street_plans", content)
+    found = page(Live(park, Clock(NOW, 0)))
+    assert (found.study.name, found.study.others) == (before.study.name, before.study.others)
+    assert found.plans.names == before.plans.names
+    assert found.tables().keys() == before.tables().keys()
+
+
+def test_every_number_of_the_tables_has_its_unit(live):
+    tables = page(live).tables()
+    assert set(tables["signals"]["unit"].to_pylist()[:3]) == {"s/vehicle", "g/vehicle", "1/vehicle"}
+    assert set(tables["signal_links"]["unit"].to_pylist()) == {"vehicle_h/h"}
+    assert set(page(live, look="co2_kg_h").tables()["signal_junctions"]["unit"].to_pylist()) == {"kg/h"}
+    assert set(tables["zones"]["unit"].to_pylist()) == {"kg/d"}
+    assert set(tables["sources"]["unit"].to_pylist()) == {"g"}
+    units = page(live).json()["now"]["units"]
+    assert (units["mass"], units["km"], units["speed"]) == ("kg/h", "vehicle_km/h", "km/h")
+
+
 def test_road_plans_are_told_with_their_zones_hours_and_claims(live):
     plans = page(live).plans
     assert list(plans.pairs) == [("metro", "today"), ("swap", "today"), ("swap", "metro")]

@@ -50,7 +50,18 @@ _PARTS = (("morning", 6, 9), ("noon", 10, 14), ("evening", 16, 19))
 """Hours of a day that people ask about."""
 
 
-@dataclass(frozen=True)
+_NOW = {
+    "km": "vehicle_km/h",
+    "speed": "km/h",
+    "lost": "vehicle_h/h",
+    "mass": "kg/h",
+    "low": "kg/h",
+    "high": "kg/h",
+    "sum": "t",
+}
+
+
+@dataclass(frozen=True, slots=True)
 class Now:
     """The newest five minutes, per hour.
 
@@ -170,6 +181,7 @@ class Traffic:
             columns = zip(*rows, strict=True) if rows else ((), (), ())
             found["sources"] = pa.table(
                 dict(zip(("class", "source", "per_km_at_20_km_h"), map(list, columns), strict=True))
+                | {"unit": ["kWh" if self.pollutant == "electricity" else "g"] * len(rows)}
             )
         if self.study is not None:
             found |= self.study.tables()
@@ -189,7 +201,9 @@ class Traffic:
             "to": self.found.span.end if self.found else None,
             "show": self.shown,
             "unit": self.map.unit if self.map else None,
-            "now": None if now is None else {name: getattr(now, name) for name in Now.__dataclass_fields__},
+            "now": None
+            if now is None
+            else {name: getattr(now, name) for name in Now.__dataclass_fields__} | {"units": dict(_NOW)},
             "at": self.map.at if self.map else None,
             "sources_at_20_km_h": self.sources,
             "curves": self.used,

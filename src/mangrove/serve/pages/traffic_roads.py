@@ -30,6 +30,8 @@ _FEW = 6
 _SURE = 0.95
 _GRAM = "g/"
 _HOURS = 24
+_MOST = 3
+"""Newest records of which the first that can be read is shown."""
 _NOTHING = 1e-9
 """Differences below, relative to what they are of, are rounding."""
 _WORDS = ("min", "trip", "jobs", "d")
@@ -161,6 +163,7 @@ class Plans:
                     name: [getattr(one, name) for one in self.zones]
                     for name in ("name", "before", "after", "change")
                 }
+                | {"unit": [f"{self.unit}/{'d' if self.daily else 'h'}"] * len(self.zones)}
             ),
         }
         if claims:
@@ -180,11 +183,25 @@ def plans_of(live: Live, view: View, pollutant: str) -> Plans | None:
     """
     if not (view.scope.whole or view.scope.suppresses):
         return None
-    stored = records.newest(live, KIND)
-    if not stored:
-        return None
-    document = stored[0].document
+    for record in records.newest(live, KIND, _MOST):
+        try:
+            return _plans(view, record, pollutant)
+        except (
+            AttributeError,
+            LookupError,
+            TypeError,
+            ValueError,
+        ):  # another version, or another hand, has written it
+            continue
+    return None
+
+
+def _plans(view: View, record: records.Record, pollutant: str) -> Plans | None:
+    """A record as the page shows it; None without a plan."""
+    document = record.document
     names = {one["name"]: one.get("title") or one["name"] for one in document["plans"]}
+    if not names:
+        return None
     word = view.params.get("plan", "") or next(iter(names))
     if word not in names:
         hint = did_you_mean(word, names)
@@ -194,7 +211,7 @@ def plans_of(live: Live, view: View, pollutant: str) -> Plans | None:
     made = document.get("made")
     shown, zones = _zones(view, document, word, pollutant)
     return Plans(
-        datetime.fromisoformat(made) if made else stored[0].stored, document.get("on") or "", document.get("per") == "day",
+        datetime.fromisoformat(made) if made else record.stored, document.get("on") or "", document.get("per") == "day",
         names, word, tuple(_changes(document)), zones, shown, "kWh" if shown == "electricity" else "kg", _by_hour(document, "kwh_by_hour"),
         _by_hour(document, "kwh_charged_by_hour"),
         document.get("claims", ()), document.get("assumptions", ()), document.get("problems", ()), view.lang,

@@ -30,6 +30,15 @@ if TYPE_CHECKING:
     from mangrove.traffic.verdict import Comparison
 
 LOOKS = ("delay_h_h", "co2_kg_h")
+_LOOK_UNITS = {"delay_h_h": "vehicle_h/h", "co2_kg_h": "kg/h"}
+_UNITS = {
+    "delay": "s/vehicle",
+    "co2": "g/vehicle",
+    "stops": "1/vehicle",
+    "unfinished": "vehicle",
+    "never_departed": "vehicle",
+}
+"""Of what tables say; all other measures are counts of events."""
 LOST = ("unfinished", "never_departed", "jam_teleports", "teleports", "collisions")
 """Measures by which a plan can seem better than it is: vehicles that are not there any more."""
 _WORDS = frozenset(word for word in CONTROLS if ":" not in word)
@@ -52,6 +61,11 @@ class Measured:
     low: float | None
     high: float | None
     less: float | None
+
+    @property
+    def unit(self) -> str:
+        """Of `before` and `after`; `change` and its interval are relative."""
+        return _UNITS.get(self.measure, "1")
 
     @property
     def sure(self) -> str:
@@ -208,7 +222,7 @@ class Study:
         """Measures, links, junctions."""
         rows, (before, after) = self.rows, self.values
         fields = ("way", "measure", "unit", "before", "after", "change", "low", "high", "less")
-        turned, unit = self.junctions, LOOKS[self.look]
+        turned, unit = self.junctions, _LOOK_UNITS[self.look]
         return {
             "signals": pa.table({name: [getattr(one, name) for one in rows] for name in fields}),
             "signal_links": pa.table(
@@ -220,7 +234,10 @@ class Study:
                 }
             ),
             "signal_junctions": pa.table(
-                {name: [getattr(one, name) for one in turned] for name in ("id", "name", "before", "after", "change")}
+                {
+                    name: [getattr(one, name) for one in turned]
+                    for name in ("id", "name", "before", "after", "change")
+                }
                 | {"unit": [unit] * len(turned)}
             ),
         }
@@ -277,7 +294,9 @@ def _sound(document: Mapping[str, Any]) -> bool:
         shape = (len(names), len(document["seeds"]), len(document["measures"]))
         runs = np.array(document["values"], float).shape, np.array(document["vehicles"], float).shape
         told = [len(links[name][look]) for name in names for look in LOOKS]
-        placed = [float(one[name][look] or 0) for one in document["signals"] for name in names for look in LOOKS]
+        placed = [
+            float(one[name][look] or 0) for one in document["signals"] for name in names for look in LOOKS
+        ]
         datetime.fromisoformat(document["made"])
         return (
             bool(document["name"])
