@@ -137,8 +137,8 @@ def test_capacity_grows_with_lanes_as_measured():
 
 
 def test_zones_are_the_first_nodes_and_reach_each_other(net):
-    from mangrove.traffic.equilibrium import graph_of
     from mangrove.traffic import paths
+    from mangrove.traffic.equilibrium import graph_of
 
     for zones in (squares(net), net.lonlat[[0, 5, 15]]):
         road = roads_of(net, zones)
@@ -148,6 +148,24 @@ def test_zones_are_the_first_nodes_and_reach_each_other(net):
         streets = road.edge >= 0
         assert (road.roads.tail[streets] >= count).all()
         assert set(road.zone[streets].tolist()) <= set(range(count))
+
+
+def test_points_at_the_ends_of_one_way_streets_can_be_left_and_reached(tmp_path):
+    from mangrove.traffic import paths
+    from mangrove.traffic.equilibrium import graph_of
+
+    wrong = ' to="j0_0" type', ' from="j3_3" to'
+    lines = grid_text(program=()).splitlines()
+    (tmp_path / "one_way.net.xml").write_text(
+        "\n".join(line for line in lines if not any(w in line for w in wrong))
+    )
+    net = read_net(tmp_path / "one_way.net.xml")
+    at = {name: number for number, name in enumerate(net.junctions)}
+    road = roads_of(net, net.lonlat[[at["j0_0"], at["j3_3"], at["j1_1"]]])
+    assert np.isfinite(paths.skim(3, road.roads.time, graph_of(road.roads))).all()
+    assert np.bincount(road.roads.tail[road.roads.tail < 3]).tolist() == [2, 2, 1], (
+        "a second way only where it is needed"
+    )
 
 
 def test_zones_that_hold_no_street_are_refused(net):

@@ -92,8 +92,8 @@ def roads_of(
 
     Args:
         net: the network.
-        zones: polygons by id (shapely, or GeoJSON geometries; WGS84), or points (Z, 2) lon, lat, each of which begins and ends at
-            the nearest junction.
+        zones: polygons by id (shapely, or GeoJSON geometries; WGS84), or points (Z, 2) lon, lat, each of which begins at the nearest
+            junction that a street leaves, and ends at the nearest that a street enters.
         names: ids of points; numbers when left out.
         signals: other programs for the signals of the net.
         connectors: junctions that a polygon is connected to, spread over it.
@@ -102,8 +102,7 @@ def roads_of(
         RequestError: `roads.no_zones`, `roads.zone_outside` (no junction in a polygon, or a point farther than 2 km from any).
     """
     used = np.flatnonzero((net.lanes > 0) & ~_tracks(net))
-    reached = np.unique(np.concatenate([net.start[used], net.end[used]]))
-    ids, centers, polygons, joined = _joined(net, zones, names, reached, connectors)
+    ids, centers, polygons, joined = _joined(net, zones, names, (net.start[used], net.end[used]), connectors)
     count = len(ids)
     if not count:
         raise RequestError("roads.no_zones")
@@ -169,21 +168,26 @@ def _tracks(net: SumoNet) -> Any:
 
 
 def _joined(
-    net: SumoNet, zones: Mapping[str, Any] | Floats, names: Sequence[str], reached: Ints, connectors: int
+    net: SumoNet,
+    zones: Mapping[str, Any] | Floats,
+    names: Sequence[str],
+    both: tuple[Ints, Ints],
+    connectors: int,
 ) -> tuple[tuple[str, ...], Floats, tuple[Any, ...] | None, list[Ints]]:
-    """Ids, centers and polygons of the zones, and the junctions each is connected to."""
+    """Ids, centers and polygons of the zones, and the junctions each is connected to; both: where streets start and end."""
     import shapely
     from shapely.geometry import shape
 
+    reached = np.unique(np.concatenate(both))
     places = net.lonlat[reached]
     if not isinstance(zones, Mapping):
         points = np.asarray(zones, dtype=np.float64).reshape(-1, 2)
         ids = tuple(names) or tuple(str(at) for at in range(len(points)))
-        near = [int(np.argmin(distance(places, point[None, :].repeat(len(places), 0)))) for point in points]
-        for name, point, at in zip(ids, points, near, strict=True):
-            if distance(places[at][None], point[None])[0] > FARTHEST:
+        near = [_way_in_and_out(net, point, both) for point in points]
+        for name, junctions in zip(ids, near, strict=True):
+            if not len(junctions):
                 raise RequestError("roads.zone_outside", zone=name)
-        return ids, points, None, [reached[[at]] for at in near]
+        return ids, points, None, near
     polygons = tuple(z if hasattr(z, "geom_type") else shape(z) for z in zones.values())
     joined = []
     for name, polygon in zip(zones, polygons, strict=True):
@@ -194,6 +198,17 @@ def _joined(
         joined.append(inside[_spread_out(net.lonlat[inside], center, connectors)])
     centers = np.array([[p.centroid.x, p.centroid.y] for p in polygons]).reshape(-1, 2)
     return tuple(zones), centers, polygons, joined
+
+
+def _way_in_and_out(net: SumoNet, point: Floats, both: tuple[Ints, Ints]) -> Ints:
+    """The nearest junctions that a street leaves and enters, no farther than a zone may lie: one, but at the ends of one-way streets."""
+    found = []
+    for ends in both:
+        junctions = np.unique(ends)
+        far = distance(net.lonlat[junctions], point[None].repeat(len(junctions), 0))
+        if len(far) and far.min() <= FARTHEST:
+            found.append(int(junctions[far.argmin()]))
+    return np.unique(found).astype(np.int32)
 
 
 FARTHEST = 2.0
