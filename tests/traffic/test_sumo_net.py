@@ -163,6 +163,8 @@ def test_points_at_the_ends_of_one_way_streets_can_be_left_and_reached(tmp_path)
     at = {name: number for number, name in enumerate(net.junctions)}
     road = roads_of(net, net.lonlat[[at["j0_0"], at["j3_3"], at["j1_1"]]])
     assert np.isfinite(paths.skim(3, road.roads.time, graph_of(road.roads))).all()
+    gates = roads_of(net, net.lonlat[[at["j0_0"], at["j3_3"]]], gates=True).roads
+    assert np.bincount(gates.tail[gates.tail < 2]).tolist() == [1, 1]
     assert np.bincount(road.roads.tail[road.roads.tail < 3]).tolist() == [2, 2, 1], (
         "a second way only where it is needed"
     )

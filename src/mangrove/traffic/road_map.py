@@ -87,6 +87,7 @@ def roads_of(
     names: Sequence[str] = (),
     signals: tuple[Signal, ...] | None = None,
     connectors: int = _NEAREST,
+    gates: bool = False,
 ) -> RoadMap:
     """Roads in motorcycle units.
 
@@ -97,12 +98,19 @@ def roads_of(
         names: ids of points; numbers when left out.
         signals: other programs for the signals of the net.
         connectors: junctions that a polygon is connected to, spread over it.
+        gates: points are junctions, each connected to itself only: where no street leads away, no trip begins.
 
     Raises:
         RequestError: `roads.no_zones`, `roads.zone_outside` (no junction in a polygon, or a point farther than 2 km from any).
     """
     used = np.flatnonzero((net.lanes > 0) & ~_tracks(net))
-    ids, centers, polygons, joined = _joined(net, zones, names, (net.start[used], net.end[used]), connectors)
+    ids, centers, polygons, joined = _joined(
+        net,
+        zones,
+        names,
+        (np.append(net.start[used], net.end[used]),) if gates else (net.start[used], net.end[used]),
+        connectors,
+    )
     count = len(ids)
     if not count:
         raise RequestError("roads.no_zones")
@@ -171,10 +179,10 @@ def _joined(
     net: SumoNet,
     zones: Mapping[str, Any] | Floats,
     names: Sequence[str],
-    both: tuple[Ints, Ints],
+    both: tuple[Ints, ...],
     connectors: int,
 ) -> tuple[tuple[str, ...], Floats, tuple[Any, ...] | None, list[Ints]]:
-    """Ids, centers and polygons of the zones, and the junctions each is connected to; both: where streets start and end."""
+    """Ids, centers and polygons of the zones, and the junctions each is connected to; both: where streets start and end, or all of these."""
     import shapely
     from shapely.geometry import shape
 
@@ -200,7 +208,7 @@ def _joined(
     return tuple(zones), centers, polygons, joined
 
 
-def _way_in_and_out(net: SumoNet, point: Floats, both: tuple[Ints, Ints]) -> Ints:
+def _way_in_and_out(net: SumoNet, point: Floats, both: tuple[Ints, ...]) -> Ints:
     """The nearest junctions that a street leaves and enters, no farther than a zone may lie: one, but at the ends of one-way streets."""
     found = []
     for ends in both:

@@ -158,7 +158,7 @@ def _roads(net: SumoNet) -> RoadMap:
     chosen = fringe.tolist()[:MOST_ZONES]
     if len(chosen) < LEAST_ZONES:
         chosen = _spread_out(net.lonlat, reached, chosen)
-    return roads_of(net, net.lonlat[chosen], names=[net.junctions[node] for node in chosen])
+    return roads_of(net, net.lonlat[chosen], names=[net.junctions[node] for node in chosen], gates=True)
 
 
 def _spread_out(places: Floats, reached: Ints, chosen: list[int]) -> list[int]:
