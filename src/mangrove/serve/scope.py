@@ -161,9 +161,29 @@ class Scope:
         return self._company[place]
 
     def companies(self, flows: Iterable[str]) -> int:
-        """How many companies stand behind a total over `flows`; wards, cities and countries are none."""
-        found = {self.company_of(self.territory.flows[flow].place) for flow in flows}
+        """How many companies stand behind a total over `flows`; wards, cities and countries are none.
+
+        What streets emit in a ward is reckoned from counts: who counts vehicles at a gate of its own there stands behind it, too, because the
+        other streets are shown one by one.
+        """
+        found = {company for flow in flows for company in (self._place_of[flow], *self._gates.get(flow, ()))}
         return sum(self.territory.places[place].kind not in _PUBLIC for place in found)
+
+    @cached_property
+    def _place_of(self) -> Mapping[str, str]:
+        """The company of each flow's place, or the place."""
+        return {flow.id: self.company_of(flow.place) for flow in self.territory.flows.values()}
+
+    @cached_property
+    def _gates(self) -> Mapping[str, frozenset[str]]:
+        """The companies that count vehicles inside the place of a flow that takes what streets emit."""
+        every = self.territory.flows.values()
+        counted = {self.company_of(flow.place) for flow in every if flow.carrier.kind == "vehicles"}
+        return {
+            flow.id: frozenset(own for own in counted if self.territory.lies_in(own, flow.place))
+            for flow in every
+            if counted and "vehicles" in flow.parameters
+        }
 
     def enough(self, flows: Iterable[str]) -> bool:
         """Whether nobody can read one company's figure in a total over `flows`: companies enough are in it, or none at all."""

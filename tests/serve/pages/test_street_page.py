@@ -24,7 +24,7 @@ from mangrove.ledger import Ledger, Origin
 from mangrove.serve import view as views
 from mangrove.serve.clock import Clock
 from mangrove.serve.pages import traffic
-from mangrove.serve.scope import Principal, guest
+from mangrove.serve.scope import Principal, Scope, guest
 from mangrove.serve.state import Live
 from mangrove.testing import values
 from mangrove.traffic.verdict import MEASURES
@@ -176,6 +176,22 @@ def test_the_city_sees_public_streets_and_nothing_of_a_companys_gate(live, tmp_p
     text = json.dumps(mine.json(), default=str)
     assert "fourth" not in text
     assert "Nội bộ" not in text
+
+
+def test_the_sum_of_a_ward_with_one_gate_in_it_is_held_back_from_the_city(live):
+    """The streets beside the gate are shown one by one, so that the sum would tell what passes the gate."""
+    scope = Scope(live.territory, CITY)
+    assert (scope.companies(["west_co2"]), scope.companies(["east_co2"]), scope.companies(["city_km"])) == (
+        0,
+        1,
+        1,
+    )
+    totals = {"west": 1.0, "east": 2.0}
+    members = {ward: [f"{ward}_co2"] for ward in totals}
+    assert scope.disclosed(totals, members) == frozenset()
+    assert Scope(live.territory, Principal("1", "An", "user", "operator")).disclosed(totals, members) == set(
+        totals
+    )
 
 
 def test_a_company_sees_its_own_gate_only_and_no_plans_of_the_city(live):
