@@ -266,6 +266,7 @@ def test_edits_hold_between_their_days(case):
         ("change_lanes", {"edges": ["j0_0-j0_1", "j0_0-j0_1"], "lanes": 1}, "roads.twice"),
         ("low_emission_zone", {"zones": ["z00", "z00"], "classes": ["car"]}, "roads.twice"),
         ("low_emission_zone", {"zones": ["z00"], "classes": ["car"], "leave": float("nan")}, "roads.bad_value"),
+        ("low_emission_zone", {**EVERY["low_emission_zone"], "classes": ["motorbike", "electric_motorbike"]}, "roads.bad_value"),
         ("toll", {"amount": float("inf"), "value_of_time": 1.0, "zones": ["z00"]}, "roads.bad_value"),
         ("add_road", {"points": [[106.6845, 10.7722], [107.5, 10.7812]], "lanes": 2}, "roads.point_far"),
         ("add_road", {"points": [[106.6845, 10.7722], [float("nan"), 10.7812]], "lanes": 2}, "roads.bad_points"),

@@ -55,6 +55,8 @@ def low_emission_zone(case: Case, values: Mapping[str, Any], scale: float) -> Ca
     leave = min(share(values.get("leave") or 0.0) * scale, 1.0 - switch)
     if switch and not values.get("into"):
         raise RequestError("roads.no_into")
+    if switch and case.number(values["into"]) in banned:
+        raise RequestError("roads.bad_value", key="into", value=values["into"])
     ends = np.zeros((len(case.map.zones),) * 2, bool)
     ends[zones], ends[:, zones] = True, True
     roads = case.map.roads
