@@ -177,11 +177,25 @@ def test_the_table_in_text_says_how_sure_each_difference_is(world):
     assert "chắc" in done.stdout
 
 
+def test_routes_that_are_named_twice_are_refused(world):
+    net, routes = world
+    with pytest.raises(MangroveError) as refused:
+        asked("run", net, "--routes", routes, "--routes", routes, "--control", "installed")
+    assert refused.value.code == "signals.routes_twice"
+
+
+def test_the_plan_of_another_copy_of_the_network_is_the_installed_one(world):
+    net, routes = world
+    done = signals.run(net, [routes], ["installed", f"fixed:{net}"], draws=1, sublane=None)
+    assert done.mean("installed", "delay") == done.mean(done.names[1], "delay")
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
         (("--control", "actuatd"), "signals.unknown_control"),
         (("--control", "fixed:none.add.xml"), "signals.unreadable"),
+        (("--control", "fixed:"), "signals.unknown_control"),
         (("--control", "installed", "--draws", "0"), "signals.bad_setting"),
         (("--control", "installed", "--sublane", "0m"), "signals.bad_strip"),
         (("--control", "installed", "--sublane", "1mm"), "signals.bad_strip"),

@@ -485,10 +485,15 @@ def _way(net: Path, word: str, folder: Path, name: str) -> Way:
 
     if word == "installed":
         return Way(name)
-    if word.startswith("fixed:"):
-        plan = read_plan(Path(word.removeprefix("fixed:")))
+    kind, _, source = word.partition(":")
+    if kind == "fixed" and source:
+        file = Path(source)
+        plan = read_plan(file)
         _fits(net, plan)
-        return Way(name, (Path(word.removeprefix("fixed:")),))
+        if ".net.xml" in file.name:  # SUMO takes no second network: its programs stand in a file of their own
+            file = folder / f"{len(list(folder.iterdir()))}.add.xml"
+            write_plan(plan, file)
+        return Way(name, (file,))
     if word == "actuated":
         file = folder / "actuated.add.xml"
         write_plan(read_plan(net), file, "actuated", actuated=_ACTUATED)

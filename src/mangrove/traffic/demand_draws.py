@@ -80,9 +80,11 @@ def read_routes(routes: Sequence[Path]) -> list[Any]:
 
     Raises:
         SourceError: `signals.routes_unreadable` with its line; `signals.bad_number` (a time or a rate is none);
-        `signals.no_vehicles` when no file brings one.
+        `signals.routes_twice`; `signals.no_vehicles` when no file brings one.
     """
     elements: list[Any] = []
+    if len({Path(path).resolve() for path in routes}) < len(routes):
+        raise SourceError("signals.routes_twice", where=Where(", ".join(Path(path).name for path in routes)))
     for path in routes:
         try:
             with gzip.open(path) if str(path).endswith(".gz") else Path(path).open("rb") as file:
