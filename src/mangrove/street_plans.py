@@ -162,10 +162,12 @@ class Judged:
             scale = 1.0
             if unit.startswith("g/"):
                 scale, unit = 1e-3, f"k{unit}"
+            base = self.verdict.mean(measure.key, other)
+            part = f" ({percent(found.relative, lang, decimals=2)})" if base else ""
             body.append([
                 f"{_named(measure.key, lang)} ({unit})",
-                number(self.verdict.mean(measure.key, other) * scale, lang),
-                f"{number(found.mean * scale, lang)} ({percent(found.relative, lang, decimals=2)})",
+                number(base * scale, lang),
+                f"{number(found.mean * scale, lang)}{part}",
                 f"{number(found.low * scale, lang)} … {number(found.high * scale, lang)}",
                 "-" if found.confidence is None else percent(found.confidence, lang, decimals=0),
             ])  # fmt: skip

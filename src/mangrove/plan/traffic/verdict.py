@@ -95,9 +95,10 @@ class Verdict:
         change = rows[self._at(plan)] - rows[self._at(other)]
         sense = next(m.sense for m in self.measures if m.key == measure)
         base = float(rows[self._at(other)].mean())
-        low, high = (float(q) for q in np.quantile(change, QUANTILES))
         close = _TIE * max(abs(base), 1e-300)
         tie = np.abs(change) <= close
+        change = np.where(tie, 0.0, change)  # what is left of a tie is rounding
+        low, high = (float(q) for q in np.quantile(change, QUANTILES))
         better = (sense * change > close).mean() + tie.mean() / 2
         mean = float(change.mean())
         sure = float(better) if sense and not tie.all() else None
