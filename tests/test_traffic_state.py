@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from tests.measure.traffic.counted_city import FLOWS, RESULTS, START, USUAL, city, fill
+from tests.measure.traffic.counted_city import FLOWS, RESULTS, START, USUAL, city, fill, half_counted
 from tests.traffic.test_uncounted import write_grid
 
 from mangrove import api, printing_traffic, traffic_state
@@ -245,18 +245,7 @@ def told(park, **settings):
 
 
 def test_streets_that_nobody_counts_are_kept_up_when_the_territory_says_so(tmp_path):
-    folder = tmp_path / "city"
-    folder.mkdir()
-    net = write_grid(folder)
-    names = [f"{i}{j}_{i + 1}{j}" for i in range(3) for j in range(4)]
-    flows = "".join(
-        f"m{n},city,vehicles:motorbike,vehicle,5min,sum,,,,link='{name}',,memo\n"
-        f"s{n},city,speed,km/h,5min,state,,,,link='{name}',,memo\n"
-        for n, name in enumerate(names)
-    )
-    flows += "city_co2,city,reported:CO2,kg,1h,sum,1,II.1.1,reported,vehicles=all,,inventory\n"
-    made = city(folder, flows, more=f"traffic:\n  network: {net.name}\n")
-    fill(made, {f"m{n}": 60.0 + n for n in range(12)} | {f"s{n}": 22.0 for n in range(12)})
+    made = half_counted(tmp_path / "city")
     assert traffic_state.keep_up(made, END) == 1
     counted = api.measure(made, *HOUR).total()
     assert traffic_state.keep_up(told(made, whole=True), END) == 1

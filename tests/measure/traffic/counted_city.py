@@ -110,3 +110,33 @@ def write_net(folder: Path) -> None:
     (folder / "small.net.xml").write_text(
         NET.format(y=f"{y:.2f}", **{name: f"{x:.2f}" for name, x in at.items()})
     )
+
+
+COUNTED = [f"{i}{j}_{i + 1}{j}" for i in range(3) for j in range(4)]
+"""The streets of the grid that are counted."""
+
+
+def silent_speeds(folder: Path):
+    """The small city on its network, with counts and without speeds: these come from probe vehicles."""
+    folder.mkdir()
+    write_net(folder)
+    made = city(folder, more="traffic:\n  network: small.net.xml\n")
+    fill(made, {name: value for name, value in USUAL.items() if "speed" not in name})
+    return made
+
+
+def half_counted(folder: Path):
+    """A city on a grid of streets of which twelve are counted."""
+    from tests.traffic.test_uncounted import write_grid
+
+    folder.mkdir()
+    net = write_grid(folder)
+    flows = "".join(
+        f"m{n},city,vehicles:motorbike,vehicle,5min,sum,,,,link='{name}',,memo\n"
+        f"s{n},city,speed,km/h,5min,state,,,,link='{name}',,memo\n"
+        for n, name in enumerate(COUNTED)
+    )
+    flows += "city_co2,city,reported:CO2,kg,1h,sum,1,II.1.1,reported,vehicles=all,,inventory\n"
+    made = city(folder, flows, more=f"traffic:\n  network: {net.name}\n")
+    fill(made, {f"m{n}": 60.0 + n for n in range(12)} | {f"s{n}": 22.0 for n in range(12)})
+    return made

@@ -6,7 +6,19 @@ from datetime import timedelta
 import numpy as np
 import pyarrow as pa
 import pytest
-from tests.measure.traffic.counted_city import CELLS, FLOWS, RESULTS, START, USUAL, city, fill, write_net
+from tests.measure.traffic.counted_city import (
+    CELLS,
+    COUNTED,
+    FLOWS,
+    RESULTS,
+    START,
+    USUAL,
+    city,
+    fill,
+    half_counted,
+    silent_speeds,
+    write_net,
+)
 
 from mangrove import api, printing_traffic, traffic_state
 from mangrove.errors import DataQualityError, DeclarationError, MangroveError, RequestError, SourceError
@@ -330,10 +342,7 @@ def test_positions_of_probe_vehicles_become_speeds_of_streets(tmp_path):
     from mangrove.traffic.sumo_net import read_net
 
     folder = tmp_path / "city"
-    folder.mkdir()
-    write_net(folder)
-    made = city(folder, more="traffic:\n  network: small.net.xml\n")
-    fill(made, {name: value for name, value in USUAL.items() if "speed" not in name})
+    made = silent_speeds(folder)
     rows = drive(read_net(folder / "small.net.xml"), "a")
     report = traffic_state.take_probes(made, written(tmp_path / "probes.csv", rows))
     assert (report.points, report.matched) == (len(rows), len(rows))
@@ -350,10 +359,7 @@ def test_the_words_for_probe_vehicles_are_kept_nowhere(tmp_path):
     from mangrove.traffic.sumo_net import read_net
 
     folder = tmp_path / "city"
-    folder.mkdir()
-    write_net(folder)
-    made = city(folder, more="traffic:\n  network: small.net.xml\n")
-    fill(made, {name: value for name, value in USUAL.items() if "speed" not in name})
+    made = silent_speeds(folder)
     rows = drive(read_net(folder / "small.net.xml"), "59-X1-123.45")
     assert traffic_state.take_probes(made, written(tmp_path / "probes.csv", rows)).values > 0
     traffic_state.traffic(made, *HOUR)
@@ -370,20 +376,7 @@ def test_positions_need_a_network(park, tmp_path):
 
 
 def test_streets_that_nobody_counts_are_estimated_on_request_and_marked(tmp_path):
-    from tests.traffic.test_uncounted import write_grid
-
-    folder = tmp_path / "city"
-    folder.mkdir()
-    net = write_grid(folder)
-    names = [f"{i}{j}_{i + 1}{j}" for i in range(3) for j in range(4)]
-    flows = "".join(
-        f"m{n},city,vehicles:motorbike,vehicle,5min,sum,,,,link='{name}',,memo\n"
-        f"s{n},city,speed,km/h,5min,state,,,,link='{name}',,memo\n"
-        for n, name in enumerate(names)
-    )
-    flows += "city_co2,city,reported:CO2,kg,1h,sum,1,II.1.1,reported,vehicles=all,,inventory\n"
-    made = city(folder, flows, more=f"traffic:\n  network: {net.name}\n")
-    fill(made, {f"m{n}": 60.0 + n for n in range(12)} | {f"s{n}": 22.0 for n in range(12)})
+    made = half_counted(tmp_path / "city")
     counted = traffic_state.traffic(made, *HOUR, store=False)
     whole = traffic_state.traffic(made, *HOUR, whole=True)
     assert (counted.streets, whole.streets > 30) == (12, True)
@@ -392,7 +385,9 @@ def test_streets_that_nobody_counts_are_estimated_on_request_and_marked(tmp_path
     assert whole.read == pytest.approx(12 / whole.streets)
     assert "vehicles.estimated" in {one.code for one in whole.problems}
     rows = {row.id: row.amount for row in whole.rows}
-    assert {row.id: row.amount for row in counted.rows} == pytest.approx({name: rows[name] for name in names})
+    assert {row.id: row.amount for row in counted.rows} == pytest.approx(
+        {name: rows[name] for name in COUNTED}
+    )
     with Ledger.open(made.store, read_only=True) as ledger, ledger.snapshot() as now:
         quality = now.values(["estimate/traffic:city_co2"], START, START.replace(hour=1))[
             "quality"
