@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Protocol
 
+from mangrove.measure.traffic.doubts import PARAMETER
+from mangrove.measure.traffic.streets import COUNT
 from mangrove.territory.model import Flow, Territory
 
 ROLES = ("admin", "operator", "tenant", "city", "device", "worker")
@@ -178,11 +180,11 @@ class Scope:
     def _gates(self) -> Mapping[str, frozenset[str]]:
         """The companies that count vehicles inside the place of a flow that takes what streets emit."""
         every = self.territory.flows.values()
-        counted = {self.company_of(flow.place) for flow in every if flow.carrier.kind == "vehicles"}
+        counted = {self.company_of(flow.place) for flow in every if flow.carrier.kind == COUNT}
         return {
             flow.id: frozenset(own for own in counted if self.territory.lies_in(own, flow.place))
             for flow in every
-            if counted and "vehicles" in flow.parameters
+            if counted and PARAMETER in flow.parameters
         }
 
     def enough(self, flows: Iterable[str]) -> bool:
