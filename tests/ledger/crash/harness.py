@@ -40,8 +40,10 @@ class Victim:
         self.data, self.image, self.shim = folder / "data", folder / "image", shim
         self.data.mkdir(parents=True)
 
-    def kill_after(self, script: str, arguments: Sequence[str], seconds: float) -> list[str]:
-        """Starts the child, kills it so many seconds after its first `ACK`, and returns every line that it wrote."""
+    def kill_after(
+        self, script: str, arguments: Sequence[str], seconds: float, *, acks: int = 1
+    ) -> list[str]:
+        """Starts the child, kills it so many seconds after so many `ACK`, and returns every line that it wrote."""
         environment = dict(os.environ)
         if self.shim:
             environment |= {
@@ -54,7 +56,8 @@ class Victim:
             lines = []
             for line in child.stdout:
                 lines.append(line.strip())
-                if line.startswith("ACK"):
+                acks -= line.startswith("ACK")
+                if not acks:
                     break
             time.sleep(seconds)
             child.send_signal(signal.SIGKILL)
