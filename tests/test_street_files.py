@@ -10,7 +10,7 @@ from tests.street_city import ROADS, write_city
 from mangrove import api
 from mangrove.errors import DeclarationError, MangroveError
 from mangrove.plan.traffic.edits import apply, through_day
-from mangrove.street_files import days_of, hours_of, read_case, read_plan
+from mangrove.street_files import read_case, read_plan
 from mangrove.traffic.sumo_net import read_net
 
 MONDAY = date(2026, 11, 16)
@@ -58,19 +58,6 @@ def test_hours_and_days_are_read(city):
     assert [hour for hour, held in enumerate(edit.hours) if held] == [6, 7, 8, 16, 17, 18]
     assert edit.days == frozenset(range(5))
     assert not edit.holds(date(2026, 11, 22))
-
-
-def test_ranges_of_hours_and_days_go_round():
-    assert hours_of("22-5") == (22, 23, 0, 1, 2, 3, 4)
-    assert hours_of("0-24") == tuple(range(24))
-    assert hours_of("06:00-09:00") == (6, 7, 8)
-    assert days_of("fri-mon") == (4, 5, 6, 0)
-    for text in ("25", "6-30", "6-6", "morning", "6-9-12", "-3", "24", "٦-٩"):
-        with pytest.raises(MangroveError):
-            hours_of(text)
-    for text in ("monday", "mon-", "1-5", ""):
-        with pytest.raises(MangroveError):
-            days_of(text)
 
 
 def test_routes_that_a_plan_makes_electric_run_today_already(city):
@@ -184,32 +171,3 @@ def test_a_plan_without_edits_is_the_streets_of_today(city):
     case, _ = read_case(api.open(city).territory, [plan])
     assert plan.edits == ()
     assert apply(case, plan.edits) == case
-
-
-@pytest.mark.parametrize(
-    ("claim", "code", "text"),
-    [
-        ("{id: c, class: motorbike, vehicles: 0, avoided: 5 t, source: x}", "roads.bad_claim", "c, class"),
-        (
-            "{id: c, class: motorbikes, vehicles: 5, avoided: 5 t, source: x}",
-            "vehicles.unknown_class",
-            "motorbikes",
-        ),
-        ("{id: c, class: motorbike, vehicles: 5, source: x}", "roads.claim_nothing", "c, class"),
-        ("{id: c, class: motorbike, vehicles: 5, avoided: 5 km, source: x}", None, "5 km"),
-        ("{id: c, class: motorbike, vehicles: -5, avoided: 5 t, source: x}", "territory.negative", "-5"),
-        (
-            "{id: c, class: motorbike, vehicles: 5, fleet: 10, share: 500 %, source: x}",
-            "territory.out_of_range",
-            "500 %",
-        ),
-    ],
-)
-def test_claims_that_cannot_be_judged_are_told_at_their_place(tmp_path, claim, code, text):
-    path, line = tmp_path / "made.yaml", f"  - {claim}"
-    path.write_text(f"name: made\nclaims:\n{line}\n")
-    with pytest.raises(DeclarationError) as caught:
-        read_plan(path)
-    problem = caught.value.problems[0]
-    assert str(problem.where) == f"made.yaml:3:{line.rindex(text) + 1}"
-    assert code in (None, problem.code)

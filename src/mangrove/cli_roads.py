@@ -97,7 +97,7 @@ def extract(
     lang: Lang = "en",
 ) -> None:
     """Makes a road network of a box of a map."""
-    from mangrove.street_files import box_of
+    from mangrove.street_words import box_of
     from mangrove.traffic.osm import extract as cut
     from mangrove.traffic.sumo_net import read_net
 

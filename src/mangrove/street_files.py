@@ -9,18 +9,32 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mangrove.errors import DeclarationError, MangroveError, Problem, RequestError, Where
+from mangrove.street_charging import CHARGING, modes_of
+from mangrove.street_claims import CLAIM, claims_of
+from mangrove.street_words import (
+    DAY,
+    SIDES,
+    change,
+    days_of,
+    flag,
+    hours_of,
+    measured,
+    part,
+    point,
+    under,
+    whole,
+)
 from mangrove.territory import cells
 from mangrove.territory.schema import BASES, Key
 from mangrove.territory.settings import read_settings
 from mangrove.times import parse_date
-from mangrove.units import Quantity
 
 if TYPE_CHECKING:
     from datetime import date
@@ -38,104 +52,6 @@ _RUNNING = ("bus_lane", "electric_buses")
 """Types of edits that do something with routes of a timetable that run already."""
 FOLDER = "roads"
 FILE = f"{FOLDER}/roads.yaml"
-MODES = ("home", "work", "swap", "depot")
-"""Ways to charge, see `traffic.charging`."""
-_PAIR, _BOX, _DAY = 2, 4, 24
-_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def point(text: str) -> tuple[float, float]:
-    """`106.70 10.77`: longitude and latitude in degrees."""
-    parts = [cells.number(part) for part in text.replace(",", " ").split()]
-    if len(parts) != _PAIR or abs(parts[0]) > 180 or abs(parts[1]) > 90:  # noqa: PLR2004 - degrees of a sphere
-        raise RequestError("roads.bad_points")
-    return parts[0], parts[1]
-
-
-def box_of(text: str) -> tuple[float, float, float, float]:
-    """`106.69,10.77,106.71,10.79`: west, south, east, north in degrees."""
-    parts = [cells.number(part.strip()) for part in text.split(",")]
-    if len(parts) != _BOX:
-        raise RequestError("roads.bad_box", box=text)
-    return parts[0], parts[1], parts[2], parts[3]
-
-
-def measured(unit: str) -> Callable[[str], float]:
-    """A quantity as a number in `unit`: `800 m` as 0.8 of km."""
-
-    def read(text: str) -> float:
-        return Quantity.parse(text).to(unit)
-
-    return read
-
-
-def change(text: str) -> float:
-    """`-20 %` as -0.2; a bare number is refused."""
-    if not text.endswith("%"):
-        raise MangroveError("territory.percent_missing", text=text)
-    return cells.number(text[:-1].strip()) / 100
-
-
-def part(text: str) -> float:
-    """`30 %` as 0.3; nothing above 100 %."""
-    value = cells.percentage(text)
-    if value > 1:
-        raise MangroveError("territory.out_of_range", text=text, low="0 %", high="100 %")
-    return value
-
-
-def whole(text: str) -> int:
-    """A number of things."""
-    value = cells.not_negative(text)
-    if not value.is_integer():
-        raise MangroveError("territory.not_a_number", text=text)
-    return int(value)
-
-
-def hours_of(text: str) -> tuple[int, ...]:
-    """`6-9`: the hours that begin at 6, 7 and 8; `22-5` goes past midnight; `7` is one hour.
-
-    Example:
-        >>> hours_of("22-1"), hours_of("7")
-        ((22, 23, 0), (7,))
-    """
-    ends = [word.strip().removesuffix(":00") for word in text.split("-")]
-    if len(ends) not in (1, 2) or not all(
-        word.isascii() and word.isdecimal() and int(word) <= _DAY for word in ends
-    ):
-        raise RequestError("roads.bad_times", text=text)
-    first, last = int(ends[0]), int(ends[-1]) if len(ends) > 1 else int(ends[0]) + 1
-    count = last - first if last > first else last - first + _DAY
-    if first == _DAY or (len(ends) > 1 and last == first):
-        raise RequestError("roads.bad_times", text=text)
-    return tuple((first + hour) % _DAY for hour in range(count))
-
-
-def days_of(text: str) -> tuple[int, ...]:
-    """`mon-fri` as 0 to 4; `sat` as 5."""
-    ends = [word.strip().lower() for word in text.split("-")]
-    if len(ends) not in (1, 2) or not set(ends) <= set(_WEEK):
-        raise RequestError("roads.bad_days", text=text)
-    first, last = _WEEK.index(ends[0]), _WEEK.index(ends[-1])
-    return tuple((first + day) % len(_WEEK) for day in range((last - first) % len(_WEEK) + 1))
-
-
-def flag(text: str) -> bool:
-    """`yes` or `no`."""
-    return cells.choice(("yes", "no", "true", "false"))(text) in ("yes", "true")
-
-
-CHARGING = (
-    Key("mode", "how vehicles charge", cells.choice(MODES), required=True, options=MODES),
-    Key("share", "part of the energy of its classes", cells.percentage, required=True),
-    Key("power", "of a charger: `2 kW`", measured("kW"), required=True),
-    Key("efficiency", "kWh driven per kWh charged: `85 %`", cells.percentage, required=True),
-    Key("classes", "vehicle classes; left out: all electric ones", shape="list"),
-    Key("zones", "ids of the zones of swap stations or depots", shape="list"),
-    Key("delay", "between arrival or exchange and the begin of charging: `2 h`", measured("h")),
-    Key("energy", "of one charge: `1.5 kWh`; left out: what a vehicle uses in a day", measured("kWh")),
-    Key("source", "where the numbers come from", required=True),
-)
 RATES = (
     Key("person_day", "trips of a person on a day", cells.not_negative),
     Key("hour", "part of them in the hour that is judged: `10 %`", cells.percentage),
@@ -203,22 +119,6 @@ EDIT = (
     Key("population", "relative change: `20 %`", change),
     Key("jobs", "relative change: `-5 %`", change),
 )  # fmt: skip
-CLAIM = (
-    Key("id", "unique key", cells.identifier, required=True),
-    Key("class", "vehicle class", required=True),
-    Key("vehicles", "how many", cells.not_negative),
-    Key("avoided", "what they avoid in a year: `60000 t`", measured("t")),
-    Key("pollutant", "of what", default="CO2"),
-    Key("distance", "what each drives in a year, if the claim says so: `12000 km`", measured("km")),
-    Key("electricity", "what they use in a year: `18 GWh`", measured("kWh")),
-    Key("fleet", "vehicles of which these are a share", cells.not_negative),
-    Key("share", "that share: `30 %`", part),
-    Key("line", "length of a new line: `19.7 km`", measured("km")),
-    Key("trips", "trips a day that it takes off the road", cells.not_negative),
-    Key("trip", "length of such a trip: `8 km`", measured("km")),
-    Key("occupancy", "persons in a vehicle, if the claim says so", cells.not_negative),
-    Key("source", "who says so", required=True),
-)
 PLAN = (
     Key("name", "short name of the plan", cells.identifier, required=True),
     Key("title", "name for people", default=""),
@@ -261,7 +161,7 @@ def read_plan(path: Path) -> Plan:
     for number, row in enumerate(settings.get("edits", ())):
         if not row["id"] or not row["type"]:
             continue
-        here = _under(places, "edits", number)
+        here = under(places, "edits", number)
         edit = _edit(path, row, here, problems)
         try:
             checked(edit)
@@ -272,11 +172,8 @@ def read_plan(path: Path) -> Plan:
         edits.append(edit)
     problems += [error.problem for _, error in contradictions(edits)]
     _refuse(problems)
-    claims = tuple(
-        _claim(row, _under(places, "claims", number), problems)
-        for number, row in enumerate(settings["claims"])
-    )
-    charging = _modes(settings["charging"], places, problems)
+    claims = claims_of(settings["claims"], places, problems)
+    charging = modes_of(settings["charging"], places, problems)
     _refuse(problems)
     text = json.dumps(settings, default=str, sort_keys=True, ensure_ascii=False)
     digest = hashlib.sha256(text.encode()).hexdigest()
@@ -291,7 +188,7 @@ def read_charging(territory: Territory) -> tuple[Mode, ...]:
     """
     settings, places, problems = read_settings(Path(territory.path) / FILE, ROADS, FILE)
     _refuse(problems)
-    found = _modes(settings["charging"], places, problems)
+    found = modes_of(settings["charging"], places, problems)
     _refuse(problems)
     return found
 
@@ -303,54 +200,6 @@ def is_plan(path: Path) -> bool:
     return any(
         line.startswith("edits:") for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
     )
-
-
-def _modes(
-    rows: Sequence[Mapping[str, Any]], places: Mapping[Any, Where], problems: list[Problem]
-) -> tuple[Mode, ...]:
-    """Modes of charging; what cannot be is a problem at its place."""
-    from mangrove.traffic.charging import Mode
-
-    found = []
-    for number, row in enumerate(rows):
-        if None in (row["mode"], row["share"], row["power"], row["efficiency"]):
-            continue  # refused already
-        try:
-            found.append(
-                Mode(
-                    row["mode"], row["share"], row["power"], row["efficiency"], tuple(row["classes"] or ()), tuple(row["zones"] or ()),
-                    row["delay"] or 0.0, row["energy"], row["source"] or "",
-                )
-            )  # fmt: skip
-        except RequestError as error:
-            key = str(error.problem.data["key"]).partition("/")[2]
-            here = _under(places, "charging", number)
-            where = here.get(key) or here.get("mode")
-            problems.append(Problem(error.code, error.problem.data, where))
-    return tuple(found)
-
-
-def _under(places: Mapping[Any, Where], name: str, number: int) -> dict[Any, Where]:
-    """Where the keys of a row stand: by key, and by key and number for items of its lists."""
-    found: dict[Any, Where] = {at[2:]: where for at, where in places.items() if at[:2] == (name, number)}
-    return found | {at[0]: where for at, where in found.items() if len(at) == 1}
-
-
-def _claim(row: Mapping[str, Any], here: Mapping[Any, Where], problems: list[Problem]) -> Claim:
-    """A row of claims; what cannot be judged is a problem."""
-    from mangrove.plan.traffic.claims import Claim, judged
-
-    claim = Claim(
-        row["id"], row["class"], row["vehicles"], row["avoided"], row["pollutant"], row["distance"], row["source"],
-        row["electricity"], row["fleet"], row["share"], row["line"], row["trips"], row["trip"], row["occupancy"],
-    )  # fmt: skip
-    try:
-        judged(claim)
-    except MangroveError as error:
-        about = {"vehicles.unknown_class": "class", "vehicles.unknown_pollutant": "pollutant"}
-        where = here.get(about.get(error.code, "id"))
-        problems.append(Problem(error.code, error.problem.data, where))
-    return claim
 
 
 def _edit(path: Path, row: Mapping[str, Any], here: Mapping[Any, Where], problems: list[Problem]) -> Edit:
@@ -373,7 +222,7 @@ def _edit(path: Path, row: Mapping[str, Any], here: Mapping[Any, Where], problem
     days = frozenset(day for days in row["days"] or () for day in days or ())
     return Edit(
         row["id"], row["type"], values, row["from"], row["to"], row["uncertainty"], row["source"] or "", row["status"],
-        tuple(hour in hours for hour in range(_DAY)) if hours else None, days or None, here,
+        tuple(hour in hours for hour in range(DAY)) if hours else None, days or None, here,
     )  # fmt: skip
 
 
@@ -414,7 +263,7 @@ def read_case(
     settings, places, problems = read_settings(Path(territory.path) / FILE, ROADS, FILE)
     if settings and bool(settings["net"]) == bool(settings["extract"]):
         problems.append(Problem("roads.net_or_extract", {}, places.get(("net",), Where(FILE))))
-    if settings and settings["hours"] and len(settings["hours"]) != _DAY:
+    if settings and settings["hours"] and len(settings["hours"]) != DAY:
         problems.append(Problem("roads.bad_hours", {"count": len(settings["hours"])}, places.get(("hours",))))
     _refuse(problems)
     road, people, jobs = _roads(territory, folder, settings)
@@ -507,7 +356,7 @@ def _net(folder: Path, settings: Mapping[str, Any]) -> SumoNet:
     from mangrove.traffic.osm import extract
 
     box = settings["box"]
-    if len(box) != _BOX:
+    if len(box) != SIDES:
         raise RequestError("roads.bad_box", box=", ".join(f"{edge:g}" for edge in box))
     key = hashlib.sha256(json.dumps([settings["extract"], *box]).encode()).hexdigest()[:12]
     made = folder.parent / ".mangrove" / "roads" / f"{key}.net.xml.gz"
