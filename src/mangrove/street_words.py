@@ -76,7 +76,8 @@ def hours_of(text: str) -> tuple[int, ...]:
     """
     ends = [word.strip().removesuffix(":00") for word in text.split("-")]
     if len(ends) not in (1, 2) or not all(
-        word.isascii() and word.isdecimal() and len(word) <= 2 and int(word) <= DAY for word in ends
+        word.isascii() and word.isdecimal() and len(word) <= len(str(DAY)) and int(word) <= DAY
+        for word in ends
     ):
         raise RequestError("roads.bad_times", text=text)
     first, last = int(ends[0]), int(ends[-1]) if len(ends) > 1 else int(ends[0]) + 1

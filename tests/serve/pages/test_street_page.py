@@ -21,6 +21,7 @@ import mangrove as mg
 from mangrove import street_plans, traffic_state
 from mangrove.errors import RequestError
 from mangrove.ledger import Ledger, Origin
+from mangrove.plan.traffic.verdict import TIE
 from mangrove.serve import view as views
 from mangrove.serve.clock import Clock
 from mangrove.serve.pages import traffic
@@ -81,6 +82,21 @@ def test_emissions_and_their_interval_are_those_of_the_command(live, park):
     curve = found.tables()["curve"]
     motorbikes = np.nansum(curve["CO2_kg_per_h_motorbike"].to_numpy()) / 12
     assert motorbikes == pytest.approx(next(row.amount for row in report.rows if row.id == "motorbike"))
+
+
+def test_the_table_of_factors_says_of_which_edition_each_is(live, park):
+    found = page(live)
+    rows = found.tables()["sources"].to_pylist()
+    of_class = {row["source"]: row for row in rows if row["class"] == "motorbike"}
+    assert of_class["measured"]["published"] == "2023-09-15"
+    assert of_class["consumption"]["published"] == ""
+    assert of_class["hbefa"]["edition"] == "HBEFA 4.2 in SUMO"
+    html = (
+        Browser(world.serving(park)).get(f"/traffic?period={world.DAY}&lang=vi").text
+        if hasattr(world, "serving")
+        else ""
+    )
+    assert html == "" or "công bố 29/08/2013" in html
 
 
 def test_the_doubt_of_the_factors_is_larger_than_that_of_counting(live):
@@ -380,6 +396,20 @@ def test_road_plans_are_told_with_their_zones_hours_and_claims(live):
     assert plans.said("min/trip", "vi") == "phút/chuyến"
     with pytest.raises(RequestError):
         page(live, plan="bridge")
+
+
+@pytest.mark.parametrize(("relative", "shown"), [(10.0, True), (0.1, False), (-10.0, True), (-0.1, False)])
+def test_the_page_takes_for_rounding_what_the_verdict_takes_for_it(tmp_path, relative, shown):
+    document = world.plans()
+    change = relative * TIE * 9e6
+    document["measures"][1]["differences"][0] |= {"mean": change, "low": change, "high": change}
+    park = world.streets(tmp_path / "city", records=False)
+    with park.writer() as ledger:
+        ledger.put_record("street_plans", json.dumps(document).encode())
+    carbon = next(
+        one for one in page(Live(park, Clock(NOW, 0))).plans.pairs["metro", "today"] if one.measure == "CO2"
+    )
+    assert carbon.mean == (pytest.approx(change / 1000) if shown else 0.0)
 
 
 def test_a_verdict_on_plans_is_read_as_it_is_written(tmp_path):

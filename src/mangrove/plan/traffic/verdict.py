@@ -34,7 +34,8 @@ FACTOR_DRAWS = 50
 """Draws of factors for each draw of trips."""
 QUANTILES = (0.05, 0.95)
 _EXPOSED = ("PM", "NOx", "CO2")
-_TIE = 1e-12
+TIE = 1e-12
+"""Differences below, relative to what they are of, are rounding: no difference."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Verdict:
         change = rows[self._at(plan)] - rows[self._at(other)]
         sense = next(m.sense for m in self.measures if m.key == measure)
         base = float(rows[self._at(other)].mean())
-        close = _TIE * max(abs(base), 1e-300)
+        close = TIE * max(abs(base), 1e-300)
         tie = np.abs(change) <= close
         change = np.where(tie, 0.0, change)  # what is left of a tie is rounding
         low, high = (float(q) for q in np.quantile(change, QUANTILES))

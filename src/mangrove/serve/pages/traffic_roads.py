@@ -19,21 +19,19 @@ import pyarrow as pa
 from mangrove import messages
 from mangrove.errors import RequestError, did_you_mean
 from mangrove.figures import band_lines, numbers
+from mangrove.plan.traffic.verdict import TIE, TODAY
 from mangrove.rules.vehicles import POLLUTANTS
 from mangrove.serve import records
 from mangrove.serve.state import Live
 from mangrove.serve.view import View
 from mangrove.street_plans import KIND
 
-TODAY = "today"
 _FEW = 6
 _SURE = 0.95
 _GRAM = "g/"
 _HOURS = 24
 _MOST = 3
 """Newest records of which the first that can be read is shown."""
-_NOTHING = 1e-9
-"""Differences below, relative to what they are of, are rounding."""
 _WORDS = ("min", "trip", "jobs", "d")
 
 
@@ -235,10 +233,10 @@ def _changes(document: Mapping[str, Any]) -> list[Change]:
 
 
 def _shift(value: float | None, scale: float, base: float) -> float:
-    """A difference; what an equilibrium leaves of nothing is nothing."""
+    """A difference; what the verdict takes for rounding is nothing."""
     if value is None:
         return math.nan
-    return 0.0 if abs(value * scale) <= _NOTHING * abs(base) else value * scale
+    return 0.0 if abs(value * scale) <= TIE * abs(base) else value * scale
 
 
 def _zones(
