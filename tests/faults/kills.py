@@ -87,6 +87,7 @@ def kill_lean(
     seed: int,
     shim: Path | None = None,
     live: tuple[float, float] = (0.02, 0.6),
+    acks: int = 1,
     until: float = float("inf"),
     keep: bool = False,
 ) -> Tally:
@@ -97,7 +98,8 @@ def kill_lean(
         kills: how many.
         seed: of the moments.
         shim: the library that loses what was not synced; None: the process dies and the machine lives.
-        live: seconds from the first acknowledgement to the kill, drawn evenly.
+        live: seconds from an acknowledgement to the kill, drawn evenly.
+        acks: which acknowledgement of a life that is.
         until: `time.monotonic()` at which it ends early.
         keep: leave the stores there.
     """
@@ -107,7 +109,7 @@ def kill_lean(
         root = folder / f"world-{world}"
         victim, acked = Victim(root, shim), dict[int, int]()
         for _ in range(min(MEMORY, kills - total.kills)):
-            total.add(_phase(victim, land, acked, rng.uniform(*live)))
+            total.add(_phase(victim, land, acked, rng.uniform(*live), acks))
             if time.monotonic() > until or not total.clean:
                 break
         total.add(_balance(victim.data, land))
@@ -119,12 +121,12 @@ def kill_lean(
     return total
 
 
-def _phase(victim: Victim, land: Path, acked: dict[int, int], seconds: float) -> Tally:
+def _phase(victim: Victim, land: Path, acked: dict[int, int], seconds: float, acks: int) -> Tally:
     """One life of the victim, and what is found after it."""
     known = sorted(acked)
     numbers = [*known[-RESENT:], *range(known[-1] + 1 if known else 0, (known[-1] if known else 0) + 100_000)]
     tally = Tally(kills=1)
-    for line in _lines(victim, land, numbers, seconds):
+    for line in _lines(victim, land, numbers, seconds, acks):
         word, *rest = line.split()
         if word == "ACK" or (word == "TWICE" and int(rest[0]) not in acked):
             # Known before it was answered: it was stored just before an earlier kill.
@@ -141,7 +143,7 @@ def _phase(victim: Victim, land: Path, acked: dict[int, int], seconds: float) ->
     return tally
 
 
-def _lines(victim: Victim, land: Path, numbers: Sequence[int], seconds: float) -> list[str]:
+def _lines(victim: Victim, land: Path, numbers: Sequence[int], seconds: float, acks: int) -> list[str]:
     """What a life of the victim said."""
     environment = dict(os.environ)
     if victim.shim:
@@ -161,7 +163,8 @@ def _lines(victim: Victim, land: Path, numbers: Sequence[int], seconds: float) -
         lines = []
         for line in child.stdout:
             lines.append(line)
-            if line.startswith(("ACK", "TWICE")):
+            acks -= line.startswith("ACK")
+            if not acks:
                 break
         timer = threading.Timer(seconds, child.send_signal, [signal.SIGKILL])
         timer.start()

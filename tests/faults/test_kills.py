@@ -18,18 +18,18 @@ KILLS = int(os.environ.get("MANGROVE_CRASH_KILLS", "10")) // 2
 
 
 def test_a_killed_intake_loses_nothing_that_it_acknowledged(tmp_path):
-    tally = kill_lean(tmp_path, KILLS, seed=1)
+    tally = kill_lean(tmp_path, KILLS, seed=1, acks=20)
     assert tally.clean, tally
     assert tally.kills == KILLS
-    assert tally.acknowledged > 20 * KILLS
+    assert tally.acknowledged >= 20 * KILLS
     assert tally.recognized > KILLS
-    assert tally.seals > KILLS / 2
+    assert tally.seals, "nothing was sealed meanwhile"
 
 
 def test_an_intake_whose_power_fails_loses_nothing_that_it_acknowledged(tmp_path):
-    tally = kill_lean(tmp_path, KILLS, seed=2, shim=compile_shim(tmp_path))
+    tally = kill_lean(tmp_path, KILLS, seed=2, shim=compile_shim(tmp_path), acks=5)
     assert tally.clean, tally
-    assert tally.acknowledged > 5 * KILLS
+    assert tally.acknowledged >= 5 * KILLS
 
 
 def test_the_tally_sees_what_a_store_without_syncs_loses(tmp_path, monkeypatch):
