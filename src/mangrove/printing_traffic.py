@@ -12,7 +12,7 @@ from typing import Any
 from mangrove import messages
 from mangrove.figures.numbers import number, percent
 from mangrove.printing import grid
-from mangrove.traffic_state import KILO, Row, TrafficReport
+from mangrove.traffic_state import KILO, Edition, Row, TrafficReport
 
 STREETS = "streets"
 
@@ -71,11 +71,19 @@ def _curves(report: TrafficReport, lang: str) -> list[str]:
             name,
             report.used.get(name, ""),
             "–".join(number(end, lang) for end in report.ranges[name]),
-            ", ".join(f"{key} {number(value, lang)}" for key, value in values.items()),
+            ", ".join(
+                f"{key} ({_year(report.editions[name][key], lang)}) {number(value, lang)}"
+                for key, value in values.items()
+            ),
         ]
         for name, values in report.sources.items()
     ]
     return grid(title, told, left={0, 1, 2, 3})
+
+
+def _year(edition: Edition, lang: str) -> str:
+    """The year in which an edition came out."""
+    return edition.published[:4] or messages.render("vehicles.undated", lang)
 
 
 def _doubt(report: TrafficReport, lang: str) -> str:
@@ -99,9 +107,17 @@ def as_json(report: TrafficReport) -> str:
             "start": report.span.start.isoformat(), "end": report.span.end.isoformat(), "by": report.by,
             "pollutant": report.pollutant, "unit": report.unit, "rows": [row(one) for one in report.rows],
             "total": row(report.total), "streets": report.streets, "cells": report.cells, "read": report.read,
-            "sources_at_20_km_h": report.sources, "curves": report.used, "range_at_20_km_h": report.ranges,
+            "sources_at_20_km_h": report.sources, "editions": _editions(report), "curves": report.used, "range_at_20_km_h": report.ranges,
             "share_of_variance": report.doubt, "record": report.record, "stored": report.stored,
             "problems": [{"code": one.code, "text": one.text()} for one in report.problems],
         },
         ensure_ascii=False, indent=2,
     )  # fmt: skip
+
+
+def _editions(report: TrafficReport) -> dict[str, dict[str, dict[str, str]]]:
+    """By class and source, which edition the curve is of and when it came out."""
+    return {
+        name: {key: edition._asdict() for key, edition in each.items()}
+        for name, each in report.editions.items()
+    }

@@ -7,11 +7,11 @@ with 90 % intervals, the curves that were used beside what other sources say, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mangrove import messages
 from mangrove.errors import DataQualityError, MangroveError, Problem, RequestError, SourceError, did_you_mean
@@ -21,6 +21,7 @@ from mangrove.times import Span, from_us, to_us
 if TYPE_CHECKING:
     from mangrove.handle import Handle
     from mangrove.measure.traffic import LinkState
+    from mangrove.rules.vehicles import Curve
     from mangrove.territory.model import Territory
     from mangrove.traffic.emissions import Amounts, Factors
     from mangrove.traffic.sumo_net import SumoNet
@@ -52,6 +53,13 @@ class Row:
     state_sd: float
 
 
+class Edition(NamedTuple):
+    """Which edition of a source a curve is of, and the day it came out, as YYYY-MM-DD; both empty when nobody published it."""
+
+    edition: str
+    published: str
+
+
 @dataclass(frozen=True)
 class TrafficReport:
     """What `mangrove traffic` says.
@@ -59,8 +67,8 @@ class TrafficReport:
     Attributes:
         span: the period; by: what the rows are; pollutant, unit; rows; total: of all streets.
         streets, cells: observed links and cells of five minutes; read: share of cells that were read, not filled.
-        sources: by class, g (kWh) per km at 20 km/h of every source; used: id of the curve of each class; ranges: by class, 5 and 95 % of
-            what the sources hold possible there.
+        sources: by class, g (kWh) per km at 20 km/h of every source; editions: by class and source, which edition of it that is; used: id of
+            the curve of each class; ranges: by class, 5 and 95 % of what the sources hold possible there.
         doubt: share of the variance of the total by what it comes from: the factor of each class, and `streets` (counts, speeds, streets).
         problems: what was left out, filled or assumed; record: id of the stored detail; stored: new hourly values.
     """
@@ -75,6 +83,7 @@ class TrafficReport:
     cells: int
     read: float
     sources: Mapping[str, Mapping[str, float]]
+    editions: Mapping[str, Mapping[str, Edition]]
     used: Mapping[str, str]
     ranges: Mapping[str, tuple[float, float]]
     doubt: Mapping[str, float]
@@ -158,7 +167,7 @@ def traffic(
     rows, total = _rows(territory, _Sums(made, amounts, factors, seed), by)
     return TrafficReport(
         span, by, shown, KILO.get(shown, (1000.0, "kg"))[1], rows, total, len(made.streets.ids), made.basis.size,
-        float((made.basis <= Basis.SHARED).mean()), at_usual_speed(factors), _used(factors), _ranges(factors), variance_shares(amounts, factors),
+        float((made.basis <= Basis.SHARED).mean()), at_usual_speed(factors), editions(factors), _used(factors), _ranges(factors), variance_shares(amounts, factors),
         (*made.problems, *_rounded(asked, span, territory), *beside(territory), *remarks(territory, factors, source)), record, stored,
     )  # fmt: skip
 
@@ -470,18 +479,31 @@ def _hours(made: LinkState) -> Any:
 
 
 def at_usual_speed(factors: Factors) -> dict[str, dict[str, float]]:
-    """What a kilometer at 20 km/h of each class by source, with the technology that was used or of the whole fleet."""
-    found = {}
+    """What a kilometer at 20 km/h of each class emits by source, with the technology that was used or of the whole fleet."""
+    return {
+        name: {one.source: round(float(one.at(vehicles.USUAL_SPEED)), 4) for one in each}
+        for name, each in _beside(factors)
+    }
+
+
+def editions(factors: Factors) -> dict[str, dict[str, Edition]]:
+    """Which edition the curves of `at_usual_speed` are of."""
+    return {
+        name: {
+            one.source: Edition(one.edition, one.published.isoformat() if one.published else "")
+            for one in each
+        }
+        for name, each in _beside(factors)
+    }
+
+
+def _beside(factors: Factors) -> Iterator[tuple[str, list[Curve]]]:
+    """The curves of each class that stand beside the one that is used, this one with them."""
     for name, row in zip(factors.classes, factors.curves, strict=True):
         used = row[0]
         if used is not None:
-            near = [
-                one
-                for one in vehicles.curves(name, used.pollutant)
-                if one.technology in (used.technology, vehicles.FLEET)
-            ]
-            found[name] = {one.source: round(float(one.at(vehicles.USUAL_SPEED)), 4) for one in near}
-    return found
+            known = vehicles.curves(name, used.pollutant, on=factors.on)
+            yield name, [one for one in known if one.technology in (used.technology, vehicles.FLEET)]
 
 
 def _ranges(factors: Factors) -> dict[str, tuple[float, float]]:

@@ -2,6 +2,8 @@
 
 import csv
 import math
+from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pytest
@@ -164,6 +166,71 @@ def test_copert_coefficients_are_those_of_the_guidebook(data_dir):
         made = curve("motorbike", pollutant, source="copert", technology=technology)
         value = math.fsum(float(row[f"a{power}"]) * 25.0**power for power in range(6))
         assert float(made.at(25)) == pytest.approx(value, rel=1e-4)
+
+
+PUBLISHED = {
+    "hbefa": date(2022, 7, 12),  # SUMO 1.14.0, the first with HBEFA 4.2: its change log
+    "copert": date(
+        2013, 8, 29
+    ),  # EEA Technical report 12/2013: list of editions of the European Environment Agency
+    "measured": date(2023, 9, 15),  # doi 10.47869/tcsj.74.7.1, first page
+    "consumption": None,  # nobody published it
+}
+
+
+def test_every_curve_tells_of_which_edition_it_is_and_when_that_came_out():
+    for one in ALL:
+        assert one.published == PUBLISHED[one.source]
+        assert bool(one.edition) == bool(one.published)
+
+
+def test_of_each_source_there_is_one_edition_on_a_day():
+    held = [(one.source, one.vehicle, one.technology, one.pollutant, one.published) for one in ALL]
+    assert len(set(held)) == len(held)
+
+
+@pytest.fixture
+def editions(monkeypatch):
+    """Adds made-up later editions of the curve of motorcycles to the table."""
+
+    def add(**changes):
+        first = next(one for one in vehicles._curves() if one.id == "hbefa:motorbike/Euro-3/CO2")
+        more = replace(first, id=f"hbefa@{changes.get('edition')}", scale=first.scale * 2, **changes)
+        every = (more, *vehicles._curves())
+        monkeypatch.setattr(vehicles, "_curves", lambda: every)
+        return first
+
+    return add
+
+
+def test_a_later_edition_takes_the_place_of_an_earlier_one_for_every_day(editions):
+    first = editions(edition="5", published=date(2025, 11, 1))
+    for day in (date(2020, 1, 1), date(2026, 6, 3), None):
+        found = curve("motorbike", "CO2", source="hbefa", on=day)
+        assert found.edition == "5"
+        assert float(found.at(20)) == pytest.approx(2 * float(first.at(20)))
+        same = [one for one in curves("motorbike", "CO2", on=day) if one.technology == "Euro-3"]
+        assert [one.source for one in same].count("hbefa") == 1
+    assert curve("motorbike", "CO2", source="copert").edition == "EMEP/EEA guidebook 2013"
+
+
+def test_an_edition_that_holds_from_a_day_leaves_the_days_before_to_the_earlier_one(editions):
+    first = editions(edition="5", published=date(2025, 11, 1), valid_from=date(2026, 1, 1))
+    assert curve("motorbike", "CO2", source="hbefa", on=date(2025, 12, 31)).edition == first.edition
+    assert curve("motorbike", "CO2", source="hbefa", on=date(2026, 1, 1)).edition == "5"
+
+
+def test_an_edition_without_a_date_is_older_than_one_with_a_date(editions):
+    first = editions(edition="", published=None)
+    assert curve("motorbike", "CO2", source="hbefa").edition == first.edition
+
+
+def test_the_range_of_the_sources_forgets_editions_that_were_superseded(editions):
+    before = curve("motorbike", "CO2")
+    editions(edition="5", published=date(2025, 11, 1))
+    after = curve("motorbike", "CO2")
+    assert float(after.at(20)) * after.low == pytest.approx(46.1, rel=0.01), "the lowest is now consumption"
+    assert float(after.at(20)) * after.high > float(before.at(20)) * before.high
 
 
 def test_the_tables_have_a_digest():

@@ -5,13 +5,17 @@ Comes in: a class of vehicles, a pollutant, a source, a day. Goes out: a `Curve`
 single streets lie from it, and the spread of what the sources say: for motorcycles that spread is the largest doubt of all, larger than
 anything that counting cannot see. The rows stand in `rules/data/vehicle_speed_curves.csv` and `vehicle_classes.csv`.
 Cold starts, evaporation and dust from roads are in none of them.
+
+Two dates belong to a row. `published` is the day of its edition: of several editions of one source that hold on a day the newest counts, for
+days before it was published, too, as an inventory is reckoned anew with what is known now. `valid_from` and `valid_to` are for an edition that
+itself says for which days of traffic it holds; then the earlier edition goes on before them.
 """
 
 from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -89,6 +93,8 @@ class Curve:
         slowest, fastest: km/h; speeds outside are taken as these.
         error: relative standard deviation that the source states of its own fit; None when it states none.
         link_scatter, scatter: of single cells: relative variance = link_scatter^2 (of the street) + scatter^2 / vehicle-km; from HBEFA.
+        edition, published: of what, and when it came out: HBEFA as SUMO ships it, by SUMO's change log; None of what was never published.
+        valid_from, valid_to: days of traffic for which the edition says that it holds, half-open; None: open.
         low, high: 5 % and 95 % of the factor at `USUAL_SPEED` over the sources of the class, relative to this curve.
     """
 
@@ -106,6 +112,8 @@ class Curve:
     error: float | None
     link_scatter: float
     scatter: float
+    edition: str
+    published: date | None
     valid_from: date | None
     valid_to: date | None
     status: str
@@ -182,7 +190,7 @@ def curve(
         pollutant: one of `POLLUTANTS`.
         source: one of `SOURCES`; the most trusted one that has the technology when empty.
         technology: emission standard ("Euro-2", "diesel Euro-4"); the assumed one of the class when empty.
-        on: the day; today's rows when None.
+        on: the day of the traffic, of which the newest edition is taken; today when None.
 
     Raises:
         RuleError: `vehicles.unknown_class`, `vehicles.unknown_pollutant`, `vehicles.unknown_source`, `vehicles.no_curve`.
@@ -190,6 +198,8 @@ def curve(
     Example:
         >>> curve("xe máy", "CO").source, round(float(curve("motorbike", "CO").at(20)), 1)
         ('copert', 2.7)
+        >>> curve("motorbike", "CO").edition, f"{curve('motorbike', 'CO').published}"
+        ('EMEP/EEA guidebook 2013', '2013-08-29')
     """
     known = vehicle_class(vehicle)
     wanted = technology or known.technology
@@ -210,20 +220,31 @@ def curve(
 
 
 def curves(vehicle: str, pollutant: str, *, on: date | None = None) -> tuple[Curve, ...]:
-    """Every curve of a class and a pollutant, of all technologies and sources, in file order."""
+    """Every curve of a class and a pollutant, of all technologies and sources, in file order; of each its newest edition on that day."""
     if pollutant not in POLLUTANTS:
         near = did_you_mean(pollutant, POLLUTANTS)
         raise RuleError(
             "vehicles.unknown_pollutant", text=pollutant, options=", ".join(POLLUTANTS), hint=near
         )
     day, key = on or date.today(), vehicle_class(vehicle).key  # noqa: DTZ011 - a rule holds for local days
-    return tuple(
+    return _newest(
         one
         for one in _curves()
         if (one.vehicle, one.pollutant) == (key, pollutant)
         and (one.valid_from is None or one.valid_from <= day)
         and (one.valid_to is None or day < one.valid_to)
     )
+
+
+def _newest(held: Iterable[Curve]) -> tuple[Curve, ...]:
+    """Of each source and technology the edition that was published last; what has no date is older than anything that has one."""
+    found: dict[tuple[str, str], Curve] = {}
+    for one in held:
+        own = one.source, one.technology
+        known = found.get(own)
+        if known is None or (one.published or date.min) > (known.published or date.min):
+            found[own] = one
+    return tuple(found.values())
 
 
 def vehicle_class(word: str) -> VehicleClass:
@@ -314,6 +335,8 @@ def _curves() -> tuple[Curve, ...]:
                 error=tables.number(row["error"]),
                 link_scatter=of_link,
                 scatter=of_cell,
+                edition=row["edition"],
+                published=tables.day(row["published"]),
                 valid_from=tables.day(row["valid_from"]),
                 valid_to=tables.day(row["valid_to"]),
                 status=row["status"],

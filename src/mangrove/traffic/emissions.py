@@ -70,12 +70,13 @@ class Factors:
     """Curves of C classes and P pollutants; None where a class emits nothing of a pollutant.
 
     Attributes:
-        classes, pollutants: their keys; curves: (C)(P).
+        classes, pollutants: their keys; curves: (C)(P); on: the day they were taken for, None: today.
     """
 
     classes: tuple[str, ...]
     pollutants: tuple[str, ...]
     curves: tuple[tuple[Curve | None, ...], ...]
+    on: date | None = None
 
     def at(self, speed: Floats) -> Floats:
         """(..., C, P) grams (kWh) per kilometer at speeds (..., C)."""
@@ -144,7 +145,7 @@ def factors(
             else:
                 row.append(_curve(one.key, pollutant, source, stated.get(one.key, ""), on))
         rows.append(tuple(row))
-    return Factors(tuple(one.key for one in known), tuple(pollutants), tuple(rows))
+    return Factors(tuple(one.key for one in known), tuple(pollutants), tuple(rows), on)
 
 
 def _curve(vehicle: str, pollutant: str, source: str, technology: str, on: date | None) -> Curve:

@@ -230,9 +230,18 @@ def test_sources_stand_side_by_side_and_another_one_may_be_asked_for(park):
     assert other.used["motorbike"].startswith("copert:")
     assert other.total.amount != pytest.approx(made.total.amount)
     text = printing_traffic.as_text(made, "vi")
-    assert "hbefa" in text
+    assert "hbefa (2022)" in text
+    assert "consumption (không có ngày)" in text
     assert "tổng" in text
-    assert json.loads(printing_traffic.as_json(made))["total"]["amount"] == made.total.amount
+    told = json.loads(printing_traffic.as_json(made))
+    assert told["total"]["amount"] == made.total.amount
+    assert told["editions"]["motorbike"]["copert"] == {
+        "edition": "EMEP/EEA guidebook 2013",
+        "published": "2013-08-29",
+    }
+    assert {name: set(each) for name, each in told["editions"].items()} == {
+        name: set(each) for name, each in told["sources_at_20_km_h"].items()
+    }
 
 
 def refused(folder, flows=FLOWS + RESULTS, more="", filled=True, **asked):

@@ -84,19 +84,16 @@ def test_emissions_and_their_interval_are_those_of_the_command(live, park):
     assert motorbikes == pytest.approx(next(row.amount for row in report.rows if row.id == "motorbike"))
 
 
-def test_the_table_of_factors_says_of_which_edition_each_is(live, park):
+def test_the_table_of_factors_says_of_which_edition_each_is(live, browser):
     found = page(live)
     rows = found.tables()["sources"].to_pylist()
     of_class = {row["source"]: row for row in rows if row["class"] == "motorbike"}
     assert of_class["measured"]["published"] == "2023-09-15"
     assert of_class["consumption"]["published"] == ""
     assert of_class["hbefa"]["edition"] == "HBEFA 4.2 in SUMO"
-    html = (
-        Browser(world.serving(park)).get(f"/traffic?period={world.DAY}&lang=vi").text
-        if hasattr(world, "serving")
-        else ""
-    )
-    assert html == "" or "công bố 29/08/2013" in html
+    html = get(browser, f"/traffic?period={world.DAY}&lang=vi").text
+    assert "công bố 29/08/2013" in html
+    assert "không có ngày" in html
 
 
 def test_the_doubt_of_the_factors_is_larger_than_that_of_counting(live):

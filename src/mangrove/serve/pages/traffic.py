@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from mangrove.traffic_state import Edition
+
     Floats = npt.NDArray[np.float64]
 
 _OWN = ("show", "t", "rank", "at", "study", "way", "look", "plan")
@@ -49,7 +51,8 @@ _Z90 = 1.6448536269514722
 _PARTS = (("morning", 6, 9), ("noon", 10, 14), ("evening", 16, 19))
 """Hours of a day that people ask about."""
 
-
+_SOURCES = ("class", "source", "per_km_at_20_km_h", "edition", "published")
+"""Columns of the table of sources, before the unit."""
 _NOW = {
     "km": "vehicle_km/h",
     "speed": "km/h",
@@ -90,8 +93,8 @@ class Traffic:
 
     Attributes:
         view: what is looked at; found: the streets of the day, None when there are none; problems: what to know, or what stands in the way.
-        shown: what colors the map; options: what can; map, worst, now: of the day; sources: g/km at 20 km/h by class and source.
-        used: curve of each class; newest: the newest day with counts, when this one has none; study, plans: stored comparisons.
+        shown: what colors the map; options: what can; map, worst, now: of the day; sources: g/km at 20 km/h by class and source; editions: of
+            them. used: curve of each class; newest: the newest day with counts, when this one has none; study, plans: stored comparisons.
     """
 
     view: View
@@ -103,6 +106,7 @@ class Traffic:
     worst: Ranks | None
     now: Now | None
     sources: Mapping[str, Mapping[str, float]]
+    editions: Mapping[str, Mapping[str, Edition]]
     used: Mapping[str, str]
     newest: str
     study: Study | None
@@ -123,6 +127,11 @@ class Traffic:
     def whole(self) -> bool:
         """Whether the reader sees the whole territory, or its totals."""
         return self.view.scope.whole or self.view.scope.suppresses
+
+    def published(self, source: str) -> list[date]:
+        """The days on which the editions of a source came out, over the classes of vehicles."""
+        days = {each[source].published for each in self.editions.values() if source in each}
+        return [date.fromisoformat(day) for day in sorted(days) if day]
 
     def name(self, vehicle: str) -> str:
         """What people call a class of vehicles."""
@@ -176,11 +185,13 @@ class Traffic:
             }
         if self.sources:
             rows = [
-                (name, source, value) for name, each in self.sources.items() for source, value in each.items()
+                (name, source, value, *self.editions[name][source])
+                for name, each in self.sources.items()
+                for source, value in each.items()
             ]
-            columns = zip(*rows, strict=True) if rows else ((), (), ())
+            columns = zip(*rows, strict=True) if rows else ((),) * len(_SOURCES)
             found["sources"] = pa.table(
-                dict(zip(("class", "source", "per_km_at_20_km_h"), map(list, columns), strict=True))
+                dict(zip(_SOURCES, map(list, columns), strict=True))
                 | {"unit": ["kWh" if self.pollutant == "electricity" else "g"] * len(rows)}
             )
         if self.study is not None:
@@ -269,7 +280,7 @@ def build(live: Live, view: View) -> Traffic:
     study, plans = study_of(live, view), plans_of(live, view, shown_of(shown))
     if found is None:
         return Traffic(
-            view, None, problems, shown, known, None, None, None, {}, {}, _newest(live, view), study, plans, {}
+            view, None, problems, shown, known, None, None, None, {}, {}, {}, _newest(live, view), study, plans, {}
         )  # fmt: skip
     key = (found.span, live.cut(), found.streets.ids, shown_of(shown), view.lang)
     worst = live.kept.get(
@@ -277,9 +288,8 @@ def build(live: Live, view: View) -> Traffic:
         lambda: ranks(found, live.territory, shown_of(shown), order, view.lang),
     )
     drawn = live.kept.get(("traffic curves", *key), lambda: _curves(found, shown_of(shown), view))
-    sources, used = _doubt(found)
     return Traffic(
-        view, found, found.problems, shown, known, _mapped(live, view, found, shown, worst), worst, _now(found), sources, used, "",
+        view, found, found.problems, shown, known, _mapped(live, view, found, shown, worst), worst, _now(found), *_doubt(found), "",
         study, plans, drawn,
     )  # fmt: skip
 
@@ -414,16 +424,16 @@ def _links(drawn: StreetMap) -> pa.Table:
     )
 
 
-def _doubt(found: Day) -> tuple[dict[str, dict[str, float]], dict[str, str]]:
-    """What a kilometer at 20 km/h emits by class and source, and which curve was used: of CO2."""
-    from mangrove.traffic_state import at_usual_speed
+def _doubt(found: Day) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, Edition]], dict[str, str]]:
+    """What a kilometer at 20 km/h emits by class and source, of which editions, and which curve was used: of CO2."""
+    from mangrove.traffic_state import at_usual_speed, editions
 
     used = {
         name: row[0].id
         for name, row in zip(found.factors.classes, found.factors.curves, strict=True)
         if row[0]
     }
-    return at_usual_speed(found.factors), used
+    return at_usual_speed(found.factors), editions(found.factors), used
 
 
 def _newest(live: Live, view: View) -> str:
