@@ -196,11 +196,24 @@ def test_the_plan_of_another_copy_of_the_network_is_the_installed_one(world):
         (("--control", "actuatd"), "signals.unknown_control"),
         (("--control", "fixed:none.add.xml"), "signals.unreadable"),
         (("--control", "fixed:"), "signals.unknown_control"),
-        (("--control", "installed", "--draws", "0"), "signals.bad_setting"),
+        (("--control", "installed", "--draws", "0"), "signals.bad_range"),
+        (("--control", "installed", "--draws", "100000000"), "signals.bad_range"),
         (("--control", "installed", "--sublane", "0m"), "signals.bad_strip"),
         (("--control", "installed", "--sublane", "1mm"), "signals.bad_strip"),
         (("--control", "installed", "--seed", "-1"), "signals.bad_setting"),
-        (("--control", "installed", "--teleport=-3s"), "signals.bad_setting"),
+        (("--control", "installed", "--sublane", "wide"), "signals.bad_strip"),
+        (("--control", "installed", "--sublane", "1e300m"), "signals.bad_strip"),
+        (("--control", "installed", "--teleport=-3s"), "signals.time_range"),
+        (("--control", "installed", "--teleport", "0s"), "signals.time_range"),
+        (("--control", "installed", "--teleport", "1e300h"), "signals.time_range"),
+        (("--control", "installed", "--end", "1e300h"), "signals.time_range"),
+        (("--control", "installed", "--end", "1e308h"), "signals.time_range"),
+        (("--control", "installed", "--end", "-5s"), "signals.time_range"),
+        (("--control", "installed", "--end", "nan"), "signals.bad_time"),
+        (("--control", "installed", "--end", "600"), "signals.bad_time"),
+        (("--control", "installed", "--end", "5 km"), "signals.bad_time"),
+        (("--control", "installed", "--end", "0s"), "signals.bad_period"),
+        (("--control", "installed", "--end", "32 d"), "signals.too_long"),
         (("--control", "installed", "--begin", "9h"), "signals.nobody"),
         (("--control", "installed", "--begin", "10min", "--end", "5min"), "signals.bad_period"),
     ],
@@ -220,11 +233,23 @@ def test_a_comparison_that_makes_no_sense_is_refused(world, words, code):
         (("--pedestrian", "rods"), "signals.unknown_pedestrians", 1),
         (("--cycle", "60s"), "signals.cycle_words", 1),
         (("--cycle", "90s,50s"), "signals.bad_cycle", 1),
-        (("--minimum-green", "7"), "base.not_a_quantity", 1),
-        (("--evaluations", "1"), "signals.bad_setting", 1),
-        (("--minimum-green=-7s",), "signals.bad_setting", 1),
-        (("--verify-seeds", "-1"), "signals.bad_setting", 1),
-        (("--carbon-weight", "nan"), "signals.bad_setting", 1),
+        (("--cycle", "50s,1e300h"), "signals.time_range", 1),
+        (("--cycle", "0s,60s"), "signals.time_range", 1),
+        (("--minimum-green", "7"), "signals.bad_time", 1),
+        (("--minimum-green=-7s",), "signals.time_range", 1),
+        (("--minimum-green", "1e300h"), "signals.time_range", 1),
+        (("--pedestrian", "1e300h"), "signals.time_range", 1),
+        (("--begin", "nan"), "signals.bad_time", 1),
+        (("--end", "1e300h"), "signals.time_range", 1),
+        (("--evaluations", "1"), "signals.bad_range", 1),
+        (("--draws", "1000000"), "signals.bad_range", 1),
+        (("--verify-seeds", "-1"), "signals.bad_range", 1),
+        (("--verify-seeds", "1000000000"), "signals.bad_range", 1),
+        (("--seed", "0"), "signals.bad_range", 1),
+        (("--seed", "99999999999999999999"), "signals.bad_range", 1),
+        (("--workers", "0"), "signals.bad_setting", 1),
+        (("--carbon-weight", "nan"), "signals.bad_range", 1),
+        (("--carbon-weight", "1e308"), "signals.bad_range", 1),
     ],
 )
 def test_a_search_that_cannot_be_is_refused(world, words, code, status):
@@ -233,6 +258,33 @@ def test_a_search_that_cannot_be_is_refused(world, words, code, status):
         asked("search", net, "--routes", routes, *words)
     assert (refused.value.code, refused.value.exit_code) == (code, status)
     assert refused.value.text("vi") != refused.value.text("en")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--wait", "1e308h"), "signals.time_range"),
+        (("--wait=-5s",), "signals.time_range"),
+        (("--seconds", "nan"), "signals.bad_time"),
+        (("--seconds", "0s"), "signals.time_range"),
+        (("--seconds", "1e308h"), "signals.time_range"),
+        (("--order", "-3"), "traffic.live_order"),
+        (("--order", "9999999999"), "traffic.live_order"),
+        (("--net", "none.net.xml"), "signals.unreadable"),
+    ],
+)
+def test_a_control_that_cannot_be_is_refused_before_anybody_is_called(words, code):
+    with pytest.raises(MangroveError) as refused:
+        asked("live", "--port", "1", "--lang", "vi", *words)
+    assert refused.value.code == code
+    assert refused.value.text("vi") != refused.value.text("en")
+
+
+def test_the_option_that_is_wrong_is_named(world):
+    net, routes = world
+    with pytest.raises(MangroveError) as refused:
+        asked("run", net, "--routes", routes, "--control", "installed", "--end", "1e300h")
+    assert refused.value.text("en") == "--end: 1e300h is not between 0 and 10000000000 s"
 
 
 def test_a_file_that_cannot_be_written_is_found_out_before_the_search(world, tmp_path):

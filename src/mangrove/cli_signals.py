@@ -84,19 +84,21 @@ def search(
 ) -> None:
     """Searches the fixed-time plan with the least delay and CO2, and checks it."""
     from mangrove import printing_signals as printing
+    from mangrove import signal_words as words
     from mangrove import signals as work
     from mangrove.traffic.plan_search import Setting
 
     _can_be_written(out, table)
-    times = (_seconds(begin), _seconds(end))
+    times = (words.instant_of(begin, "--begin"), words.instant_of(end, "--end"))
     setting = Setting(
         evaluations, draws, co2_weight=co2_weight, seed=seed, workers=workers, begin=times[0], end=times[1]
     )
     with told_to_stop(_interrupt):
         searched = work.search(
-            net, routes, setting=setting, minimum_green=work.seconds_of(minimum_green),
-            pedestrians=work.pedestrians_of(pedestrian), cycle=work.cycle_of(cycle), start=start,
-            verify=verify_seeds, sublane=work.strip_of(sublane), progress=_told(lang),
+            net, routes, setting=setting, minimum_green=words.seconds_of(minimum_green, "--minimum-green", 1),
+            pedestrians=words.pedestrians_of(pedestrian, "--pedestrian"),
+            cycle=words.cycle_of(cycle, "--cycle"), start=start,
+            verify=verify_seeds, sublane=words.strip_of(sublane), progress=_told(lang),
         )  # fmt: skip
     tell(searched.problems, lang)
     typer.echo(printing.searched_json(searched) if json else printing.searched_text(searched, lang))
@@ -134,15 +136,17 @@ def run(
 ) -> None:
     """Compares ways to control the signals; the first is what the others are compared with."""
     from mangrove import printing_signals as printing
+    from mangrove import signal_words as words
     from mangrove import signals as work
 
     park = work.shelf(store, net) if store else None
     controls = [word for given in control for word in parts(given)]
-    stuck = -1.0 if teleport == "never" else work.seconds_of(teleport)
+    stuck = -1.0 if teleport == "never" else words.seconds_of(teleport, "--teleport", 1)
+    period = (words.instant_of(begin, "--begin"), words.instant_of(end, "--end"))
     with told_to_stop(_interrupt):
         compared = work.run(
-            net, routes, controls, draws=draws, seed=seed, period=(_seconds(begin), _seconds(end)),
-            sublane=work.strip_of(sublane), teleport=stuck, streets=json or park is not None, workers=workers,
+            net, routes, controls, draws=draws, seed=seed, period=period,
+            sublane=words.strip_of(sublane), teleport=stuck, streets=json or park is not None, workers=workers,
             progress=_simulated(lang),
         )  # fmt: skip
     document = work.document(compared, net, name) if json or park else {}
@@ -180,12 +184,17 @@ def live(
 ) -> None:
     """Controls the signals of a SUMO that is running; Ctrl-C gives them back to their programs."""
     from mangrove import printing_signals as printing
+    from mangrove import signal_words as words
     from mangrove import signals as work
+    from mangrove.traffic.live_control import PATIENCE
+    from mangrove.traffic.simulate import LATEST
 
+    ends = None if seconds is None else words.seconds_of(seconds, "--seconds", 1, LATEST)
+    patience = words.seconds_of(wait, "--wait", most=PATIENCE)
     with _decisions(log) as told:
         driven = work.live(
-            port, host, net=net, only=signal or (), seconds=_seconds(seconds), order=order,
-            wait=work.seconds_of(wait), told=told, stopping=lambda: say(messages.render("signals.handing_back", lang)),
+            port, host, net=net, only=signal or (), seconds=ends, order=order,
+            wait=patience, told=told, stopping=lambda: say(messages.render("signals.handing_back", lang)),
         )  # fmt: skip
     say(printing.driven_text(driven, lang))
     if driven.why == "stopped":
@@ -288,9 +297,3 @@ def _simulated(lang: str) -> Callable[[float], None]:
             say(messages.render("signals.simulated", lang, share=percent(told / 10, lang)))
 
     return tell_
-
-
-def _seconds(text: str | None) -> float | None:
-    from mangrove.signals import seconds_of
-
-    return None if text is None else seconds_of(text)

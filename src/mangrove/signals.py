@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mangrove.errors import Problem, RequestError, SourceError, did_you_mean
-from mangrove.units import Quantity
+from mangrove.signal_words import SIMULATED
 
 if TYPE_CHECKING:
     from mangrove.handle import Handle
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 KIND = "signals"
 """Of the records of comparisons."""
 CONTROLS = ("installed", "fixed:FILE", "actuated", "adaptive")
-SIMULATED = "auto"
-"""How lateral movement is simulated unless said: in strips where the routes bring two-wheelers, in lanes otherwise."""
 STUCK = 120.0
 """s after which a stuck vehicle is lifted away when ways are compared; every one is counted."""
 _VERIFICATION = 7919
@@ -99,10 +97,12 @@ def search(
         no sense. MissingExtraError: SUMO or cma is not installed.
     """
     from mangrove.traffic import fixed_plan, movements, plan_search, progression
+    from mangrove.traffic.plan_search import MOST_DRAWS, within
+    from mangrove.traffic.simulate import LONGEST
 
     setting = setting or plan_search.Setting()
     green = movements.MINIMUM_GREEN if minimum_green is None else minimum_green
-    _at_least(verify=(verify, 0), minimum_green=(green, 1))
+    within(verify=(verify, 0, MOST_DRAWS), minimum_green=(green, 1, LONGEST))
     plan = fixed_plan.read_plan(net)
     known = movements.read_movements(net)
     least = movements.least_greens(plan, known, green, pedestrians)
@@ -164,9 +164,14 @@ def run(
     import numpy as np
 
     from mangrove.traffic import demand_draws, plan_search, verdict
-    from mangrove.traffic.simulate import Run
+    from mangrove.traffic.plan_search import MOST_DRAWS, within
+    from mangrove.traffic.simulate import LONGEST, Run
 
-    _at_least(draws=(draws, 1), seed=(seed, 0), teleport=(1 if teleport == -1 else teleport, 1))
+    within(
+        draws=(draws, 1, MOST_DRAWS),
+        seed=(seed, 0, math.inf),
+        teleport=(1 if teleport == -1 else teleport, 1, LONGEST),
+    )
     elements = demand_draws.read_routes(routes)
     begin, end = plan_search.period(routes, *period)
     width = demand_draws.strip(elements) if sublane == SIMULATED else sublane
@@ -354,66 +359,6 @@ def export(
     known = movements.read_movements(net or source)
     least = movements.least_greens(plan, known)
     return plan, plan_table.plan_rows(plan, known, least if known else None, lang)
-
-
-def seconds_of(text: str) -> float:
-    """Seconds of "7s" or "1.5 min".
-
-    Raises:
-        RuleError: it is no duration.
-    """
-    return Quantity.parse(text, "s").to("s")
-
-
-def pedestrians_of(text: str) -> str | float:
-    """How pedestrians are kept: a word of `movements.PEDESTRIANS`, or seconds.
-
-    Raises:
-        RequestError: `signals.unknown_pedestrians`.
-    """
-    from mangrove.traffic.movements import PEDESTRIANS
-
-    if text in PEDESTRIANS:
-        return text
-    if not text[:1].isdigit():
-        options = ", ".join(PEDESTRIANS)
-        raise RequestError("signals.unknown_pedestrians", text=text, options=options)
-    return seconds_of(text)
-
-
-def cycle_of(text: str) -> tuple[float, float]:
-    """Bounds of the cycle: "50s,130s".
-
-    Raises:
-        RuleError: no durations. RequestError: `signals.cycle_words`.
-    """
-    words = [word.strip() for word in text.split(",")]
-    if len(words) != len(("low", "high")):
-        raise RequestError("signals.cycle_words", text=text)
-    return seconds_of(words[0]), seconds_of(words[1])
-
-
-def strip_of(text: str) -> float | str | None:
-    """Lateral movement: "auto", "none", or a width such as "0.8 m".
-
-    Raises:
-        RuleError: it is no length. RequestError: `signals.bad_strip`.
-    """
-    if text in (SIMULATED, "none"):
-        return SIMULATED if text == SIMULATED else None
-    from mangrove.traffic.simulate import NARROWEST
-
-    width = Quantity.parse(text, "m").to("m")
-    if not NARROWEST <= width < math.inf:
-        raise RequestError("signals.bad_strip", text=text)
-    return width
-
-
-def _at_least(**settings: tuple[float, float]) -> None:
-    """Raises RequestError for a setting below its least value; each is given as (value, least)."""
-    for name, (value, least) in settings.items():
-        if not least <= value < math.inf:
-            raise RequestError("signals.bad_setting", name=name, value=value, least=least)
 
 
 def _start(net: Path, installed: FixedPlan, start: Path | None) -> FixedPlan:

@@ -14,7 +14,7 @@ import pytest
 
 from mangrove.errors import LedgerError, MissingExtraError, RequestError, SourceError
 from mangrove.traffic import outcome, sumo
-from mangrove.traffic.simulate import Run, many, simulate
+from mangrove.traffic.simulate import LONGEST, Run, many, simulate
 
 pytest.importorskip("sumolib")
 NETS = Path(importlib.util.find_spec("sumo_rl").origin).parent / "nets"
@@ -123,6 +123,11 @@ def test_emissions_follow_the_class_of_the_vehicle_type(tmp_path):
         ({"step": 0}, RequestError, "traffic.run_step"),
         ({"meso": True, "sublane": 0.8}, RequestError, "traffic.meso_sublane"),
         ({"sublane": 1e-6}, RequestError, "traffic.run_sublane"),
+        ({"begin": -1.0}, RequestError, "traffic.run_times"),
+        ({"end": 3.6e303}, RequestError, "traffic.run_times"),
+        ({"end": 32 * 86_400.0}, RequestError, "traffic.run_long"),
+        ({"teleport": 3.6e303}, RequestError, "traffic.run_teleport"),
+        ({"sublane": 1e300}, RequestError, "traffic.run_sublane"),
         ({"teleport": float("nan")}, RequestError, "traffic.run_teleport"),
         ({"every": 0.5}, RequestError, "traffic.run_every"),
         ({"begin": float("nan")}, RequestError, "traffic.run_times"),
@@ -207,7 +212,7 @@ def interruptible():
 @pytest.mark.usefixtures("interruptible")
 def test_an_interruption_ends_all_simulations_at_once():
     before = children()
-    long = replace(RUN, end=10_000_000)
+    long = replace(RUN, end=LONGEST)
 
     def interrupt():
         while len(children() - before) < 2:
@@ -230,13 +235,13 @@ def test_an_exception_of_the_listener_ends_the_run():
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        simulate(replace(RUN, end=10_000_000), progress=enough)
+        simulate(replace(RUN, end=LONGEST), progress=enough)
     assert children() - before == set()
 
 
 def test_the_first_failure_ends_the_others():
     with pytest.raises(SourceError):
-        many([replace(RUN, end=10_000_000), replace(RUN, options={"no-such-option": "1"})])
+        many([replace(RUN, end=LONGEST), replace(RUN, options={"no-such-option": "1"})])
 
 
 def test_workers_and_controls_must_make_sense():

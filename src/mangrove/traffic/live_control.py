@@ -26,6 +26,10 @@ from mangrove.traffic.phases import Signal
 from mangrove.traffic.signals import Decision, WaveController
 
 PORTS = 65535
+PATIENCE = 86_400.0
+"""s: a day is the longest that anybody is waited for."""
+_ORDERS = 2**31
+"""Places of clients that SUMO's interface can say."""
 _ONLINE = "online"
 """SUMO's name for the program of a signal that somebody sets state by state."""
 _LONGEST = 180.0
@@ -113,11 +117,16 @@ def connect(port: int, host: str = "localhost", *, wait: float = 10.0, order: in
         order: place of this client among several, as SUMO's `setOrder`.
 
     Raises:
-        MissingExtraError: traci is not installed. RequestError: `traffic.live_port`. SourceError: `traffic.live_nobody` (nobody
-            listens), `traffic.live_silent` (no answer in time), `traffic.live_not_sumo` (another kind of server).
+        MissingExtraError: traci is not installed. RequestError: `traffic.live_port`, `traffic.live_wait`, `traffic.live_order`.
+        SourceError: `traffic.live_nobody` (nobody listens), `traffic.live_silent` (no answer in time), `traffic.live_not_sumo`
+            (another kind of server).
     """
     if not 0 < port <= PORTS:
         raise RequestError("traffic.live_port", port=port)
+    if not 0 <= wait <= PATIENCE:
+        raise RequestError("traffic.live_wait", wait=f"{wait:g}", most=f"{PATIENCE:g}")
+    if order is not None and not 0 <= order < _ORDERS:
+        raise RequestError("traffic.live_order", order=order)
     try:
         traci = import_module("traci")
     except ImportError:

@@ -27,7 +27,7 @@ from mangrove.traffic.fixed_plan import FixedPlan, write_plan
 from mangrove.traffic.movements import Movement
 from mangrove.traffic.outcome import Outcome
 from mangrove.traffic.progression import Link, coordinated
-from mangrove.traffic.simulate import Run, many
+from mangrove.traffic.simulate import LATEST, LONGEST, Run, many
 
 Floats = npt.NDArray[np.float64]
 
@@ -39,6 +39,14 @@ CO2_WEIGHT = 0.5
 """s of delay that one g of CO2 per vehicle weighs; a declared preference."""
 _CYCLE, _SPLIT, _OFFSET = 0.25, 0.4, 0.25
 """One unit of a vector: of the logarithm of the cycle, of the logarithm of a green, of the offset in cycles."""
+MOST_DRAWS = 1000
+"""Draws of the demand: a mean of a thousand is known to 3 % of the spread of one, and each is a simulation."""
+_MOST_EVALUATIONS, _MOST_POPULATION = 10**7, 10_000
+_MOST_WEIGHT = 1e6
+"""s for a gram: nothing but CO2 counts long before."""
+_LEAST_STEP, _MOST_STEP = 1e-6, 100.0
+_MOST_SEED = 2**32 - 1
+"""Of the random numbers of CMA-ES."""
 _LEAST_POPULATION = 4
 _POOL = 4
 """Draws made for each draw that a plan is judged on: one part to choose the best, the others in turn."""
@@ -300,12 +308,24 @@ def cost_of(outcome: Outcome, co2_weight: float) -> float:
 def period(
     routes: Sequence[Path], begin: float | None = None, end: float | None = None
 ) -> tuple[float, float]:
-    """When a simulation of routes begins and ends, s: from the first departure to the last, in whole minutes, unless given."""
+    """When a simulation of routes begins and ends, s: from the first departure to the last, in whole minutes, unless given.
+
+    Raises:
+        RequestError: `signals.bad_period`, `signals.too_long`.
+    """
     times = demand_draws.departures(demand_draws.read_routes(routes))
     first = math.floor(times[0] / 60) * 60.0 if begin is None else float(begin)
     last = max(math.ceil(times[1] / 60) * 60.0, first + 60.0) if end is None else float(end)
     if not 0 <= first < last:
-        raise RequestError("signals.bad_period", begin=first, end=last)
+        raise RequestError("signals.bad_period", begin=f"{first:.12g}", end=f"{last:.12g}")
+    if last - first > LONGEST or last > LATEST:
+        data = {
+            "begin": f"{first:.12g}",
+            "end": f"{last:.12g}",
+            "most": f"{LONGEST:.12g}",
+            "latest": f"{LATEST:.12g}",
+        }
+        raise RequestError("signals.too_long", **data)
     return first, last
 
 
@@ -450,20 +470,25 @@ def _strategy(start: Floats, setting: Setting, left: int) -> Any:
 
 
 def _check(setting: Setting) -> None:
-    whole = {
-        "evaluations": (setting.evaluations, 4 * setting.draws),
-        "draws": (setting.draws, 1),
-        "population": (setting.population, _LEAST_POPULATION),
-        "workers": (setting.workers, 1),
-        "seed": (setting.seed, 1),
-    }
-    for name, (value, least) in whole.items():
-        if value < least:
-            raise RequestError("signals.bad_setting", name=name, value=value, least=least)
-    if not 0 < setting.step < math.inf:
-        raise RequestError("signals.bad_setting", name="step", value=setting.step, least=0)
-    if not 0 <= setting.co2_weight < math.inf:
-        raise RequestError("signals.bad_setting", name="co2_weight", value=setting.co2_weight, least=0)
+    within(
+        draws=(setting.draws, 1, MOST_DRAWS),
+        evaluations=(setting.evaluations, 4 * setting.draws, _MOST_EVALUATIONS),
+        population=(setting.population, _LEAST_POPULATION, _MOST_POPULATION),
+        workers=(setting.workers, 1, math.inf),
+        seed=(setting.seed, 1, _MOST_SEED),
+        step=(setting.step, _LEAST_STEP, _MOST_STEP),
+        co2_weight=(setting.co2_weight, 0, _MOST_WEIGHT),
+    )
+
+
+def within(**settings: tuple[float, float, float]) -> None:
+    """Raises RequestError `signals.bad_setting` for a setting outside its bounds; each is given as (value, least, most)."""
+    for name, (value, least, most) in settings.items():
+        if not (least <= value <= most and math.isfinite(value)):
+            code = "signals.bad_setting" if math.isinf(most) else "signals.bad_range"
+            raise RequestError(
+                code, name=name, value=f"{value:.12g}", least=f"{least:g}", most=f"{most:.12g}"
+            )
 
 
 def _is_green(state: str, index: int) -> bool:

@@ -31,8 +31,14 @@ OURS = frozenset({
 """Options of SUMO that a `Run` sets from its own fields."""
 
 
-NARROWEST = 0.1
-"""m; narrower strips than this make lanes of hundreds of strips, which take hours and tell nothing."""
+NARROWEST, WIDEST = 0.1, 100.0
+"""m; narrower strips than this make lanes of hundreds of strips, which take hours and tell nothing; no lane is as wide as the widest."""
+LONGEST = 31 * 86_400.0
+"""s of a simulation: a month. What is longer is a slip of the pen, and would run for days."""
+LATEST = 1e10
+"""s of the simulated clock (three hundred years); later times are not known to the millisecond when they are written for SUMO."""
+_DIGITS = 13
+"""Of a time for SUMO: milliseconds until `LATEST`."""
 
 
 class Control(Protocol):
@@ -94,7 +100,9 @@ class Run:
     def _settings(self) -> Iterator[tuple[bool, str, dict[str, Any]]]:
         """What must hold, with the code and the data of its error."""
         inf, begin, end = math.inf, float(self.begin), float(self.end)
-        yield -inf < begin < end < inf, "traffic.run_times", {"begin": begin, "end": end}
+        times = {"begin": f"{begin:.{_DIGITS}g}", "end": f"{end:.{_DIGITS}g}"}
+        yield 0 <= begin < end <= LATEST, "traffic.run_times", {**times, "latest": f"{LATEST:.{_DIGITS}g}"}
+        yield end - begin <= LONGEST, "traffic.run_long", {**times, "most": f"{LONGEST:.{_DIGITS}g}"}
         yield 0.0 < self.step <= 1.0, "traffic.run_step", {"step": float(self.step)}
         yield self.step <= self.every < inf, "traffic.run_every", {"every": float(self.every)}
         cells = self.step if self.cells is None else self.cells
@@ -102,9 +110,9 @@ class Run:
         yield not self.kinds or self.cells is not None, "traffic.kinds_without_cells", {}
         yield not self.meso or self.sublane is None, "traffic.meso_sublane", {}
         width = NARROWEST if self.sublane is None else self.sublane
-        data = {"width": float(width), "least": NARROWEST}
-        yield NARROWEST <= width < inf, "traffic.run_sublane", data
-        yield -inf < self.teleport < inf, "traffic.run_teleport", {"seconds": float(self.teleport)}
+        data = {"width": float(width), "least": NARROWEST, "most": WIDEST}
+        yield NARROWEST <= width <= WIDEST, "traffic.run_sublane", data
+        yield -inf < self.teleport <= LONGEST, "traffic.run_teleport", {"seconds": float(self.teleport)}
         for option in sorted(OURS & set(self.options)):
             yield False, "traffic.run_option", {"option": option}
 
@@ -116,8 +124,8 @@ class Run:
             "additional-files": _files(
                 (*self.additional, *([] if self.cells is None else [folder / links.ASKED]))
             ),
-            "begin": f"{self.begin:.12g}",
-            "end": f"{self.end:.12g}",
+            "begin": f"{self.begin:.{_DIGITS}g}",
+            "end": f"{self.end:.{_DIGITS}g}",
             "seed": str(self.seed),
             "step-length": f"{self.step:g}",
             "mesosim": "true" if self.meso else "",
