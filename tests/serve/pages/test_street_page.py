@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import re
+from contextlib import contextmanager
 from datetime import timedelta
 from html import unescape
 from xml.etree import ElementTree as ET
@@ -18,7 +19,7 @@ from tests.serve.access.browser import Browser
 from tests.serve.whole import NOW, built
 
 import mangrove as mg
-from mangrove import street_plans, traffic_state
+from mangrove import messages, street_plans, traffic_state
 from mangrove.errors import RequestError
 from mangrove.ledger import Ledger, Origin
 from mangrove.plan.traffic.verdict import TIE
@@ -350,18 +351,92 @@ BROKEN = [
 ]  # fmt: skip
 
 
+@contextmanager
+def reading(park):
+    """An operator at the pages."""
+    with built(park) as whole:
+        one = Browser(whole.app)
+        one.http.headers["authorization"] = f"Bearer {whole.keys['operator']}"
+        yield one
+        one.close()
+
+
+PLANS = world.plans()
+TORN = [
+    b"\xff\x00", b'{"plans": [{}]}',
+    *(json.dumps({**PLANS, key: value}).encode() for key, value in [
+        ("claims", [{"id": "pilot"}]), ("problems", 5), ("assumptions", [1]), ("on", 2030), ("made", "yesterday"),
+    ]),
+]  # fmt: skip
+
+
 def test_records_that_cannot_be_read_leave_the_page_with_those_that_can(tmp_path):
     park = world.streets(tmp_path / "city")
     before = page(Live(park, Clock(NOW, 0)))
     with park.writer() as ledger:
         for content in BROKEN:
             ledger.put_record("signals", content)
-        for content in (b"\xff\x00", b'{"plans": [{}]}'):
+        for content in TORN:
             ledger.put_record("street_plans", content)
+        for content in (b"no", b'{"problems": ["vehicles.estimated"]}', b'{"problems": 5}'):
+            ledger.put_record("traffic", content)
     found = page(Live(park, Clock(NOW, 0)))
     assert (found.study.name, found.study.others) == (before.study.name, before.study.others)
     assert found.plans.names == before.plans.names
+    assert found.map.whole is None
     assert found.tables().keys() == before.tables().keys()
+    assert [len(found.left_out[part]) for part in ("signals", "roads")] == [6, len(TORN)]
+    assert len(found.map.left_out) == 3
+
+
+@pytest.mark.parametrize("rest", [True, False], ids=["beside others", "alone"])
+@pytest.mark.parametrize(
+    ("kind", "document", "why"),
+    [
+        ("signals", {**world.study("Giờ cao điểm"), "links": {}}, "live.record_lacks"),
+        ("signals", {**world.study("Giờ cao điểm"), "values": 5}, "live.record_form"),
+        ("street_plans", {"name": "Giờ cao điểm", "measures": []}, "live.record_lacks"),
+    ],
+)
+def test_what_is_left_out_is_told_where_it_would_stand(tmp_path, rest, kind, document, why):
+    park = world.streets(tmp_path / "city", records=rest)
+    with park.writer() as ledger:
+        record = ledger.put_record(kind, json.dumps(document).encode())
+    part, key = {"signals": ("signals", "installed"), "street_plans": ("roads", "plans")}[kind]
+    with reading(park) as browser:
+        for lang in ("en", "vi"):
+            text = unescape(get(browser, f"/traffic?period={world.DAY}&lang={lang}").text)
+            panel = text[text.index(f'id="traffic-{part}"') :].partition("</section>")[0]
+            assert "Giờ cao điểm" in panel
+            assert record[:12] in panel
+            assert messages.render(why, lang, key=key) in panel
+        (told,) = get(browser, f"/traffic.json?period={world.DAY}&lang=en").json()["left_out"]
+    assert (told["part"], told["record"], told["name"]) == (part, record, "Giờ cao điểm")
+
+
+def test_a_study_that_a_later_one_of_its_name_replaced_is_not_missed(tmp_path):
+    park = world.streets(tmp_path / "city", records=False)
+    with park.writer() as ledger:
+        ledger.put_record("signals", json.dumps({**world.study("peak"), "links": {}}).encode())
+        ledger.put_record("signals", json.dumps(world.study("peak")).encode())
+        ledger.put_record(
+            "signals",
+            json.dumps(
+                {
+                    **world.study("one"),
+                    "names": ["installed"],
+                    "values": [[[1.0]]],
+                    "measures": ["delay"],
+                    "vehicles": [[9.0]],
+                    "seeds": [1],
+                }
+            ).encode(),
+        )
+    found = page(Live(park, Clock(NOW, 0)))
+    assert found.study.name == "peak"
+    assert [(one.name, one.why.code) for one in found.left_out["signals"]] == [
+        ("one", "page_traffic.one_way")
+    ]
 
 
 def test_every_number_of_the_tables_has_its_unit(live):
@@ -472,11 +547,8 @@ def test_a_comparison_of_signals_is_read_as_it_is_written(tmp_path):
 
 @pytest.fixture(scope="module")
 def browser(park):
-    with built(park) as whole:
-        one = Browser(whole.app)
-        one.http.headers["authorization"] = f"Bearer {whole.keys['operator']}"
+    with reading(park) as one:
         yield one
-        one.close()
 
 
 def get(browser, path):

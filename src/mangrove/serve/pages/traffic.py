@@ -94,7 +94,8 @@ class Traffic:
     Attributes:
         view: what is looked at; found: the streets of the day, None when there are none; problems: what to know, or what stands in the way.
         shown: what colors the map; options: what can; map, worst, now: of the day; sources: g/km at 20 km/h by class and source; editions: of
-            them. used: curve of each class; newest: the newest day with counts, when this one has none; study, plans: stored comparisons.
+            them. used: curve of each class; newest: the newest day with counts, when this one has none; study, plans: stored comparisons; left_out: those that cannot
+            be read, by where they would stand (`signals`, `roads`).
     """
 
     view: View
@@ -112,6 +113,7 @@ class Traffic:
     study: Study | None
     plans: Plans | None
     drawn: Mapping[str, str]
+    left_out: Mapping[str, tuple[records.LeftOut, ...]]
 
     @property
     def pollutant(self) -> str:
@@ -221,6 +223,17 @@ class Traffic:
             "frames": self.map.frames() if self.map else None,
             **{name: table.to_pylist() for name, table in self.tables().items()},
             "problems": [{"code": one.code, "text": one.text(self.view.lang)} for one in self.problems],
+            "left_out": [
+                {
+                    "part": part,
+                    "record": one.id,
+                    "name": one.name,
+                    "stored": one.stored,
+                    "text": one.why.text(self.view.lang),
+                }
+                for part, rows in {"map": self.map.left_out if self.map else (), **self.left_out}.items()
+                for one in rows
+            ],
         }
 
     def figures(self, lang: str) -> Mapping[str, str]:
@@ -277,10 +290,12 @@ def build(live: Live, view: View) -> Traffic:
     shown = choice("show", wished, known) if known else CARBON
     if found is not None and shown_of(shown) not in found.factors.pollutants:
         found, problems = day(live, view, shown_of(shown))
-    study, plans = study_of(live, view), plans_of(live, view, shown_of(shown))
+    study, unread = study_of(live, view)
+    plans, torn = plans_of(live, view, shown_of(shown))
+    left = {"signals": unread, "roads": torn}
     if found is None:
         return Traffic(
-            view, None, problems, shown, known, None, None, None, {}, {}, {}, _newest(live, view), study, plans, {}
+            view, None, problems, shown, known, None, None, None, {}, {}, {}, _newest(live, view), study, plans, {}, left
         )  # fmt: skip
     key = (found.span, live.cut(), found.streets.ids, shown_of(shown), view.lang)
     worst = live.kept.get(
@@ -290,7 +305,7 @@ def build(live: Live, view: View) -> Traffic:
     drawn = live.kept.get(("traffic curves", *key), lambda: _curves(found, shown_of(shown), view))
     return Traffic(
         view, found, found.problems, shown, known, _mapped(live, view, found, shown, worst), worst, _now(found), *_doubt(found), "",
-        study, plans, drawn,
+        study, plans, drawn, left,
     )  # fmt: skip
 
 

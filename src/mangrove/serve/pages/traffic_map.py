@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 SPEED, PACED = "speed", "pace"
 POLLUTANTS = ("CO2", "NOx", "PM", "CO", "HC", "electricity")
 _PER_HOUR = 12
+_READ = 5
+"""Newest records of streets of which the first with estimates is shown."""
 _SPEEDS = (10.0, 15.0, 20.0, 30.0, 40.0)
 _LEVELS = (0.30, 0.40, 0.50, 0.67, 0.85)
 """Levels of service F to A of urban streets by travel speed over free-flow speed: Highway Capacity Manual 2010, exhibit 16-4 (recalled)."""
@@ -100,7 +102,7 @@ class StreetMap:
     Attributes:
         day, shown: of what; index: the step; values: (T, L); classes: of color; plan: the lines, None without a network.
         marked: numbered streets, each the number of a link and a label; estimates: of streets that nobody counts, by id; whole: when the newest record
-            with estimates begins and ends, None without any.
+            with estimates begins and ends, None without any; left_out: newer records of streets that cannot be read.
     """
 
     day: Day
@@ -112,6 +114,7 @@ class StreetMap:
     marked: tuple[tuple[int, str], ...]
     estimates: Mapping[str, float]
     whole: tuple[datetime, datetime] | None
+    left_out: tuple[records.LeftOut, ...]
     lang: str
 
     @property
@@ -213,9 +216,9 @@ def street_map(  # noqa: PLR0917 - one call
             frozenset(focus),
         )
         plan = live.kept.get(question, lambda: plan_of(view, day.streets.net, day.streets.ids, focus))
-    estimates, whole = _estimates(live, view, day, shown, index)
+    estimates, whole, left = _estimates(live, view, day, shown, index)
     return StreetMap(
-        day, shown, index, values, classes_of(values, shown, view.lang), plan, tuple(marked), estimates, whole, view.lang
+        day, shown, index, values, classes_of(values, shown, view.lang), plan, tuple(marked), estimates, whole, left, view.lang
     )  # fmt: skip
 
 
@@ -283,21 +286,29 @@ def _index(day: Day, view: View) -> int:
 
 def _estimates(
     live: Live, view: View, day: Day, shown: str, index: int
-) -> tuple[Mapping[str, float], tuple[datetime, datetime] | None]:
-    """Estimates of streets that nobody counts at a step, and the time for which the newest record has any."""
+) -> tuple[Mapping[str, float], tuple[datetime, datetime] | None, tuple[records.LeftOut, ...]]:
+    """Estimates of streets that nobody counts at a step, the time for which the newest record has any, and newer ones that cannot be read."""
     from mangrove.measure.traffic.store import KIND
+
+    left: list[records.LeftOut] = []
+    for one in records.found(live, KIND, _READ) if view.scope.whole or view.scope.suppresses else ():
+        if isinstance(one, records.LeftOut):
+            left.append(one)
+            continue
+        try:
+            if "vehicles.estimated" in one.document.get("problems", ()):
+                return *_estimates_of(live, one, day, shown, index), tuple(left)
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError, OSError) as error:
+            left.append(records.left_out(one, error))
+    return {}, None, tuple(left)
+
+
+def _estimates_of(
+    live: Live, one: records.Record, day: Day, shown: str, index: int
+) -> tuple[Mapping[str, float], tuple[datetime, datetime]]:
+    """What a record holds of the step, and the time that it is of."""
     from mangrove.times import from_us
 
-    if not (view.scope.whole or view.scope.suppresses):
-        return {}, None
-    found = [
-        one
-        for one in records.newest(live, KIND, 5)
-        if "vehicles.estimated" in one.document.get("problems", ())
-    ]
-    if not found:
-        return {}, None
-    one = found[0]
     first, seconds = int(one.document["start"]), int(one.document["seconds"]) * 1_000_000
     last = first + int(one.document["cells"]) * seconds
     times = (from_us(first), from_us(last))

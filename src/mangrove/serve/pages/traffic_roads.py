@@ -30,7 +30,7 @@ _FEW = 6
 _SURE = 0.95
 _GRAM = "g/"
 _HOURS = 24
-_MOST = 3
+_MOST = 8
 """Newest records of which the first that can be read is shown."""
 _WORDS = ("min", "trip", "jobs", "d")
 
@@ -173,39 +173,39 @@ class Plans:
         return found
 
 
-def plans_of(live: Live, view: View, pollutant: str) -> Plans | None:
-    """The newest comparison; None without one, or for who sees no totals of the territory.
+def plans_of(live: Live, view: View, pollutant: str) -> tuple[Plans | None, tuple[records.LeftOut, ...]]:
+    """The newest comparison that can be read, and newer ones that cannot; nothing for who sees no totals of the territory.
 
     Raises:
         RequestError: `live.unknown_choice` for a plan that there is not.
     """
     if not (view.scope.whole or view.scope.suppresses):
-        return None
-    for record in records.newest(live, KIND, _MOST):
-        try:
-            return _plans(view, record, pollutant)
-        except (
-            AttributeError,
-            LookupError,
-            TypeError,
-            ValueError,
-        ):  # another version, or another hand, has written it
+        return None, ()
+    left: list[records.LeftOut] = []
+    for record in records.found(live, KIND, _MOST):
+        if isinstance(record, records.LeftOut):
+            left.append(record)
             continue
-    return None
+        try:
+            return _plans(view, record, pollutant), tuple(left)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            left.append(records.left_out(record, error))
+    return None, tuple(left)
 
 
-def _plans(view: View, record: records.Record, pollutant: str) -> Plans | None:
-    """A record as the page shows it; None without a plan."""
+def _plans(view: View, record: records.Record, pollutant: str) -> Plans:
+    """A record as the page shows it."""
     document = record.document
     names = {one["name"]: one.get("title") or one["name"] for one in document["plans"]}
     if not names:
-        return None
+        raise KeyError("plans")
     word = view.params.get("plan", "") or next(iter(names))
     if word not in names:
         hint = did_you_mean(word, names)
         raise RequestError(
             "live.unknown_choice", name="plan", word=word[:40], options=", ".join(names), hint=hint
         )
+    _check(document)
     made = document.get("made")
     shown, zones = _zones(view, document, word, pollutant)
     return Plans(
@@ -214,6 +214,18 @@ def _plans(view: View, record: records.Record, pollutant: str) -> Plans | None:
         _by_hour(document, "kwh_charged_by_hour"),
         document.get("claims", ()), document.get("assumptions", ()), document.get("problems", ()), view.lang,
     )  # fmt: skip
+
+
+def _check(document: Mapping[str, Any]) -> None:
+    """Raises LookupError, TypeError or ValueError unless what is shown as it is stored has the form that it needs."""
+    for claim in document.get("claims", ()):
+        fine = isinstance(claim["id"], str) and isinstance(claim["holds"], bool)
+        if not (fine and isinstance(claim.get("text", {}), dict)):
+            raise TypeError
+        ", ".join(claim["sources"])
+    for lines in ("assumptions", "problems"):
+        "".join(document.get(lines, ()))
+    "".join((document.get("on") or "", document.get("per", "")))
 
 
 def _changes(document: Mapping[str, Any]) -> list[Change]:
@@ -225,8 +237,8 @@ def _changes(document: Mapping[str, Any]) -> list[Change]:
             mean, low, high = (_shift(row[name], scale, base) for name in ("mean", "low", "high"))
             found.append(
                 Change(
-                    one["key"], unit, row["plan"], row["against"], base, mean, low, high, row["relative"],
-                    row["confidence"],
+                    one["key"], unit, row["plan"], row["against"], base, mean, low, high, float(row["relative"]),
+                    None if row["confidence"] is None else float(row["confidence"]),
                 )
             )  # fmt: skip
     return found
@@ -272,7 +284,7 @@ def _by_hour(document: Mapping[str, Any], key: str) -> dict[str, list[float]]:
     for one in document.get("zones", ()):
         for plan, hours in one.get(key, {}).items():
             before = found.get(plan) or [0.0] * len(hours)
-            found[plan] = [a + b for a, b in zip(before, hours, strict=True)]
+            found[plan] = [a + float(b) for a, b in zip(before, hours, strict=True)]
     return found
 
 

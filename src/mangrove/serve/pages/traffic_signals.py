@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from mangrove import messages
-from mangrove.errors import RequestError, did_you_mean
+from mangrove.errors import Problem, RequestError, did_you_mean
 from mangrove.figures import numbers
 from mangrove.figures.links import Classes, LinkMap, amount_classes, change_classes
 from mangrove.serve import records
@@ -243,26 +243,20 @@ class Study:
         }
 
 
-def study_of(live: Live, view: View) -> Study | None:
-    """The study that the address names, the newest when it names none; None without any, or for who sees no totals of the streets.
+def study_of(live: Live, view: View) -> tuple[Study | None, tuple[records.LeftOut, ...]]:
+    """The study that the address names, the newest when it names none, and those that cannot be shown; nothing for who sees no totals of the streets.
 
     Raises:
         RequestError: `live.unknown_choice`.
     """
     if not (view.scope.whole or view.scope.suppresses):
-        return None
-    found: dict[str, records.Record] = {}
-    for one in records.newest(live, KIND, _MOST):
-        if live.kept.get(("sound study", one.id), lambda one=one: _sound(one.document)):  # type: ignore[misc]
-            found.setdefault(str(one.document["name"]), one)
+        return None, ()
+    found, left = _readable(live)
     if not found:
-        return None
+        return None, left
     name = choice("study", view.params.get("study", ""), tuple(found))
     record = found[name]
-    document = record.document
-    names = tuple(document["names"])
-    if len(names) < 2:  # noqa: PLR2004 - nothing to compare
-        return None
+    names = tuple(record.document["names"])
     word = view.params.get("way", "") or names[1]
     if word not in names[1:]:
         hint = did_you_mean(word, names[1:])
@@ -282,31 +276,59 @@ def study_of(live: Live, view: View) -> Study | None:
         view.principal.key,
         live.territory.content_hash,
     )
-    return live.kept.get(key, lambda: _study(live, view, record, (word, look), others))
+    return live.kept.get(key, lambda: _study(live, view, record, (word, look), others)), left
 
 
-def _sound(document: Mapping[str, Any]) -> bool:
-    """Whether a record has what the page needs, in the shapes that it needs: another version, or another hand, may have written it."""
+def _readable(live: Live) -> tuple[dict[str, records.Record], tuple[records.LeftOut, ...]]:
+    """The newest study of each name, and those that would stand there but cannot be shown."""
+    found: dict[str, records.Record] = {}
+    left: list[records.LeftOut] = []
+    for one in records.found(live, KIND, _MOST):
+        wrong = (
+            one
+            if isinstance(one, records.LeftOut)
+            else live.kept.get(("sound study", one.id), lambda one=one: _unsound(one))  # type: ignore[misc]
+        )
+        if isinstance(one, records.Record) and wrong is None:
+            found.setdefault(one.document["name"], one)
+        elif wrong is not None and (
+            not wrong.name or wrong.name not in (*found, *(other.name for other in left))
+        ):
+            left.append(wrong)
+    return found, tuple(left)
+
+
+def _unsound(record: records.Record) -> records.LeftOut | None:
+    """Why a record cannot be shown, None when it can."""
+    try:
+        _check(record.document)
+    except (KeyError, TypeError, ValueError) as error:
+        return records.left_out(record, error)
+    if len(record.document["names"]) < 2:  # noqa: PLR2004 - nothing to compare
+        return replace(records.left_out(record, ValueError()), why=Problem("page_traffic.one_way"))
+    return None
+
+
+def _check(document: Mapping[str, Any]) -> None:
+    """Raises KeyError, TypeError or ValueError unless a record has what the page needs, in the shapes that it needs."""
     import numpy as np
 
-    try:
-        names, links = document["names"], document["links"]
-        shape = (len(names), len(document["seeds"]), len(document["measures"]))
-        runs = np.array(document["values"], float).shape, np.array(document["vehicles"], float).shape
-        told = [len(links[name][look]) for name in names for look in LOOKS]
-        placed = [
-            float(one[name][look] or 0) for one in document["signals"] for name in names for look in LOOKS
-        ]
-        datetime.fromisoformat(document["made"])
-        return (
-            bool(document["name"])
-            and isinstance(document["net"], str)
-            and runs == (shape, shape[:2])
-            and set(told) == {len(links["ids"])}
-            and all(math.isfinite(value) for value in placed)
-        )
-    except (KeyError, TypeError, ValueError):
-        return False
+    names, links, signals = document["names"], document["links"], document["signals"]
+    shape = (len(names), len(document["seeds"]), len(document["measures"]))
+    runs = np.array(document["values"], float).shape, np.array(document["vehicles"], float).shape
+    told = [len(links[name][look]) for name in names for look in LOOKS]
+    placed = [float(one[name][look] or 0) for one in signals for name in names for look in LOOKS]
+    datetime.fromisoformat(document["made"])
+    fine = (
+        isinstance(document["name"], str)
+        and bool(document["name"])
+        and isinstance(document["net"], str)
+        and runs == (shape, shape[:2])
+        and set(told) == {len(links["ids"])}
+        and all(math.isfinite(value) for value in placed)
+    )
+    if not fine:
+        raise ValueError
 
 
 def _study(
