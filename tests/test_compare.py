@@ -294,6 +294,32 @@ def test_questions_that_make_no_sense_are_refused(park, tmp_path):
     assert caught.value.code == "scenario.no_such_plan"
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "reason"),
+    [
+        (b"\xff", None, "JSON"),
+        (b"[]", None, "JSON"),
+        (b'{"name": "torn"}', "torn", "title"),
+        (b'{"name": "torn", "title": "", "first": 2024, "last": 2030, "actions": 5}', "torn", "actions"),
+    ],
+)
+def test_an_adopted_plan_that_cannot_be_read_is_told_and_the_others_are_listed(
+    other, tmp_path, text, name, reason
+):
+    comparing.adopt(other, world.write(tmp_path, world.TRUCKS))
+    with other.writer() as ledger:
+        record = ledger.put_record(scenario_store.KIND, text)
+    left_out = []
+    names = [one.name for one in comparing.adopted(other, left_out)]
+    assert names == ["test"]
+    (problem,) = left_out
+    assert (problem.data["name"], problem.data["record"]) == (name or record[:12], record[:12])
+    assert reason in problem.text("vi")
+    with pytest.raises(RequestError) as caught:
+        comparing.compare(other, name or record[:12], "baseline")
+    assert caught.value.code == "scenario.unreadable"
+
+
 def test_the_commands_speak_both_languages_and_draw(other, tmp_path):
     folder, file = str(other.territory.path), str(world.write(tmp_path, *world.ALL))
     run = CliRunner()

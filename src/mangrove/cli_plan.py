@@ -8,12 +8,15 @@ application of `cli.py`; the work is done by `mangrove.compare`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mangrove import messages
 from mangrove.cli_words import Folder, Json, Lang, To, parts, say, tell
+
+if TYPE_CHECKING:
+    from mangrove.errors import Problem
 
 plan_app = typer.Typer(
     help="Scenarios of dated actions: compare, adopt, list.", no_args_is_help=True, rich_markup_mode=None
@@ -107,7 +110,9 @@ def list_plans(folder: Folder, json: Json = False, lang: Lang = "en") -> None:
     from mangrove.compare import adopted
 
     park = api.open(folder)
-    plans = adopted(park)
+    left_out: list[Problem] = []
+    plans = adopted(park, left_out)
+    tell(left_out, lang)
     typer.echo(
         printing_plan.plans_json(plans) if json else printing_plan.plans_text(plans, lang, park.territory.tz)
     )

@@ -109,10 +109,10 @@ def adopt(park: Handle, file: str | Path) -> scenario_store.Adopted:
         return scenario_store.adopt(ledger, park.territory, case.pathway, case.base, path)
 
 
-def adopted(park: Handle) -> list[scenario_store.Stored]:
-    """The adopted scenarios, oldest first."""
+def adopted(park: Handle, left_out: list[Problem] | None = None) -> list[scenario_store.Stored]:
+    """The adopted scenarios, oldest first; `left_out` takes what is wrong with records that cannot be read."""
     with park.reader() as ledger:
-        return scenario_store.stored(ledger)
+        return scenario_store.stored(ledger, left_out)
 
 
 def territory_of(park: Handle, run: str) -> Territory:
@@ -142,8 +142,10 @@ def _case(park: Handle, ledger: Ledger, book: Rules, word: str) -> Case:
     path = Path(word)
     if path.suffix in (".yaml", ".yml"):
         return _case_of(park.territory, ledger, book, read(park.territory, path))
-    known = {one.name: one for one in scenario_store.stored(ledger)}
+    left_out: list[Problem] = []
+    known = {one.name: one for one in scenario_store.stored(ledger, left_out)}
     if word not in known:
+        scenario_store.missed(word, left_out)
         hint = did_you_mean(word, [*known, BASELINE, MEASURED])
         raise RequestError("scenario.unknown", text=word, hint=hint)
     declared, scenario, base = scenario_store.again(ledger, known[word])

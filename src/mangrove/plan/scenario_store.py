@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from mangrove.errors import RequestError, did_you_mean
+from mangrove.errors import Problem, RequestError, Sentence, did_you_mean
 from mangrove.ledger import Ledger, Origin, Quality, Receipt
 from mangrove.ledger.types import series
 from mangrove.plan import scenario_territory
@@ -39,6 +40,8 @@ FOLDER = "plans"
 _EARLIEST, _LATEST = 1900, 2300
 _DECLARED = ("*.yaml", "*.csv", "*.geojson")
 _FILE, _BASE = "scenario.yaml", "base.csv"
+_KEYS = {"name": str, "title": str, "first": int, "last": int, "actions": list, "flows": list, "batch": int}
+"""What a record says, whatever its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,32 +127,85 @@ def values(pathway: Pathway, amounts: Floats) -> pa.Table:
     )
 
 
-def stored(ledger: Ledger) -> list[Stored]:
-    """The scenarios that hold, oldest first: of each name the one adopted last."""
+def stored(ledger: Ledger, left_out: list[Problem] | None = None) -> list[Stored]:
+    """The scenarios that hold, oldest first: of each name the one adopted last.
+
+    Args:
+        ledger: open.
+        left_out: takes a `scenario.unreadable` for each record that cannot be read and that no later one of its name replaces.
+    """
     found: dict[str, Stored] = {}
+    torn: dict[str, Problem] = {}
     for record, when in ledger.records(KIND):
-        document = json.loads(ledger.record(record)[1])
-        found.pop(document["name"], None)
-        found[document["name"]] = Stored(record, when, document)
+        document, name, reason = _document(ledger.record(record)[1])
+        found.pop(name, None)
+        torn.pop(name, None)
+        if reason is None:
+            found[name] = Stored(record, when, document)
+        else:
+            data = {"name": name or record[:12], "record": record[:12], "reason": reason}
+            torn[name or record] = Problem("scenario.unreadable", data, severity="warning")
+    if left_out is not None:
+        left_out.extend(torn.values())
     return list(found.values())
 
 
+def _document(text: bytes) -> tuple[dict[str, Any], str, Sentence | None]:
+    """What a record says, the name that it gives itself, and why it cannot be read: None when it can."""
+    try:
+        read_ = json.loads(text)
+    except ValueError:
+        read_ = None
+    if not isinstance(read_, dict):
+        return {}, "", Sentence("scenario.record_text")
+    name = read_.get("name")
+    for key, kind in _KEYS.items():
+        if not isinstance(read_.get(key), kind):
+            return (
+                read_,
+                name if isinstance(name, str) else "",
+                Sentence("scenario.record_lacks", (("key", key),)),
+            )
+    return read_, str(name), None
+
+
 def find(ledger: Ledger, name: str) -> Stored:
-    """The adopted scenario called `name`; raises `RequestError` `scenario.no_such_plan`."""
-    known = {one.name: one for one in stored(ledger)}
+    """The adopted scenario called `name`; raises `RequestError` `scenario.no_such_plan`, `scenario.unreadable`."""
+    left_out: list[Problem] = []
+    known = {one.name: one for one in stored(ledger, left_out)}
     if name not in known:
+        missed(name, left_out)
         raise RequestError("scenario.no_such_plan", name=name, hint=did_you_mean(name, known))
     return known[name]
 
 
+def missed(name: str, left_out: Sequence[Problem]) -> None:
+    """Raises RequestError `scenario.unreadable` when the record of that name is among those that cannot be read."""
+    for problem in left_out:
+        if problem.data["name"] == name:
+            raise RequestError(problem.code, **problem.data)
+
+
 def unpacked(ledger: Ledger, one: Stored) -> Path:
-    """The folder with the files of a record; it is made again when it is not there."""
+    """The folder with the files of a record; it is made again when it is not there.
+
+    Raises:
+        RequestError: `scenario.unreadable`: the record holds no such files.
+    """
     folder = Path(ledger.root) / FOLDER / one.record[:16]
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder.parent) as beside:
-            with zipfile.ZipFile(io.BytesIO(ledger.record(one.record)[2])) as files:
-                files.extractall(Path(beside) / "all")
+            try:
+                with zipfile.ZipFile(io.BytesIO(ledger.record(one.record)[2])) as files:
+                    files.extractall(Path(beside) / "all")
+            except zipfile.BadZipFile:
+                data = {
+                    "name": one.name,
+                    "record": one.record[:12],
+                    "reason": Sentence("scenario.record_files"),
+                }
+                raise RequestError("scenario.unreadable", **data) from None
             with suppress(OSError):  # another process was faster; what it wrote is the same
                 (Path(beside) / "all").rename(folder)
     return folder
