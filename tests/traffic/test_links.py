@@ -62,6 +62,41 @@ def test_meters_are_those_of_the_trips_and_the_rest_lacks_at_most_a_second_a_veh
             assert 0 <= missing <= 5 * a_second.sum()
 
 
+def test_a_teleport_takes_meters_off_the_streets_and_neither_lost_time_nor_emissions():
+    folder = NETS / "RESCO" / "cologne8"
+    run = Run(
+        folder / "cologne8.net.xml",
+        [folder / "cologne8.rou.xml"],
+        25_200,
+        26_100,
+        seed=3,
+        cells=900,
+        teleport=10,
+    )
+    calm, jammed = simulate(replace(run, teleport=-1)), simulate(run)
+    lifted = jammed.teleports.total
+    assert calm.teleports.total == 0
+    assert lifted > 100
+
+    def lacking(done):
+        trips, found = done.trips, done.links
+        out = trips.departed
+        pairs = (
+            (trips.length, found.distance), (trips.duration[out], found.vehicle_seconds),
+            (trips.time_loss, found.time_loss), (trips.emissions[:, 0], found.emissions[..., 0]),
+        )  # fmt: skip
+        return [float(all_.sum() - streets.sum()) for all_, streets in pairs]
+
+    meters, seconds, lost, carbon = lacking(jammed)
+    before = lacking(calm)
+    assert before[0] == pytest.approx(0.0, abs=1.0)
+    assert 0 < meters / lifted < 50
+    assert -1 < (seconds - before[1]) / lifted < 15
+    # no more than the second in which a vehicle enters
+    assert 0 <= lost <= jammed.departed
+    assert carbon / jammed.departed == pytest.approx(before[3] / calm.departed, rel=0.2)
+
+
 def test_vehicles_are_conserved_on_every_street_and_over_the_junction(done):
     found = done.links
     entered, left = found.entered.sum(axis=0), found.left.sum(axis=0)

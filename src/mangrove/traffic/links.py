@@ -49,6 +49,10 @@ class Links:
         time_loss: (T, L, C) s lost against the speed that each vehicle wished for.
         emissions: (T, L, C, 5) g of `POLLUTANTS`; electricity: (T, L, C) Wh.
 
+    A vehicle that SUMO lifts away drives on no street until it is set down: it loses no time and emits nothing in the air, for streets and trips alike,
+    while its trip counts the meters and the seconds. With 232 teleports of 3,028 vehicles (ingolstadt21, 2.5 times its demand) streets lacked 44 m and 15 s
+    a teleport, 0.2 and 0.3 % of all, and of lost time and CO2 nothing but what runs without teleports lack.
+
     Invariants: without teleports, sums over streets are those of the trips, but for the second in which a vehicle enters, which SUMO
     counts for trips only: meters are equal, seconds, lost time and emissions less by up to one second a vehicle. In the model of queues
     (meso) streets also count the whole piece of road that a vehicle has only begun when the run ends.

@@ -94,7 +94,11 @@ class Steps:
 
 @dataclass(frozen=True, eq=False)
 class Teleports:
-    """Vehicles that SUMO lifted out of the way: stuck in a jam, by yielding, on a wrong lane; `total` counts collisions too."""
+    """Vehicles that SUMO lifted out of the way: stuck in a jam, by yielding, on a wrong lane; `total` counts collisions too.
+
+    The seconds in the air are in the duration of a trip, but neither in its lost time nor in its emissions, and on no street (`Links`): what a run
+    loses and emits is too low by what the vehicles would have done there, so that these numbers stand beside every figure.
+    """
 
     jam: int = 0
     yielding: int = 0

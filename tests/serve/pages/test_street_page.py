@@ -292,6 +292,18 @@ def test_a_way_that_loses_vehicles_is_flagged(live):
     assert {(one.way, one.measure) for one in page(live).study.doubtful} == {("adaptive", "unfinished")}
 
 
+def test_teleports_stand_beside_the_maps_that_lack_them(tmp_path):
+    document = world.study()
+    at = list(MEASURES).index("teleports")
+    for way, count in enumerate((4.0, 0.0, 1.5)):
+        for row in document["values"][way]:
+            row[at] = count
+    park = world.streets(tmp_path / "city", records=False)
+    with park.writer() as ledger:
+        ledger.put_record("signals", json.dumps(document).encode())
+    assert page(Live(park, Clock(NOW, 0)), lang="vi").study.flown == "chương trình hiện có 4, plan 0, điều khiển thích ứng 1,5"
+
+
 def test_ways_with_a_name_of_their_own_keep_it_and_others_are_told_in_the_language(live):
     assert page(live, lang="en").study.against == ["plan", "adaptive control"]
     study = page(live, lang="vi").study

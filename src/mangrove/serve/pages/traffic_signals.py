@@ -146,6 +146,15 @@ class Study:
         return "; ".join(said)
 
     @property
+    def flown(self) -> str:
+        """Teleports of a draw by way, for people: parts of trips that no street of the maps has; empty without any."""
+        known = [one for one in self.rows if one.measure == "teleports"]
+        if not any(one.before or one.after for one in known):
+            return ""
+        pairs = [(self.names[0], known[0].before), *((one.way, one.after) for one in known)]
+        return ", ".join(f"{self.called(way)} {numbers.number(count, self.lang)}" for way, count in pairs)
+
+    @property
     def by_measure(self) -> list[Measured]:
         """The rows with all ways of one measure beside each other."""
         order = list(dict.fromkeys(one.measure for one in self.rows))
