@@ -59,7 +59,7 @@ def traffic(
     made = traffic_state.traffic(
         park, start, end, by=by, pollutant=pollutant, source=source, whole=whole, seed=seed, store=not dry_run
     )
-    tell(made.problems, lang)
+    tell(printing_traffic.summed(made.problems), lang)
     typer.echo(printing_traffic.as_json(made) if json else printing_traffic.as_text(made, lang))
     if made.record:
         say(messages.render("vehicles.stored", lang, count=made.stored, record=made.record[:12]))

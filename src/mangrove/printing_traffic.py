@@ -7,14 +7,50 @@ Comes in: a `TrafficReport`. Goes out: a table of amounts with intervals, the cu
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from mangrove import messages
+from mangrove.errors import Problem
 from mangrove.figures.numbers import number, percent
 from mangrove.printing import grid
 from mangrove.traffic_state import KILO, Edition, Row, TrafficReport
 
 STREETS = "streets"
+
+
+_NAMED, _ALIKE = 5, 3
+"""Streets with gaps that are named; findings of one kind that are told one by one."""
+
+
+def summed(problems: Sequence[Problem]) -> list[Problem]:
+    """What people should know: streets with gaps in one line, those that miss most by name, and of many findings of one kind the first.
+
+    The rest of them is in the JSON, and streets with gaps are dashed on the page Traffic.
+    """
+    kinds: dict[str, list[Problem]] = {}
+    for problem in problems:
+        kinds.setdefault(problem.code, []).append(problem)
+    found: list[Problem] = []
+    for code, alike in kinds.items():
+        if len(alike) <= _ALIKE:
+            found += alike
+        elif code == "vehicles.missing":
+            found.append(_gaps(alike))
+        else:
+            more = {"count": len(alike) - _ALIKE, "code": code}
+            found += [*alike[:_ALIKE], Problem("vehicles.more", more, severity="note")]
+    return found
+
+
+def _gaps(missing: Sequence[Problem]) -> Problem:
+    """All streets that miss cells in one line."""
+    worst = sorted(missing, key=lambda one: (-int(one.data["count"]), str(one.data["link"])))
+    named = ", ".join(f"{one.data['link']} ({one.data['count']})" for one in worst[:_NAMED])
+    cells = int(worst[0].data["cells"])
+    share = sum(int(one.data["count"]) for one in missing) / (len(missing) * cells)
+    data = {"count": len(missing), "cells": cells, "share": f"{share:.0%}", "links": named}
+    return Problem("vehicles.gaps", data, severity="warning")
 
 
 def as_text(report: TrafficReport, lang: str = "en") -> str:
