@@ -3,7 +3,7 @@
 
 import shutil
 import socket
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -110,8 +110,33 @@ def test_the_live_streets_know_their_past_and_get_the_rest_every_five_minutes(st
     coming = demo_live.Feed(scene.year, scene.start)._rows()
     counted = of(coming, "cam04_vehicles_motorbike")
     assert counted.column("sent").to_pylist() == [
-        scene.start + timedelta(minutes=5 * n) for n in range(1, 14 * 12 + 1)
+        scene.start + timedelta(minutes=5 * n) for n in range(1, 16 * 12 + 1)
     ]
+
+
+def test_the_live_streets_begin_without_a_gap(streets):
+    from mangrove.serve import view as views
+    from mangrove.serve.clock import Clock
+    from mangrove.serve.pages import health
+    from mangrove.serve.scope import guest
+    from mangrove.serve.state import Live
+
+    _, scene = streets
+    live = Live(scene.park, Clock(scene.start, 0))
+    asked = {"lang": "en", "period": "month"}
+    view = views.read(
+        live.territory, asked, now=scene.start, principal=guest("operator"), period="month", screen="health"
+    )
+    found = health.build(live, view)
+    # so few vehicles drive here that some nights have no speed, and not every area has a camera
+    assert not [one for one in found.faults if one.flow.startswith("cam")]
+    assert {one.kind for one in found.faults} <= {"missing", "never", "estimated"}
+    assert found.inputs > 4
+    assert found.total > 0
+    first = (date(2026, 5, 29) - found.first.date()).days
+    for one in found.strips:
+        if any(share > 0 for share in one.shares):
+            assert all(np.isnan(share) for share in one.shares[:first])
 
 
 def test_one_live_camera_is_silent_for_an_hour_and_what_it_missed_never_comes(streets):

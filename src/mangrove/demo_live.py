@@ -24,7 +24,17 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from mangrove import api, demo, demo_city, demo_streets, messages, signals, street_plans, streets_twin
+from mangrove import (
+    api,
+    demo,
+    demo_city,
+    demo_streets,
+    messages,
+    signals,
+    street_plans,
+    streets_twin,
+    traffic_state,
+)
 from mangrove.client import Client
 from mangrove.errors import LedgerError, MangroveError, RequestError
 from mangrove.handle import STORE, Handle
@@ -49,7 +59,7 @@ _SILENT, _STUCK = "office_2_electricity", "plastics_electricity"
 _SILENT_HOURS, _STUCK_HOURS = (1.0, 5.0), (-10.0, 4.0)
 """Hours after the start in which they fail. Twelve hours of one value are a stuck meter (`inference.screening.STUCK_HOURS`), so it is
 found two hours after the start."""
-_STREETS_UNTIL, _STREETS_SILENT = 22, (90, 150)
+_STREETS_UNTIL, _STREETS_SILENT = 24, (90, 150)
 """Local hour at which the counts of the streets end, and minutes after seven in the morning between which one camera is silent."""
 _STREETS_MINUTES, _STREETS_DRAWS = 10, 3
 """Of each way of control: three draws, because the interval of two is too wide to say anything, of half the time that `mangrove demo` takes."""
@@ -155,7 +165,7 @@ def _streets(out: Path, say: Say, lang: str, size: demo_streets.Size | None = No
     for folder in (target, day):
         shutil.rmtree(folder, ignore_errors=True)
     twin = streets_twin.build(
-        day, net=size.net, share=size.share, cameras=size.cameras, until=_STREETS_UNTIL, silent=_STREETS_SILENT, lang=lang,
+        day, net=size.net, share=size.share, cameras=size.cameras, until=_STREETS_UNTIL, all_day=True, silent=_STREETS_SILENT, lang=lang,
         progress=lambda step: progress(f"streets_{step}"),
     )  # fmt: skip
     whole = api.open(day)
@@ -167,6 +177,10 @@ def _streets(out: Path, say: Say, lang: str, size: demo_streets.Size | None = No
         known = _known(past, park, start).select(["flow", "start", "value", "quality"])
         ledger.append(known, Origin(_PAST, "1"))
         ledger.seal()
+    progress("live_streets_past")
+    for day in (*streets_twin.EARLIER, streets_twin.DAY):
+        midnight = datetime(day.year, day.month, day.day, tzinfo=park.territory.tz) + timedelta(days=1)
+        traffic_state.keep_up(park, min(midnight, start), hours=24)
     _found(out / demo_streets.FOLDER, park)
     _judged(twin, park, size, progress, lang)
     flows, first, last = twin.silent

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from mangrove import messages
 from mangrove.rules import roads
-from mangrove.streets_demand import PEAK
+from mangrove.streets_demand import HOUR, PEAK
 
 if TYPE_CHECKING:
     from mangrove.traffic.sumo_net import SumoNet
@@ -54,6 +54,7 @@ class Counts:
     Attributes:
         ids: (L,) edges; classes: (C,); vehicles: (T, L, C) in an interval; speed: (T, L, C) km/h, NaN without vehicles.
         mass: (T, L) g that all vehicles emitted, by pollutant: the truth that no camera sees.
+        first: local hour in which the first interval begins.
     """
 
     ids: tuple[str, ...]
@@ -61,15 +62,19 @@ class Counts:
     vehicles: Floats
     speed: Floats
     mass: Mapping[str, Floats]
+    first: int = PEAK
 
-    def then(self, more: Counts) -> Counts:
-        """These intervals, and after them those of another simulation of the same day."""
-        done = len(self.vehicles)
-        return Counts(
-            self.ids, self.classes,
-            np.concatenate([self.vehicles, more.vehicles[done:]]), np.concatenate([self.speed, more.speed[done:]]),
-            {name: np.concatenate([mass, more.mass[name][done:]]) for name, mass in self.mass.items()},
-        )  # fmt: skip
+    def around(self, other: Counts) -> Counts:
+        """These intervals, with those of another simulation of the same day in place of their own."""
+        begin = (other.first - self.first) * HOUR // CELL
+        end = begin + len(other.vehicles)
+
+        def laid(own: Floats, new: Floats) -> Floats:
+            return np.concatenate([own[:begin], new, own[end:]])
+
+        mass = {name: laid(one, other.mass[name]) for name, one in self.mass.items()}
+        vehicles, speed = laid(self.vehicles, other.vehicles), laid(self.speed, other.speed)
+        return Counts(self.ids, self.classes, vehicles, speed, mass, self.first)
 
     def kilograms(self, links: Any) -> dict[str, float]:
         """Kg that vehicles emitted on some streets, by pollutant."""
@@ -263,7 +268,7 @@ def _values(
 ) -> Path:  # fmt: skip
     """Writes the feed of one day: local start of each five minutes, a column for each flow, nothing where a camera says nothing."""
     columns = []
-    steps = np.arange(len(counts.vehicles)) * CELL // 60
+    steps = np.arange(len(counts.vehicles)) * CELL // 60 + (counts.first - PEAK) * 60
     for meter in meters:
         values = (counts.vehicles if meter.kind == "vehicles" else counts.speed)[
             :, at[meter.link], meter.number
@@ -281,7 +286,7 @@ def _values(
 
 @dataclass(frozen=True, slots=True)
 class _Silence:
-    """Flows that stop between two minutes after the start."""
+    """Flows that stop between two minutes after the hour `PEAK` began."""
 
     flows: tuple[str, ...]
     first: int

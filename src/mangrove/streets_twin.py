@@ -99,6 +99,7 @@ def build(
     cameras: int = CAMERAS,
     until: int = PEAK + 1,
     earlier: int = len(EARLIER),
+    all_day: bool = False,
     share: float = 1.0,
     silent: tuple[int, int] = SILENT,
     lang: str = "en",
@@ -114,6 +115,7 @@ def build(
         cameras: streets that are counted: those that lead to signals first, the busiest of them and then of the others.
         until: local hour at which the counts end; those after the first hour come from the mesoscopic model.
         earlier: working days before, of which the same hours are counted, 3 at most.
+        all_day: cameras count from midnight on, and all hours of the earlier days: streets without gaps.
         share: of the demand that drives.
         silent: minutes after the start between which the busiest camera sends nothing.
         lang: of the names that are made.
@@ -145,10 +147,11 @@ def build(
     assert first.links is not None
     seen = _seen(first.links, _WARM // CELL)
     links = _cameras(streets, seen, cameras)
-    days = {DAY: drive.day(DAY, until, seen)}
+    begin, last = (0, 24) if all_day else (PEAK, min(until, PEAK + _HISTORY))
+    days = {DAY: drive.day(DAY, begin, until, seen)}
     if earlier:
         say("earlier")
-        days |= {day: drive.day(day, min(until, PEAK + _HISTORY)) for day in EARLIER[-earlier:]}
+        days |= {day: drive.day(day, begin, last) for day in EARLIER[-earlier:]}
     say("files")
     tz = ZoneInfo(place.tz)
     made = streets_files.write(
@@ -225,7 +228,7 @@ class _Drive:
         from mangrove.traffic.simulate import Run, simulate
 
         self._demand(out, DAY, PEAK, PEAK + 1)
-        with self._demanded(DAY, PEAK + 1) as routes:
+        with self._demanded(DAY, PEAK, PEAK + 1) as routes:
             begin, end, seed = PEAK * HOUR - _WARM, (PEAK + 1) * HOUR, self.seed % 2**31
             return simulate(
                 Run(
@@ -242,29 +245,30 @@ class _Drive:
                 )
             )
 
-    def day(self, day: date, until: int, known: Counts | None = None) -> Counts:
-        """What cameras on all streets count from `PEAK` to `until`; `known` are the first hours of it."""
+    def day(self, day: date, first: int, until: int, known: Counts | None = None) -> Counts:
+        """What cameras on all streets count from hour `first` to `until`; `known` are some of these hours. At midnight streets begin empty."""
         from mangrove.traffic.simulate import Run, simulate
 
-        if known is not None and until <= PEAK + 1:
+        if known is not None and (first, until) == (PEAK, PEAK + 1):
             return known
-        with self._demanded(day, until) as routes:
-            begin, end = PEAK * HOUR - _WARM, until * HOUR
+        warm = min(_WARM, first * HOUR)
+        with self._demanded(day, first, until) as routes:
+            begin, end = first * HOUR - warm, until * HOUR
             seed = (self.seed + day.toordinal()) % 2**31
             run = Run(
                 self.net, [routes], begin, end, seed, meso=True, teleport=STUCK, every=_RARELY, cells=CELL, kinds=True
             )  # fmt: skip
             links = simulate(run).links
         assert links is not None
-        found = _seen(links, _WARM // CELL)
-        return found if known is None else known.then(found)
+        found = _seen(links, warm // CELL, first)
+        return found if known is None else found.around(known)
 
     @contextmanager
-    def _demanded(self, day: date, until: int) -> Iterator[Path]:
-        """The demand of a day from the hour before the first count, in a file that goes away."""
+    def _demanded(self, day: date, first: int, until: int) -> Iterator[Path]:
+        """The demand of a day from the hour before the first count (at midnight none), in a file that goes away."""
         with tempfile.TemporaryDirectory(prefix="mangrove-streets-") as name:
             out = Path(name) / "day.rou.xml"
-            self._demand(out, day, PEAK - 1, until)
+            self._demand(out, day, max(first - 1, 0), until)
             yield out
 
     def _demand(self, out: Path, day: date, first: int, until: int) -> None:
@@ -274,11 +278,11 @@ class _Drive:
         )
 
 
-def _seen(links: Links, skip: int) -> Counts:
+def _seen(links: Links, skip: int, first: int = PEAK) -> Counts:
     """What cameras on all streets would have counted, without the first intervals."""
     kept = slice(skip, None)
     mass = {name: links.emissions[kept, ..., at].sum(axis=2) for name, at in _pollutants().items()}
-    return Counts(links.ids, links.kinds, links.vehicles[kept], links.speed[kept] * 3.6, mass)
+    return Counts(links.ids, links.kinds, links.vehicles[kept], links.speed[kept] * 3.6, mass, first)
 
 
 def _pollutants() -> dict[str, int]:

@@ -414,7 +414,7 @@ class _Inspection:
         return end - _DAYS_SHOWN * _DAY
 
     def _strips(self, faults: Sequence[Fault]) -> tuple[Coverage, ...]:
-        """Daily coverage of the inputs with faults whose values come at least daily."""
+        """Daily coverage of the inputs with faults whose values come at least daily: none expected before the first value, today's hours so far."""
         wanted = list(dict.fromkeys(f.flow for f in faults if f.flow))
         fine = [
             f for f in wanted if (step := self.territory.flows[f].step) and 0 < step.seconds <= _DAY / _SECOND
@@ -424,9 +424,16 @@ class _Inspection:
         shares = {flow: np.zeros(_DAYS_SHOWN) for flow in fine[:_STRIPS]}
         with self.live.snapshot() as snapshot:
             rows = _daily(snapshot, list(shares), self._first_day, self.view)
-        for flow, day, hours in rows:
+            older = _older(snapshot, list(shares), self._first_day)
+        so_far = (self.now - self._first_day) / timedelta(hours=1) - 24 * (_DAYS_SHOWN - 1)
+        for flow, day, count in rows:
             if 0 <= day < _DAYS_SHOWN:
-                shares[flow][day] = min(hours * self.territory.flows[flow].step.hours / 24, 1.0)  # type: ignore[union-attr]
+                step = self.territory.flows[flow].step.hours  # type: ignore[union-attr]
+                expected = 24.0 if day < _DAYS_SHOWN - 1 else max(step * (so_far // step - 1), step)
+                shares[flow][day] = min(count * step / expected, 1.0)
+        for flow, share in shares.items():
+            if flow not in older and share.any():
+                share[: int(np.flatnonzero(share)[0])] = math.nan
         return tuple(
             Coverage(self.territory.flows[flow].name or flow, list(share)) for flow, share in shares.items()
         )
@@ -510,6 +517,16 @@ def _daily(
         [begin, begin, _naive(view.now)],
     ).fetchall()
     return [(key, day, count) for key, day, count in rows]
+
+
+def _older(snapshot: Snapshot, flows: Sequence[str], first: datetime) -> set[str]:
+    """The flows that have values in the time before an instant."""
+    rows = snapshot.connection.execute(
+        "select distinct f.key from reading r join flow f on f.flow = r.flow "
+        f"where f.key in ({_quoted(flows)}) and r.start >= ? and r.start < ?",
+        [_naive(first - _LOOK_BACK), _naive(first)],
+    ).fetchall()
+    return {key for (key,) in rows}
 
 
 def _naive(moment: datetime) -> datetime:
