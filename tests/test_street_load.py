@@ -232,6 +232,32 @@ def test_the_command_keeps_what_it_judged_unless_told_otherwise(city):
     assert api.open(city).newest(street_plans.KIND)["per"] == "day"
 
 
+def test_a_load_that_cannot_be_stored_is_refused_before_anything_is_judged(city, monkeypatch):
+    from typer.testing import CliRunner
+
+    from mangrove.cli import app
+
+    def never(*_, **__):
+        raise AssertionError("judged all the same")
+
+    monkeypatch.setattr(street_plans, "compare", never)
+    words = ["roads", "compare", str(city), str(city.parent / "swap.yaml"), "--load"]
+    for period, code in (("20x0", None), ("1900..2100", None)):
+        error = CliRunner().invoke(app, [*words, period]).exception
+        assert isinstance(error, MangroveError)
+        assert code in (None, error.code)
+    with pytest.raises(RequestError) as caught:
+        street_load.wanted(api.open(city).territory, "1900", "2100")
+    assert caught.value.code == "roads.load_long"
+
+
+@pytest.mark.parametrize("asked", [{"draws": 0}, {"draws": 10**9}, {"seed": -1}])
+def test_draws_and_seeds_that_cannot_be_are_refused(city, asked):
+    with pytest.raises(RequestError) as caught:
+        street_plans.compare(api.open(city), [city.parent / "swap.yaml"], **asked)
+    assert (caught.value.code, caught.value.problem.data["key"]) == ("roads.bad_value", next(iter(asked)))
+
+
 def test_plan_compare_takes_plans_for_streets_as_well(city):
     from typer.testing import CliRunner
 

@@ -49,10 +49,12 @@ def compare(
     lang: Lang = "en",
 ) -> None:
     """Judges plans for the streets against today and against each other."""
-    from mangrove import api, street_plans
+    from mangrove import api, street_load, street_plans
     from mangrove.times import parse_date
 
     park, day = api.open(folder), parse_date(on) if on else None
+    if load and not dry_run:
+        street_load.wanted(park.territory, load)
     found = street_plans.compare(park, plans, on=day, draws=draws, seed=seed)
     show(park, found, lang, json=json, keep=not dry_run)
     if load and not dry_run:

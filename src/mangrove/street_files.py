@@ -156,7 +156,7 @@ def read_plan(path: Path) -> Plan:
     """
     from mangrove.plan.traffic.edits import checked, contradictions
 
-    settings, places, problems = read_settings(path, PLAN, path.name)
+    settings, places, problems = read_settings(path, PLAN, path.name or str(path))
     edits = []
     for number, row in enumerate(settings.get("edits", ())):
         if not row["id"] or not row["type"]:

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 PARAMETER = "charging"
 MODEL = "plan/streets"
 _ALL = "all"
-_HOUR = 3600
+_HOUR, _DAY = 3600, 24
+_MOST_HOURS = 3660 * _DAY
+"""Ten years: every day of them is the same one."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,29 @@ def hand_over(
     territory = handle.territory
     if not judged.verdict.daily:
         raise RequestError("roads.load_hours")
-    asking = [flow for flow in territory.flows.values() if PARAMETER in flow.parameters]
-    if not asking:
-        raise RequestError("roads.load_flows")
+    asking = wanted(territory, start, end)
     missing = next((plan.name for plan in judged.plans if not judged.modes(plan.name)), None)
     if missing:
         raise RequestError("roads.load_modes", plan=missing)
     span = Span.asked(start, end, territory.tz)
     return tuple(_stored(handle, judged, plan.name, plan.digest, asking, span) for plan in judged.plans)
+
+
+def wanted(
+    territory: Territory, start: str | date | datetime, end: str | date | datetime | None = None
+) -> list[Flow]:
+    """The flows that ask for what vehicles charge; whoever asks before a judgement need not wait for it to learn that there are none.
+
+    Raises:
+        RequestError: `roads.load_flows` (no flow asks), `roads.load_long`; what `Span.asked` raises when this is no period.
+    """
+    asking = [flow for flow in territory.flows.values() if PARAMETER in flow.parameters]
+    if not asking:
+        raise RequestError("roads.load_flows")
+    hours = Span.asked(start, end, territory.tz).hours
+    if hours > _MOST_HOURS:
+        raise RequestError("roads.load_long", days=f"{hours / _DAY:.0f}", most=_MOST_HOURS // _DAY)
+    return asking
 
 
 def _stored(  # noqa: PLR0917 - one plan of one judgement

@@ -105,3 +105,12 @@ def test_a_zone_that_nobody_can_leave_is_named():
     with pytest.raises(RequestError) as caught:
         four_step(np.array([1.0, -1]), np.array([1.0, 1]), np.ones((2, 2)))
     assert caught.value.code == "roads.bad_zones"
+
+
+@pytest.mark.parametrize("grown", [1e154, 1e300])
+def test_sums_that_nothing_can_reach_are_refused_without_a_number(grown):
+    rows = np.array([grown, 1.0, 1.0])
+    seed = np.ones((3, 3)) - np.eye(3)
+    with pytest.raises(RequestError) as caught:
+        furness(rows, np.ones(3), seed * grown)
+    assert caught.value.code == "roads.no_balance"

@@ -129,15 +129,16 @@ def furness(rows: Floats, columns: Floats, seed: Floats) -> Floats:
     """
     wanted = columns * rows.sum() / columns.sum() if columns.sum() > 0 else columns
     left, right = np.ones(len(rows)), np.ones(len(wanted))
-    for _ in range(_ROUNDS):
-        left = _divided(rows, seed @ right)
-        right = _divided(wanted, seed.T @ left)
-        off = np.abs(left * (seed @ right) - rows).max(initial=0.0)
-        if off <= _CLOSE * max(rows.max(initial=0.0), 1e-300):
-            break
-    trips: Floats = left[:, None] * seed * right
-    missed = np.abs(trips.sum(axis=1) - rows).sum() + np.abs(trips.sum(axis=0) - wanted).sum()
-    if missed > 1e-3 * max(rows.sum(), 1e-300):
+    with np.errstate(over="ignore", invalid="ignore"):  # sums that nothing reaches leave no finite scaling
+        for _ in range(_ROUNDS):
+            left = _divided(rows, seed @ right)
+            right = _divided(wanted, seed.T @ left)
+            off = np.abs(left * (seed @ right) - rows).max(initial=0.0)
+            if not off > _CLOSE * max(rows.max(initial=0.0), 1e-300):
+                break
+        trips: Floats = left[:, None] * seed * right
+        missed = np.abs(trips.sum(axis=1) - rows).sum() + np.abs(trips.sum(axis=0) - wanted).sum()
+    if not (missed <= 1e-3 * max(rows.sum(), 1e-300) and np.isfinite(rows.sum())):
         worst = int(np.abs(trips.sum(axis=1) - rows).argmax())
         raise RequestError("roads.no_balance", zone=worst)
     return trips
