@@ -55,7 +55,7 @@ def traffic(
 
     park = api.open(folder)
     if probes is not None:
-        say(traffic_state.take_probes(park, probes).text(lang))
+        say(traffic_state.take_probes(park, probes, store=not dry_run).text(lang))
     made = traffic_state.traffic(
         park, start, end, by=by, pollutant=pollutant, source=source, whole=whole, seed=seed, store=not dry_run
     )

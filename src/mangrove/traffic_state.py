@@ -283,19 +283,21 @@ class ProbeReport:
     matched: int
     values: int
     streets: int
+    stored: bool = True
 
     def text(self, lang: str = "en") -> str:
         """One sentence."""
         told = {name: getattr(self, name) for name in ("points", "matched", "values", "streets")}
-        return messages.render("vehicles.probes", lang, **told)
+        return messages.render("vehicles.probes" if self.stored else "vehicles.probes_tried", lang, **told)
 
 
-def take_probes(park: Handle, path: str | Path) -> ProbeReport:
+def take_probes(park: Handle, path: str | Path, *, store: bool = True) -> ProbeReport:
     """Matches positions of probe vehicles to the network and stores mean speeds of five minutes in the flows of the carrier `speed`.
 
     Args:
         park: an opened territory with a network and flows of the carrier `speed` (without a class) that name its edges.
         path: CSV with the columns time, vehicle, lon, lat.
+        store: write the speeds; without it they are only counted.
 
     Raises:
         SourceError: `vehicles.probe_*`, `vehicles.probe_network`. MissingExtraError: fastmm is not installed.
@@ -318,7 +320,7 @@ def take_probes(park: Handle, path: str | Path) -> ProbeReport:
     drives = match(net, probes)
     meters = [one for one in observed.meters if one.kind == "speed" and not one.vehicle]
     if not len(drives.time) or not meters:
-        return ProbeReport(drives.points, drives.matched, 0, 0)
+        return ProbeReport(drives.points, drives.matched, 0, 0, store)
     means = drives.means(0.0, SECONDS)
     of_edge = np.full(len(net), -1)
     of_edge[observed.edges[[one.link for one in meters]]] = np.arange(len(meters))
@@ -335,13 +337,16 @@ def take_probes(park: Handle, path: str | Path) -> ProbeReport:
             "quality": pa.array(np.full(len(cell), int(Quality.GOOD), np.uint8)),
         }
     )
+    named = len(set(which.tolist()))
+    if not store:
+        return ProbeReport(drives.points, drives.matched, table.num_rows, named, stored=False)
     with Path(path).open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     with park.writer() as ledger:
         receipt = ledger.append(
             table, Origin(f"file:{Path(path).name}", digest, model="map matching", version="1")
         )
-    return ProbeReport(drives.points, drives.matched, receipt.rows, len(set(which.tolist())))
+    return ProbeReport(drives.points, drives.matched, receipt.rows, named)
 
 
 def network(territory: Territory) -> SumoNet | None:

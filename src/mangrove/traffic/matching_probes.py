@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from mangrove.errors import MissingExtraError, RequestError, SourceError, Where
+from mangrove.errors import MissingExtraError, RequestError, Sentence, SourceError, Where
 from mangrove.times import instant
 from mangrove.traffic.roads import Floats, Ints
 
@@ -193,7 +193,8 @@ def read_probes(path: Path, tz: ZoneInfo) -> Probes:
                 vehicle.append(numbers.setdefault(name, len(numbers)))
                 data.extend(numeric)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise SourceError("vehicles.probe_file", path=path, reason=str(error)) from None
+        reason: object = getattr(error, "strerror", None) or Sentence("vehicles.no_text")
+        raise SourceError("vehicles.probe_file", path=path, reason=reason) from None
     number = np.frombuffer(vehicle, dtype=np.int32) if vehicle else np.zeros(0, np.int32)
     rows = np.frombuffer(data, dtype=np.float64).reshape(-1, 3) if data else np.zeros((0, 3))
     order = np.lexsort((rows[:, 0], number))

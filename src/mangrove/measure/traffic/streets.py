@@ -7,7 +7,7 @@ and the share of each link that lies in each place. What names an unknown street
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -102,7 +102,7 @@ def streets(territory: Territory, net: SumoNet | None = None) -> Streets:
     for flow in declared:
         problems += _faults(flow, net)
     if problems:
-        raise DeclarationError(problems)
+        raise DeclarationError(_other_network(problems, declared, net))
     ids = tuple(dict.fromkeys(str(flow.parameters[_LINK]) for flow in declared))
     at = {name: link for link, name in enumerate(ids)}
     meters = tuple(
@@ -125,6 +125,20 @@ def streets(territory: Territory, net: SumoNet | None = None) -> Streets:
         edges,
         tuple(stands[link] for link in range(len(ids))),
     )
+
+
+def _other_network(problems: list[Problem], declared: Sequence[Flow], net: SumoNet | None) -> list[Problem]:
+    """The problems; a single one when no street of the flows is in the network: it is another one."""
+    unknown = [one for one in problems if one.code == "vehicles.unknown_link"]
+    if net is None or len(unknown) < max(len(declared), 2):
+        return problems
+    data = {
+        "count": len({one.data["link"] for one in unknown}),
+        "net": net.path.name,
+        "link": unknown[0].data["link"],
+    }
+    rest = [one for one in problems if one.code != "vehicles.unknown_link"]
+    return [Problem("vehicles.other_network", data, unknown[0].where), *rest]
 
 
 def _class(flow: Flow) -> str:
