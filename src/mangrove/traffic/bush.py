@@ -6,7 +6,7 @@ use them. Goes out: flows by group and origin in which nobody can gain by anothe
 acyclic set of links, its bush; flow is shifted from the costliest used path into a node to its cheapest one, from their last common node
 on, by a Newton step; links that would make a path shorter join the bush, links without flow leave it (Dial 2006, "A path-based
 user-equilibrium traffic assignment algorithm that obviates path storage and enumeration", Transportation Research B 40, 917-936). Between two
-changes of a bush only the part of it that leads to a destination is visited.
+changes of a bush only the nodes are visited where paths to a destination join, and those that lead there: a tenth of all on real networks.
 """
 
 from __future__ import annotations
@@ -16,14 +16,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mangrove.traffic.compiled import compiled, inlined
-from mangrove.traffic.paths import Curve, Graph, Heap, Links, heap_of, renew, shortened, shortest
+from mangrove.traffic.paths import (
+    Curve,
+    Graph,
+    Heap,
+    Links,
+    heap_of,
+    product,
+    renew,
+    renew_all,
+    shortened,
+    shortest,
+)
 
 _TINY = 1e-12
 """Relative difference of costs below which two paths cost the same; rounding of sums over some hundred links is smaller."""
 _SWEEPS = 8
 """Sweeps over all bushes in a round; the first one changes the bushes."""
-_PASSES = 1
-"""Equilibrations of a bush in a sweep."""
 
 
 class Rights(NamedTuple):
@@ -41,34 +50,42 @@ class Bush(NamedTuple):
     """The bush of one origin.
 
     `inside` (A,): whether a link is in it; `own` (A,): its flow of this origin; `order`: nodes in topological order; `place`: that of each
-    node, -1 outside. `useful`, `first`, `link`: the nodes that lead to a destination, in order, and for each of them its links of the bush.
+    node, -1 outside; `sole`: the link of the bush into a node, -1 where there are several or none. `node`, `first`, `link`: nodes where paths to a destination join or that lead to such, the last ones first, and for
+    each of them its links of the bush.
     """
 
     inside: Any
     own: Any
     order: Any
     place: Any
-    useful: Any
+    sole: Any
+    node: Any
     first: Any
     link: Any
+    load: Any
 
 
 class Rows(NamedTuple):
-    """The bushes of all origins of all groups: fields of `Bush` by row, and how many nodes each has, useful ones among them."""
+    """The bushes of all origins of all groups: fields of `Bush` by row, and how many nodes each has, and how many it lists."""
 
     inside: Any
     own: Any
     order: Any
     place: Any
-    useful: Any
+    sole: Any
+    node: Any
     first: Any
     link: Any
+    load: Any
     size: Any
     count: Any
 
 
 class Labels(NamedTuple):
-    """By node: cost of the cheapest and the costliest path from the origin, their last links, whether it leads on, whether flow feeds it."""
+    """By node: cost of the cheapest and of the costliest path, their last links by entry in the list of the bush; marks; place in the list.
+
+    The marks say whether a node leads to a destination, and whether flow feeds it or it is listed.
+    """
 
     low: Any
     high: Any
@@ -76,6 +93,7 @@ class Labels(NamedTuple):
     most: Any
     leads: Any
     fed: Any
+    place: Any
 
 
 @compiled
@@ -102,42 +120,61 @@ def assign(
     links = Links(fixed + own.sum(axis=0), np.empty(links_), np.empty(links_))
     labels = Labels(
         np.empty(nodes), np.empty(nodes), np.empty(nodes, np.int32), np.empty(nodes, np.int32),
-        np.empty(nodes, np.bool_), np.empty(nodes, np.bool_),
+        np.empty(nodes, np.bool_), np.empty(nodes, np.bool_), np.empty(nodes, np.int32),
     )  # fmt: skip
     rows, count = _rows(own, inside, nodes), groups * zones
-    lost, active = np.zeros(groups), np.zeros(count, np.bool_)
-    for group in range(groups):
-        mine, costs = _of_group(group, graph, rights, curve)
-        _renew_all(links, costs)
-        for origin in range(zones):
-            row = group * zones + origin
-            active[row] = trips[group, origin].sum() - trips[group, origin, origin] > 0.0
-            if active[row]:
-                rows.size[row] = _begun(origin, row, trips[group, origin], rows, mine, costs, links)
-                lost[group] += trips[group, origin][rows.place[row, :zones] < 0].sum()
-    reached, done, heap = 1.0, 0, heap_of(graph)
+    heap, active = heap_of(graph), np.zeros(count, np.bool_)
+    lost = _begin_all(trips, graph, rights, curve, rows, active, links, labels, heap)
+    reached, done = 1.0, 0
     while done < rounds and reached > gap:
         done += 1
-        for sweep in range(_SWEEPS):
-            for group in range(groups):
-                mine, costs = _of_group(group, graph, rights, curve)
-                if groups > 1:
-                    _renew_all(links, costs)
-                for origin in range(zones):
-                    if active[group * zones + origin]:
-                        _sweep(
-                            origin,
-                            group * zones + origin,
-                            trips[group, origin],
-                            rows,
-                            mine,
-                            costs,
-                            links,
-                            labels,
-                            sweep,
-                        )
-        reached = _gap(trips, graph, rights, curve, rows, active, links, labels, heap)
+        _round(trips, graph, rights, curve, rows, active, links, labels)
+        enough = gap if done < rounds else 1.0
+        reached = _gap(trips, graph, rights, curve, rows, active, links, labels, heap, enough)
     return links.flow, reached, done, lost
+
+
+@compiled
+def _begin_all(
+    trips: Any, graph: Graph, rights: Rights, curve: Curve, rows: Rows, active: Any, links: Links, labels: Labels, heap: Heap
+) -> Any:  # fmt: skip
+    """Bushes of all origins that have trips, which are marked as active. Returns the trips (G,) that no path connects."""
+    zones, lost = trips.shape[1], np.zeros(len(trips))
+    for group in range(len(trips)):
+        mine, costs = _of_group(group, graph, rights, curve)
+        renew_all(links, costs)
+        for origin in range(zones):
+            row, away = group * zones + origin, trips[group, origin]
+            active[row] = away.sum() - away[origin] > 0.0
+            if active[row]:
+                rows.size[row] = _begun(origin, row, away, rows, mine, costs, links, labels, heap)
+                lost[group] += away[rows.place[row, :zones] < 0].sum()
+    return lost
+
+
+@compiled
+def _round(
+    trips: Any, graph: Graph, rights: Rights, curve: Curve, rows: Rows, active: Any, links: Links, labels: Labels
+) -> None:  # fmt: skip
+    """Changes every bush and sweeps over all; a bush that was changed comes to its equilibrium before the next one is."""
+    groups, zones = len(trips), trips.shape[1]
+    for sweep in range(_SWEEPS):
+        for group in range(groups):
+            mine, costs = _of_group(group, graph, rights, curve)
+            if groups > 1:
+                renew_all(links, costs)
+            start, end = group * zones, (group + 1) * zones
+            if sweep > 0:
+                _sweep(start, end, zones, rows, mine, costs, links, labels)
+                continue
+            for row in range(start, end):
+                if active[row]:
+                    bush, origin, size = _of(rows, row), row - start, rows.size[row]
+                    _improve(origin, bush, mine, links, labels, size)
+                    rows.count[row] = _visit(origin, trips[group, origin], bush, mine, links, labels, size)
+                    _sweep(row, row + 1, zones, rows, mine, costs, links, labels)
+    for row in range(len(active)):
+        _settle(row % zones, _of(rows, row), graph, links, labels, rows.count[row])
 
 
 @compiled
@@ -145,8 +182,9 @@ def _rows(own: Any, inside: Any, nodes: int) -> Rows:
     """Room for all bushes."""
     count, links = own.shape
     return Rows(
-        inside, own, np.empty((count, nodes), np.int32), np.empty((count, nodes), np.int32), np.empty((count, nodes), np.int32),
-        np.empty((count, nodes + 1), np.int32), np.empty((count, links), np.int32), np.zeros(count, np.int64), np.zeros(count, np.int64),
+        inside, own, np.empty((count, nodes), np.int32), np.empty((count, nodes), np.int32),
+        np.full((count, nodes), -1, np.int32), np.empty((count, nodes), np.int32), np.empty((count, nodes + 1), np.int32),
+        np.empty((count, links), np.int32), np.empty((count, links)), np.zeros(count, np.int64), np.zeros(count, np.int64),
     )  # fmt: skip
 
 
@@ -154,7 +192,8 @@ def _rows(own: Any, inside: Any, nodes: int) -> Rows:
 def _of(rows: Rows, row: int) -> Bush:
     """One bush."""
     return Bush(
-        rows.inside[row], rows.own[row], rows.order[row], rows.place[row], rows.useful[row], rows.first[row], rows.link[row]
+        rows.inside[row], rows.own[row], rows.order[row], rows.place[row], rows.sole[row],
+        rows.node[row], rows.first[row], rows.link[row], rows.load[row],
     )  # fmt: skip
 
 
@@ -169,26 +208,30 @@ def _of_group(group: int, graph: Graph, rights: Rights, curve: Curve) -> tuple[G
 
 
 @compiled
-def _renew_all(links: Links, curve: Curve) -> None:
-    for link in range(len(links.flow)):
-        renew(link, links, curve)
-
-
-@compiled
-def _begun(origin: int, row: int, trips: Any, rows: Rows, graph: Graph, curve: Curve, links: Links) -> int:
+def _begun(
+    origin: int, row: int, trips: Any, rows: Rows, graph: Graph, curve: Curve, links: Links, labels: Labels, heap: Heap
+) -> int:  # fmt: skip
     """A bush that is there is sorted and made to reach every node that can be reached, another one made. Returns its number of nodes."""
     mine = _of(rows, row)
     if not mine.inside.any():
-        return _begin(origin, trips, mine, graph, curve, links)
+        return _begin(origin, trips, mine, graph, curve, links, labels, heap)
     size = _sort(origin, mine, graph)
-    return size if size == graph.nodes else _mended(origin, mine, graph, links)
+    if size < graph.nodes:
+        size = _mended(origin, mine, graph, links, labels, heap)
+    for node in mine.order[1:size]:
+        count = 0
+        for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
+            if mine.inside[graph.in_link[k]]:
+                mine.sole[node] = graph.in_link[k] if count == 0 else -1
+                count += 1
+    return size
 
 
 @compiled
-def _mended(origin: int, mine: Bush, graph: Graph, links: Links) -> int:
+def _mended(origin: int, mine: Bush, graph: Graph, links: Links, labels: Labels, heap: Heap) -> int:
     """Nodes that a bush does not reach hang from it by their cheapest paths, if they have any. Returns the new size."""
-    label, pred = np.empty(graph.nodes), np.empty(graph.nodes, np.int32)
-    shortest(origin, links.cost, graph, label, pred, heap_of(graph))
+    pred = labels.least
+    shortest(origin, links.cost, graph, labels.low, pred, heap)
     for link in range(len(graph.tail)):
         if mine.inside[link] and mine.place[graph.tail[link]] < 0:
             mine.inside[link] = False
@@ -199,48 +242,39 @@ def _mended(origin: int, mine: Bush, graph: Graph, links: Links) -> int:
 
 
 @compiled
-def _sweep(
-    origin: int,
-    row: int,
-    trips: Any,
-    rows: Rows,
-    graph: Graph,
-    curve: Curve,
-    links: Links,
-    labels: Labels,
-    sweep: int,
-) -> None:
-    """Equilibrates one bush, in the first sweep of a round after it was changed."""
-    mine = _of(rows, row)
-    if sweep == 0:
-        rows.size[row] = _improve(origin, mine, graph, links, labels, rows.size[row])
-        rows.count[row] = _visit(origin, trips, mine, graph, links, labels, rows.size[row])
-    for _ in range(_PASSES):
-        if _equilibrate(origin, mine, graph, curve, links, labels, rows.count[row]) == 0.0:
-            break
-
-
-@compiled
-def _gap(
-    trips: Any, graph: Graph, rights: Rights, curve: Curve, rows: Rows, active: Any, links: Links, labels: Labels, heap: Heap
+def _gap(  # noqa: C901 - one compiled pass
+    trips: Any, graph: Graph, rights: Rights, curve: Curve, rows: Rows, active: Any, links: Links, labels: Labels, heap: Heap,
+    enough: float,
 ) -> float:  # fmt: skip
-    """(total - cheapest) / total over all groups: how far flows are from equilibrium; 0 without traffic."""
-    total, least, zones = 0.0, 0.0, trips.shape[1]
+    """(total - cheapest) / total over all groups: how far flows are from equilibrium; 0 without traffic.
+
+    What it exceeds already, if it exceeds `enough`: then not all origins are looked at.
+    """
+    zones = trips.shape[1]
+    spent, excess = np.zeros(len(active)), 0.0
     for group in range(len(trips)):
-        mine, costs = _of_group(group, graph, rights, curve)
+        _, costs = _of_group(group, graph, rights, curve)
         if len(trips) > 1:
-            _renew_all(links, costs)
+            renew_all(links, costs)
+        for row in range(group * zones, (group + 1) * zones):
+            if active[row]:
+                spent[row] = product(rows.own[row], links.cost)
+    total = spent.sum()
+    for group in range(len(trips) - 1, -1, -1):
+        mine, costs = _of_group(group, graph, rights, curve)
+        if group < len(trips) - 1:
+            renew_all(links, costs)
         for origin in range(zones):
             row = group * zones + origin
-            if not active[row]:
+            if not active[row] or excess > enough * total:
                 continue
-            total += (rows.own[row] * links.cost).sum()
             _cheapest_inside(origin, _of(rows, row), mine, links, labels.low, rows.size[row])
             shortened(origin, links.cost, mine, labels.low, heap)
+            excess += spent[row]
             for zone in range(zones):
                 if zone != origin and trips[group, origin, zone] > 0.0 and rows.place[row, zone] >= 0:
-                    least += trips[group, origin, zone] * labels.low[zone]
-    return (total - least) / total if total > 0.0 else 0.0
+                    excess -= trips[group, origin, zone] * labels.low[zone]
+    return max(excess, 0.0) / total if total > 0.0 else 0.0
 
 
 @compiled
@@ -250,6 +284,10 @@ def _cheapest_inside(origin: int, mine: Bush, graph: Graph, links: Links, low: A
     low[origin] = 0.0
     for at in range(1, size):
         node = mine.order[at]
+        sole = mine.sole[node]
+        if sole >= 0:
+            low[node] = low[graph.tail[sole]] + links.cost[sole]
+            continue
         best = np.inf
         for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
             link = graph.in_link[k]
@@ -259,51 +297,46 @@ def _cheapest_inside(origin: int, mine: Bush, graph: Graph, links: Links, low: A
 
 
 @compiled
-def _visit(origin: int, trips: Any, mine: Bush, graph: Graph, links: Links, labels: Labels, size: int) -> int:
-    """Lists the nodes of a bush that lead to a destination, with their links. Returns how many there are, the origin left out."""
-    _tidy(origin, mine, graph, links, labels.fed, size)
-    leads = labels.leads
+def _visit(  # noqa: C901 - one compiled pass
+    origin: int, trips: Any, mine: Bush, graph: Graph, links: Links, labels: Labels, size: int
+) -> int:
+    """Lists nodes of a bush where paths to a destination join, and those that lead there, with their links. Returns how many there are.
+
+    Elsewhere no flow can be shifted. Flow of links that lead nowhere is what rounding has left, and taken off.
+    """
+    leads, listed = labels.leads, labels.fed
     leads[:] = False
+    listed[:] = False
     for zone in range(len(trips)):
         leads[zone] = trips[zone] > 0.0 and zone != origin
+    count, entry = 0, 0
     for at in range(size - 1, 0, -1):
-        node = mine.order[at]
+        node, first = mine.order[at], entry
+        sole = mine.sole[node]
+        if sole >= 0 and not listed[node]:
+            if leads[node]:
+                leads[graph.tail[sole]] = True
+            else:
+                _clear(sole, mine, links)
+            continue
         for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
             link = graph.in_link[k]
             if mine.inside[link]:
                 if leads[node]:
                     leads[graph.tail[link]] = True
-                else:
-                    _clear(link, mine, links)
-    count, entry = 0, 0
-    for at in range(1, size):
-        node = mine.order[at]
-        if leads[node]:
-            mine.useful[count], mine.first[count] = node, entry
-            for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
-                link = graph.in_link[k]
-                if mine.inside[link]:
                     mine.link[entry] = link
                     entry += 1
-            count += 1
-    mine.first[count] = entry
-    return count
-
-
-@compiled
-def _tidy(origin: int, mine: Bush, graph: Graph, links: Links, fed: Any, size: int) -> None:
-    """Takes off what rounding has left on links that no flow feeds: it would keep them in the bush, and their cost would bar others."""
-    fed[origin] = True
-    for at in range(1, size):
-        node = mine.order[at]
-        fed[node] = False
-        for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
-            link = graph.in_link[k]
-            if mine.inside[link] and mine.own[link] > 0.0:
-                if fed[graph.tail[link]]:
-                    fed[node] = True
                 else:
                     _clear(link, mine, links)
+        if entry > first:
+            mine.node[count], mine.first[count] = node, first
+            count += 1
+            for k in range(first, entry):
+                listed[graph.tail[mine.link[k]]] = True
+    mine.first[count] = entry
+    for k in range(entry):
+        mine.load[k] = mine.own[mine.link[k]]
+    return count
 
 
 @inlined
@@ -315,24 +348,30 @@ def _clear(link: int, mine: Bush, links: Links) -> None:
 
 
 @compiled
-def _begin(origin: int, trips: Any, mine: Bush, graph: Graph, curve: Curve, links: Links) -> int:
+def _begin(
+    origin: int, trips: Any, mine: Bush, graph: Graph, curve: Curve, links: Links, labels: Labels, heap: Heap
+) -> int:  # fmt: skip
     """Makes the tree of cheapest paths a bush, loads the trips of its origin on it and renews costs. Returns its number of nodes."""
-    label, pred = np.empty(graph.nodes), np.empty(graph.nodes, np.int32)
-    shortest(origin, links.cost, graph, label, pred, heap_of(graph))
-    volume = np.zeros(graph.nodes)
-    for zone in range(len(trips)):
-        if zone != origin and pred[zone] >= 0:
-            volume[zone] = trips[zone]
-    for node in np.argsort(-label):
-        link = pred[node]
-        if link >= 0:
-            mine.inside[link] = True
+    pred, volume, nodes, tail = labels.least, labels.high, heap.order, graph.tail
+    inside, own, order, place, sole = mine.inside, mine.own, mine.order, mine.place, mine.sole
+    flow, cost, slope = links
+    t0, b, cap, p = curve
+    size = shortest(origin, cost, graph, labels.low, pred, heap)
+    place[:] = -1
+    volume[:] = 0.0
+    volume[: len(trips)] = trips
+    for at in range(size - 1, -1, -1):
+        node = nodes[at]
+        order[at], place[node] = node, at
+        if at > 0:
+            link = pred[node]
+            inside[link], sole[node] = True, link
             if volume[node] > 0.0:
-                mine.own[link] += volume[node]
-                links.flow[link] += volume[node]
-                renew(link, links, curve)
-                volume[graph.tail[link]] += volume[node]
-    return _sort(origin, mine, graph)
+                own[link] = volume[node]
+                flow[link] += volume[node]
+                renew(link, flow, cost, slope, t0, b, cap, p)
+                volume[tail[link]] += volume[node]
+    return size
 
 
 @compiled
@@ -371,130 +410,189 @@ def _sort(origin: int, mine: Bush, graph: Graph) -> int:
 
 
 @compiled
-def _improve(origin: int, mine: Bush, graph: Graph, links: Links, labels: Labels, size: int) -> int:
-    """Drops links that carry nothing and are on no cheapest path, adds links that shorten a longest path. Returns the new size."""
-    if _drop(mine, graph, links, labels, size):
-        size = _sort(origin, mine, graph)
-    high = labels.high
-    high[origin] = 0.0
-    for at in range(1, size):
-        node = mine.order[at]
-        most = 0.0
-        for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
-            link = graph.in_link[k]
-            if mine.inside[link]:
-                most = max(most, high[graph.tail[link]] + links.cost[link])
-        high[node] = most
-    added = False
-    for at in range(size):
-        node = mine.order[at]
-        if node < graph.first_thru and node != origin:
-            continue
-        for k in range(graph.out_ptr[node], graph.out_ptr[node + 1]):
+def _improve(origin: int, mine: Bush, graph: Graph, links: Links, labels: Labels, size: int) -> None:
+    """Drops links that carry nothing and are on no cheapest path, adds links that shorten a longest path."""
+    _drop(origin, mine, graph, links, labels, size)
+    high, start, end = labels.high, size, 0
+    for part in range(2):  # links that leave the origin, and those that leave nodes which are no zones
+        first, last = (origin, origin + 1) if part == 0 else (graph.first_thru, graph.nodes)
+        for k in range(graph.out_ptr[first], graph.out_ptr[last]):
             link = graph.out_link[k]
-            other = graph.head[link]
+            before, node = graph.tail[link], graph.head[link]
             # What shortens a longest path leads forward, so the bush stays without circles.
-            shorter = high[node] + links.cost[link] < high[other] * (1.0 - _TINY)
-            if shorter and mine.place[other] > 0 and not mine.inside[link]:
-                mine.inside[link] = added = True
-    return _sort(origin, mine, graph) if added else size
+            shorter = high[before] + links.cost[link] < high[node] * (1.0 - _TINY)
+            if shorter and mine.place[node] > 0 and not mine.inside[link]:
+                mine.inside[link], mine.sole[node] = True, -1
+                if mine.place[before] > mine.place[node]:
+                    start, end = min(start, mine.place[node]), max(end, mine.place[before])
+    if start < end:
+        _reorder(mine, graph, labels.least, start, end)
 
 
 @compiled
-def _drop(mine: Bush, graph: Graph, links: Links, labels: Labels, size: int) -> bool:
-    """Drops links of a bush without flow, except the last links of cheapest paths. Returns whether any was dropped."""
-    low, dropped = labels.low, False
-    low[mine.order[0]] = 0.0
+def _drop(origin: int, mine: Bush, graph: Graph, links: Links, labels: Labels, size: int) -> None:
+    """Drops links of a bush without flow, except the last links of cheapest paths, and finds the costs of its longest paths."""
+    low, high = labels.low, labels.high
+    high[:] = np.inf
+    low[origin] = high[origin] = 0.0
     for at in range(1, size):
         node = mine.order[at]
-        best, kept = np.inf, -1
+        sole = mine.sole[node]
+        if sole >= 0:
+            before = graph.tail[sole]
+            low[node], high[node] = low[before] + links.cost[sole], high[before] + links.cost[sole]
+            continue
+        best, kept, count = np.inf, -1, 0
         for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
             link = graph.in_link[k]
             if mine.inside[link]:
+                count += 1
                 reached = low[graph.tail[link]] + links.cost[link]
                 if reached < best:
                     best, kept = reached, link
-        low[node] = best
+        most = high[graph.tail[kept]] + links.cost[kept]
         for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
             link = graph.in_link[k]
-            if mine.inside[link] and link != kept and mine.own[link] <= 0.0:
-                mine.inside[link] = False
-                dropped = True
-    return dropped
+            if mine.inside[link] and link != kept:
+                if mine.own[link] > 0.0:
+                    most = max(most, high[graph.tail[link]] + links.cost[link])
+                else:
+                    mine.inside[link] = False
+                    count -= 1
+        if count == 1:
+            mine.sole[node] = kept
+        low[node], high[node] = best, most
 
 
 @compiled
-def _equilibrate(
-    origin: int, mine: Bush, graph: Graph, curve: Curve, links: Links, labels: Labels, count: int
-) -> float:
-    """Shifts flow at every node of one bush that leads to a destination, the last node first. Returns the flow that was moved."""
-    low, high, least, most = labels.low, labels.high, labels.least, labels.most
-    low[origin] = high[origin] = 0.0
-    for at in range(count):
-        node = mine.useful[at]
-        small, large = np.inf, -np.inf
-        cheap, dear = -1, -1
+def _reorder(mine: Bush, graph: Graph, waiting: Any, start: int, end: int) -> None:
+    """Puts the nodes at the places from `start` to `end` in topological order: who does not stand behind all before it goes back."""
+    order, place, unplaced = mine.order, mine.place, graph.nodes
+    count = 0
+    for at in range(start, end + 1):
+        waiting[count] = order[at]
+        place[order[at]] = unplaced
+        count += 1
+    at = start
+    while count:
+        left = 0
+        for k in range(count):
+            node = waiting[k]
+            if _ready(node, mine, graph, unplaced):
+                order[at], place[node] = node, at
+                at += 1
+            else:
+                waiting[left] = node
+                left += 1
+        count = left
+
+
+@inlined
+def _ready(node: int, mine: Bush, graph: Graph, unplaced: int) -> bool:
+    """Whether all nodes before one have their places."""
+    sole = mine.sole[node]
+    if sole >= 0:
+        return mine.place[graph.tail[sole]] < unplaced  # type: ignore[no-any-return]
+    ready = True
+    for k in range(graph.in_ptr[node], graph.in_ptr[node + 1]):
+        link = graph.in_link[k]
+        if mine.inside[link] and mine.place[graph.tail[link]] >= unplaced:
+            ready = False
+    return ready
+
+
+@inlined
+def _settle(origin: int, mine: Bush, graph: Graph, links: Links, labels: Labels, count: int) -> None:
+    """Writes back the flow of the links of a list.
+
+    What rounding has left on links that no flow feeds is taken off: it would keep them in the bush, and their cost would bar others.
+    """
+    labels.fed[origin] = True
+    for at in range(count - 1, -1, -1):
+        node = mine.node[at]
+        flows = False
         for k in range(mine.first[at], mine.first[at + 1]):
             link = mine.link[k]
-            before = graph.tail[link]
-            reached = low[before] + links.cost[link]
-            if reached < small:
-                small, cheap = reached, link
-            if mine.own[link] > 0.0:
-                reached = high[before] + links.cost[link]
-                if reached > large:
-                    large, dear = reached, link
-        low[node], high[node], least[node], most[node] = small, large, cheap, dear
-    moved = 0.0
-    for at in range(count - 1, -1, -1):
-        node = mine.useful[at]
-        if most[node] >= 0 and most[node] != least[node]:
-            moved += _shift(node, mine, graph, curve, links, labels)
-    return moved
+            mine.own[link] = mine.load[k]
+            if mine.load[k] > 0.0:
+                if labels.fed[graph.tail[link]]:
+                    flows = True
+                else:
+                    _clear(link, mine, links)
+        labels.fed[node] = flows
+
+
+@compiled
+def _sweep(
+    start: int, end: int, zones: int, rows: Rows, graph: Graph, curve: Curve, links: Links, labels: Labels
+) -> None:
+    """Shifts flow at every listed node of the bushes from row `start` to before `end`, the last node of each first.
+
+    All arrays are taken out of their tuples before the loops, which count references each time that they take one out.
+    """
+    low, high, least, most, place = labels.low, labels.high, labels.least, labels.most, labels.place
+    nodes, firsts, listed, loads, counts = rows.node, rows.first, rows.link, rows.load, rows.count
+    tail, flow, costs, slope = graph.tail, links.flow, links.cost, links.slope
+    t0, b, cap, p = curve.t0, curve.b, curve.cap, curve.p
+    for row in range(start, end):
+        origin, count = row % zones, counts[row]
+        low[origin] = high[origin] = 0.0
+        place[origin] = count
+        for at in range(count - 1, -1, -1):
+            node = nodes[row, at]
+            small, large = np.inf, -np.inf
+            cheap, dear = -1, -1
+            for k in range(firsts[row, at], firsts[row, at + 1]):
+                link = listed[row, k]
+                before, cost = tail[link], costs[link]
+                if low[before] + cost < small:
+                    small, cheap = low[before] + cost, k
+                if loads[row, k] > 0.0 and high[before] + cost > large:
+                    large, dear = high[before] + cost, k
+            low[node], high[node], least[node], most[node], place[node] = small, large, cheap, dear, at
+        for at in range(count):
+            node = nodes[row, at]
+            if most[node] >= 0 and most[node] != least[node]:
+                _shift(node, row, listed, loads, tail, flow, costs, slope, least, most, place, t0, b, cap, p)
 
 
 @inlined
-def _shift(node: int, mine: Bush, graph: Graph, curve: Curve, links: Links, labels: Labels) -> float:
+def _shift(
+    node: int, row: int, listed: Any, loads: Any, tail: Any, flow: Any, costs: Any, slope: Any, least: Any, most: Any, place: Any,
+    t0: Any, b: Any, cap: Any, p: Any,
+) -> None:  # fmt: skip
     """One Newton step from the costliest used path into a node to the cheapest one, from their last common node on."""
-    least, most, place, tail = labels.least, labels.most, mine.place, graph.tail
-    first, last = least[node], most[node]
+    first, last = listed[row, least[node]], listed[row, most[node]]
     cheap, dear = tail[first], tail[last]
-    low, high = links.cost[first], links.cost[last]
-    steep, room = links.slope[first] + links.slope[last], mine.own[last]
+    low, high = costs[first], costs[last]
+    steep, room = slope[first] + slope[last], loads[row, most[node]]
     while cheap != dear:
-        if place[cheap] > place[dear]:
-            link = least[cheap]
-            low += links.cost[link]
+        if place[cheap] < place[dear]:
+            link = listed[row, least[cheap]]
+            low += costs[link]
             cheap = tail[link]
         else:
-            link = most[dear]
-            if link < 0:
-                return 0.0  # an earlier shift of this pass has emptied what was used
-            high += links.cost[link]
-            room = min(room, mine.own[link])
+            k = most[dear]
+            if k < 0:
+                room = 0.0  # an earlier shift of this pass has emptied what was used
+                break
+            link = listed[row, k]
+            high += costs[link]
+            room = min(room, loads[row, k])
             dear = tail[link]
-        steep += links.slope[link]
+        steep += slope[link]
     gain = high - low
-    if gain <= _TINY * high or room <= 0.0:
-        return 0.0
-    step: float = room if steep * room <= gain else gain / steep
-    _move(node, cheap, -step, most, mine, graph, curve, links)
-    _move(node, cheap, step, least, mine, graph, curve, links)
-    return step
-
-
-@inlined
-def _move(
-    node: int, common: int, step: float, along: Any, mine: Bush, graph: Graph, curve: Curve, links: Links
-) -> None:
-    """Adds `step` to the links of one path from `common` to `node` and renews their costs."""
-    while node != common:
-        link = along[node]
-        before = mine.own[link]
-        after = before + step
-        if after < _TINY * before:
-            after = 0.0
-        mine.own[link] = after
-        links.flow[link] = max(links.flow[link] + (after - before), 0.0)
-        renew(link, links, curve)
-        node = graph.tail[link]
+    if gain > _TINY * high and room > 0.0:
+        step = room if steep * room <= gain else gain / steep
+        for sign in range(2):
+            at = node
+            while at != cheap:
+                k = least[at] if sign else most[at]
+                link, before = listed[row, k], loads[row, k]
+                after = before + (step if sign else -step)
+                if after < _TINY * before:
+                    after = 0.0
+                loads[row, k] = after
+                flow[link] = max(flow[link] + (after - before), 0.0)
+                renew(link, flow, costs, slope, t0, b, cap, p)
+                at = tail[link]

@@ -90,13 +90,13 @@ def user_equilibrium(
     trips = checked_trips(roads, trips)
     if method not in METHODS:
         raise RequestError("traffic.unknown_method", text=method, options=", ".join(METHODS))
-    if method == "bush":
+    if method == "bush" or (method == "auto" and gap < _COARSE):
         return _by_bushes(roads, trips, gap, rounds, start)
     graph, curve, fixed = graph_of(roads), paths.Curve(*roads.function), roads.standing
     if method == "auto":
         free = paths.load(trips, roads.cost(fixed), graph)[0]
         full = float((free + fixed > _FULL * curve.cap).mean()) if len(roads) else 0.0
-        if full >= _FEW or gap < _COARSE:
+        if full >= _FEW:
             return _by_bushes(roads, trips, gap, rounds, start)
     most = _ROUNDS["link"] if rounds is None else rounds
     flow, reached, done, lost = link_based.assign(trips, fixed, graph, curve, gap, most)
@@ -242,7 +242,14 @@ def graph_of(roads: Roads) -> Graph:
     """The links as compiled passes take them."""
     from mangrove.traffic import paths
 
-    return paths.Graph(roads.tail, roads.head, *roads.leaving, *roads.entering, roads.first_thru, roads.nodes)
+    return paths.Graph(
+        roads.tail,
+        roads.head,
+        *roads.leaving,
+        *roads.entering,
+        min(max(roads.first_thru, 0), roads.nodes),
+        roads.nodes,
+    )
 
 
 def _rights(roads: Roads, users: Sequence[Users]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from mangrove.traffic.compiled import compiled
-from mangrove.traffic.paths import Curve, Graph, Links, cost_at, load, renew
+from mangrove.traffic.paths import Curve, Graph, Links, cost_at, load, renew_all
 
 _BISECTIONS = 40
 _NEARLY = 0.99
@@ -27,16 +27,14 @@ def assign(
     """Equilibrium flows (A,), the gap reached, rounds done, trips that no path connects; arguments as in `bush.assign`."""
     count = len(graph.tail)
     links = Links(fixed.copy(), np.empty(count), np.empty(count))
-    for link in range(count):
-        renew(link, links, curve)
+    renew_all(links, curve)
     loaded, _, lost = load(trips, links.cost, graph)
     links.flow[:] = fixed + loaded
     last, before, step = links.flow.copy(), links.flow.copy(), 1.0
     reached, done, fresh = 1.0, 0, 0
     while done < rounds:
         done += 1
-        for link in range(count):
-            renew(link, links, curve)
+        renew_all(links, curve)
         total = ((links.flow - fixed) * links.cost).sum()
         target, least, _ = load(trips, links.cost, graph)
         target += fixed
@@ -61,6 +59,7 @@ def assign(
 @compiled
 def _step(flow: Any, direction: Any, curve: Curve) -> float:
     """The step in [0, 1] at which the potential is least: its derivative is zero there."""
+    t0, b, cap, p = curve
     low, high = 0.0, 1.0
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
@@ -68,7 +67,7 @@ def _step(flow: Any, direction: Any, curve: Curve) -> float:
         for link in range(len(flow)):
             if direction[link] != 0.0:
                 at = max(flow[link] + middle * direction[link], 0.0)
-                slope += direction[link] * cost_at(at, link, curve)
+                slope += direction[link] * cost_at(at, t0[link], b[link], cap[link], p[link])
         if slope > 0.0:
             high = middle
         else:

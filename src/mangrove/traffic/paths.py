@@ -2,7 +2,8 @@
 """Costs of links and cheapest paths: compiled pieces that both equilibrium algorithms use.
 
 Comes in: links as named tuples of arrays. Goes out: costs c(x) = t0 (1 + b (x / cap)^p) with their slopes, labels of cheapest paths,
-loadings of all trips on them, the relative gap.
+loadings of all trips on them, the relative gap. Loops work on plain arrays that are taken out of their tuples before: a compiled loop
+counts references each time that it takes one out, which costs more than what it does there.
 """
 
 from __future__ import annotations
@@ -48,76 +49,109 @@ class Links(NamedTuple):
 
 
 class Heap(NamedTuple):
-    """Room for a binary heap of nodes with keys."""
+    """Room for a binary heap of nodes with keys, and for the order in which nodes are settled."""
 
     nodes: Any
     keys: Any
+    order: Any
 
 
 @inlined
-def cost_at(x: float, link: int, curve: Curve) -> float:
+def cost_at(x: float, t0: float, b: float, cap: float, p: float) -> float:
     """c(x) of one link."""
-    if curve.b[link] == 0.0 or curve.p[link] == 0.0:
-        return curve.t0[link] * (1.0 + curve.b[link])  # type: ignore[no-any-return]
-    ratio = x / curve.cap[link]
-    grown = ratio * ratio * ratio * ratio if curve.p[link] == _USUAL else ratio ** curve.p[link]
-    return curve.t0[link] * (1.0 + curve.b[link] * grown)  # type: ignore[no-any-return]
+    if b == 0.0 or p == 0.0:
+        return t0 * (1.0 + b)
+    ratio = x / cap
+    grown = ratio * ratio * ratio * ratio if p == _USUAL else ratio**p
+    return t0 * (1.0 + b * grown)
 
 
 @inlined
-def slope_at(x: float, link: int, curve: Curve) -> float:
+def slope_at(x: float, t0: float, b: float, cap: float, p: float) -> float:
     """c'(x) of one link; 0 at x = 0 where a power below one has none."""
-    if curve.b[link] == 0.0 or curve.p[link] == 0.0:
+    if b == 0.0 or p == 0.0:
         return 0.0
-    ratio, power = x / curve.cap[link], curve.p[link]
-    steep = curve.t0[link] * curve.b[link] * power / curve.cap[link]
-    if power == _USUAL:
-        return steep * ratio * ratio * ratio  # type: ignore[no-any-return]
+    ratio, steep = x / cap, t0 * b * p / cap
+    if p == _USUAL:
+        return steep * ratio * ratio * ratio
     if ratio == 0.0:
-        return steep if power == 1.0 else 0.0
-    return steep * ratio ** (power - 1.0)  # type: ignore[no-any-return]
+        return steep if p == 1.0 else 0.0
+    grown: float = ratio ** (p - 1.0)
+    return steep * grown
 
 
 @inlined
-def renew(link: int, links: Links, curve: Curve) -> None:
+def renew(link: int, flow: Any, cost: Any, slope: Any, t0: Any, b: Any, cap: Any, p: Any) -> None:
     """Sets the cost and the slope of one link to those at its flow."""
-    links.cost[link] = cost_at(links.flow[link], link, curve)
-    links.slope[link] = slope_at(links.flow[link], link, curve)
+    cost[link] = cost_at(flow[link], t0[link], b[link], cap[link], p[link])
+    slope[link] = slope_at(flow[link], t0[link], b[link], cap[link], p[link])
+
+
+@compiled
+def renew_all(links: Links, curve: Curve) -> None:
+    """Sets the costs and slopes of all links to those at their flows."""
+    flow, cost, slope = links
+    t0, b, cap, p = curve
+    for link in range(len(flow)):
+        renew(link, flow, cost, slope, t0, b, cap, p)
+
+
+@inlined
+def product(one: Any, other: Any) -> float:
+    """Sum of products, in four parts that do not wait for each other."""
+    a, b, c, d, whole = 0.0, 0.0, 0.0, 0.0, len(one) & ~3
+    for at in range(0, whole, 4):
+        a += one[at] * other[at]
+        b += one[at + 1] * other[at + 1]
+        c += one[at + 2] * other[at + 2]
+        d += one[at + 3] * other[at + 3]
+    for at in range(whole, len(one)):
+        a += one[at] * other[at]
+    return a + b + c + d
 
 
 @compiled
 def heap_of(graph: Graph) -> Heap:
     """Room for the heap of `shortest` and `shortened`: every link enters at most once, or twice."""
     most = 2 * len(graph.tail) + 1
-    return Heap(np.empty(most, np.int32), np.empty(most))
+    return Heap(np.empty(most, np.int32), np.empty(most), np.empty(graph.nodes, np.int32))
 
 
 @compiled
-def shortest(origin: int, cost: Any, graph: Graph, label: Any, pred: Any, heap: Heap) -> None:
+def shortest(origin: int, cost: Any, graph: Graph, label: Any, pred: Any, heap: Heap) -> int:
     """Labels and last links of the cheapest paths from `origin`: Dijkstra with a binary heap and late deletion.
 
     No path leads through a node below `first_thru`, which is a zone; it may begin and end there. Nodes that cannot be reached keep
-    the label infinity and the link -1.
+    the label infinity and the link -1. Returns how many can; `heap.order` lists them, each behind the one before it on its path.
     """
+    out_ptr, out_link, head, first_thru = graph.out_ptr, graph.out_link, graph.head, graph.first_thru
+    nodes, keys, order = heap
     label[:] = np.inf
     pred[:] = -1
     label[origin] = 0.0
-    heap.nodes[0], heap.keys[0] = origin, 0.0
-    size = 1
+    nodes[0], keys[0] = origin, 0.0
+    size, count = 1, 0
     while size:
-        node, key = heap.nodes[0], heap.keys[0]
+        node, key = nodes[0], keys[0]
         size -= 1
-        _sift_down(heap, size)
-        if key > label[node] or (node < graph.first_thru and node != origin):
+        _sift_down(nodes, keys, size)
+        if key > label[node]:
             continue
-        for at in range(graph.out_ptr[node], graph.out_ptr[node + 1]):
-            link = graph.out_link[at]
-            other = graph.head[link]
-            reached = key + cost[link]
+        order[count] = node
+        count += 1
+        for at in range(out_ptr[node], out_ptr[node + 1]):
+            link = out_link[at]
+            other, reached = head[link], key + cost[link]
             if reached < label[other]:
                 label[other], pred[other] = reached, link
-                _sift_up(heap, size, other, reached)
-                size += 1
+                if other >= first_thru:
+                    _sift_up(nodes, keys, size, other, reached)
+                    size += 1
+    for zone in range(first_thru):
+        if pred[zone] >= 0:
+            order[count] = zone
+            count += 1
+    return count
 
 
 @compiled
@@ -127,74 +161,111 @@ def shortened(origin: int, cost: Any, graph: Graph, label: Any, heap: Heap) -> N
     Links that shorten a label are found in one scan; what follows from them is settled as in `shortest`. Where nearly all labels are
     right this takes a fraction of its time.
     """
-    size = 0
-    for node in range(graph.nodes):
-        if label[node] == np.inf or (node < graph.first_thru and node != origin):
-            continue
-        size = _relaxed(node, cost, graph, label, heap, size)
+    out_ptr, out_link, head, first_thru = graph.out_ptr, graph.out_link, graph.head, graph.first_thru
+    nodes, keys, _ = heap
+    size = _relaxed(
+        out_ptr[origin],
+        out_ptr[origin + 1],
+        out_link,
+        graph.tail,
+        head,
+        cost,
+        label,
+        first_thru,
+        nodes,
+        keys,
+        0,
+    )
+    size = _relaxed(
+        out_ptr[first_thru],
+        out_ptr[graph.nodes],
+        out_link,
+        graph.tail,
+        head,
+        cost,
+        label,
+        first_thru,
+        nodes,
+        keys,
+        size,
+    )
     while size:
-        node, key = heap.nodes[0], heap.keys[0]
+        node, key = nodes[0], keys[0]
         size -= 1
-        _sift_down(heap, size)
-        if key > label[node] or (node < graph.first_thru and node != origin):
-            continue
-        size = _relaxed(node, cost, graph, label, heap, size)
+        _sift_down(nodes, keys, size)
+        if key <= label[node]:
+            size = _relaxed(
+                out_ptr[node],
+                out_ptr[node + 1],
+                out_link,
+                graph.tail,
+                head,
+                cost,
+                label,
+                first_thru,
+                nodes,
+                keys,
+                size,
+            )
 
 
 @inlined
-def _relaxed(node: int, cost: Any, graph: Graph, label: Any, heap: Heap, size: int) -> int:
-    """Shortens the labels of the nodes behind one. Returns the size of the heap."""
-    for at in range(graph.out_ptr[node], graph.out_ptr[node + 1]):
-        link = graph.out_link[at]
-        other, reached = graph.head[link], label[node] + cost[link]
+def _relaxed(
+    start: int, end: int, listed: Any, tail: Any, head: Any, cost: Any, label: Any, first_thru: int, nodes: Any, keys: Any, size: int
+) -> int:  # fmt: skip
+    """Shortens the labels behind links at the places from `start` to before `end` of a list. Returns the size of the heap."""
+    for at in range(start, end):
+        link = listed[at]
+        other, reached = head[link], label[tail[link]] + cost[link]
         if reached < label[other]:
             label[other] = reached
-            _sift_up(heap, size, other, reached)
-            size += 1
+            if other >= first_thru:
+                _sift_up(nodes, keys, size, other, reached)
+                size += 1
     return size
 
 
-@compiled
-def _sift_up(heap: Heap, place: int, node: int, key: float) -> None:
+@inlined
+def _sift_up(nodes: Any, keys: Any, place: int, node: int, key: float) -> None:
     """Enters a node at the end of a heap of `place` entries."""
     while place > 0:
         above = (place - 1) >> 1
-        if heap.keys[above] <= key:
+        if keys[above] <= key:
             break
-        heap.nodes[place], heap.keys[place] = heap.nodes[above], heap.keys[above]
+        nodes[place], keys[place] = nodes[above], keys[above]
         place = above
-    heap.nodes[place], heap.keys[place] = node, key
+    nodes[place], keys[place] = node, key
 
 
-@compiled
-def _sift_down(heap: Heap, size: int) -> None:
+@inlined
+def _sift_down(nodes: Any, keys: Any, size: int) -> None:
     """Puts the last entry of a heap of `size` + 1 entries in the place of the first."""
-    node, key = heap.nodes[size], heap.keys[size]
+    node, key = nodes[size], keys[size]
     place = 0
     while True:
         below = 2 * place + 1
         if below >= size:
             break
-        if below + 1 < size and heap.keys[below + 1] < heap.keys[below]:
+        if below + 1 < size and keys[below + 1] < keys[below]:
             below += 1
-        if heap.keys[below] >= key:
+        if keys[below] >= key:
             break
-        heap.nodes[place], heap.keys[place] = heap.nodes[below], heap.keys[below]
+        nodes[place], keys[place] = nodes[below], keys[below]
         place = below
-    heap.nodes[place], heap.keys[place] = node, key
+    nodes[place], keys[place] = node, key
 
 
 @compiled
 def load(trips: Any, cost: Any, graph: Graph) -> tuple[Any, float, float]:
     """All trips on their cheapest paths: flow (A,), the sum of trips x cheapest cost, trips that no path connects."""
-    flow = np.zeros(len(graph.tail))
+    tail, flow = graph.tail, np.zeros(len(graph.tail))
     label, pred, heap = np.empty(graph.nodes), np.empty(graph.nodes, np.int32), heap_of(graph)
-    volume = np.empty(graph.nodes)
+    volume, order = np.empty(graph.nodes), heap.order
     least, lost = 0.0, 0.0
     for origin in range(len(trips)):
         if trips[origin].sum() - trips[origin, origin] <= 0.0:
             continue
-        shortest(origin, cost, graph, label, pred, heap)
+        count = shortest(origin, cost, graph, label, pred, heap)
         volume[:] = 0.0
         for zone in range(len(trips)):
             if zone == origin:
@@ -204,11 +275,12 @@ def load(trips: Any, cost: Any, graph: Graph) -> tuple[Any, float, float]:
                 least += trips[origin, zone] * label[zone]
             else:
                 lost += trips[origin, zone]
-        for node in np.argsort(-label):
-            link = pred[node]
-            if link >= 0 and volume[node] > 0.0:
+        for at in range(count - 1, 0, -1):
+            node = order[at]
+            if volume[node] > 0.0:
+                link = pred[node]
                 flow[link] += volume[node]
-                volume[graph.tail[link]] += volume[node]
+                volume[tail[link]] += volume[node]
     return flow, least, lost
 
 
