@@ -263,7 +263,7 @@ def test_where_the_doubt_comes_from_is_said_first(park):
     assert sum(found.doubt.values()) == pytest.approx(1)
     assert found.ranges["motorbike"][1] == pytest.approx(90.8), "Ha Noi, Nguyen and Than 2023"
     text = printing_traffic.as_text(found, "en")
-    assert "motorbike 9" in text.splitlines()[-1]
+    assert f"motorbike {100 * found.doubt['motorbike']:.0f} %" in text.splitlines()[-1]
     for row in (*found.rows, found.total):
         assert row.low <= row.amount <= row.high
 

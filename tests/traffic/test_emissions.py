@@ -47,6 +47,27 @@ def test_emissions_are_linear_in_flow_and_add_up_along_a_link(scale, cut):
     assert sum(parts) == pytest.approx(whole)
 
 
+def test_limits_of_the_streets_go_into_every_way_to_reckon():
+    limit = np.array([50.0, np.nan])
+    found = emissions(FLOW, SPEED, LENGTH, MADE, limit=limit)
+    each = np.stack(
+        [emissions(FLOW[:, [k]], SPEED[:, [k]], LENGTH[[k]], MADE, limit=limit[[k]])[:, 0] for k in (0, 1)],
+        axis=1,
+    )
+    assert found == pytest.approx(each)
+    plain = emissions(FLOW, SPEED, LENGTH, MADE)
+    assert (found[:, 0, 0] > plain[:, 0, 0]).all(), "a limit of 50 km/h is above the usual one"
+    assert found[:, 1] == pytest.approx(plain[:, 1]), "where nobody states one it is the usual one"
+    assert of_classes(FLOW, SPEED, LENGTH, MADE, limit=limit).by_link == pytest.approx(found)
+    common, shares = np.array([[18.0, 30], [9, 10]]), FLOW[0, 0] / FLOW[0, 0].sum()
+    whole = of_total(FLOW.sum(axis=2), shares, common, LENGTH, MADE, limit=limit)
+    split = emissions(FLOW.sum(axis=2)[..., None] * shares, common, LENGTH, MADE, limit=limit)
+    assert whole.by_link == pytest.approx(split)
+    with pytest.raises(RequestError) as caught:
+        emissions(FLOW, SPEED, LENGTH, MADE, limit=[50.0])
+    assert caught.value.code == "vehicles.shape"
+
+
 def test_one_speed_for_all_classes_is_that_speed_for_each():
     common = np.array([[20.0, 30], [10, 10]])
     assert emissions(FLOW, common, LENGTH, MADE) == pytest.approx(

@@ -47,8 +47,10 @@ _STANDARDS = {
 }  # fmt: skip
 _Z90 = 1.6448536269514722
 """Half-width of a normal distribution's 90 % interval, in standard deviations."""
-_SLOWEST, _FASTEST = 2.0, 55.0
-"""Speeds that curves of a mean speed are asked at, km/h: below, a street stands still; above, no street of the fit was."""
+USUAL_LIMIT = 40.0
+"""Speed limit where nobody states one, km/h: that of every street of the District 1/3 network."""
+_SLOWEST, _FASTEST, _LEAST_LIMIT = 0.5, 55.0, 20.0
+"""Speeds that curves of a mean speed are asked at, and the least limit, km/h: outside, hardly any street of the fit was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,7 @@ class Curve:
     Attributes:
         id: `hbefa:motorbike/Euro-3/CO2`; unit: `g/km` or `kWh/km`.
         form, coefficients, scale: see `FORMS`; the value is the form times the scale.
-        slowest, fastest: km/h; speeds outside are taken as these.
+        slowest, fastest: km/h; speeds outside, and limits above, are taken as these.
         error: relative standard deviation that the source states of its own fit; None when it states none.
         link_scatter, scatter: of single cells: relative variance = link_scatter^2 (of the street) + scatter^2 / vehicle-km; from HBEFA.
         edition, published: of what, and when it came out: HBEFA as SUMO ships it, by SUMO's change log; None of what was never published.
@@ -123,28 +125,42 @@ class Curve:
     low: float = 1.0
     high: float = 1.0
 
-    def at(self, speed: Any) -> Floats:
+    def at(self, speed: Any, limit: Any = None) -> Floats:
         """Grams (kWh) per kilometer at mean speeds in km/h; never below zero.
+
+        Args:
+            speed: mean over the vehicles, those that stand with them.
+            limit: of the streets, km/h, to the same shape; `USUAL_LIMIT` where it is NaN or None. Only `street` hangs on it: at the same
+                mean speed vehicles of a faster street have stood longer and speeded up to more.
 
         Example:
             >>> motorbike = curve("motorbike", "CO2")
             >>> [round(float(x)) for x in motorbike.at([10, 20, 30])]
-            [93, 49, 35]
+            [91, 50, 36]
+            >>> [round(float(x)) for x in motorbike.at([10, 20, 30], 50)]
+            [97, 57, 44]
         """
         import numpy as np
 
         slowest, fastest = max(self.slowest, _SLOWEST), min(self.fastest, _FASTEST)
         clipped = np.clip(np.asarray(speed, dtype=np.float64), slowest, fastest)
-        found: Floats = np.maximum(self.scale * FORMS[self.form](clipped, *self.coefficients), 0.0)
+        if self.form == STREET:
+            stated = np.asarray(USUAL_LIMIT if limit is None else limit, dtype=np.float64)
+            known = np.where(np.isnan(stated), USUAL_LIMIT, stated)
+            reached = np.maximum(np.clip(known, _LEAST_LIMIT, fastest), clipped)
+            value = _street(clipped, reached, *self.coefficients)
+        else:
+            value = FORMS[self.form](clipped, *self.coefficients)
+        found: Floats = np.maximum(self.scale * value, 0.0)
         return found
 
-    def slope(self, speed: Any) -> Floats:
+    def slope(self, speed: Any, limit: Any = None) -> Floats:
         """Change of the factor with speed, per km/h, by a difference of 1 %."""
         import numpy as np
 
         there = np.asarray(speed, dtype=np.float64)
         step = np.maximum(there, _SLOWEST) * 0.01
-        return (self.at(there + step) - self.at(there - step)) / (2 * step)
+        return (self.at(there + step, limit) - self.at(there - step, limit)) / (2 * step)
 
     @property
     def median(self) -> float:
@@ -392,8 +408,9 @@ def _absent(vehicle: str, pollutant: str, source: str, technology: str, on: date
     )
 
 
-def _hyperbolic(v: Floats, a: float, b: float, c: float, d: float) -> Floats:
-    return a + b / v + c * v + d * v**2
+def _street(v: Floats, w: Floats, *coefficients: float) -> Floats:
+    a, b, c, d, e, f = coefficients
+    return a + b / v + c * v + d * v**2 + w * (e * w + f * (w - v))
 
 
 def _polynomial(v: Floats, *coefficients: float) -> Floats:
@@ -434,8 +451,11 @@ def _constant(v: Floats, a: float) -> Floats:
 
 
 FORMS: dict[str, Callable[..., Floats]] = {
-    "hyperbolic": _hyperbolic, "polynomial": _polynomial, "ratio": _ratio, "sigmoid": _sigmoid, "powers": _powers,
+    "polynomial": _polynomial, "ratio": _ratio, "sigmoid": _sigmoid, "powers": _powers,
     "inverse": _inverse, "saturating": _saturating, "constant": _constant,
 }  # fmt: skip
-"""Forms of curves, v in km/h: `hyperbolic` a + b/v + c v + d v2; `polynomial` highest power first; and the numbered forms of the EMEP/EEA
-guidebook 2013 (annexed tables): `ratio` 1, `sigmoid` 6, `powers` 9, `inverse` 12, `saturating` 16 (`polynomial` is 17)."""
+"""Forms of curves, v in km/h: `polynomial` highest power first; and the numbered forms of the EMEP/EEA guidebook 2013 (annexed tables):
+`ratio` 1, `sigmoid` 6, `powers` 9, `inverse` 12, `saturating` 16 (`polynomial` is 17)."""
+STREET = "street"
+"""The form of mean speed v and speed limit w, a + b/v + c v + d v2 + w (e w + f (w - v)): a, c, d and e are what driving takes, b what standing
+takes in an hour, f what it takes to get up to the limit again, the energy of motion (w2) times the share by which the mean falls behind it."""

@@ -32,16 +32,17 @@ _LEAST_KM = 0.01
 """Vehicle-kilometers below which the scatter of a cell is taken as that of so many: a fraction of one vehicle on a short link."""
 
 
-def emissions(flow: Any, speed: Any, length: Any, factors: Factors) -> Floats:
+def emissions(flow: Any, speed: Any, length: Any, factors: Factors, *, limit: Any = None) -> Floats:
     """Grams (kWh of electricity) on each link.
 
-    E[l, p] = sum over c of flow[l, c] x length[l] x EF[c, p](speed[l, c])
+    E[l, p] = sum over c of flow[l, c] x length[l] x EF[c, p](speed[l, c], limit[l])
 
     Args:
         flow: (..., L, C) vehicles in the interval.
         speed: (..., L, C) mean speeds, km/h, or (..., L) of all vehicles; NaN only where the flow is 0.
         length: (L,) km, of the link with the crossing behind it.
         factors: of the C classes and P pollutants.
+        limit: (L,) km/h, speed limits; NaN or None where nobody states them.
 
     Returns:
         (..., L, P).
@@ -52,16 +53,16 @@ def emissions(flow: Any, speed: Any, length: Any, factors: Factors) -> Floats:
     Example:
         >>> made = factors(["motorbike", "car"], ["CO2"])
         >>> emissions([[600, 40]], [[20, 18]], [0.5], made).round(-1).tolist()
-        [[21910.0]]
+        [[22190.0]]
     """
-    total: Floats = by_class(flow, speed, length, factors).sum(axis=-2)
+    total: Floats = by_class(flow, speed, length, factors, limit=limit).sum(axis=-2)
     return total
 
 
-def by_class(flow: Any, speed: Any, length: Any, factors: Factors) -> Floats:
+def by_class(flow: Any, speed: Any, length: Any, factors: Factors, *, limit: Any = None) -> Floats:
     """Grams (kWh) on each link by class: (..., L, C, P); see `emissions`."""
     flow, speed, length = _checked(flow, speed, length, len(factors.classes))
-    mass: Floats = (flow * length[:, None])[..., None] * factors.at(speed)
+    mass: Floats = (flow * length[:, None])[..., None] * factors.at(speed, _limits(limit, len(length)))
     return mass
 
 
@@ -78,13 +79,13 @@ class Factors:
     curves: tuple[tuple[Curve | None, ...], ...]
     on: date | None = None
 
-    def at(self, speed: Floats) -> Floats:
-        """(..., C, P) grams (kWh) per kilometer at speeds (..., C)."""
-        return self._stacked(speed, Curve.at)
+    def at(self, speed: Floats, limit: Any = None) -> Floats:
+        """(..., C, P) grams (kWh) per kilometer at speeds (..., L, C), and limits (L,)."""
+        return self._stacked(speed, limit, Curve.at)
 
-    def slope(self, speed: Floats) -> Floats:
-        """(..., C, P) change per km/h at speeds (..., C)."""
-        return self._stacked(speed, Curve.slope)
+    def slope(self, speed: Floats, limit: Any = None) -> Floats:
+        """(..., C, P) change per km/h at speeds (..., L, C), and limits (L,)."""
+        return self._stacked(speed, limit, Curve.slope)
 
     def draws(self, count: int = DRAWS, seed: int = 0) -> Floats:
         """(count, C, P) multipliers of the factors, the same for all links, times and plans that use the seed."""
@@ -106,12 +107,12 @@ class Factors:
         """The curves that are not of this source."""
         return tuple(one for row in self.curves for one in row if one and one.source != source)
 
-    def _stacked(self, speed: Floats, ask: Any) -> Floats:
+    def _stacked(self, speed: Floats, limit: Any, ask: Any) -> Floats:
         found = np.zeros((*speed.shape, len(self.pollutants)))
         for c, row in enumerate(self.curves):
             for p, one in enumerate(row):
                 if one:
-                    found[..., c, p] = ask(one, speed[..., c])
+                    found[..., c, p] = ask(one, speed[..., c], limit)
         return found
 
 
@@ -186,8 +187,9 @@ class Amounts:
 
 
 def of_classes(
-    flow: Any, speed: Any, length: Any, factors: Factors, *, flow_error: Any = 0.0, speed_error: Any = 0.0
-) -> Amounts:
+    flow: Any, speed: Any, length: Any, factors: Factors, *,
+    limit: Any = None, flow_error: Any = 0.0, speed_error: Any = 0.0,
+) -> Amounts:  # fmt: skip
     """Emissions of counted classes, with the errors of cells and links.
 
     Var own = sum over c of E_c^2 (flow_error^2 + (EF' v / EF)^2 speed_error^2 + scatter^2 / vehicle-km)
@@ -198,14 +200,15 @@ def of_classes(
         speed: (T, L, C) or (T, L), km/h.
         length: (L,) km.
         factors: of the C classes.
+        limit: (L,) km/h, see `emissions`.
         flow_error: relative standard deviations of the flows, broadcast to (T, L, C).
         speed_error: of the speeds.
     """
     flow, speed, length = _checked(flow, speed, length, len(factors.classes))
-    km = flow * length[:, None]
-    factor = factors.at(speed)
+    km, limit = flow * length[:, None], _limits(limit, len(length))
+    factor = factors.at(speed, limit)
     mass = km[..., None] * factor
-    steep = factors.slope(speed) * speed[..., None]
+    steep = factors.slope(speed, limit) * speed[..., None]
     relative = np.divide(steep, factor, out=np.zeros_like(factor), where=factor > 0)
     errors = [
         np.broadcast_to(np.asarray(one, dtype=np.float64), flow.shape) for one in (flow_error, speed_error)
@@ -217,7 +220,7 @@ def of_classes(
 
 def of_total(
     total: Any, shares: Any, speed: Any, length: Any, factors: Factors, *,
-    flow_error: Any = 0.0, speed_error: Any = 0.0, dispersion: float = 1.0, mix_error: Any = 0.0,
+    limit: Any = None, flow_error: Any = 0.0, speed_error: Any = 0.0, dispersion: float = 1.0, mix_error: Any = 0.0,
 ) -> Amounts:  # fmt: skip
     """Emissions of a total flow that is split by shares: how a cell's vehicles happen to fall into classes adds to its error.
 
@@ -230,6 +233,7 @@ def of_total(
         speed: (T, L) km/h of all vehicles.
         length: (L,) km.
         factors: of the C classes.
+        limit: (L,) km/h, see `emissions`.
         flow_error: relative standard deviation of the total.
         speed_error: of the speed.
         dispersion: how much more classes bunch than single draws would; 1: not at all.
@@ -241,12 +245,12 @@ def of_total(
         raise RequestError("vehicles.bad_shares", expected=len(factors.classes))
     flow = total[..., None] * shares
     common = np.broadcast_to(speed[..., None], flow.shape) if speed.ndim == total.ndim else speed
-    made = of_classes(flow, common, length, factors, flow_error=0.0, speed_error=speed_error)
+    made = of_classes(flow, common, length, factors, limit=limit, speed_error=speed_error)
     long = np.asarray(length, dtype=np.float64)
     per_vehicle = np.divide(
         made.mass.sum(axis=2), total[..., None], out=np.zeros_like(made.own), where=total[..., None] > 0
     )
-    each = factors.at(np.where(flow > 0, common, vehicles.USUAL_SPEED)) * long[:, None, None]
+    each = factors.at(np.where(flow > 0, common, vehicles.USUAL_SPEED), limit) * long[:, None, None]
     chance = (shares[..., None] * each**2).sum(axis=2) - per_vehicle**2
     drawn = np.maximum(chance, 0.0) * total[..., None] * dispersion
     whole = np.broadcast_to(np.asarray(flow_error, dtype=np.float64), total.shape)
@@ -315,6 +319,16 @@ def _checked(flow: Any, speed: Any, length: Any, classes: int) -> tuple[Floats, 
     _refuse(flow, ~(np.isfinite(flow) & (flow >= 0)), "vehicles.bad_flow", 2)
     _refuse(speed, (flow > 0) & ~(np.isfinite(speed) & (speed > 0)), "vehicles.bad_speed", 2)
     return flow, np.where(flow > 0, speed, vehicles.USUAL_SPEED), length
+
+
+def _limits(limit: Any, links: int) -> Floats | None:
+    """(L,) limits, of the links."""
+    if limit is None:
+        return None
+    found: Floats = np.asarray(limit, dtype=np.float64)
+    if found.shape != (links,):
+        raise RequestError("vehicles.shape", name="limit", shape=str(found.shape), expected=f"({links},)")
+    return found
 
 
 def _refuse(values: Floats, bad: npt.NDArray[np.bool_], code: str, axes: int) -> None:

@@ -35,6 +35,7 @@ def _classed(state: LinkState, links: npt.NDArray[np.bool_], factors: Factors) -
         state.speed[:, links],
         state.streets.length[links],
         factors,
+        limit=state.streets.limit[links],
         flow_error=state.flow_error[:, links],
         speed_error=state.speed_error[:, links],
     )
@@ -48,6 +49,7 @@ def _shared(state: LinkState, links: npt.NDArray[np.bool_], factors: Factors) ->
         state.speed[:, links],
         state.streets.length[links],
         factors,
+        limit=state.streets.limit[links],
         flow_error=state.flow_error[:, links].max(axis=2, initial=0.0),
         speed_error=state.speed_error[:, links],
         mix_error=state.mix_error,

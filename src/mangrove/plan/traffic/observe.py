@@ -190,10 +190,11 @@ def emitted(flows: Flows, level: float) -> Floats:
     case = flows.case
     road = case.map
     used = np.flatnonzero((flows.vehicles.sum(axis=1) > 0) & (road.length > 0))
-    vehicles, speeds, lengths, zones = (
+    vehicles, speeds, lengths, limits, zones = (
         [flows.vehicles[used]],
         [flows.speed[used]],
         [road.length[used]],
+        [road.speed[used]],
         [road.zone[used]],
     )
     for line in case.lines:
@@ -204,8 +205,10 @@ def emitted(flows: Flows, level: float) -> Floats:
         vehicles.append(buses[good])
         speeds.append(speed[good])
         lengths.append(length[good])
+        limits.append(road.speed[line.links][good])
         zones.append(road.zone[line.links][good])
-    mass = by_class(np.concatenate(vehicles), np.concatenate(speeds), np.concatenate(lengths), case.factors)
+    vehicle, speed, length, limit = map(np.concatenate, (vehicles, speeds, lengths, limits))
+    mass = by_class(vehicle, speed, length, case.factors, limit=limit)
     where = np.concatenate(zones)
     rows = np.where(where < 0, len(road.zones), where)
     gather = csr_array(
