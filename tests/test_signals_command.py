@@ -261,6 +261,56 @@ def test_a_search_that_cannot_be_is_refused(world, words, code, status):
 
 
 @pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ('<vehicle id="a" depart="0"><route edges="w_t t_e"/></vehicle>' * 2, "signals.id_twice"),
+        (
+            '<flow id="w" begin="0" end="9" vehsPerHour="1e12"><route edges="w_t t_e"/></flow>',
+            "signals.bad_number",
+        ),
+        (
+            '<flow id="w" begin="0" end="9" probability="7"><route edges="w_t t_e"/></flow>',
+            "signals.bad_number",
+        ),
+        ('<flow id="w" begin="0" end="9" number="-1"><route edges="w_t t_e"/></flow>', "signals.bad_number"),
+    ],
+)
+def test_routes_that_sumo_would_stop_at_are_refused_in_the_language(world, tmp_path, rows, code):
+    net, _ = world
+    path = tmp_path / "sáng.rou.xml"
+    path.write_text(f"<routes>{rows}</routes>")
+    with pytest.raises(MangroveError) as refused:
+        asked("run", net, "--routes", path, "--control", "installed")
+    assert (refused.value.code, str(refused.value.problem.where)) == (code, "sáng.rou.xml")
+
+
+def test_files_with_commas_and_spaces_in_their_names_are_simulated(world, tmp_path):
+    net, routes = world
+    folder = tmp_path / "nút, đường"
+    folder.mkdir()
+    other = folder / "mạng, đường.net.xml"
+    other.write_bytes(net.read_bytes())
+    plan = folder / "kế hoạch, mới.add.xml"
+    asked("export", other, "--out", plan)
+    ways = ["installed", f"fixed:{plan}"]
+    found = signals.run(other, [routes], ways, draws=1, sublane=None, streets=True)
+    plain = signals.run(net, [routes], ["installed"], draws=1, sublane=None)
+    assert found.mean("installed", "delay") == plain.mean("installed", "delay")
+
+
+def test_a_table_is_csv_or_markdown_and_a_network_has_movements(world, tmp_path):
+    net, routes = world
+    for words, code in (
+        (("export", net, "--table", tmp_path / "plan.xlsx"), "signals.table_ending"),
+        (("search", net, "--routes", routes, "--table", tmp_path / "plan"), "signals.table_ending"),
+        (("export", net, "--net", routes), "signals.no_movements"),
+    ):
+        with pytest.raises(MangroveError) as refused:
+            asked(*words)
+        assert refused.value.code == code
+
+
+@pytest.mark.parametrize(
     ("words", "code"),
     [
         (("--wait", "1e308h"), "signals.time_range"),

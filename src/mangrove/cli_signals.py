@@ -89,6 +89,8 @@ def search(
     from mangrove.traffic.plan_search import Setting
 
     _can_be_written(out, table)
+    if table is not None:
+        printing.endings_of(table)
     times = (words.instant_of(begin, "--begin"), words.instant_of(end, "--end"))
     setting = Setting(
         evaluations, draws, co2_weight=co2_weight, seed=seed, workers=workers, begin=times[0], end=times[1]
@@ -222,6 +224,8 @@ def export(
     from mangrove import signals as work
     from mangrove.traffic.fixed_plan import write_plan
 
+    if table is not None:
+        printing.endings_of(table)
     plan, rows = work.export(source, net, lang)
     tell(plan.left_out, lang)
     if out is not None:

@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from mangrove import messages
+from mangrove.errors import RequestError
 from mangrove.figures.numbers import number, percent
 from mangrove.printing import grid, harmless
 from mangrove.traffic.plan_table import header
@@ -173,8 +174,19 @@ def plan_json(plan: FixedPlan) -> str:
     return _json(plan_document(plan))
 
 
+def endings_of(path: Path) -> None:
+    """Raises RequestError `signals.table_ending` when no table can be written under this name."""
+    if path.suffix.lower() not in (".csv", ".md"):
+        raise RequestError("signals.table_ending", file=path.name)
+
+
 def table_as(path: Path, rows: Sequence[Sequence[str]], lang: str = "en") -> str:
-    """The table of a plan as the ending of a file asks: Markdown for .md, CSV otherwise."""
+    """The table of a plan as the ending of a file asks: Markdown for .md, CSV for .csv.
+
+    Raises:
+        RequestError: `signals.table_ending`.
+    """
+    endings_of(path)
     return rows_markdown(rows, lang) if path.suffix == ".md" else rows_csv(rows, lang)
 
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mangrove.errors import Problem, RequestError, SourceError, did_you_mean
+from mangrove.errors import Problem, RequestError, SourceError, Where, did_you_mean
 from mangrove.signal_words import SIMULATED
 
 if TYPE_CHECKING:
@@ -352,11 +352,16 @@ def export(
         source: with the programs.
         net: tells which streets the movements join; None: `source` itself.
         lang: of the table.
+
+    Raises:
+        SourceError: `signals.no_movements` (`net` has no signals), and those of reading.
     """
     from mangrove.traffic import fixed_plan, movements, plan_table
 
     plan = fixed_plan.read_plan(source)
     known = movements.read_movements(net or source)
+    if net is not None and not known:
+        raise SourceError("signals.no_movements", where=Where(str(net)))
     least = movements.least_greens(plan, known)
     return plan, plan_table.plan_rows(plan, known, least if known else None, lang)
 

@@ -75,12 +75,16 @@ def draw(routes: Sequence[Path], out: Path, seed: int, *, begin: float = 0.0, ji
     return len(drawn)
 
 
+_MOST = {"vehsPerHour": 3.6e6, "number": 1e8, "probability": 1.0}
+"""Most of a flow: a vehicle a millisecond, which is as far as SUMO's clock tells them apart; as many as fit in memory; one each second."""
+
+
 def read_routes(routes: Sequence[Path]) -> list[Any]:
     """The elements of route files, in order.
 
     Raises:
-        SourceError: `signals.routes_unreadable` with its line; `signals.bad_number` (a time or a rate is none);
-        `signals.routes_twice`; `signals.no_vehicles` when no file brings one.
+        SourceError: `signals.routes_unreadable` with its line; `signals.bad_number` (a time or a rate is none, or more than SUMO's clock can tell
+        apart); `signals.id_twice`; `signals.routes_twice`; `signals.no_vehicles` when no file brings one.
     """
     elements: list[Any] = []
     if len({Path(path).resolve() for path in routes}) < len(routes):
@@ -97,7 +101,20 @@ def read_routes(routes: Sequence[Path]) -> list[Any]:
             raise SourceError("signals.routes_unreadable", where=Where(str(path)), text=text) from None
     if not any(element.tag in (*_VEHICLES, "flow") for element in elements):
         raise SourceError("signals.no_vehicles", where=Where(", ".join(Path(path).name for path in routes)))
+    _once(elements, routes)
     return elements
+
+
+def _once(elements: Sequence[Any], routes: Sequence[Path]) -> None:
+    """Raises SourceError when two vehicles, or two flows, have one name: SUMO takes the first of them and stops at the second."""
+    for tags in (_VEHICLES, ("flow",)):
+        seen: set[str] = set()
+        for element in elements:
+            name = element.get("id", "") if element.tag in tags else ""
+            if name and name in seen:
+                where = Where(", ".join(Path(path).name for path in routes))
+                raise SourceError("signals.id_twice", where=where, element=element.tag, id=name)
+            seen.add(name)
 
 
 def routes_of(elements: Sequence[Any]) -> Iterator[tuple[tuple[str, ...], float, float]]:
@@ -213,7 +230,10 @@ def _checked(element: Any, path: Path) -> Any:
     """The element, when its numbers are some."""
     for name in _NUMBERS.get(element.tag, ()):
         text = element.get(name)
-        if text is not None and text not in _WORDS and not text.startswith("exp(") and time(text) is None:
+        if text is None or text in _WORDS or text.startswith("exp("):
+            continue
+        value = time(text)
+        if value is None or (name in _MOST and not 0 <= value <= _MOST[name]):
             data = {"element": element.tag, "id": element.get("id", ""), "name": name, "value": text}
             raise SourceError("signals.bad_number", where=Where(Path(path).name), **data)
     return element

@@ -165,11 +165,12 @@ def simulate(
         failed. LedgerError: no room for the results. RequestError: the run makes no sense.
     """
     run.check()
-    program = sumo.binary()
+    asked, program = run, sumo.binary()
     share = _share(run, progress) if progress else None
     try:
         with tempfile.TemporaryDirectory(prefix="mangrove-sumo-") as name:
             folder = Path(name)
+            run = _spelled(asked, folder)
             kinds = links.vehicle_types((*run.routes, *run.additional)) if run.kinds else links.WHOLE
             if run.cells is not None:
                 links.ask(folder, run.cells, kinds)
@@ -235,6 +236,21 @@ def many(
     finally:
         family.stop()
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _spelled(run: Run, folder: Path) -> Run:
+    """The run with files that SUMO can name: it takes a comma for the end of a name."""
+
+    def plain(path: Path) -> Path:
+        path = Path(path)
+        if "," not in str(path):
+            return path
+        link = folder / f"file{len(list(folder.iterdir()))}{''.join(path.suffixes[-3:]).replace(',', '')}"
+        link.symlink_to(path.resolve())
+        return link
+
+    routes, more = ([plain(path) for path in paths] for paths in (run.routes, run.additional))
+    return replace(run, net=plain(run.net), routes=routes, additional=more)
 
 
 def _told(run: Run, folder: Path, kinds: Sequence[str], found: Outcome) -> Outcome:
