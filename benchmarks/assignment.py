@@ -73,13 +73,14 @@ def network(name):
 
 
 def timed(work):
-    """Least CPU seconds of three runs, and the last result."""
+    """Least CPU and wall seconds of three runs, and the last result."""
     seconds = []
     for _ in range(3):
-        start = time.process_time()
+        wall, cpu = time.perf_counter(), time.process_time()
         found = work()
-        seconds.append(time.process_time() - start)
-    return min(seconds), found
+        seconds.append((time.process_time() - cpu, time.perf_counter() - wall))
+    cpu, wall = np.min(seconds, axis=0)
+    return cpu, wall, found
 
 
 def peer(roads, trips, gap, cores=2):
@@ -108,15 +109,13 @@ def equilibrium():
     for name in ("SiouxFalls", "Anaheim", "Barcelona", "Winnipeg", "Chicago-Sketch"):
         roads, trips, published, cents = network(name)
         for gap in (1e-4, 1e-6):
-            cpu, found = timed(lambda r=roads, t=trips, g=gap: user_equilibrium(r, t, gap=g))
-            text = (
-                f"{name} {gap:g}: {found.method} {cpu:.3f} s CPU, gap {found.gap:.1e}, {found.rounds} rounds"
-            )
+            cpu, wall, found = timed(lambda r=roads, t=trips, g=gap: user_equilibrium(r, t, gap=g))
+            text = f"{name} {gap:g}: {found.method} {wall:.3f} s wall, {cpu:.3f} s CPU, gap {found.gap:.1e}, {found.rounds} rounds"
             other = peer(roads, trips, gap)
             if other:
                 text += (
                     f"; AequilibraE BFW, 2 cores: {other['wall']:.2f} s wall, {other['cpu']:.2f} s CPU, gap {other['gap']:.1e}, "
-                    f"{other['rounds']} iterations: {other['wall'] / cpu:.0f} x (CPU {other['cpu'] / cpu:.0f} x)"
+                    f"{other['rounds']} iterations: {other['wall'] / wall:.0f} x (CPU {other['cpu'] / cpu:.0f} x)"
                 )
             print(text, flush=True)
         if (
