@@ -178,8 +178,8 @@ def _streets(out: Path, say: Say, lang: str, size: demo_streets.Size | None = No
         ledger.append(known, Origin(_PAST, "1"))
         ledger.seal()
     progress("live_streets_past")
-    for day in (*streets_twin.EARLIER, streets_twin.DAY):
-        midnight = datetime(day.year, day.month, day.day, tzinfo=park.territory.tz) + timedelta(days=1)
+    for past in (*streets_twin.EARLIER, streets_twin.DAY):
+        midnight = datetime(past.year, past.month, past.day, tzinfo=park.territory.tz) + timedelta(days=1)
         traffic_state.keep_up(park, min(midnight, start), hours=24)
     _found(out / demo_streets.FOLDER, park)
     _judged(twin, park, size, progress, lang)

@@ -319,7 +319,7 @@ def period(
     if not 0 <= first < last:
         raise RequestError("signals.bad_period", begin=f"{first:.12g}", end=f"{last:.12g}")
     if last - first > LONGEST or last > LATEST:
-        data = {
+        data: dict[str, Any] = {
             "begin": f"{first:.12g}",
             "end": f"{last:.12g}",
             "most": f"{LONGEST:.12g}",

@@ -428,9 +428,9 @@ class _Inspection:
         so_far = (self.now - self._first_day) / timedelta(hours=1) - 24 * (_DAYS_SHOWN - 1)
         for flow, day, count in rows:
             if 0 <= day < _DAYS_SHOWN:
-                step = self.territory.flows[flow].step.hours  # type: ignore[union-attr]
-                expected = 24.0 if day < _DAYS_SHOWN - 1 else max(step * (so_far // step - 1), step)
-                shares[flow][day] = min(count * step / expected, 1.0)
+                hours: float = self.territory.flows[flow].step.hours  # type: ignore[union-attr]
+                expected = 24.0 if day < _DAYS_SHOWN - 1 else max(hours * (so_far // hours - 1), hours)
+                shares[flow][day] = min(count * hours / expected, 1.0)
         for flow, share in shares.items():
             if flow not in older and share.any():
                 share[: int(np.flatnonzero(share)[0])] = math.nan
