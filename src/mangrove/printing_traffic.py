@@ -38,7 +38,7 @@ def summed(problems: Sequence[Problem]) -> list[Problem]:
         elif code == "vehicles.missing":
             found.append(_gaps(alike))
         else:
-            more = {"count": len(alike) - _ALIKE, "code": code}
+            more = {"count": len(alike) - _ALIKE, "kind": code}
             found += [*alike[:_ALIKE], Problem("vehicles.more", more, severity="note")]
     return found
 

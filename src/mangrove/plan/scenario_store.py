@@ -200,7 +200,7 @@ def unpacked(ledger: Ledger, one: Stored) -> Path:
                 with zipfile.ZipFile(io.BytesIO(ledger.record(one.record)[2])) as files:
                     files.extractall(Path(beside) / "all")
             except zipfile.BadZipFile:
-                data = {
+                data: dict[str, Any] = {
                     "name": one.name,
                     "record": one.record[:12],
                     "reason": Sentence("scenario.record_files"),
