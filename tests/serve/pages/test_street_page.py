@@ -301,7 +301,10 @@ def test_teleports_stand_beside_the_maps_that_lack_them(tmp_path):
     park = world.streets(tmp_path / "city", records=False)
     with park.writer() as ledger:
         ledger.put_record("signals", json.dumps(document).encode())
-    assert page(Live(park, Clock(NOW, 0)), lang="vi").study.flown == "chương trình hiện có 4, plan 0, điều khiển thích ứng 1,5"
+    assert (
+        page(Live(park, Clock(NOW, 0)), lang="vi").study.flown
+        == "chương trình hiện có 4, plan 0, điều khiển thích ứng 1,5"
+    )
 
 
 def test_ways_with_a_name_of_their_own_keep_it_and_others_are_told_in_the_language(live):
