@@ -8,13 +8,16 @@ that cannot be shown with the reason, so that a page can say that it left one ou
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from mangrove.errors import Problem
 from mangrove.ledger.catalog import CATALOG
 from mangrove.serve.state import Live
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,32 @@ class LeftOut:
 def newest(live: Live, kind: str, most: int = 1) -> list[Record]:
     """The newest records of a kind, the newest first; empty without any. What is no document of JSON is left out."""
     return [one for one in found(live, kind, most) if isinstance(one, Record)]
+
+
+def first(
+    live: Live, kind: str, most: int, read: Callable[[Record], T | None]
+) -> tuple[T | None, tuple[LeftOut, ...]]:
+    """What `read` makes of the newest record of which it makes something, and the newer ones that cannot be read.
+
+    Args:
+        live: the state.
+        kind: of the records.
+        most: how many of the newest are tried.
+        read: gives None for a record that is not wanted; what a document of another form makes it raise is the reason why that is left out.
+    """
+    left: list[LeftOut] = []
+    for one in found(live, kind, most):
+        if isinstance(one, LeftOut):
+            left.append(one)
+            continue
+        try:
+            made = read(one)
+        except (AttributeError, LookupError, OverflowError, TypeError, ValueError, OSError) as error:
+            left.append(left_out(one, error))
+            continue
+        if made is not None:
+            return made, tuple(left)
+    return None, tuple(left)
 
 
 def left_out(record: Record, error: Exception) -> LeftOut:

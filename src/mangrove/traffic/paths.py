@@ -161,52 +161,26 @@ def shortened(origin: int, cost: Any, graph: Graph, label: Any, heap: Heap) -> N
     Links that shorten a label are found in one scan; what follows from them is settled as in `shortest`. Where nearly all labels are
     right this takes a fraction of its time.
     """
-    out_ptr, out_link, head, first_thru = graph.out_ptr, graph.out_link, graph.head, graph.first_thru
+    out_ptr, out_link, tail, head, first_thru = (
+        graph.out_ptr,
+        graph.out_link,
+        graph.tail,
+        graph.head,
+        graph.first_thru,
+    )
     nodes, keys, _ = heap
-    size = _relaxed(
-        out_ptr[origin],
-        out_ptr[origin + 1],
-        out_link,
-        graph.tail,
-        head,
-        cost,
-        label,
-        first_thru,
-        nodes,
-        keys,
-        0,
-    )
-    size = _relaxed(
-        out_ptr[first_thru],
-        out_ptr[graph.nodes],
-        out_link,
-        graph.tail,
-        head,
-        cost,
-        label,
-        first_thru,
-        nodes,
-        keys,
-        size,
-    )
+    size = 0
+    for part in range(2):  # links that leave the origin, and those that leave nodes which are no zones
+        first, last = (origin, origin + 1) if part == 0 else (first_thru, graph.nodes)
+        start, end = out_ptr[first], out_ptr[last]
+        size = _relaxed(start, end, out_link, tail, head, cost, label, first_thru, nodes, keys, size)
     while size:
         node, key = nodes[0], keys[0]
         size -= 1
         _sift_down(nodes, keys, size)
         if key <= label[node]:
-            size = _relaxed(
-                out_ptr[node],
-                out_ptr[node + 1],
-                out_link,
-                graph.tail,
-                head,
-                cost,
-                label,
-                first_thru,
-                nodes,
-                keys,
-                size,
-            )
+            start, end = out_ptr[node], out_ptr[node + 1]
+            size = _relaxed(start, end, out_link, tail, head, cost, label, first_thru, nodes, keys, size)
 
 
 @inlined

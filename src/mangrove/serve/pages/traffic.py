@@ -93,9 +93,9 @@ class Traffic:
 
     Attributes:
         view: what is looked at; found: the streets of the day, None when there are none; problems: what to know, or what stands in the way.
-        shown: what colors the map; options: what can; map, worst, now: of the day; sources: g/km at 20 km/h by class and source; editions: of
-            them. used: curve of each class; newest: the newest day with counts, when this one has none; study, plans: stored comparisons; left_out: those that cannot
-            be read, by where they would stand (`signals`, `roads`).
+        shown: what colors the map; options: what can; map, worst, now: of the day; sources: g/km at 20 km/h by class and source; editions:
+            of them; used: curve of each class; newest: the newest day with counts, when this one has none; study, plans: stored comparisons;
+            left_out: those that cannot be read, by where they would stand (`signals`, `roads`).
     """
 
     view: View

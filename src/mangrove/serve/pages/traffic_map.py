@@ -290,25 +290,20 @@ def _estimates(
     """Estimates of streets that nobody counts at a step, the time for which the newest record has any, and newer ones that cannot be read."""
     from mangrove.measure.traffic.store import KIND
 
-    left: list[records.LeftOut] = []
-    for one in records.found(live, KIND, _READ) if view.scope.whole or view.scope.suppresses else ():
-        if isinstance(one, records.LeftOut):
-            left.append(one)
-            continue
-        try:
-            if "vehicles.estimated" in one.document.get("problems", ()):
-                return *_estimates_of(live, one, day, shown, index), tuple(left)
-        except (AttributeError, LookupError, OverflowError, TypeError, ValueError, OSError) as error:
-            left.append(records.left_out(one, error))
-    return {}, None, tuple(left)
+    if not (view.scope.whole or view.scope.suppresses):
+        return {}, None, ()
+    found, left = records.first(live, KIND, _READ, lambda one: _estimates_of(live, one, day, shown, index))
+    return *(found or ({}, None)), left
 
 
 def _estimates_of(
     live: Live, one: records.Record, day: Day, shown: str, index: int
-) -> tuple[Mapping[str, float], tuple[datetime, datetime]]:
-    """What a record holds of the step, and the time that it is of."""
+) -> tuple[Mapping[str, float], tuple[datetime, datetime]] | None:
+    """What a record holds of the step, and the time that it is of; None when it has no estimates."""
     from mangrove.times import from_us
 
+    if "vehicles.estimated" not in one.document.get("problems", ()):
+        return None
     first, seconds = int(one.document["start"]), int(one.document["seconds"]) * 1_000_000
     last = first + int(one.document["cells"]) * seconds
     times = (from_us(first), from_us(last))

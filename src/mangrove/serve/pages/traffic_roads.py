@@ -181,16 +181,7 @@ def plans_of(live: Live, view: View, pollutant: str) -> tuple[Plans | None, tupl
     """
     if not (view.scope.whole or view.scope.suppresses):
         return None, ()
-    left: list[records.LeftOut] = []
-    for record in records.found(live, KIND, _MOST):
-        if isinstance(record, records.LeftOut):
-            left.append(record)
-            continue
-        try:
-            return _plans(view, record, pollutant), tuple(left)
-        except (AttributeError, LookupError, TypeError, ValueError) as error:
-            left.append(records.left_out(record, error))
-    return None, tuple(left)
+    return records.first(live, KIND, _MOST, lambda record: _plans(view, record, pollutant))
 
 
 def _plans(view: View, record: records.Record, pollutant: str) -> Plans:
