@@ -11,8 +11,6 @@ import json
 import os
 import random
 import shutil
-import signal
-import subprocess
 import sys
 import threading
 import time
@@ -145,38 +143,13 @@ def _phase(victim: Victim, land: Path, acked: dict[int, int], seconds: float, ac
 
 def _lines(victim: Victim, land: Path, numbers: Sequence[int], seconds: float, acks: int) -> list[str]:
     """What a life of the victim said."""
-    environment = dict(os.environ)
-    if victim.shim:
-        environment |= {
-            "LD_PRELOAD": str(victim.shim),
-            "MANGROVE_WATCH": str(victim.data),
-            "MANGROVE_IMAGE": str(victim.image),
-        }
     command = [sys.executable, "-m", "tests.faults.lean", str(land), str(victim.data)]
     source, sink = os.pipe()
-    root = HERE.parent.parent
-    with subprocess.Popen(
-        command, stdin=source, stdout=subprocess.PIPE, env=environment, text=True, cwd=root
-    ) as child:
+    threading.Thread(target=_feed, args=(sink, numbers), daemon=True).start()
+    try:
+        return victim.live(command, seconds, acks=acks, stdin=source, folder=HERE.parent.parent)
+    finally:
         os.close(source)
-        threading.Thread(target=_feed, args=(sink, numbers), daemon=True).start()
-        lines = []
-        for line in child.stdout:
-            lines.append(line)
-            acks -= line.startswith("ACK")
-            if not acks:
-                break
-        timer = threading.Timer(seconds, child.send_signal, [signal.SIGKILL])
-        timer.start()
-        lines += list(child.stdout)
-        child.wait()
-        timer.cancel()
-    assert child.returncode == -signal.SIGKILL, (child.returncode, lines[-3:])
-    if victim.shim:
-        victim.lose_power()
-    if lines and not lines[-1].endswith("\n"):
-        lines.pop()  # the kill met the line
-    return lines
 
 
 def _feed(sink: int, numbers: Sequence[int]) -> None:

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,7 +43,19 @@ class Victim:
     def kill_after(
         self, script: str, arguments: Sequence[str], seconds: float, *, acks: int = 1
     ) -> list[str]:
-        """Starts the child, kills it so many seconds after so many `ACK`, and returns every line that it wrote."""
+        """Runs a script of this folder on the data; see `live`."""
+        return self.live([sys.executable, str(HERE / script), str(self.data), *arguments], seconds, acks=acks)
+
+    def live(
+        self,
+        command: Sequence[str],
+        seconds: float,
+        *,
+        acks: int,
+        stdin: int | None = None,
+        folder: Path | None = None,
+    ) -> list[str]:
+        """Starts the child in a folder, kills it so many seconds after so many `ACK`, and returns every whole line that it wrote."""
         environment = dict(os.environ)
         if self.shim:
             environment |= {
@@ -51,22 +63,26 @@ class Victim:
                 "MANGROVE_WATCH": str(self.data),
                 "MANGROVE_IMAGE": str(self.image),
             }
-        command = [sys.executable, str(HERE / script), str(self.data), *arguments]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment, text=True) as child:
+        with subprocess.Popen(
+            command, stdin=stdin, stdout=subprocess.PIPE, env=environment, text=True, cwd=folder
+        ) as child:
             lines = []
             for line in child.stdout:
-                lines.append(line.strip())
+                lines.append(line)
                 acks -= line.startswith("ACK")
                 if not acks:
                     break
-            time.sleep(seconds)
-            child.send_signal(signal.SIGKILL)
-            lines += [line.strip() for line in child.stdout]
+            timer = threading.Timer(seconds, child.send_signal, [signal.SIGKILL])
+            timer.start()
+            lines += list(child.stdout)
             child.wait()
+            timer.cancel()
         assert child.returncode == -signal.SIGKILL, (child.returncode, lines[-3:])
         if self.shim:
             self.lose_power()
-        return lines
+        if lines and not lines[-1].endswith("\n"):
+            lines.pop()  # the kill met the line
+        return [line.strip() for line in lines]
 
     def lose_power(self) -> None:
         """Replaces the folder by the image: every byte that was not synced is gone."""
