@@ -61,18 +61,17 @@ def hand_over(
     territory = handle.territory
     if not judged.verdict.daily:
         raise RequestError("roads.load_hours")
-    asking = wanted(territory, start, end)
+    asking, span = wanted(territory, start, end)
     missing = next((plan.name for plan in judged.plans if not judged.modes(plan.name)), None)
     if missing:
         raise RequestError("roads.load_modes", plan=missing)
-    span = Span.asked(start, end, territory.tz)
     return tuple(_stored(handle, judged, plan.name, plan.digest, asking, span) for plan in judged.plans)
 
 
 def wanted(
     territory: Territory, start: str | date | datetime, end: str | date | datetime | None = None
-) -> list[Flow]:
-    """The flows that ask for what vehicles charge; whoever asks before a judgement need not wait for it to learn that there are none.
+) -> tuple[list[Flow], Span]:
+    """The flows that ask for what vehicles charge, and the period; whoever asks before a judgement need not wait for it to learn that there are none.
 
     Raises:
         RequestError: `roads.load_flows` (no flow asks), `roads.load_long`; what `Span.asked` raises when this is no period.
@@ -80,10 +79,10 @@ def wanted(
     asking = [flow for flow in territory.flows.values() if PARAMETER in flow.parameters]
     if not asking:
         raise RequestError("roads.load_flows")
-    hours = Span.asked(start, end, territory.tz).hours
-    if hours > _MOST_HOURS:
-        raise RequestError("roads.load_long", days=f"{hours / _DAY:.0f}", most=_MOST_HOURS // _DAY)
-    return asking
+    span = Span.asked(start, end, territory.tz)
+    if span.hours > _MOST_HOURS:
+        raise RequestError("roads.load_long", days=f"{span.hours / _DAY:.0f}", most=_MOST_HOURS // _DAY)
+    return asking, span
 
 
 def _stored(  # noqa: PLR0917 - one plan of one judgement

@@ -203,9 +203,10 @@ def compare(
     if twice:
         raise RequestError("roads.plan_twice", plan=twice)
     count = verdict.DRAWS if draws is None else draws
-    for key, value, least, most in (("draws", count, 1, MOST_DRAWS), ("seed", seed, 0, None)):
-        if value < least or (most is not None and value > most):
-            raise RequestError("roads.bad_value", key=key, value=value)
+    if not 1 <= count <= MOST_DRAWS:
+        raise RequestError("roads.bad_value", key="draws", value=count)
+    if seed < 0:
+        raise RequestError("roads.bad_value", key="seed", value=seed)
     findings = tuple(found for plan in read for claim in plan.claims for found in judged(claim))
     case, rows = street_files.read_case(handle.territory, read, on)
     modes = street_files.read_charging(handle.territory)

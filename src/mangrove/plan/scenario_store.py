@@ -143,8 +143,9 @@ def stored(ledger: Ledger, left_out: list[Problem] | None = None) -> list[Stored
         if reason is None:
             found[name] = Stored(record, when, document)
         else:
-            data = {"name": name or record[:12], "record": record[:12], "reason": reason}
-            torn[name or record] = Problem("scenario.unreadable", data, severity="warning")
+            torn[name or record] = Problem(
+                "scenario.unreadable", _told(name, record, reason), severity="warning"
+            )
     if left_out is not None:
         left_out.extend(torn.values())
     return list(found.values())
@@ -161,12 +162,14 @@ def _document(text: bytes) -> tuple[dict[str, Any], str, Sentence | None]:
     name = read_.get("name")
     for key, kind in _KEYS.items():
         if not isinstance(read_.get(key), kind):
-            return (
-                read_,
-                name if isinstance(name, str) else "",
-                Sentence("scenario.record_lacks", (("key", key),)),
-            )
+            own = name if isinstance(name, str) else ""
+            return read_, own, Sentence("scenario.record_lacks", (("key", key),))
     return read_, str(name), None
+
+
+def _told(name: str, record: str, reason: Sentence) -> dict[str, Any]:
+    """What is said of a record that cannot be read."""
+    return {"name": name or record[:12], "record": record[:12], "reason": reason}
 
 
 def find(ledger: Ledger, name: str) -> Stored:
@@ -200,12 +203,8 @@ def unpacked(ledger: Ledger, one: Stored) -> Path:
                 with zipfile.ZipFile(io.BytesIO(ledger.record(one.record)[2])) as files:
                     files.extractall(Path(beside) / "all")
             except zipfile.BadZipFile:
-                data: dict[str, Any] = {
-                    "name": one.name,
-                    "record": one.record[:12],
-                    "reason": Sentence("scenario.record_files"),
-                }
-                raise RequestError("scenario.unreadable", **data) from None
+                reason = Sentence("scenario.record_files")
+                raise RequestError("scenario.unreadable", **_told(one.name, one.record, reason)) from None
             with suppress(OSError):  # another process was faster; what it wrote is the same
                 (Path(beside) / "all").rename(folder)
     return folder
